@@ -1,0 +1,74 @@
+//! The one error type of the library. Every message names the thing that is wrong (file, key, op,
+//! limit), the value that was found, and what to do.
+
+use std::path::PathBuf;
+
+/// What can go wrong in `onebit`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An op got inputs that its shape rule does not allow.
+    #[error("{op}: {message}")]
+    Shape {
+        /// Name of the op.
+        op: &'static str,
+        /// Both shapes and the rule that they break.
+        message: String,
+    },
+    /// A file or folder that holds bad data.
+    #[error("{}: {message}", path.display())]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        message: String,
+    },
+    /// The operating system refused a file operation.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried: "read", "create", "write", ...
+        action: &'static str,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A recipe, a setting or a flag that makes no sense.
+    #[error("{0}")]
+    Config(String),
+    /// The device is missing, was lost, or is too small for what was asked.
+    #[error("{0}")]
+    Device(String),
+    /// A shader that does not assemble, validate or bind.
+    #[error("shader {shader}: {message}")]
+    Shader {
+        /// Path of the shader below `shaders/`.
+        shader: String,
+        /// The first thing that is wrong with it.
+        message: String,
+    },
+    /// Training produced a number that is not finite.
+    #[error("{0}")]
+    NonFinite(String),
+}
+
+/// `std::result::Result` with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A shape error of `op`.
+    pub fn shape(op: &'static str, message: impl Into<String>) -> Self {
+        Error::Shape { op, message: message.into() }
+    }
+
+    /// An error about the content of `path`.
+    pub fn data(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Error::Data { path: path.into(), message: message.into() }
+    }
+
+    /// Wraps an I/O error with the file and what was tried.
+    pub fn io(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::Io { path, action, source }
+    }
+}

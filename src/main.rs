@@ -1,0 +1,3 @@
+//! The `onebit` program.
+
+fn main() {}

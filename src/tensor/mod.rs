@@ -1,0 +1,16 @@
+//! Shapes, types, host tensors and the packing of bits. Knows nothing of graphs or devices.
+
+pub mod bits;
+mod dtype;
+pub mod geometry;
+mod host;
+#[cfg(feature = "train")]
+mod reference;
+mod shape;
+
+pub use dtype::DType;
+pub use geometry::Conv2dGeometry;
+pub use host::HostTensor;
+#[cfg(feature = "train")]
+pub use reference::RefTensor;
+pub use shape::Shape;
