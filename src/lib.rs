@@ -1,8 +1,26 @@
 //! `onebit` trains, checks, profiles and ships 1-bit vision networks on any GPU that WebGPU reaches.
 
 #[cfg(feature = "train")]
+pub mod cpu;
+#[cfg(feature = "train")]
 pub mod data;
+#[cfg(feature = "train")]
+pub mod device;
 pub mod error;
 #[cfg(feature = "train")]
+pub mod gpu;
+#[cfg(feature = "train")]
+pub mod graph;
+#[cfg(feature = "train")]
 pub mod kernels;
+#[cfg(feature = "train")]
+pub mod ops;
+#[cfg(feature = "train")]
+pub mod program;
+#[cfg(feature = "train")]
+pub mod rng;
+#[cfg(feature = "train")]
+pub mod shader;
 pub mod tensor;
+#[cfg(feature = "train")]
+pub mod verify;

@@ -1,0 +1,40 @@
+// [OUTER, R, INNER] -> [OUTER, CHUNKS, INNER]: sum (KIND 0) or maximum (KIND 1) of CHUNK elements
+// along R, first to last, one invocation each. A second launch with CHUNKS = 1 finishes.
+override KIND: u32;
+override OUTER: u32;
+override R: u32;
+override INNER: u32;
+override CHUNK: u32;
+override CHUNKS: u32;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) nwg: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = (wid.x + wid.y * nwg.x) * 64u + lane;
+    if i >= OUTER * CHUNKS * INNER {
+        return;
+    }
+    let inner = i % INNER;
+    let chunk = i / INNER % CHUNKS;
+    let outer = i / INNER / CHUNKS;
+    let first = chunk * CHUNK;
+    let last = min(first + CHUNK, R);
+    var at = (outer * R + first) * INNER + inner;
+    var acc = x[at];
+    for (var k = first + 1u; k < last; k++) {
+        at += INNER;
+        let v = x[at];
+        if KIND == 0u {
+            acc += v;
+        } else {
+            acc = max(acc, v);
+        }
+    }
+    y[i] = acc;
+}

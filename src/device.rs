@@ -1,0 +1,203 @@
+//! One face for both kinds of device: load programs, share parameters between them, run them.
+
+use crate::cpu::{CpuBuffer, CpuExecutable};
+use crate::error::{Error, Result};
+use crate::gpu::{GpuBuffer, GpuDevice, GpuExecutable};
+use crate::graph::{Graph, Meta, Value};
+use crate::program::{Backend, BufferKind, Options, Program};
+use crate::tensor::HostTensor;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where programs run.
+#[derive(Clone)]
+pub enum Device {
+    /// The CPU, with fast kernels for the heavy ops.
+    Cpu,
+    /// A wgpu device.
+    Gpu(GpuDevice),
+}
+
+enum Memory {
+    Cpu(CpuBuffer),
+    Gpu(GpuBuffer),
+}
+
+/// Tensors that live as long as training: parameters, state and inputs, by name. Programs that are
+/// loaded from one store share them.
+pub struct Store {
+    device: Device,
+    tensors: HashMap<String, (Meta, Memory)>,
+}
+
+/// A program on a device.
+pub enum Executable {
+    /// On the CPU.
+    Cpu(CpuExecutable),
+    /// On a wgpu device.
+    Gpu(GpuExecutable),
+}
+
+impl Device {
+    /// What programs for this device are compiled for.
+    pub fn backend(&self) -> Backend {
+        match self {
+            Device::Cpu => Backend::Cpu,
+            Device::Gpu(d) => Backend::Gpu(d.target().clone()),
+        }
+    }
+
+    /// Name for people.
+    pub fn name(&self) -> String {
+        match self {
+            Device::Cpu => format!("cpu ({} threads)", rayon::current_num_threads()),
+            Device::Gpu(d) => format!("{} ({:?})", d.info().name, d.info().backend),
+        }
+    }
+
+    /// Waits until all submitted work is done.
+    pub fn wait(&self) -> Result<()> {
+        match self {
+            Device::Cpu => Ok(()),
+            Device::Gpu(d) => d.wait(),
+        }
+    }
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new(device: Device) -> Self {
+        Store { device, tensors: HashMap::new() }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Compiles a graph and loads it; leaves that the store does not have yet are made, zeroed.
+    pub fn load(&mut self, graph: Graph) -> Result<Executable> {
+        let program = Program::compile(graph, self.device.backend())?;
+        self.load_program(program, false)
+    }
+
+    /// Compiles with switches and loads, with guards behind the buffers of a GPU.
+    pub fn load_guarded(&mut self, graph: Graph, options: Options) -> Result<Executable> {
+        let program = Program::compile_with(graph, self.device.backend(), options)?;
+        self.load_program(program, true)
+    }
+
+    /// Loads a compiled program.
+    pub fn load_program(&mut self, program: Program, guarded: bool) -> Result<Executable> {
+        for plan in &program.buffers {
+            if let BufferKind::Persistent(v) | BufferKind::Input(v) = plan.kind {
+                self.ensure(program.graph.name(v), program.graph.meta(v))?;
+            }
+        }
+        let program = Arc::new(program);
+        let tensors = &self.tensors;
+        Ok(match &self.device {
+            Device::Cpu => Executable::Cpu(CpuExecutable::load(program, |name, _| match &tensors[name].1 {
+                Memory::Cpu(b) => Ok(b.clone()),
+                Memory::Gpu(_) => unreachable!("a CPU store holds CPU memory"),
+            })?),
+            Device::Gpu(d) => {
+                let leaf = |name: &str, _: usize| match &tensors[name].1 {
+                    Memory::Gpu(b) => Ok(b.clone()),
+                    Memory::Cpu(_) => unreachable!("a GPU store holds GPU memory"),
+                };
+                Executable::Gpu(d.load(program, leaf, guarded)?)
+            }
+        })
+    }
+
+    fn ensure(&mut self, name: &str, meta: &Meta) -> Result<()> {
+        match self.tensors.get(name) {
+            Some((known, _)) if known == meta => Ok(()),
+            Some((known, _)) => {
+                Err(Error::Config(format!("{name} is {known} in one program and {meta} in another that share it")))
+            }
+            None => {
+                let memory = match &self.device {
+                    Device::Cpu => Memory::Cpu(CpuBuffer::new(meta.words())),
+                    Device::Gpu(d) => Memory::Gpu(d.allocate(meta.words(), name)?),
+                };
+                self.tensors.insert(name.to_string(), (meta.clone(), memory));
+                Ok(())
+            }
+        }
+    }
+
+    /// Replaces a tensor, or makes it.
+    pub fn write(&mut self, name: &str, t: &HostTensor) -> Result<()> {
+        self.ensure(name, &Meta::new(t.shape().clone(), t.dtype()))?;
+        match (&self.device, &self.tensors[name].1) {
+            (Device::Gpu(d), Memory::Gpu(b)) => d.write(b, t.words()),
+            (_, Memory::Cpu(b)) => b.write(t.words()),
+            _ => unreachable!("a store's memory is its device's"),
+        }
+        Ok(())
+    }
+
+    /// A copy of a tensor, after all work submitted before.
+    pub fn read(&self, name: &str) -> Result<HostTensor> {
+        let (meta, memory) =
+            self.tensors.get(name).ok_or_else(|| Error::Config(format!("no program has a tensor called {name}")))?;
+        let words = match (&self.device, memory) {
+            (Device::Gpu(d), Memory::Gpu(b)) => d.read_words(b, meta.words())?,
+            (_, Memory::Cpu(b)) => b.read(meta.words()),
+            _ => unreachable!("a store's memory is its device's"),
+        };
+        Ok(HostTensor::from_words(meta.shape.clone(), meta.dtype, words))
+    }
+
+    /// Shape and type of a tensor.
+    pub fn meta(&self, name: &str) -> Option<&Meta> {
+        self.tensors.get(name).map(|(m, _)| m)
+    }
+}
+
+impl Executable {
+    /// The program.
+    pub fn program(&self) -> &Arc<Program> {
+        match self {
+            Executable::Cpu(e) => e.program(),
+            Executable::Gpu(e) => e.program(),
+        }
+    }
+
+    /// Runs the whole program. `scalars` in the order of [`Graph::scalars`]. On a GPU it returns
+    /// when the work is submitted.
+    pub fn run(&mut self, scalars: &[f32]) -> Result<()> {
+        let all = 0..self.program().steps.len();
+        self.run_steps(scalars, all)
+    }
+
+    /// Runs some of the program's steps.
+    pub fn run_steps(&mut self, scalars: &[f32], steps: Range<usize>) -> Result<()> {
+        let wanted = self.program().graph.scalars().len();
+        if scalars.len() != wanted {
+            return Err(Error::Config(format!("the program has {wanted} scalars, {} were given", scalars.len())));
+        }
+        match self {
+            Executable::Cpu(e) => e.run(scalars, steps),
+            Executable::Gpu(e) => e.submit(scalars, steps),
+        }
+    }
+
+    /// Reads any value that has a buffer of its own now: an output after a run, or a value between
+    /// the steps that make and last use it.
+    pub fn read_value(&self, v: Value) -> Result<HostTensor> {
+        match self {
+            Executable::Cpu(e) => e.read(v),
+            Executable::Gpu(e) => e.read(v),
+        }
+    }
+
+    /// Reads a named output of the last run.
+    pub fn read(&self, output: &str) -> Result<HostTensor> {
+        let found = self.program().graph.outputs().iter().find(|(n, _)| n == output).map(|(_, v)| *v);
+        self.read_value(found.ok_or_else(|| Error::Config(format!("the program has no output called {output}")))?)
+    }
+}

@@ -1,0 +1,170 @@
+//! An opened wgpu device: its limits, its errors, and buffers on it.
+
+use super::adapter::{AdapterReport, is_software};
+use super::pipeline::Pipelines;
+use crate::error::{Error, Result};
+use crate::shader::launch::Target;
+use pollster::block_on;
+use std::sync::{Arc, Mutex};
+
+/// Which limits a device is opened with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LimitSet {
+    /// All that the adapter has.
+    #[default]
+    Adapter,
+    /// WebGPU's defaults, which every conforming adapter has.
+    Defaults,
+    /// wgpu's downlevel set: 4 storage buffers a stage.
+    Downlevel,
+}
+
+/// How a device is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GpuOptions {
+    /// With which limits.
+    pub limits: LimitSet,
+    /// Compile shaders with bounds checks and loop bounds, as a browser would.
+    pub checked: bool,
+}
+
+/// An opened device. Clones share it.
+#[derive(Clone)]
+pub struct GpuDevice(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub info: wgpu::AdapterInfo,
+    pub target: Target,
+    pub options: GpuOptions,
+    pub pipelines: Pipelines,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+/// A new instance. Every list of adapters has its own: wgpu's GL backend has one context an instance,
+/// behind a lock an adapter, so that two devices of one instance trip over each other.
+pub(super) fn instance() -> wgpu::Instance {
+    let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
+    // No validation layers: they are slow and not installed on users' machines.
+    desc.flags = wgpu::InstanceFlags::empty();
+    wgpu::Instance::new(desc)
+}
+
+impl GpuDevice {
+    /// Opens an adapter.
+    pub fn open(report: &AdapterReport, options: GpuOptions) -> Result<Self> {
+        report.usable.clone().map_err(|why| Error::Device(format!("{} cannot be used: {why}", report.describe())))?;
+        let own = report.adapter.limits();
+        let limits = match options.limits {
+            LimitSet::Adapter => own.clone(),
+            LimitSet::Defaults => wgpu::Limits::default().or_worse_values_from(&own),
+            LimitSet::Downlevel => wgpu::Limits::downlevel_defaults().or_worse_values_from(&own),
+        };
+        let (device, queue) = block_on(report.adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("onebit"),
+            required_features: report.adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_limits: limits.clone(),
+            ..Default::default()
+        }))
+        .map_err(|e| Error::Device(format!("{} could not be opened: {e}", report.describe())))?;
+
+        // wgpu's default handler panics; keep the first failure and report it where work is waited for.
+        let failure = Arc::new(Mutex::new(None));
+        let keep = |failure: &Arc<Mutex<Option<String>>>, message: String| {
+            failure.lock().expect("no panic holds this lock").get_or_insert(message);
+        };
+        let f = failure.clone();
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| keep(&f, e.to_string())));
+        let f = failure.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                keep(&f, format!("the device was lost: {message}"));
+            }
+        });
+
+        let target = Target {
+            software: is_software(&report.info),
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            max_workgroup_memory: limits.max_compute_workgroup_storage_size,
+            max_binding_bytes: (limits.max_storage_buffer_binding_size).min(limits.max_buffer_size),
+        };
+        let pipelines = Pipelines::default();
+        let info = report.info.clone();
+        Ok(GpuDevice(Arc::new(Inner { device, queue, info, target, options, pipelines, failure })))
+    }
+
+    /// What lowerings must know.
+    pub fn target(&self) -> &Target {
+        &self.0.target
+    }
+
+    /// Name, driver and kind of the adapter.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.0.info
+    }
+
+    /// Waits until all submitted work is done, and reports what went wrong meanwhile.
+    pub fn wait(&self) -> Result<()> {
+        self.0
+            .device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map_err(|e| Error::Device(format!("{}: waiting for the device failed: {e}", self.0.info.name)))?;
+        self.check()
+    }
+
+    /// The first error that the device reported, if any.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.0.failure.lock().expect("no panic holds this lock").take() {
+            Some(m) => Err(Error::Device(format!("{}: {m}", self.0.info.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// A buffer of `words` 32-bit words, zeroed. `what` names it when there is no memory left.
+    pub(super) fn buffer(&self, words: usize, slack: usize, what: &str) -> Result<wgpu::Buffer> {
+        let bytes = 4 * words as u64;
+        if bytes > self.0.target.max_binding_bytes {
+            return Err(Error::Device(format!(
+                "{}: {what} needs {bytes} bytes, but one storage binding covers at most {} (max_storage_buffer_binding_size); \
+                 use a smaller batch",
+                self.0.info.name, self.0.target.max_binding_bytes
+            )));
+        }
+        let scope = self.0.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = self.0.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(what),
+            size: bytes + 4 * slack as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        match block_on(scope.pop()) {
+            Some(_) => Err(Error::Device(format!(
+                "{}: out of memory: no {bytes} bytes for {what}; use a smaller batch or another device",
+                self.0.info.name
+            ))),
+            None => Ok(buffer),
+        }
+    }
+
+    /// Reads words back, waiting for all work before.
+    pub(super) fn read(&self, buffer: &wgpu::Buffer, first: usize, words: usize) -> Result<Vec<u32>> {
+        let bytes = 4 * words as u64;
+        let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("readback"),
+            size: bytes.max(4),
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.0.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 4 * first as u64, &staging, 0, bytes);
+        self.0.queue.submit([encoder.finish()]);
+        staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
+        self.wait()?;
+        let view = staging
+            .slice(..)
+            .get_mapped_range()
+            .map_err(|e| Error::Device(format!("{}: reading back failed: {e}", self.0.info.name)))?;
+        Ok(bytemuck::pod_collect_to_vec(&view[..bytes as usize]))
+    }
+}

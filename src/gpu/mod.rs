@@ -1,0 +1,10 @@
+//! wgpu: adapters, devices, pipelines, and the replay of programs.
+
+mod adapter;
+mod device;
+mod executable;
+mod pipeline;
+
+pub use adapter::{AdapterReport, adapters};
+pub use device::{GpuDevice, GpuOptions, LimitSet};
+pub use executable::{GpuBuffer, GpuExecutable};

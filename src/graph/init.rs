@@ -1,0 +1,58 @@
+//! How parameters and state start, and which optimiser group a parameter belongs to.
+
+use crate::rng::Philox;
+use crate::tensor::{HostTensor, Shape};
+
+/// Initial content of a leaf.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Zeros.
+    Zeros,
+    /// One number.
+    Constant(f32),
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f32),
+    /// Uniform in ± this bound.
+    Uniform(f32),
+}
+
+/// What a parameter is for: decides weight decay and how it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Real-valued weights of a convolution or linear layer.
+    Weight,
+    /// Latent weights of a binary layer, of which the network uses the signs.
+    BinaryWeight,
+    /// Scales, shifts, slopes, biases, statistics.
+    Other,
+}
+
+impl Init {
+    /// He et al. 2015, fan-in, for ReLU: normal with std sqrt(2 / fan_in).
+    pub fn kaiming_normal(fan_in: usize) -> Self {
+        Init::Normal((2.0 / fan_in as f32).sqrt())
+    }
+
+    /// PyTorch's default for convolutions and linear layers: uniform in ± 1/sqrt(fan_in).
+    pub fn fan_in_uniform(fan_in: usize) -> Self {
+        Init::Uniform(1.0 / (fan_in as f32).sqrt())
+    }
+
+    /// The content of the leaf `name` under `seed`: independent of the order in which leaves are made.
+    pub fn make(self, shape: &Shape, seed: u64, name: &str) -> HostTensor {
+        let n = shape.elements();
+        let p = Philox::new(seed, stream(name));
+        let values = match self {
+            Init::Zeros => vec![0.0; n],
+            Init::Constant(v) => vec![v; n],
+            Init::Normal(std) => (0..n).map(|i| std * p.normal(0, i as u64)).collect(),
+            Init::Uniform(bound) => (0..n).map(|i| bound * (2.0 * p.uniform(0, i as u64) - 1.0)).collect(),
+        };
+        HostTensor::from_f32(shape.clone(), values)
+    }
+}
+
+/// FNV-1a of a name: the random stream that belongs to it.
+fn stream(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ b as u64).wrapping_mul(0x0100_0000_01b3))
+}

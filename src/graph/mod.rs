@@ -1,0 +1,365 @@
+//! What is computed: a typed list of nodes, and its reverse-mode derivative.
+//!
+//! Nothing runs while a graph is built. Nodes stand in an order in which they could run; a node's
+//! inputs are leaves (parameters, state, batch inputs, scalars, constants) or outputs of earlier nodes.
+
+mod backward;
+mod init;
+mod op;
+
+pub use init::{Init, Role};
+pub use op::{CpuIo, EPS, Grads, LowerCx, Op, Pointwise, Real};
+
+use crate::error::{Error, Result};
+use crate::tensor::{DType, HostTensor, Shape};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A tensor of a graph, by number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Value(pub(crate) u32);
+
+impl Value {
+    /// Position in the graph's list of values.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Shape and element type.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Meta {
+    /// Extents.
+    pub shape: Shape,
+    /// Element type.
+    pub dtype: DType,
+}
+
+impl Meta {
+    /// Shape and type.
+    pub fn new(shape: impl Into<Shape>, dtype: DType) -> Self {
+        Meta { shape: shape.into(), dtype }
+    }
+
+    /// A float tensor.
+    pub fn f32(shape: impl Into<Shape>) -> Self {
+        Self::new(shape, DType::F32)
+    }
+
+    /// Stored size in 32-bit words.
+    pub fn words(&self) -> usize {
+        self.dtype.words(&self.shape)
+    }
+
+    /// Stored size in bytes.
+    pub fn bytes(&self) -> usize {
+        4 * self.words()
+    }
+}
+
+impl fmt::Display for Meta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.dtype, self.shape)
+    }
+}
+
+/// Where a leaf's content comes from.
+#[derive(Clone, Debug)]
+pub enum Leaf {
+    /// Trained; shared by name with every program of the same store.
+    Param,
+    /// Kept between steps but not trained by gradient: running statistics, momentum, counters.
+    State,
+    /// Written by the host before a step: images, labels, augmentation parameters.
+    Input,
+    /// One number of the scalars buffer, written once a step: learning rate, temperature.
+    Scalar(usize),
+    /// Known when the graph is built.
+    Const(Arc<HostTensor>),
+}
+
+/// What makes a value.
+#[derive(Clone, Debug)]
+pub enum Def {
+    /// Nothing in this graph.
+    Leaf(Leaf),
+    /// Output `port` of a node.
+    Node {
+        /// Position of the node.
+        node: usize,
+        /// Which of its outputs.
+        port: usize,
+    },
+}
+
+/// A value's entry in the graph.
+#[derive(Clone, Debug)]
+pub struct ValueInfo {
+    /// Shape and type.
+    pub meta: Meta,
+    /// What makes it.
+    pub def: Def,
+    /// Name of a leaf, or scope and op of the node that makes it.
+    pub name: String,
+}
+
+/// The part of a step that a node belongs to. Fusion does not cross it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Phase {
+    /// From inputs to the loss.
+    Forward,
+    /// Gradients.
+    Backward,
+    /// Optimiser, running statistics, metrics.
+    Update,
+}
+
+/// An op applied to values.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What is applied.
+    pub op: Arc<dyn Op>,
+    /// To what.
+    pub inputs: Vec<Value>,
+    /// What it makes.
+    pub outputs: Vec<Value>,
+    /// Layer path, for messages and profiles.
+    pub scope: String,
+    /// Part of the step.
+    pub phase: Phase,
+}
+
+/// A step as data.
+#[derive(Clone, Default, Debug)]
+pub struct Graph {
+    values: Vec<ValueInfo>,
+    nodes: Vec<Node>,
+    leaves: HashMap<String, Value>,
+    scalars: Vec<String>,
+    outputs: Vec<(String, Value)>,
+    assigns: Vec<(Value, Value)>,
+    inits: HashMap<Value, (Init, Role)>,
+    scope: Vec<String>,
+    phase: Phase,
+}
+
+impl Default for Phase {
+    fn default() -> Self {
+        Phase::Forward
+    }
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn leaf(&mut self, name: &str, meta: Meta, leaf: Leaf) -> Result<Value> {
+        if let Some(&v) = self.leaves.get(name) {
+            let old = &self.values[v.index()];
+            let same_kind =
+                matches!(&old.def, Def::Leaf(l) if std::mem::discriminant(l) == std::mem::discriminant(&leaf));
+            if old.meta != meta || !same_kind {
+                return Err(Error::Config(format!("two different leaves are called {name}: {} and {meta}", old.meta)));
+            }
+            return Ok(v);
+        }
+        let v = self.push_value(meta, Def::Leaf(leaf), name.to_string());
+        self.leaves.insert(name.to_string(), v);
+        Ok(v)
+    }
+
+    fn push_value(&mut self, meta: Meta, def: Def, name: String) -> Value {
+        self.values.push(ValueInfo { meta, def, name });
+        Value(self.values.len() as u32 - 1)
+    }
+
+    /// A trained f32 tensor, named below the current scope. The same name gives the same tensor.
+    pub fn param(&mut self, name: &str, shape: impl Into<Shape>, init: Init, role: Role) -> Result<Value> {
+        let v = self.leaf(&self.path(name), Meta::f32(shape), Leaf::Param)?;
+        self.inits.insert(v, (init, role));
+        Ok(v)
+    }
+
+    /// A tensor that is kept between steps, named below the current scope, and starts as `init`.
+    pub fn state(&mut self, name: &str, meta: Meta, init: Init) -> Result<Value> {
+        let v = self.leaf(&self.path(name), meta, Leaf::State)?;
+        self.inits.insert(v, (init, Role::Other));
+        Ok(v)
+    }
+
+    /// How a parameter or state starts, and what it is for.
+    pub fn init(&self, v: Value) -> Option<(Init, Role)> {
+        self.inits.get(&v).copied()
+    }
+
+    /// A tensor that the host writes before a step; its name is not scoped.
+    pub fn input(&mut self, name: &str, meta: Meta) -> Result<Value> {
+        self.leaf(name, meta, Leaf::Input)
+    }
+
+    /// A number that the host sets every step without re-recording; its name is not scoped. Only
+    /// pointwise ops read it directly.
+    pub fn scalar(&mut self, name: &str) -> Result<Value> {
+        if let Some(&v) = self.leaves.get(name) {
+            return Ok(v);
+        }
+        let slot = self.scalars.len();
+        self.scalars.push(name.to_string());
+        self.leaf(name, Meta::f32([]), Leaf::Scalar(slot))
+    }
+
+    /// A tensor known now.
+    pub fn constant(&mut self, tensor: HostTensor) -> Value {
+        let name = format!("const{}", self.values.len());
+        let meta = Meta::new(tensor.shape().clone(), tensor.dtype());
+        self.push_value(meta, Def::Leaf(Leaf::Const(Arc::new(tensor))), name)
+    }
+
+    /// A constant filled with one number.
+    pub fn fill(&mut self, shape: impl Into<Shape>, value: f32) -> Value {
+        let shape = shape.into();
+        let n = shape.elements();
+        self.constant(HostTensor::from_f32(shape, vec![value; n]))
+    }
+
+    /// Applies `op`; its outputs, in order.
+    pub fn apply(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
+        let metas: Vec<Meta> = inputs.iter().map(|v| self.meta(*v).clone()).collect();
+        let out = op.infer(&metas)?;
+        let node = self.nodes.len();
+        let name = self.path(op.name());
+        let outputs: Vec<Value> = out
+            .into_iter()
+            .enumerate()
+            .map(|(port, meta)| self.push_value(meta, Def::Node { node, port }, name.clone()))
+            .collect();
+        self.nodes.push(Node {
+            op: Arc::new(op),
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            scope: self.scope.join("."),
+            phase: self.phase,
+        });
+        Ok(outputs)
+    }
+
+    /// Applies an op with one output.
+    pub fn apply1(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value> {
+        Ok(self.apply(op, inputs)?[0])
+    }
+
+    /// Builds a layer under a name: parameters made by `f` are called `name.…`.
+    pub fn scoped<T>(&mut self, name: impl Into<String>, f: impl FnOnce(&mut Graph) -> T) -> T {
+        self.scope.push(name.into());
+        let out = f(self);
+        self.scope.pop();
+        out
+    }
+
+    /// Builds nodes of another part of the step.
+    pub fn in_phase<T>(&mut self, phase: Phase, f: impl FnOnce(&mut Graph) -> T) -> T {
+        let old = std::mem::replace(&mut self.phase, phase);
+        let out = f(self);
+        self.phase = old;
+        out
+    }
+
+    /// The full name of `name` in the current scope.
+    pub fn path(&self, name: &str) -> String {
+        self.scope.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".")
+    }
+
+    /// Keeps a value readable after a run, under a name.
+    pub fn output(&mut self, name: impl Into<String>, value: Value) {
+        self.outputs.push((name.into(), value));
+    }
+
+    /// At the end of the step, leaf `leaf` (a parameter or state) becomes `value`. Everything else
+    /// in the step still reads the old content.
+    pub fn assign(&mut self, leaf: Value, value: Value) -> Result<()> {
+        let (l, v) = (&self.values[leaf.index()], &self.values[value.index()]);
+        if !matches!(l.def, Def::Leaf(Leaf::Param | Leaf::State)) {
+            return Err(Error::Config(format!("only parameters and state can be assigned, not {}", l.name)));
+        }
+        if l.meta != v.meta {
+            return Err(Error::shape("assign", format!("{} is {}, its new value is {}", l.name, l.meta, v.meta)));
+        }
+        if self.assigns.iter().any(|(a, _)| *a == leaf) {
+            return Err(Error::Config(format!("{} is assigned twice in one step", l.name)));
+        }
+        self.assigns.push((leaf, value));
+        Ok(())
+    }
+
+    /// Shape and type of a value.
+    pub fn meta(&self, v: Value) -> &Meta {
+        &self.values[v.index()].meta
+    }
+
+    /// Extents of a value.
+    pub fn shape(&self, v: Value) -> &Shape {
+        &self.meta(v).shape
+    }
+
+    /// Element type of a value.
+    pub fn dtype(&self, v: Value) -> DType {
+        self.meta(v).dtype
+    }
+
+    /// Name of a leaf, or scope and op of what makes the value.
+    pub fn name(&self, v: Value) -> &str {
+        &self.values[v.index()].name
+    }
+
+    /// What makes a value.
+    pub fn def(&self, v: Value) -> &Def {
+        &self.values[v.index()].def
+    }
+
+    /// The leaf of that full name.
+    pub fn find(&self, name: &str) -> Option<Value> {
+        self.leaves.get(name).copied()
+    }
+
+    /// All values, by number.
+    pub fn values(&self) -> &[ValueInfo] {
+        &self.values
+    }
+
+    /// All nodes, in an order in which they can run.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Names of the scalars, by slot.
+    pub fn scalars(&self) -> &[String] {
+        &self.scalars
+    }
+
+    /// Named results.
+    pub fn outputs(&self) -> &[(String, Value)] {
+        &self.outputs
+    }
+
+    /// Leaves and their next content.
+    pub fn assigns(&self) -> &[(Value, Value)] {
+        &self.assigns
+    }
+
+    /// Trained leaves, in order of creation.
+    pub fn params(&self) -> Vec<Value> {
+        self.leaves_where(|l| matches!(l, Leaf::Param))
+    }
+
+    /// State leaves, in order of creation.
+    pub fn states(&self) -> Vec<Value> {
+        self.leaves_where(|l| matches!(l, Leaf::State))
+    }
+
+    fn leaves_where(&self, want: impl Fn(&Leaf) -> bool) -> Vec<Value> {
+        (0..self.values.len() as u32).map(Value).filter(|v| matches!(self.def(*v), Def::Leaf(l) if want(l))).collect()
+    }
+}

@@ -1,0 +1,80 @@
+//! Defines a pointwise op in one place: its formula once, run in f32 on the CPU device and in f64 as
+//! the reference.
+
+/// ```text
+/// pointwise! {
+///     /// What it computes.
+///     Name { field: f32, … } "wgsl_name" (x, y) => expression of self_, x, y in T: Real;
+///     constants [field, …]                             // passed to WGSL after the inputs (may be empty)
+///     bound |x, y| …                                   // optional: rounding bound, f64
+///     grad |self_, g, x, y, dy| …                      // Result<Grads>; dy is the gradient of output 0
+/// }
+/// ```
+macro_rules! pointwise {
+    (
+        $(#[$doc:meta])*
+        $ty:ident { $($field:ident : f32),* } $name:literal ($($x:ident),+) => $formula:expr;
+        $(bound |$bx:ident, $by:ident| $bound:expr;)?
+        grad |$me:ident, $g:ident, $gx:ident, $gy:ident, $dy:ident| $grad:expr
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $ty {
+            $(
+                /// A number of the formula.
+                pub $field: f32,
+            )*
+        }
+
+        impl $ty {
+            #[inline(always)]
+            #[allow(unused_variables, clippy::neg_multiply)]
+            fn formula<T: $crate::graph::Real>(&self, $($x: T),+) -> T {
+                $(let $field = T::c(self.$field as f64);)*
+                $formula
+            }
+        }
+
+        impl $crate::graph::Pointwise for $ty {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn constants(&self) -> Vec<f32> {
+                vec![$(self.$field),*]
+            }
+
+            fn eval(&self, _port: usize, _index: usize, x: &[&[f32]], out: &mut [f32]) {
+                let n = out.len();
+                let mut inputs = x.iter();
+                $(let $x = &inputs.next().expect("as many inputs as the formula has")[..n];)+
+                for i in 0..n {
+                    out[i] = self.formula($($x[i]),+);
+                }
+            }
+
+            fn eval64(&self, _port: usize, _index: usize, x: &[f64]) -> f64 {
+                let mut inputs = x.iter();
+                $(let $x = *inputs.next().expect("as many inputs as the formula has");)+
+                self.formula($($x),+)
+            }
+
+            $(fn bound(&self, _port: usize, $bx: &[f64], $by: f64) -> f64 {
+                $bound
+            })?
+
+            #[allow(unused_variables)]
+            fn grad(
+                &self,
+                $g: &mut $crate::graph::Graph,
+                $gx: &[$crate::graph::Value],
+                $gy: &[$crate::graph::Value],
+                dy: &[Option<$crate::graph::Value>],
+            ) -> $crate::error::Result<$crate::graph::Grads> {
+                let $me = self;
+                let Some($dy) = dy[0] else { return Ok(vec![None; $gx.len()]) };
+                $grad
+            }
+        }
+    };
+}

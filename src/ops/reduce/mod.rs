@@ -1,0 +1,5 @@
+//! Reductions over axes.
+
+mod reduce;
+
+pub use reduce::{Reduce, ReduceKind};

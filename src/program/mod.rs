@@ -1,0 +1,154 @@
+//! How a graph is computed: fused, ordered and laid out in memory, before anything is allocated.
+
+mod fuse;
+mod memory;
+mod print;
+mod schedule;
+
+pub use fuse::{Access, Expr, Fused};
+pub use memory::{Buffer, BufferKind};
+
+use crate::error::Result;
+use crate::graph::{Graph, LowerCx, Meta, Phase, Value};
+use crate::shader::launch::{Lowering, Target};
+use std::sync::Arc;
+
+/// What a program is made for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Backend {
+    /// The CPU device.
+    Cpu,
+    /// A wgpu device of these limits.
+    Gpu(Target),
+}
+
+/// One unit of work.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// A chain of pointwise ops as one kernel.
+    Fused(Fused),
+    /// A node, and its dispatches if the program is for a GPU.
+    Node {
+        /// Position of the node in the graph.
+        node: usize,
+        /// Its dispatches; empty on the CPU.
+        lowering: Lowering,
+        /// Buffers of the lowering's temporaries.
+        temps: Vec<usize>,
+    },
+    /// Copies one value's buffer over another's: an assignment that could not be made in place.
+    Copy {
+        /// Source.
+        from: Value,
+        /// The leaf that is overwritten.
+        to: Value,
+    },
+}
+
+/// A unit of work with what it reads and writes.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What is done.
+    pub work: Work,
+    /// Values read, without scalars.
+    pub inputs: Vec<Value>,
+    /// Values written.
+    pub outputs: Vec<Value>,
+    /// Part of the training step.
+    pub phase: Phase,
+}
+
+/// A graph made concrete for one device.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// What is computed.
+    pub graph: Arc<Graph>,
+    /// For which device.
+    pub backend: Backend,
+    /// In which order.
+    pub steps: Vec<Step>,
+    /// In which buffers.
+    pub buffers: Vec<Buffer>,
+    /// Buffer of each value, by value number; `None` for scalars and what is never stored.
+    pub place: Vec<Option<usize>>,
+}
+
+/// Switches of compilation, for tests and for finding faults.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Fuse chains of pointwise ops.
+    pub fuse: bool,
+    /// Let values whose lives do not overlap share a buffer.
+    pub reuse: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { fuse: true, reuse: true }
+    }
+}
+
+impl Program {
+    /// Compiles a graph.
+    pub fn compile(graph: Graph, backend: Backend) -> Result<Program> {
+        Self::compile_with(graph, backend, Options::default())
+    }
+
+    /// Compiles a graph with switches.
+    pub fn compile_with(graph: Graph, backend: Backend, options: Options) -> Result<Program> {
+        let limit = match &backend {
+            Backend::Cpu => usize::MAX,
+            Backend::Gpu(t) => t.max_storage_buffers as usize,
+        };
+        let groups = fuse::group(&graph, options.fuse, limit);
+        let mut steps = schedule::order(&graph, groups)?;
+        if let Backend::Gpu(target) = &backend {
+            for step in &mut steps {
+                lower(&graph, step, target)?;
+            }
+        }
+        let plan = memory::plan(&graph, &mut steps, options.reuse);
+        Ok(Program { graph: Arc::new(graph), backend, steps, buffers: plan.buffers, place: plan.place })
+    }
+
+    /// Bytes of all buffers of this program: parameters, state, inputs, activations, scratch.
+    pub fn planned_bytes(&self) -> usize {
+        self.buffers.iter().map(|b| 4 * b.words).sum()
+    }
+
+    /// Bytes of the buffers that are reused within a step: activations, gradients and scratch.
+    pub fn transient_bytes(&self) -> usize {
+        self.buffers.iter().filter(|b| b.kind == BufferKind::Transient).map(|b| 4 * b.words).sum()
+    }
+
+    /// The values made in the forward phase that backward or update steps read: what is kept.
+    pub fn kept(&self) -> Vec<Value> {
+        let mut kept: Vec<Value> = Vec::new();
+        for (i, step) in self.steps.iter().enumerate().filter(|(_, s)| s.phase == Phase::Forward) {
+            for &v in &step.outputs {
+                let later = self.steps[i..]
+                    .iter()
+                    .any(|s| s.phase != Phase::Forward && s.inputs.iter().any(|&u| memory::root(&self.graph, u) == v));
+                if later {
+                    kept.push(v);
+                }
+            }
+        }
+        kept
+    }
+
+    /// Bytes kept from the forward to the backward phase, without parameters and inputs.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept().iter().map(|v| self.graph.meta(*v).bytes()).sum()
+    }
+}
+
+fn lower(graph: &Graph, step: &mut Step, target: &Target) -> Result<()> {
+    if let Work::Node { node, lowering, .. } = &mut step.work {
+        let n = &graph.nodes()[*node];
+        let metas = |vs: &[Value]| vs.iter().map(|v| graph.meta(*v).clone()).collect::<Vec<Meta>>();
+        let (inputs, outputs) = (metas(&n.inputs), metas(&n.outputs));
+        *lowering = n.op.lower(&LowerCx { inputs: &inputs, outputs: &outputs, target })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! The order of the work: as the graph was built, but updates run as soon as they can, and nothing
+//! overwrites a leaf before its last reader.
+
+use super::fuse::Group;
+use super::{Step, Work};
+use crate::error::Result;
+use crate::graph::{Def, Graph, Leaf, Phase, Value};
+use crate::program::Access;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// Orders groups into steps. Assignments become in-place stores where they can, copies at the end
+/// where they cannot.
+pub(super) fn order(graph: &Graph, groups: Vec<Group>) -> Result<Vec<Step>> {
+    let mut group_of: HashMap<usize, usize> = HashMap::new();
+    for (g, group) in groups.iter().enumerate() {
+        group_of.extend(group.nodes.iter().map(|n| (*n, g)));
+    }
+    let made_by = |v: Value| match graph.def(v) {
+        Def::Node { node, .. } => group_of.get(node).copied(),
+        Def::Leaf(_) => None,
+    };
+    let mut after: Vec<HashSet<usize>> = groups.iter().map(|_| HashSet::new()).collect();
+    for (g, group) in groups.iter().enumerate() {
+        let inputs = group.nodes.iter().flat_map(|n| &graph.nodes()[*n].inputs);
+        after[g].extend(inputs.filter_map(|v| made_by(*v)).filter(|p| *p != g));
+    }
+    let leaf_readers = leaf_readers(graph, &groups, &made_by);
+
+    let mut copies = Vec::new();
+    for &(leaf, value) in graph.assigns() {
+        let maker = made_by(value);
+        let in_place = maker.is_some_and(|g| {
+            groups[g].fused.as_ref().is_some_and(|f| {
+                let reads_only_here =
+                    f.loads.iter().all(|(v, a)| super::memory::root(graph, *v) != leaf || *a == Access::Full);
+                let once = graph.assigns().iter().filter(|(_, v)| *v == value).count() == 1;
+                let is_output = graph.outputs().iter().any(|(_, v)| *v == value);
+                reads_only_here && once && !is_output
+            })
+        });
+        match maker {
+            Some(g) if in_place => {
+                let before: Vec<usize> =
+                    leaf_readers.get(&leaf).into_iter().flatten().copied().filter(|r| *r != g).collect();
+                // A reader that itself needs the new value would wait for ever: then copy at the end.
+                if before.iter().any(|&r| reaches(&after, r, g)) {
+                    copies.push((leaf, value));
+                } else {
+                    after[g].extend(before);
+                }
+            }
+            _ => copies.push((leaf, value)),
+        }
+    }
+    let copied: HashSet<Value> = copies.iter().map(|(l, _)| *l).collect();
+
+    let order = topological(graph, &groups, &after);
+    let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
+    let mut steps: Vec<Step> = Vec::new();
+    for g in order {
+        let group = groups[g].take().expect("each group runs once");
+        let phase = graph.nodes()[group.nodes[0]].phase;
+        match group.fused {
+            Some(mut fused) => {
+                for (i, (v, _)) in fused.stores.iter().enumerate() {
+                    let leaf = graph.assigns().iter().find(|(l, u)| u == v && !copied.contains(l)).map(|(l, _)| *l);
+                    fused.in_place[i] =
+                        leaf.and_then(|l| fused.loads.iter().position(|(u, _)| super::memory::root(graph, *u) == l));
+                }
+                let inputs =
+                    fused.loads.iter().filter(|(_, a)| !matches!(a, Access::Scalar(_))).map(|(v, _)| *v).collect();
+                let outputs = fused.stores.iter().map(|(v, _)| *v).collect();
+                steps.push(Step { work: Work::Fused(fused), inputs, outputs, phase });
+            }
+            None => {
+                let node = &graph.nodes()[group.nodes[0]];
+                if node.op.is_view() {
+                    continue;
+                }
+                steps.push(Step {
+                    work: Work::Node { node: group.nodes[0], lowering: Default::default(), temps: Vec::new() },
+                    inputs: node.inputs.clone(),
+                    outputs: node.outputs.clone(),
+                    phase,
+                });
+            }
+        }
+    }
+    steps.extend(copies.into_iter().map(|(to, from)| Step {
+        work: Work::Copy { from, to },
+        inputs: vec![from],
+        outputs: vec![],
+        phase: Phase::Update,
+    }));
+    Ok(steps)
+}
+
+/// Groups that read each leaf, directly or through views.
+fn leaf_readers(
+    graph: &Graph,
+    groups: &[Group],
+    made_by: &impl Fn(Value) -> Option<usize>,
+) -> HashMap<Value, HashSet<usize>> {
+    let mut readers: HashMap<Value, HashSet<usize>> = HashMap::new();
+    for (g, group) in groups.iter().enumerate() {
+        for v in group.nodes.iter().flat_map(|n| &graph.nodes()[*n].inputs) {
+            let root = super::memory::root(graph, *v);
+            if made_by(root).is_none() && !matches!(graph.def(root), Def::Leaf(Leaf::Scalar(_))) {
+                readers.entry(root).or_default().insert(g);
+            }
+        }
+    }
+    readers
+}
+
+/// Whether group `from` waits, directly or not, for group `target`.
+fn reaches(after: &[HashSet<usize>], from: usize, target: usize) -> bool {
+    let mut stack = vec![from];
+    let mut seen = HashSet::new();
+    while let Some(g) = stack.pop() {
+        if g == target {
+            return true;
+        }
+        if seen.insert(g) {
+            stack.extend(&after[g]);
+        }
+    }
+    false
+}
+
+/// Kahn's order. Ready updates go first, so that gradients die early; then the earliest built.
+fn topological(graph: &Graph, groups: &[Group], after: &[HashSet<usize>]) -> Vec<usize> {
+    let mut waiting: Vec<usize> = after.iter().map(HashSet::len).collect();
+    let mut next: Vec<Vec<usize>> = groups.iter().map(|_| Vec::new()).collect();
+    for (g, before) in after.iter().enumerate() {
+        for b in before {
+            next[*b].push(g);
+        }
+    }
+    let key = |g: usize| {
+        let first = groups[g].nodes[0];
+        (graph.nodes()[first].phase != Phase::Update, *groups[g].nodes.last().expect("no empty group"), g)
+    };
+    let mut ready: BTreeSet<_> = (0..groups.len()).filter(|g| waiting[*g] == 0).map(key).collect();
+    let mut order = Vec::with_capacity(groups.len());
+    while let Some(k) = ready.pop_first() {
+        order.push(k.2);
+        for &n in &next[k.2] {
+            waiting[n] -= 1;
+            if waiting[n] == 0 {
+                ready.insert(key(n));
+            }
+        }
+    }
+    assert_eq!(order.len(), groups.len(), "fusion made a cycle");
+    order
+}

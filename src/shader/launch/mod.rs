@@ -1,0 +1,56 @@
+//! How an op becomes dispatches: plain data, decided before any device is touched.
+
+/// What a lowering must know of the device that will run it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// A CPU that pretends to be a GPU: barriers are slow there, and lanes load one by one.
+    pub software: bool,
+    /// Storage buffers that one kernel may bind.
+    pub max_storage_buffers: u32,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_memory: u32,
+    /// Bytes that one storage binding may cover.
+    pub max_binding_bytes: u64,
+}
+
+/// A buffer that a kernel binds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// Input of the op, by position.
+    In(usize),
+    /// Output of the op, by position.
+    Out(usize),
+    /// Scratch buffer of the lowering, by position in [`Lowering::temps`].
+    Temp(usize),
+}
+
+/// One dispatch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Launch {
+    /// Path below `shaders/`, without the extension.
+    pub shader: &'static str,
+    /// Values of the shader's `override` constants.
+    pub constants: Vec<(&'static str, f64)>,
+    /// Workgroups along x, y, z.
+    pub workgroups: [u32; 3],
+    /// What is bound to group 0, in the order of the bindings.
+    pub operands: Vec<Operand>,
+}
+
+/// The dispatches of one op, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lowering {
+    /// Sizes in words of the scratch buffers that live for this op only.
+    pub temps: Vec<usize>,
+    /// What is dispatched.
+    pub launches: Vec<Launch>,
+}
+
+/// Workgroups for `total` linear groups, folded into two dimensions when one is too short.
+/// Kernels read the linear index as `wid.x + wid.y * num_workgroups.x` and check it.
+pub fn fold_groups(total: usize) -> [u32; 3] {
+    const MAX: usize = 65_535;
+    let total = total.max(1);
+    let y = total.div_ceil(MAX);
+    [total.div_ceil(y) as u32, y as u32, 1]
+}

@@ -1,0 +1,88 @@
+//! Every op, forward and gradient, on every device, against the f64 reference.
+
+mod common;
+
+use onebit::device::{Device, Store};
+use onebit::gpu::{GpuOptions, LimitSet};
+use onebit::program::Options;
+use onebit::verify::{Case, cases, check_gradient, compare};
+
+/// Runs the cases on a device; panics with all that is wrong.
+fn run(label: &str, device: &Device, options: Options, cases: &[Case]) {
+    let mut wrong = Vec::new();
+    for case in cases {
+        let mut store = Store::new(device.clone());
+        match compare(&mut store, case.graph.clone(), &case.leaves, &case.scalars, options) {
+            Err(e) => wrong.push(format!("{} {}: {e}", case.op, case.name)),
+            Ok(findings) => {
+                assert!(!findings.is_empty(), "{} {}: nothing was compared", case.op, case.name);
+                wrong.extend(findings.iter().filter(|f| f.worst > 1.0).map(|f| {
+                    format!(
+                        "{} {}: step {} (value {}) at {}: got {}, expected {}, {} of the bound",
+                        case.op,
+                        case.name,
+                        f.step,
+                        f.value.index(),
+                        f.at,
+                        f.got,
+                        f.expected,
+                        f.worst
+                    )
+                }));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{label}: {} of {} cases\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+const UNFUSED: Options = Options { fuse: false, reuse: false };
+
+#[test]
+fn gradients_equal_finite_differences() {
+    let mut checked = 0;
+    for case in cases::all().iter().filter(|c| c.differentiable && c.graph.outputs().iter().any(|(n, _)| n == "loss")) {
+        check_gradient(case);
+        checked += 1;
+    }
+    assert!(checked > 40, "only {checked} cases have gradients");
+}
+
+#[test]
+fn cpu_device() {
+    let cases = cases::all();
+    run("cpu, fused", &Device::Cpu, Options::default(), &cases);
+    run("cpu, op by op", &Device::Cpu, UNFUSED, &cases);
+}
+
+#[test]
+fn every_adapter() {
+    let cases = cases::all();
+    for (name, device) in common::devices(GpuOptions::default()) {
+        run(&format!("{name}, unchecked, fused"), &device, Options::default(), &cases);
+        run(&format!("{name}, unchecked, op by op"), &device, UNFUSED, &cases);
+    }
+}
+
+#[test]
+fn every_adapter_with_bounds_checks() {
+    let cases = cases::all();
+    for (name, device) in common::devices(GpuOptions { checked: true, ..Default::default() }) {
+        run(&format!("{name}, checked"), &device, Options::default(), &cases);
+    }
+}
+
+#[test]
+fn every_adapter_under_default_limits() {
+    let cases = cases::all();
+    for (name, device) in common::devices(GpuOptions { limits: LimitSet::Defaults, ..Default::default() }) {
+        run(&format!("{name}, default limits"), &device, Options::default(), &cases);
+    }
+}
+
+#[test]
+fn every_adapter_under_downlevel_limits() {
+    let cases = cases::all();
+    for (name, device) in common::devices(GpuOptions { limits: LimitSet::Downlevel, ..Default::default() }) {
+        run(&format!("{name}, downlevel limits"), &device, Options::default(), &cases);
+    }
+}
