@@ -1,6 +1,8 @@
 //! `onebit` trains, checks, profiles and ships 1-bit vision networks on any GPU that WebGPU reaches.
 
 #[cfg(feature = "train")]
+pub mod cli;
+#[cfg(feature = "train")]
 pub mod cpu;
 #[cfg(feature = "train")]
 pub mod data;
@@ -14,6 +16,8 @@ pub mod graph;
 #[cfg(feature = "train")]
 pub mod kernels;
 #[cfg(feature = "train")]
+pub mod methods;
+#[cfg(feature = "train")]
 pub mod ops;
 #[cfg(feature = "train")]
 pub mod program;
@@ -22,5 +26,7 @@ pub mod rng;
 #[cfg(feature = "train")]
 pub mod shader;
 pub mod tensor;
+#[cfg(feature = "train")]
+pub mod train;
 #[cfg(feature = "train")]
 pub mod verify;

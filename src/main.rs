@@ -1,3 +1,7 @@
 //! The `onebit` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    onebit::cli::main()
+}

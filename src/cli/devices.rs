@@ -1,0 +1,90 @@
+//! `onebit devices`.
+
+use super::text::{mib, say};
+use crate::gpu::{AdapterReport, adapters};
+use crate::train::choose::choose;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// Lists the devices that training can run on, and which one `--device auto` takes.
+///
+/// Examples:
+///
+///     onebit devices
+///     onebit devices --json
+///     onebit train --device 0          the adapter with number 0
+///     onebit train --device vulkan     the first Vulkan adapter, a real GPU before a software one
+///     onebit train --device nvidia     the first adapter whose name holds "nvidia"
+///     onebit train --device cpu        no adapter at all
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Prints JSON for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let all = adapters();
+    let auto = choose("auto")?;
+    let threads = rayon::current_num_threads();
+    if args.json {
+        let list: Vec<_> = all.iter().enumerate().map(|(i, a)| as_json(i, a)).collect();
+        let value = json!({
+            "cpu": { "threads": threads },
+            "adapters": list,
+            "auto": { "device": auto.device.name(), "select": auto.select, "why": auto.why },
+        });
+        say(serde_json::to_string_pretty(&value)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(format!("cpu  the CPU device: {threads} threads, fast kernels of its own, no driver needed"))?;
+    for (i, a) in all.iter().enumerate() {
+        let l = a.adapter.limits();
+        say(format!("{i:3}  {}", a.describe()))?;
+        match &a.usable {
+            Ok(()) => say(format!(
+                "     {}; one tensor up to {}, {} storage buffers and {} bytes of workgroup memory a kernel",
+                kind(a),
+                mib(l.max_storage_buffer_binding_size.min(l.max_buffer_size) as usize),
+                l.max_storage_buffers_per_shader_stage,
+                l.max_compute_workgroup_storage_size,
+            ))?,
+            Err(why) => say(format!("     cannot be used: {why}"))?,
+        }
+    }
+    say(format!("\nauto takes {} because {}", auto.device.name(), auto.why))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn kind(a: &AdapterReport) -> &'static str {
+    match a.info.device_type {
+        _ if a.is_software() => "software: a CPU that plays a GPU",
+        wgpu::DeviceType::DiscreteGpu => "GPU with memory of its own",
+        wgpu::DeviceType::IntegratedGpu => "GPU that shares the machine's memory",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        _ => "GPU",
+    }
+}
+
+fn as_json(i: usize, a: &AdapterReport) -> serde_json::Value {
+    let l = a.adapter.limits();
+    let features = a.adapter.features();
+    json!({
+        "index": i,
+        "name": a.info.name,
+        "backend": format!("{:?}", a.info.backend).to_lowercase(),
+        "driver": a.info.driver,
+        "driver_info": a.info.driver_info,
+        "kind": format!("{:?}", a.info.device_type),
+        "software": a.is_software(),
+        "usable": a.usable.is_ok(),
+        "why_not": a.usable.as_ref().err(),
+        "timestamps": features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        "max_storage_buffer_binding_size": l.max_storage_buffer_binding_size,
+        "max_buffer_size": l.max_buffer_size,
+        "max_storage_buffers_per_shader_stage": l.max_storage_buffers_per_shader_stage,
+        "max_compute_workgroup_storage_size": l.max_compute_workgroup_storage_size,
+        "max_compute_invocations_per_workgroup": l.max_compute_invocations_per_workgroup,
+    })
+}

@@ -1,0 +1,123 @@
+//! `onebit eval`.
+
+use super::text::{percent, say};
+use crate::methods::method;
+use crate::train::checkpoint::Checkpoint;
+use crate::train::choose::choose;
+use crate::train::confusion::confusion_svg;
+use crate::train::evaluate::{Evaluation, evaluate};
+use crate::train::limits::fitting_test;
+use crate::train::method::ImageInfo;
+use crate::train::run::RunDir;
+use crate::train::scheduler::Scheduler;
+use anyhow::bail;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+/// Tests the network of a run: accuracy (top-1 and top-5), a table by class, and the confusion matrix as a picture.
+///
+/// Writes eval.json and confusion.svg into the run directory.
+///
+/// Examples:
+///
+///     onebit eval runs/fashion-binary
+///     onebit eval runs/fashion-binary --checkpoint best --device cpu
+///     onebit eval runs/fashion-binary --data ~/fashion-mnist --json
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The run directory.
+    run: PathBuf,
+    /// Other images than the run's; their test part is used.
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name [default: the run's].
+    #[arg(long, value_name = "SEL")]
+    device: Option<String>,
+    /// Which checkpoint.
+    #[arg(long, value_enum, default_value_t = Which::Last)]
+    checkpoint: Which,
+    /// Prints JSON for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Which {
+    /// The newest.
+    Last,
+    /// The one with the best test accuracy.
+    Best,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (run, mut recipe, info) = RunDir::open(&args.run)?;
+    let path = match args.checkpoint {
+        Which::Last => run.last(),
+        Which::Best => run.best(),
+    };
+    let checkpoint = Checkpoint::load(&path)?;
+    if let Some(data) = &args.data {
+        recipe.data.path = data.display().to_string();
+    }
+    let data = recipe.data.open()?;
+    if data.test.is_empty() {
+        bail!("{}: there are no test images", recipe.data.path);
+    }
+    let images = ImageInfo { mean: info.mean, std: info.std, ..ImageInfo::of(&data) };
+    if images.mean.len() != images.extents[2] {
+        bail!(
+            "{}: the images have {} channels, the run's had {}; set data.channels in {}/config.toml",
+            recipe.data.path,
+            images.extents[2],
+            images.mean.len(),
+            run.path().display()
+        );
+    }
+    let choice = choose(args.device.as_deref().unwrap_or(&info.select))?;
+    let (plan, batch) = fitting_test(method(recipe.method), &recipe, &images, &choice.device)?;
+    let mut scheduler = Scheduler::load(plan, &choice.device, recipe.seed)?;
+    scheduler.restore(&checkpoint, &path)?;
+    let never = AtomicBool::new(false);
+    let Some(result) = evaluate(&mut scheduler, &data.test, batch, &never)? else {
+        bail!("the test was stopped");
+    };
+    run.write_json("eval.json", &result)?;
+    let title = format!("{}, {} images, {} right", info.recipe, result.images, percent(result.accuracy));
+    let picture = run.write_text("confusion.svg", &confusion_svg(&result, &title))?;
+    if args.json {
+        say(serde_json::to_string_pretty(&result)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(format!("{}  after {} epochs, on {}", path.display(), checkpoint.position.epoch, choice.device.name()))?;
+    say(format!("data {}", data.test))?;
+    table(&result)?;
+    say(format!(
+        "\ntop-1 {}   top-5 {}   cross-entropy {:.4}   ({} images)",
+        percent(result.accuracy),
+        percent(result.top5),
+        result.loss,
+        result.images
+    ))?;
+    say(format!("confusion matrix: {}", picture.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(e: &Evaluation) -> anyhow::Result<()> {
+    let width = e.classes.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).max(5);
+    say(format!("\n{:width$}  images  recognised  of those named so  most often taken for", "class"))?;
+    for (r, class) in e.classes.iter().enumerate() {
+        let precision = class.precision.map_or("-".to_string(), percent);
+        let wrong = (0..e.classes.len()).filter(|&c| c != r).max_by_key(|&c| (e.confusion[r][c], usize::MAX - c));
+        let wrong = wrong.filter(|&c| e.confusion[r][c] > 0);
+        let wrong = wrong.map_or(String::new(), |c| format!("{} ({})", e.classes[c].name, e.confusion[r][c]));
+        say(format!(
+            "{:width$}  {:6}  {:>10}  {precision:>17}  {wrong}",
+            class.name,
+            class.images,
+            percent(class.recall)
+        ))?;
+    }
+    Ok(())
+}

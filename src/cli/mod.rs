@@ -1,0 +1,64 @@
+//! The command line, one file per subcommand.
+
+mod devices;
+mod eval;
+mod progress;
+mod recipes;
+mod stop;
+mod text;
+mod train;
+
+use clap::{Parser, Subcommand};
+use std::panic;
+use std::process::ExitCode;
+
+/// Trains 1-bit vision networks on any GPU, and on the CPU.
+///
+/// Without a GPU and without data, this trains a network whose convolutions are one bit a weight and one bit an
+/// activation on 6,000 images that come with the program, in a few minutes:
+///
+///     onebit train
+#[derive(Parser)]
+#[command(name = "onebit", version, verbatim_doc_comment, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Devices(devices::Args),
+    Recipes(recipes::Args),
+    Train(train::Args),
+    Eval(eval::Args),
+}
+
+/// Runs the program; prints what went wrong as one message.
+pub fn main() -> ExitCode {
+    panic::set_hook(Box::new(|_| {}));
+    match panic::catch_unwind(|| run(Cli::parse())) {
+        Ok(Ok(code)) => code,
+        Ok(Err(e)) => {
+            // A reader that went away (`onebit … | head`) is no error worth a message.
+            if !text::is_broken_pipe(&e) {
+                eprintln!("error: {e:#}");
+            }
+            ExitCode::FAILURE
+        }
+        Err(panic) => {
+            let what = panic.downcast_ref::<String>().map(String::as_str);
+            let what = what.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            eprintln!("error: this is a fault of onebit {}, please report it: {what}", env!("CARGO_PKG_VERSION"));
+            ExitCode::from(70)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Devices(args) => devices::run(&args),
+        Command::Recipes(args) => recipes::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Eval(args) => eval::run(&args),
+    }
+}

@@ -1,0 +1,141 @@
+//! What is seen of a run while it trains: a bar on a terminal, a plain line now and then elsewhere, JSON lines for
+//! programs.
+
+use super::text::{duration, percent, say};
+use crate::train::checkpoint::Position;
+use crate::train::evaluate::Evaluation;
+use crate::train::fit::{Look, Observer};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Time between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// How a run is shown. `about` is the device and the planned memory.
+pub fn observer(as_json: bool, about: String) -> Box<dyn Observer> {
+    if as_json {
+        Box::new(Json)
+    } else if std::io::stderr().is_terminal() {
+        let bar = ProgressBar::no_length();
+        let style = "{bar:24} {percent:>3}%  {msg}";
+        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Box::new(Bar { bar, about })
+    } else {
+        Box::new(Lines { about, last: None })
+    }
+}
+
+fn describe(l: &Look, about: &str) -> String {
+    format!(
+        "epoch {} step {}/{}  loss {:.4}  accuracy {}  {:.0} images/s  {} left  {about}",
+        l.epoch + 1,
+        l.step,
+        l.per_epoch,
+        l.loss,
+        percent(l.accuracy),
+        l.images_per_second,
+        duration(l.seconds_left),
+    )
+}
+
+fn tested(epoch: u64, e: &Evaluation) -> String {
+    format!(
+        "epoch {epoch:3}  test accuracy {}  top-5 {}  loss {:.4}",
+        percent(e.accuracy),
+        percent(e.top5),
+        e.loss
+    )
+}
+
+fn resumed(p: &Position) -> String {
+    format!("resumed after {} steps, in epoch {}", p.steps, p.epoch + 1)
+}
+
+struct Bar {
+    bar: ProgressBar,
+    about: String,
+}
+
+impl Observer for Bar {
+    fn resumed(&mut self, p: &Position) {
+        self.bar.println(resumed(p));
+    }
+
+    fn look(&mut self, l: &Look) {
+        self.bar.set_length(l.total);
+        self.bar.set_position(l.steps);
+        self.bar.set_message(describe(l, &self.about));
+    }
+
+    fn tested(&mut self, epoch: u64, e: &Evaluation) {
+        self.bar.println(tested(epoch, e));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.bar.println(text);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+struct Lines {
+    about: String,
+    last: Option<Instant>,
+}
+
+impl Observer for Lines {
+    fn resumed(&mut self, p: &Position) {
+        put(resumed(p));
+    }
+
+    fn look(&mut self, l: &Look) {
+        if self.last.is_none_or(|t| t.elapsed() >= LINE_EVERY) {
+            self.last = Some(Instant::now());
+            put(describe(l, &self.about));
+        }
+    }
+
+    fn tested(&mut self, epoch: u64, e: &Evaluation) {
+        put(tested(epoch, e));
+    }
+
+    fn note(&mut self, text: &str) {
+        put(text);
+    }
+}
+
+struct Json;
+
+impl Observer for Json {
+    fn resumed(&mut self, p: &Position) {
+        put(json!({ "event": "resumed", "epoch": p.epoch, "step": p.step, "steps": p.steps }));
+    }
+
+    fn look(&mut self, l: &Look) {
+        put(json!({
+            "event": "train", "epoch": l.epoch, "step": l.step, "steps": l.steps, "total": l.total, "loss": l.loss,
+            "accuracy": l.accuracy, "images_per_second": l.images_per_second, "seconds_left": l.seconds_left,
+        }));
+    }
+
+    fn tested(&mut self, epoch: u64, e: &Evaluation) {
+        put(json!({
+            "event": "test", "epoch": epoch, "accuracy": e.accuracy, "top5": e.top5, "loss": e.loss,
+        }));
+    }
+
+    fn note(&mut self, text: &str) {
+        put(json!({ "event": "note", "text": text }));
+    }
+}
+
+/// A run goes on when nobody reads about it any more.
+fn put(line: impl std::fmt::Display) {
+    let _ = say(line);
+}

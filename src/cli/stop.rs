@@ -1,0 +1,21 @@
+//! Ctrl-C: the first one asks the run to end after its step, the second one ends the program.
+
+use anyhow::Context;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Exit code of a program ended by Ctrl-C, as shells have it.
+pub const INTERRUPTED: u8 = 130;
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Installs the handler; the flag that it sets.
+pub fn on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+        eprintln!("\nfinishing this step, then saving; Ctrl-C again quits at once");
+    })
+    .context("the handler for Ctrl-C could not be installed")?;
+    Ok(&STOP)
+}

@@ -1,0 +1,57 @@
+//! Text for people.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+/// Writes a line to standard output; an error instead of a panic if nobody reads it.
+pub fn say(line: impl Display) -> anyhow::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")?;
+    Ok(())
+}
+
+/// Whether an error is that of [`say`] when nobody reads.
+pub fn is_broken_pipe(e: &anyhow::Error) -> bool {
+    e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Bytes as MiB.
+pub fn mib(bytes: usize) -> String {
+    format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64)
+}
+
+/// A whole number with its thousands apart.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).unwrap_or("")).collect();
+    groups.join(",")
+}
+
+/// A length of time: "45 s", "3:05 min", "2:10:00 h".
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return "?".into();
+    }
+    let s = seconds.round() as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{}:{:02} min", s / 60, s % 60),
+        _ => format!("{}:{:02}:{:02} h", s / 3600, s / 60 % 60, s % 60),
+    }
+}
+
+/// A share as percent.
+pub fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!((grouped(7), grouped(1000), grouped(12_345_678)), ("7".into(), "1,000".into(), "12,345,678".into()));
+        assert_eq!((duration(44.6), duration(185.0), duration(7800.0)), ("45 s".into(), "3:05 min".into(), "2:10:00 h".into()));
+        assert_eq!((mib(3 << 19), percent(0.8251)), ("1.5 MiB".into(), "82.51 %".into()));
+    }
+}

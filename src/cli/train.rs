@@ -1,0 +1,230 @@
+//! `onebit train`.
+
+use super::progress::observer;
+use super::stop::{INTERRUPTED, on_ctrl_c};
+use super::text::{duration, grouped, mib, percent, say};
+use crate::data::Split;
+use crate::methods::method;
+use crate::train::choose::{Choice, choose};
+use crate::train::fit::{Job, Outcome, fit};
+use crate::train::limits::fitting_plan;
+use crate::train::method::ImageInfo;
+use crate::train::recipe::{DEFAULT, EMBEDDED, Recipe, RunInfo};
+use crate::train::run::{RunDir, Summary};
+use crate::train::scheduler::Plan;
+use anyhow::bail;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Trains a network by a recipe, and keeps a run directory.
+///
+/// The run directory (runs/RECIPE, or --out) holds config.toml (train it again and the same comes out), metrics.jsonl,
+/// summary.json and checkpoints. An existing one is never overwritten: the next free number is taken. Ctrl-C finishes the
+/// step, saves, and says how to go on.
+///
+/// Examples:
+///
+///     onebit train                                      the default 1-bit network on the images that come along
+///     onebit train fashion-float                        its full-precision twin
+///     onebit train fashion-binary --data ~/mnist        another data set: IDX, CIFAR, or folders of images
+///     onebit train mine.toml --device vulkan --seed 3   your own recipe
+///     onebit train --set epochs=5 --set schedule.lr=0.01
+///     onebit train --resume --out runs/fashion-binary   go on where it was stopped or killed
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// A built-in recipe (see `onebit recipes`) or a TOML file.
+    recipe: Option<String>,
+    /// The images: a file or folder; what is in it is recognised.
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// The run directory [default: runs/RECIPE].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name [default: auto].
+    #[arg(long, value_name = "SEL")]
+    device: Option<String>,
+    /// Decides initial weights, order and augmentation.
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    seed: Option<u64>,
+    /// Passes over the training images.
+    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    epochs: Option<u64>,
+    /// Changes one setting of the recipe; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
+    settings: Vec<String>,
+    /// Goes on from the last checkpoint of --out, or of the newest runs/RECIPE.
+    #[arg(long)]
+    resume: bool,
+    /// Prints one JSON object a line for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is trained, before a device is asked.
+struct Task {
+    name: String,
+    recipe: Recipe,
+    select: String,
+    /// The run to go on with, and its record.
+    old: Option<(RunDir, RunInfo)>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let task = if args.resume { old_task(args)? } else { new_task(args)? };
+    if let Some((run, _)) = &task.old
+        && let Some(summary) = run.summary()?
+    {
+        if !args.json {
+            say(format!("{} is finished; there is nothing to resume", run.path().display()))?;
+        }
+        return finish(args, run, &summary);
+    }
+    let Task { name, recipe, select, old } = task;
+    let data = recipe.data.open()?;
+    if data.train.is_empty() {
+        bail!("{}: there are no training images", recipe.data.path);
+    }
+    let mut images = ImageInfo::of(&data);
+    if let Some((_, info)) = &old {
+        (images.mean, images.std) = (info.mean.clone(), info.std.clone());
+    }
+    let choice = choose(&select)?;
+    let method = method(recipe.method);
+    let (plan, eval_batch) = fitting_plan(method, &recipe, &images, &choice.device)?;
+    let stop = on_ctrl_c()?;
+    let run = match &old {
+        Some((run, _)) => run.clone(),
+        None => {
+            let info = RunInfo {
+                recipe: name.clone(),
+                device: choice.device.name(),
+                select: choice.select.clone(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                mean: images.mean.clone(),
+                std: images.std.clone(),
+            };
+            let wanted = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&name));
+            RunDir::create(&wanted, &recipe, info)?
+        }
+    };
+    announce(args.json, &name, &recipe, &data, &choice, &plan, &run)?;
+    if let Some((_, info)) = old.filter(|(_, i)| i.device != choice.device.name() && !args.json) {
+        say(format!("note    the run began on {}: on another device the last bits of the weights differ", info.device))?;
+    }
+    let about = format!("{}  {}", choice.device.name(), mib(plan.planned_bytes()));
+    let device = choice.device;
+    let job = Job { name, recipe, method, data, device, eval_batch, run: run.clone(), resume: args.resume, stop };
+    let mut observer = observer(args.json, about);
+    let outcome = fit(job, plan, &mut *observer);
+    drop(observer);
+    match outcome? {
+        Outcome::Finished(summary) => finish(args, &run, &summary),
+        Outcome::Stopped { saved, position } => {
+            let again = format!("onebit train --resume --out {}", run.path().display());
+            if args.json {
+                say(json!({ "event": "stopped", "steps": position.steps, "saved": saved, "resume": again }))?;
+            } else {
+                say(format!("stopped after {} steps, saved to {}", position.steps, saved.display()))?;
+                say(format!("to go on:  {again}"))?;
+            }
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+fn new_task(args: &Args) -> anyhow::Result<Task> {
+    let (name, recipe) = Recipe::find(args.recipe.as_deref().unwrap_or(DEFAULT))?;
+    let mut recipe = Recipe { run: None, ..recipe.with(&args.settings)? };
+    if let Some(data) = &args.data {
+        recipe.data.path = absolute(data);
+    }
+    recipe.seed = args.seed.unwrap_or(recipe.seed);
+    recipe.epochs = args.epochs.unwrap_or(recipe.epochs);
+    recipe.validate()?;
+    Ok(Task { name, recipe, select: args.device.clone().unwrap_or("auto".into()), old: None })
+}
+
+fn old_task(args: &Args) -> anyhow::Result<Task> {
+    let path = match (&args.out, &args.recipe) {
+        (Some(out), _) => out.clone(),
+        (None, Some(run)) if Path::new(run).join("config.toml").is_file() => PathBuf::from(run),
+        (None, recipe) => {
+            let (name, _) = Recipe::find(recipe.as_deref().unwrap_or(DEFAULT))?;
+            let wanted = Path::new("runs").join(name);
+            match RunDir::newest(&wanted) {
+                Some(path) => path,
+                None => bail!("there is nothing to resume: {} does not exist; name the run with --out", wanted.display()),
+            }
+        }
+    };
+    let (run, mut recipe, info) = RunDir::open(&path)?;
+    if let Some(data) = &args.data {
+        recipe.data.path = absolute(data);
+    }
+    let select = args.device.clone().unwrap_or(info.select.clone());
+    Ok(Task { name: info.recipe.clone(), recipe, select, old: Some((run, info)) })
+}
+
+/// The path from the root, so that a run can be repeated from anywhere.
+fn absolute(path: &Path) -> String {
+    if path == Path::new(EMBEDDED) {
+        return EMBEDDED.into();
+    }
+    std::path::absolute(path).unwrap_or(path.into()).display().to_string()
+}
+
+/// What is about to happen, before the first step.
+fn announce(
+    as_json: bool,
+    name: &str,
+    recipe: &Recipe,
+    data: &Split,
+    choice: &Choice,
+    plan: &Plan,
+    run: &RunDir,
+) -> anyhow::Result<()> {
+    let (parameters, binary) = plan.parameters();
+    let kernels: usize = plan.step.iter().map(|(_, p)| p.steps.len()).sum();
+    let (planned, kept) = (plan.planned_bytes(), plan.kept_bytes());
+    let device = choice.device.name();
+    if as_json {
+        return say(json!({
+            "event": "plan", "recipe": name, "data": data.to_string(), "device": device, "why": choice.why,
+            "steps_an_epoch": data.train.len() / recipe.batch, "epochs": recipe.epochs, "kernels_a_step": kernels,
+            "planned_bytes": planned, "kept_bytes": kept, "parameters": parameters, "binary_parameters": binary,
+            "run": run.path(),
+        }));
+    }
+    let steps = data.train.len() / recipe.batch;
+    say(format!("recipe  {name}: {}", recipe.description))?;
+    say(format!("data    {data}"))?;
+    say(format!("device  {device}: {}", choice.why))?;
+    say(format!("net     {} parameters, {} of them one bit", grouped(parameters as u64), grouped(binary as u64)))?;
+    say(format!("memory  {} planned, of it {} kept from forward to backward", mib(planned), mib(kept)))?;
+    say(format!(
+        "plan    {} epochs of {steps} steps of {} images, {kernels} kernels a step, seed {}",
+        recipe.epochs, recipe.batch, recipe.seed
+    ))?;
+    say(format!("run     {}", run.path().display()))
+}
+
+fn finish(args: &Args, run: &RunDir, s: &Summary) -> anyhow::Result<ExitCode> {
+    if args.json {
+        let mut line = serde_json::to_value(s)?;
+        line["event"] = "summary".into();
+        say(line)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let accuracy = s.test_accuracy.map_or("no test images".into(), |a| format!("test accuracy {}", percent(a)));
+    say(format!(
+        "{accuracy} after {} epochs ({} steps), {:.0} images/s, {}",
+        s.epochs,
+        s.steps,
+        s.images_per_second,
+        duration(s.seconds)
+    ))?;
+    say(format!("look closer:  onebit eval {}", run.path().display()))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,82 @@
+//! Supervised classification: images with labels, cross-entropy, one program a step.
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Meta, Value};
+use crate::tensor::{DType, HostTensor};
+use crate::train::method::{EVAL_IMAGES, Graphs, IMAGES, ImageInfo, LABELS, LOGITS, Method, Progress};
+use crate::train::metrics::{correct, halted_before, track};
+use crate::train::recipe::Recipe;
+use crate::train::standin::{Mode, cross_entropy};
+
+/// Supervised classification.
+#[derive(Clone, Copy, Debug)]
+pub struct Supervised;
+
+impl Method for Supervised {
+    fn name(&self) -> &'static str {
+        "supervised"
+    }
+
+    fn build(&self, recipe: &Recipe, images: &ImageInfo, batch: usize, eval_batch: usize) -> Result<Graphs> {
+        if images.classes < 2 {
+            return Err(Error::Config(format!(
+                "supervised training needs labelled images of at least 2 classes, these have {}",
+                images.classes
+            )));
+        }
+        Ok(Graphs {
+            step: vec![("train", train(recipe, images, batch)?)],
+            eval: eval(recipe, images, eval_batch)?,
+        })
+    }
+
+    fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
+        match name {
+            "lr" => Some(recipe.schedule.at(progress.steps, progress.total)),
+            _ => None,
+        }
+    }
+}
+
+/// One step: images to logits to loss, gradients, updates.
+fn train(recipe: &Recipe, images: &ImageInfo, batch: usize) -> Result<Graph> {
+    let g = &mut Graph::new();
+    let pixels = g.input(IMAGES, Meta::new([batch, images.bytes()], DType::U8))?;
+    let labels = g.input(LABELS, Meta::new([batch], DType::U32))?;
+    let halted = halted_before(g)?;
+
+    let x = normalise(g, pixels, images)?;
+    let logits = recipe.net.build(g, x, images.classes, Mode::Train, Some(halted))?;
+    let loss = cross_entropy(g, logits, labels, recipe.label_smoothing)?;
+
+    let right = correct(g, logits, labels)?;
+    let halted = track(g, loss, right)?;
+    let parameters = g.params();
+    let gradients = g.backward(loss, &parameters)?;
+    recipe.optimiser.step(g, &parameters, &gradients, Some(halted))?;
+    Ok(std::mem::take(g))
+}
+
+/// Test images to logits.
+fn eval(recipe: &Recipe, images: &ImageInfo, batch: usize) -> Result<Graph> {
+    let g = &mut Graph::new();
+    let pixels = g.input(EVAL_IMAGES, Meta::new([batch, images.bytes()], DType::U8))?;
+    let x = normalise(g, pixels, images)?;
+    let logits = recipe.net.build(g, x, images.classes, Mode::Eval, None)?;
+    g.output(LOGITS, logits);
+    Ok(std::mem::take(g))
+}
+
+/// Bytes to numbers of mean 0 and variance 1 a channel, `[n, h, w, c]`.
+fn normalise(g: &mut Graph, pixels: Value, images: &ImageInfo) -> Result<Value> {
+    let [h, w, c] = images.extents;
+    let n = g.shape(pixels)[0];
+    let (mean, std) = (&images.mean, &images.std);
+    let scale = (0..h * w * c).map(|i| 1.0 / (255.0 * std[i % c])).collect();
+    let shift = (0..h * w * c).map(|i| -mean[i % c] / std[i % c]).collect();
+    let scale = g.constant(HostTensor::from_f32([h * w * c], scale));
+    let shift = g.constant(HostTensor::from_f32([h * w * c], shift));
+    let x = g.mul(pixels, scale)?;
+    let x = g.add(x, shift)?;
+    g.reshape(x, [n, h, w, c])
+}

@@ -1,0 +1,85 @@
+//! The confusion matrix as a picture.
+
+use super::evaluate::Evaluation;
+use std::fmt::Write;
+
+/// An SVG drawing: rows are what an image is, columns what it was taken for; the share of the row is the darkness.
+pub fn confusion_svg(e: &Evaluation, title: &str) -> String {
+    let n = e.classes.len();
+    // Many classes get small cells and no numbers.
+    let cell = if n <= 20 { 44 } else { (880 / n.max(1)).max(4) };
+    let longest = e.classes.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
+    let (left, top) = (40 + 8 * longest.max(4), 60 + 7 * longest.max(4));
+    let (width, height) = (left + n * cell + 30, top + n * cell + 30);
+    let mut s = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"12\" y=\"24\" font-size=\"16\">{}</text>\n",
+        escape(title)
+    );
+    let mut put = |text: std::fmt::Arguments<'_>| s.write_fmt(text).expect("writing to a string works");
+    for (r, class) in e.classes.iter().enumerate() {
+        let (y, name) = (top + r * cell, escape(&class.name));
+        put(format_args!(
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>\n",
+            left - 8,
+            y + cell / 2 + 5
+        ));
+        let x = left + r * cell + cell / 2;
+        put(format_args!("<text transform=\"translate({x},{}) rotate(-60)\">{name}</text>\n", top - 8));
+        for (c, &count) in e.confusion[r].iter().enumerate() {
+            let share = count as f64 / class.images.max(1) as f64;
+            let x = left + c * cell;
+            let (hue, light) = (if r == c { 212 } else { 14 }, 97.0 - 55.0 * share.sqrt());
+            put(format_args!(
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{cell}\" height=\"{cell}\" fill=\"hsl({hue},70%,{light:.0}%)\" \
+                 stroke=\"white\"><title>{name} taken for {}: {count}</title></rect>\n",
+                escape(&e.classes[c].name)
+            ));
+            if n <= 20 && count > 0 {
+                let ink = if light < 60.0 { "white" } else { "black" };
+                put(format_args!(
+                    "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\" fill=\"{ink}\">{count}</text>\n",
+                    x + cell / 2,
+                    y + cell / 2 + 5
+                ));
+            }
+        }
+    }
+    put(format_args!(
+        "<text x=\"12\" y=\"{}\" fill=\"gray\">rows: the class of the image, columns: the answer</text>\n</svg>\n",
+        height - 10
+    ));
+    s
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::evaluate::ClassResult;
+
+    #[test]
+    fn the_picture_holds_names_and_counts() {
+        let class =
+            |name: &str, images| ClassResult { name: name.into(), images, recall: 0.5, precision: None };
+        let e = Evaluation {
+            images: 42,
+            accuracy: 0.5,
+            top5: 1.0,
+            loss: 1.0,
+            classes: vec![class("T-shirt <top>", 40), class("bag & box", 2)],
+            confusion: vec![vec![37, 3], vec![0, 2]],
+        };
+        let svg = confusion_svg(&e, "a run");
+        assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
+        assert!(svg.contains("T-shirt &lt;top&gt;") && svg.contains(">37<") && svg.contains("taken for bag &amp; box: 3"));
+        // One cell is not labelled, because nothing is in it.
+        assert_eq!(svg.matches("<rect").count(), 5);
+        assert!(!svg.contains(">0<"));
+    }
+}

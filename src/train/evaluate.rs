@@ -1,0 +1,164 @@
+//! How good a network is on images that it was not trained on.
+
+use super::method::LOGITS;
+use super::scheduler::Scheduler;
+use crate::data::{Dataset, Loader, LoaderOptions};
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a test found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Images tested.
+    pub images: usize,
+    /// Share of images whose class is the most likely one.
+    pub accuracy: f64,
+    /// Share of images whose class is among the five most likely ones.
+    pub top5: f64,
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// By class.
+    pub classes: Vec<ClassResult>,
+    /// `confusion[is][said]`: images of class `is` that were taken for class `said`.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// One class of a test.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassResult {
+    /// Name.
+    pub name: String,
+    /// Images of the class.
+    pub images: u64,
+    /// Share of them that were recognised.
+    pub recall: f64,
+    /// Share of the images taken for the class that are of it; `null` if none was.
+    pub precision: Option<f64>,
+}
+
+/// Tests the network of a run on a labelled set; `None` if `stop` was set meanwhile.
+pub fn evaluate(
+    scheduler: &mut Scheduler,
+    set: &Arc<Dataset>,
+    batch: usize,
+    stop: &AtomicBool,
+) -> Result<Option<Evaluation>> {
+    if set.labels.is_none() {
+        return Err(Error::Config(format!("{}: a set without labels cannot be tested on", set.name)));
+    }
+    let classes = set.classes.len();
+    let loader = Loader::new(set.clone(), LoaderOptions::eval(batch))?;
+    let mut tally = Tally::new(classes);
+    let mut batches = loader.epoch(0);
+    while let Some(b) = batches.next() {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let logits = scheduler.logits(&b.images)?;
+        let labels = b.labels.as_ref().expect("a labelled set gives labels");
+        // Rows past `valid` only fill up the last batch.
+        for (row, &label) in logits.f32s().chunks(classes).zip(labels.words()).take(b.valid) {
+            tally.add(row, label as usize)?;
+        }
+        batches.recycle(b);
+    }
+    Ok(Some(tally.finish(&set.classes)))
+}
+
+struct Tally {
+    confusion: Vec<Vec<u64>>,
+    top5: u64,
+    loss: f64,
+}
+
+impl Tally {
+    fn new(classes: usize) -> Self {
+        Tally { confusion: vec![vec![0; classes]; classes], top5: 0, loss: 0.0 }
+    }
+
+    fn add(&mut self, logits: &[f32], label: usize) -> Result<()> {
+        if let Some(c) = logits.iter().position(|x| !x.is_finite()) {
+            return Err(Error::NonFinite(format!(
+                "the network's output ({LOGITS}) for a test image is {} at class {c}: the weights are damaged or diverged",
+                logits[c]
+            )));
+        }
+        // Of equal logits the first counts as larger, as argmax has it.
+        let rank = |of: usize| {
+            logits.iter().enumerate().filter(|&(c, x)| *x > logits[of] || (*x == logits[of] && c < of)).count()
+        };
+        let said = (0..logits.len()).find(|&c| rank(c) == 0).expect("some class is the first");
+        self.confusion[label][said] += 1;
+        self.top5 += (rank(label) < 5) as u64;
+        let largest = logits[said] as f64;
+        let sum: f64 = logits.iter().map(|&x| (x as f64 - largest).exp()).sum();
+        self.loss += sum.ln() + largest - logits[label] as f64;
+        Ok(())
+    }
+
+    fn finish(self, names: &[String]) -> Evaluation {
+        let images: u64 = self.confusion.iter().flatten().sum();
+        let right: u64 = (0..names.len()).map(|c| self.confusion[c][c]).sum();
+        let share = |a: u64, b: u64| a as f64 / b.max(1) as f64;
+        let classes = names
+            .iter()
+            .enumerate()
+            .map(|(c, name)| {
+                let of: u64 = self.confusion[c].iter().sum();
+                let said: u64 = self.confusion.iter().map(|row| row[c]).sum();
+                ClassResult {
+                    name: name.clone(),
+                    images: of,
+                    recall: share(self.confusion[c][c], of),
+                    precision: (said > 0).then(|| share(self.confusion[c][c], said)),
+                }
+            })
+            .collect();
+        Evaluation {
+            images: images as usize,
+            accuracy: share(right, images),
+            top5: share(self.top5, images),
+            loss: self.loss / images.max(1) as f64,
+            classes,
+            confusion: self.confusion,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tallies_by_hand() {
+        let mut t = Tally::new(2);
+        // Right, wrong, and a tie that the first class wins.
+        t.add(&[0.0, 1.0], 1).unwrap();
+        t.add(&[2.0, 1.0], 1).unwrap();
+        t.add(&[1.0, 1.0], 0).unwrap();
+        let e = t.finish(&["a".into(), "b".into()]);
+        assert_eq!(e.confusion, [[1, 0], [1, 1]]);
+        assert_eq!((e.images, e.accuracy, e.top5), (3, 2.0 / 3.0, 1.0));
+        assert_eq!((e.classes[1].recall, e.classes[0].precision), (0.5, Some(0.5)));
+        // ln(1 + e^-1), ln(1 + e), ln 2
+        let loss = ((1.0 + (-1f64).exp()).ln() + (1.0 + 1f64.exp()).ln() + 2f64.ln()) / 3.0;
+        assert!((e.loss - loss).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_five_most_likely_count() {
+        let mut t = Tally::new(7);
+        t.add(&[7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0], 4).unwrap();
+        t.add(&[7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0], 5).unwrap();
+        let names: Vec<String> = (0..7).map(|c| c.to_string()).collect();
+        let e = t.finish(&names);
+        assert_eq!((e.accuracy, e.top5), (0.0, 0.5));
+    }
+
+    #[test]
+    fn an_output_that_is_not_finite_is_an_error() {
+        assert!(Tally::new(2).add(&[0.0, f32::NAN], 0).unwrap_err().to_string().contains("NaN at class 1"));
+    }
+}

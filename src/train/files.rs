@@ -1,0 +1,83 @@
+//! Files that are there whole or not at all.
+
+use crate::error::{Error, Result};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Writes `bytes` to `path`: to a temporary name beside it, through to the disk, then renamed over it. Until the
+/// rename an earlier file of that name stays as it was; a write that fails leaves nothing behind.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = temporary(path);
+    let written = write_through(&temporary, bytes);
+    if let Err(e) = written.and_then(|()| fs::rename(&temporary, path).map_err(Error::io(path, "rename to"))) {
+        // The first error is the one worth telling; the rest of the file is useless either way.
+        let _ = fs::remove_file(&temporary);
+        return Err(e);
+    }
+    sync_folder(path);
+    Ok(())
+}
+
+/// Creates a folder and what is missing above it.
+pub fn create_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(Error::io(path, "create the folder"))
+}
+
+/// Reads a text file.
+pub fn read_text(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
+    String::from_utf8(bytes).map_err(|_| Error::data(path, "this is not a text file (its bytes are not UTF-8)"))
+}
+
+fn write_through(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = File::create(path).map_err(Error::io(path, "create"))?;
+    file.write_all(bytes).map_err(Error::io(path, "write"))?;
+    file.sync_all().map_err(Error::io(path, "write"))
+}
+
+/// Always the same name, so that what a killed program left is overwritten and not gathered.
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".tmp");
+    path.with_file_name(name)
+}
+
+/// Makes the rename itself last through a loss of power. Not every system can do that: then the file is still whole.
+fn sync_folder(path: &Path) {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_fails_keeps_the_earlier_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomic(&path, b"one").unwrap();
+        write_atomic(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        // The temporary name is taken by a folder: nothing can be written there.
+        fs::create_dir(temporary(&path)).unwrap();
+        let message = write_atomic(&path, b"three").unwrap_err().to_string();
+        assert!(message.contains("a.txt.tmp"), "{message}");
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_named_and_the_earlier_file_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomic(&path, b"one").unwrap();
+        std::os::unix::fs::symlink("/dev/full", temporary(&path)).unwrap();
+        let message = write_atomic(&path, b"two").unwrap_err().to_string();
+        assert!(message.contains("cannot write") && message.contains("No space left"), "{message}");
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+    }
+}

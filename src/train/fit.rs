@@ -1,0 +1,499 @@
+//! The training loop.
+
+use super::checkpoint::{Checkpoint, Position};
+use super::diagnose::first_non_finite;
+use super::evaluate::{Evaluation, evaluate};
+use super::method::{AUGMENT, IMAGES, LABELS, Method, Progress, scalars};
+use super::metrics::Sums;
+use super::recipe::Recipe;
+use super::run::{Metric, MetricsFile, RunDir, Summary};
+use super::scheduler::{Plan, Scheduler};
+use crate::data::{Batch, Loader, LoaderOptions, Split};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Steps between two lines of `metrics.jsonl` within an epoch.
+const LINE_STEPS: u64 = 100;
+/// How long the device works between two looks at its sums. Also what may be in flight at once.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Everything that a run needs.
+pub struct Job<'a> {
+    /// Name of the recipe.
+    pub name: String,
+    /// The recipe.
+    pub recipe: Recipe,
+    /// Its method.
+    pub method: &'a dyn Method,
+    /// The images.
+    pub data: Split,
+    /// Where it runs.
+    pub device: Device,
+    /// Images in a test batch.
+    pub eval_batch: usize,
+    /// Where results go.
+    pub run: RunDir,
+    /// Go on from the run's last checkpoint, if it has one.
+    pub resume: bool,
+    /// Set from outside to end after the step that runs.
+    pub stop: &'a AtomicBool,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// All epochs are done.
+    Finished(Summary),
+    /// It was stopped and saved.
+    Stopped {
+        /// The checkpoint.
+        saved: PathBuf,
+        /// Where it stood.
+        position: Position,
+    },
+}
+
+/// Where a run is, for people.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Epoch, from 0.
+    pub epoch: u64,
+    /// Steps done in it.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub per_epoch: usize,
+    /// Steps done since the start.
+    pub steps: u64,
+    /// Steps of the whole run.
+    pub total: u64,
+    /// Mean loss of this epoch so far.
+    pub loss: f64,
+    /// Share of right answers of this epoch so far.
+    pub accuracy: f64,
+    /// Images per second.
+    pub images_per_second: f64,
+    /// Seconds until the last step is done.
+    pub seconds_left: f64,
+}
+
+/// Who is told what happens.
+pub trait Observer {
+    /// A run goes on from a checkpoint.
+    fn resumed(&mut self, _position: &Position) {}
+    /// Steps were done.
+    fn look(&mut self, _look: &Look) {}
+    /// A test was made after `epoch` epochs.
+    fn tested(&mut self, _epoch: u64, _result: &Evaluation) {}
+    /// A sentence for people.
+    fn note(&mut self, _text: &str) {}
+}
+
+/// Trains until the recipe's last epoch is done or `job.stop` is set. `plan` is what it runs, from
+/// [`super::limits::fitting_plan`].
+pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outcome> {
+    let (planned_bytes, kept_bytes) = (plan.planned_bytes(), plan.kept_bytes());
+    let (parameters, binary_parameters) = plan.parameters();
+    let started = Instant::now();
+    let mut fit = Fit::new(job, plan, observer)?;
+    let last_test = match fit.run()? {
+        Some(test) => test,
+        None => {
+            let saved = fit.job.run.last();
+            return Ok(Outcome::Stopped { saved, position: fit.position });
+        }
+    };
+    let (job, position) = (&fit.job, &fit.position);
+    let summary = Summary {
+        recipe: job.name.clone(),
+        data: job.data.name().to_string(),
+        device: job.device.name(),
+        seed: job.recipe.seed,
+        epochs: position.epoch,
+        steps: position.steps,
+        test_accuracy: last_test.as_ref().map(|t| t.accuracy),
+        test_top5: last_test.as_ref().map(|t| t.top5),
+        test_loss: last_test.as_ref().map(|t| t.loss),
+        best_accuracy: position.best.map(|b| b.0),
+        best_epoch: position.best.map(|b| b.1),
+        images_per_second: fit.clock.rate(job.recipe.batch),
+        seconds: started.elapsed().as_secs_f64(),
+        planned_bytes,
+        kept_bytes,
+        parameters,
+        binary_parameters,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    job.run.write_summary(&summary)?;
+    Ok(Outcome::Finished(summary))
+}
+
+/// Time spent in training steps, tests and saving left out.
+#[derive(Default)]
+struct Clock {
+    spent: Duration,
+    steps: u64,
+}
+
+impl Clock {
+    fn rate(&self, batch: usize) -> f64 {
+        (self.steps * batch as u64) as f64 / self.spent.as_secs_f64().max(1e-9)
+    }
+}
+
+struct Fit<'a> {
+    job: Job<'a>,
+    observer: &'a mut dyn Observer,
+    loader: Loader,
+    scheduler: Scheduler,
+    position: Position,
+    lines: MetricsFile,
+    /// Of the current epoch, since the start or resumption.
+    epoch_sums: Sums,
+    /// Since the last line of `metrics.jsonl`.
+    line_sums: Sums,
+    line_time: Duration,
+    /// Steps since the device's sums were last read, and how many there should be at most.
+    unread: u64,
+    unread_limit: u64,
+    unread_since: Instant,
+    saved_at: Instant,
+    clock: Clock,
+}
+
+impl<'a> Fit<'a> {
+    fn new(job: Job<'a>, plan: Plan, observer: &'a mut dyn Observer) -> Result<Self> {
+        let recipe = &job.recipe;
+        let options = LoaderOptions::train(recipe.batch, recipe.seed, recipe.augment.clone());
+        let loader = Loader::new(job.data.train.clone(), options)?;
+        let mut scheduler = Scheduler::load(plan, &job.device, job.recipe.seed)?;
+        let mut position = Position {
+            recipe: format!("{:016x}", job.recipe.hash()?),
+            seed: job.recipe.seed,
+            epoch: 0,
+            step: 0,
+            steps: 0,
+            best: None,
+        };
+        let path = job.run.last();
+        if job.resume && path.exists() {
+            let checkpoint = Checkpoint::load(&path)?;
+            if checkpoint.position.recipe != position.recipe {
+                return Err(Error::data(
+                    &path,
+                    format!(
+                        "the checkpoint was made with another recipe (hash {}, config.toml has {}): put config.toml \
+                         back as it was, or start a new run",
+                        checkpoint.position.recipe, position.recipe
+                    ),
+                ));
+            }
+            scheduler.restore(&checkpoint, &path)?;
+            position = checkpoint.position;
+            observer.resumed(&position);
+        }
+        let lines = job.run.metrics(position.steps)?;
+        Ok(Fit {
+            loader,
+            scheduler,
+            position,
+            lines,
+            epoch_sums: Sums::default(),
+            line_sums: Sums::default(),
+            line_time: Duration::ZERO,
+            unread: 0,
+            unread_limit: 1,
+            unread_since: Instant::now(),
+            saved_at: Instant::now(),
+            clock: Clock::default(),
+            job,
+            observer,
+        })
+    }
+
+    /// Trains. Gives the last test (which is `None` if there are no test images), or nothing if it was stopped.
+    fn run(&mut self) -> Result<Option<Option<Evaluation>>> {
+        let per_epoch = self.loader.steps();
+        let mut last_test = None;
+        let mut batches = self.loader.start_at(self.position.epoch, self.position.step);
+        self.unread_since = Instant::now();
+        while self.position.epoch < self.job.recipe.epochs {
+            if self.position.step < per_epoch {
+                let batch = batches.next().expect("batches go on without end");
+                debug_assert_eq!((batch.epoch, batch.step), (self.position.epoch, self.position.step));
+                self.step(&batch)?;
+                batches.recycle(batch);
+                let within = self.position.step < per_epoch;
+                let due = self.unread >= self.unread_limit || self.position.step as u64 % LINE_STEPS == 0;
+                if due || !within || self.stopping() || self.save_due() {
+                    self.look()?;
+                }
+                if within && !self.stopping() {
+                    if self.save_due() {
+                        self.save()?;
+                    }
+                    continue;
+                }
+            }
+            if self.position.step == per_epoch && !self.stopping() {
+                if let Some(test) = self.end_epoch()? {
+                    last_test = test;
+                }
+            }
+            if self.stopping() && self.position.epoch < self.job.recipe.epochs {
+                self.save()?;
+                return Ok(None);
+            }
+        }
+        if last_test.is_none() {
+            // Killed between the last checkpoint and the summary: the test is all that is left to do.
+            last_test = match self.test()? {
+                Some(test) => test,
+                None => return Ok(None),
+            };
+        }
+        Ok(Some(last_test))
+    }
+
+    fn stopping(&self) -> bool {
+        self.job.stop.load(Ordering::Relaxed)
+    }
+
+    fn progress(&self, steps: u64) -> Progress {
+        let per_epoch = self.loader.steps() as u64;
+        Progress { steps, per_epoch, total: per_epoch * self.job.recipe.epochs }
+    }
+
+    fn upload(&mut self, batch: &Batch) -> Result<()> {
+        self.scheduler.input(IMAGES, &batch.images)?;
+        if let Some(labels) = &batch.labels {
+            self.scheduler.input(LABELS, labels)?;
+        }
+        for (view, parameters) in batch.augment.iter().enumerate() {
+            self.scheduler.input(&format!("{AUGMENT}.{view}"), parameters)?;
+        }
+        Ok(())
+    }
+
+    /// One step: every part once.
+    fn step(&mut self, batch: &Batch) -> Result<()> {
+        self.upload(batch)?;
+        self.run_parts(self.position.steps)?;
+        self.position.step += 1;
+        self.position.steps += 1;
+        self.unread += 1;
+        Ok(())
+    }
+
+    fn run_parts(&mut self, steps: u64) -> Result<()> {
+        let progress = self.progress(steps);
+        for i in 0..self.scheduler.parts().len() {
+            let graph = self.scheduler.parts()[i].program().graph.clone();
+            let values = scalars(self.job.method, &self.job.recipe, progress, &graph)?;
+            self.scheduler.run(i, &values)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the device's sums, tells the observer, writes a line if it is time, and stops if the loss was not finite.
+    fn look(&mut self) -> Result<()> {
+        if self.unread == 0 {
+            return Ok(());
+        }
+        let sums = Sums::take(self.scheduler.store())?;
+        let spent = self.unread_since.elapsed();
+        if sums.steps != self.unread {
+            return Err(self.not_finite(self.position.steps - self.unread + sums.steps));
+        }
+        self.clock.spent += spent;
+        self.clock.steps += self.unread;
+        self.line_time += spent;
+        // Only a device that works while the host goes on gains from being asked rarely.
+        self.unread_limit = match self.job.device {
+            Device::Cpu => 1,
+            Device::Gpu(_) => {
+                let each = spent.as_secs_f64() / self.unread as f64;
+                ((LOOK.as_secs_f64() / each.max(1e-6)) as u64).clamp(1, LINE_STEPS)
+            }
+        };
+        self.unread = 0;
+        self.epoch_sums.add(sums);
+        self.line_sums.add(sums);
+        let batch = self.job.recipe.batch;
+        let per_epoch = self.loader.steps();
+        let at = self.progress(self.position.steps);
+        let mean = |s: &Sums| (s.loss / s.steps as f64, s.correct / (s.steps * batch as u64) as f64);
+        if self.position.step as u64 % LINE_STEPS == 0 || self.position.step == per_epoch {
+            let (loss, accuracy) = mean(&self.line_sums);
+            let last = self.progress(self.position.steps - 1);
+            let lr = self.job.method.scalar(&self.job.recipe, last, "lr").unwrap_or(0.0);
+            self.lines.push(&Metric::Train {
+                epoch: self.position.epoch,
+                steps: self.position.steps,
+                loss,
+                accuracy,
+                lr: lr as f64,
+                images_per_second: (self.line_sums.steps * batch as u64) as f64 / self.line_time.as_secs_f64().max(1e-9),
+            })?;
+            self.line_sums = Sums::default();
+            self.line_time = Duration::ZERO;
+        }
+        let (loss, accuracy) = mean(&self.epoch_sums);
+        let images_per_second = self.clock.rate(batch);
+        self.observer.look(&Look {
+            epoch: self.position.epoch,
+            step: self.position.step,
+            per_epoch,
+            steps: self.position.steps,
+            total: at.total,
+            loss,
+            accuracy,
+            images_per_second,
+            seconds_left: ((at.total - at.steps) * batch as u64) as f64 / images_per_second,
+        });
+        self.unread_since = Instant::now();
+        Ok(())
+    }
+
+    /// Tests if it is time, and saves. `None` if it was stopped before the test was done.
+    fn end_epoch(&mut self) -> Result<Option<Option<Evaluation>>> {
+        let done = self.position.epoch + 1;
+        let due = done % self.job.recipe.eval.every_epochs == 0 || done == self.job.recipe.epochs;
+        let test = match due {
+            true => match self.test()? {
+                Some(test) => test,
+                None => return Ok(None),
+            },
+            false => None,
+        };
+        (self.position.epoch, self.position.step) = (done, 0);
+        self.epoch_sums = Sums::default();
+        if let Some(t) = &test {
+            self.lines.push(&Metric::Test {
+                epoch: done,
+                steps: self.position.steps,
+                loss: t.loss,
+                accuracy: t.accuracy,
+                top5: t.top5,
+            })?;
+            self.observer.tested(done, t);
+            if self.position.best.is_none_or(|(best, _)| t.accuracy > best) {
+                self.position.best = Some((t.accuracy, done));
+                // Before the last one: killed in between, the run resumes from before and comes here again.
+                self.save_as(self.job.run.best())?;
+            }
+        }
+        self.save()?;
+        Ok(Some(test))
+    }
+
+    /// Tests on the test part: `None` if stopped, `Some(None)` if there is nothing to test on.
+    fn test(&mut self) -> Result<Option<Option<Evaluation>>> {
+        let set = &self.job.data.test;
+        if set.is_empty() || set.labels.is_none() {
+            return Ok(Some(None));
+        }
+        let test = evaluate(&mut self.scheduler, set, self.job.eval_batch, self.job.stop)?;
+        self.unread_since = Instant::now();
+        Ok(test.map(Some))
+    }
+
+    fn save_due(&self) -> bool {
+        let every = &self.job.recipe.checkpoint;
+        let by_time = every.every_seconds > 0 && self.saved_at.elapsed().as_secs() >= every.every_seconds;
+        let by_steps = every.every_steps > 0 && self.position.steps % every.every_steps == 0;
+        by_time || by_steps
+    }
+
+    fn save(&mut self) -> Result<()> {
+        self.save_as(self.job.run.last())?;
+        self.saved_at = Instant::now();
+        self.unread_since = Instant::now();
+        Ok(())
+    }
+
+    fn save_as(&mut self, path: PathBuf) -> Result<()> {
+        debug_assert_eq!(self.unread, 0, "a halt would go unseen");
+        let checkpoint = Checkpoint { position: self.position.clone(), tensors: self.scheduler.gather()? };
+        if checkpoint.first_non_finite().is_some() {
+            return Err(self.not_finite(self.position.steps));
+        }
+        checkpoint.save(&path)
+    }
+
+    /// The error of a run whose loss was not finite at step `bad`, counted from 0 since the start.
+    fn not_finite(&mut self, bad: u64) -> Error {
+        let cause = match self.cause(bad) {
+            Ok(Some((step, cause))) => format!("in step {step} {cause}"),
+            Ok(None) => "running the step again gave no such number".to_string(),
+            Err(e) => format!("looking for the cause failed: {e}"),
+        };
+        let path = self.job.run.last();
+        let kept = match Checkpoint::load(&path) {
+            Ok(c) => format!("{} (after {} steps) is as it was", path.display(), c.position.steps),
+            Err(_) => "no checkpoint had been written yet".to_string(),
+        };
+        let lr = self.job.method.scalar(&self.job.recipe, self.progress(bad), "lr");
+        let lr = lr.map_or(String::new(), |lr| format!(" (learning rate {lr:e})"));
+        Error::NonFinite(format!(
+            "training stopped at step {bad}{lr}, where the loss or the weights were no longer finite: {cause}. {kept}. \
+             A lower learning rate is the usual cure"
+        ))
+    }
+
+    /// The step and op that made the first number that is not finite.
+    fn cause(&mut self, bad: u64) -> Result<Option<(u64, String)>> {
+        if self.scheduler.first_bad_parameter()?.is_none() {
+            if let Some(cause) = self.find(bad)? {
+                return Ok(Some((bad, cause)));
+            }
+        }
+        self.replay(bad)
+    }
+
+    /// The damage was done in an earlier step: goes back to what was saved, and looks at every step on the way here.
+    fn replay(&mut self, bad: u64) -> Result<Option<(u64, String)>> {
+        self.observer.note("the weights are not finite: going back to the last checkpoint to find out why");
+        let path = self.job.run.last();
+        self.scheduler.initialise(self.job.recipe.seed)?;
+        let mut from = 0;
+        if path.exists() {
+            let checkpoint = Checkpoint::load(&path)?;
+            self.scheduler.restore(&checkpoint, &path)?;
+            from = checkpoint.position.steps;
+        }
+        for step in from..=bad {
+            let before = Checkpoint { position: self.position.clone(), tensors: self.scheduler.gather()? };
+            self.upload_step(step)?;
+            self.run_parts(step)?;
+            let after = Checkpoint { position: self.position.clone(), tensors: self.scheduler.gather()? };
+            if after.first_non_finite().is_some() {
+                self.scheduler.initialise(self.job.recipe.seed)?;
+                self.scheduler.restore(&before, &path)?;
+                return Ok(self.find(step)?.map(|cause| (step, cause)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn upload_step(&mut self, step: u64) -> Result<()> {
+        let per_epoch = self.loader.steps() as u64;
+        let batch = self.loader.batch(step / per_epoch, (step % per_epoch) as usize);
+        self.upload(&batch)
+    }
+
+    fn find(&mut self, step: u64) -> Result<Option<String>> {
+        self.upload_step(step)?;
+        let progress = self.progress(step);
+        for i in 0..self.scheduler.parts().len() {
+            let graph = self.scheduler.parts()[i].program().graph.clone();
+            let values = scalars(self.job.method, &self.job.recipe, progress, &graph)?;
+            if let Some(cause) = first_non_finite(self.scheduler.store(), &graph, &values)? {
+                return Ok(Some(cause));
+            }
+        }
+        Ok(None)
+    }
+}

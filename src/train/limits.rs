@@ -1,0 +1,145 @@
+//! Whether a plan fits the device, known before anything is allocated.
+
+use super::method::{Graphs, ImageInfo, Method};
+use super::recipe::Recipe;
+use super::scheduler::Plan;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::program::{BufferKind, Program};
+
+/// A limit that a plan exceeds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Excess {
+    /// The limit, by the name that its interface gives it.
+    pub limit: String,
+    /// Its value in bytes.
+    pub allowed: u64,
+    /// What is needed, in bytes.
+    pub needed: u64,
+    /// What needs it.
+    pub what: String,
+}
+
+/// A plan that fits the device; with the batch size of the test, which is made smaller where that helps.
+pub fn fitting_plan(
+    method: &dyn Method,
+    recipe: &Recipe,
+    images: &ImageInfo,
+    device: &Device,
+) -> Result<(Plan, usize)> {
+    let build = |batch: usize, eval: usize| -> Result<Graphs> { method.build(recipe, images, batch, eval) };
+    let memory = memory_limit(device);
+    let excess_of = |batch: usize, eval: usize| -> Result<(Plan, Option<Excess>)> {
+        let plan = Plan::compile(build(batch, eval)?, device)?;
+        let excess = excess(&plan, device, memory);
+        Ok((plan, excess))
+    };
+    let (plan, first) = excess_of(recipe.batch, recipe.eval.batch)?;
+    let Some(first) = first else { return Ok((plan, recipe.eval.batch)) };
+    // The size of a test batch changes no result, so it gives way first.
+    let mut eval = recipe.eval.batch;
+    while eval > 1 {
+        eval = (eval / 2).max(1);
+        let (plan, excess) = excess_of(recipe.batch, eval)?;
+        if excess.is_none() {
+            return Ok((plan, eval));
+        }
+    }
+    let (mut fits, mut fails) = (0, recipe.batch);
+    while fails - fits > 1 {
+        let middle = fits + (fails - fits) / 2;
+        match excess_of(middle, 1)?.1 {
+            None => fits = middle,
+            Some(_) => fails = middle,
+        }
+    }
+    let advice = match fits {
+        0 => "not even a batch of 1 fits: choose a smaller network or another device".to_string(),
+        n => format!("the largest batch that fits is {n} (--set batch={n})"),
+    };
+    Err(Error::Device(format!(
+        "batch {} does not fit {}: {} needs {} bytes, but {} is {}; {advice}",
+        recipe.batch,
+        device.name(),
+        first.what,
+        first.needed,
+        first.limit,
+        first.allowed
+    )))
+}
+
+/// The program that tests, alone, and its batch size: the recipe's, or a smaller one where that is too much.
+pub fn fitting_test(
+    method: &dyn Method,
+    recipe: &Recipe,
+    images: &ImageInfo,
+    device: &Device,
+) -> Result<(Plan, usize)> {
+    let memory = memory_limit(device);
+    let mut batch = recipe.eval.batch;
+    loop {
+        let graphs = Graphs { step: Vec::new(), ..method.build(recipe, images, 1, batch)? };
+        let plan = Plan::compile(graphs, device)?;
+        match excess(&plan, device, memory) {
+            None => return Ok((plan, batch)),
+            Some(_) if batch > 1 => batch /= 2,
+            Some(e) => {
+                return Err(Error::Device(format!(
+                    "not even one image at a time fits {}: {} needs {} bytes, but {} is {}",
+                    device.name(),
+                    e.what,
+                    e.needed,
+                    e.limit,
+                    e.allowed
+                )));
+            }
+        }
+    }
+}
+
+/// The first limit that a plan exceeds.
+fn excess(plan: &Plan, device: &Device, memory: Option<u64>) -> Option<Excess> {
+    if let Device::Gpu(d) = device {
+        let allowed = d.target().max_binding_bytes;
+        let largest = plan
+            .programs()
+            .flat_map(|p| p.buffers.iter().enumerate().map(move |(i, b)| (4 * b.words as u64, p, i)))
+            .max_by_key(|(bytes, ..)| *bytes)
+            .filter(|(bytes, ..)| *bytes > allowed);
+        if let Some((needed, program, buffer)) = largest {
+            let limit = "the adapter's max_storage_buffer_binding_size".to_string();
+            return Some(Excess { limit, allowed, needed, what: tenant(program, buffer) });
+        }
+    }
+    let needed = plan.planned_bytes() as u64;
+    let allowed = memory.filter(|m| needed > *m)?;
+    let limit = "the free memory of this machine".to_string();
+    Some(Excess { limit, allowed, needed, what: "the whole plan".into() })
+}
+
+/// What decides the size of a buffer.
+fn tenant(program: &Program, buffer: usize) -> String {
+    let graph = &program.graph;
+    let of = |v: crate::graph::Value| format!("{} {}", graph.name(v), graph.meta(v));
+    match program.buffers[buffer].kind {
+        BufferKind::Persistent(v) | BufferKind::Input(v) | BufferKind::Constant(v) => of(v),
+        BufferKind::Output | BufferKind::Transient => program
+            .steps
+            .iter()
+            .flat_map(|s| &s.outputs)
+            .filter(|v| program.place[v.index()] == Some(buffer))
+            .max_by_key(|v| graph.meta(**v).words())
+            .map_or("scratch memory".to_string(), |v| of(*v)),
+    }
+}
+
+/// Free memory where buffers come from host memory and the system tells it.
+fn memory_limit(device: &Device) -> Option<u64> {
+    let host = match device {
+        Device::Cpu => true,
+        Device::Gpu(d) => d.target().software,
+    };
+    let text = host.then(|| std::fs::read_to_string("/proc/meminfo").ok())??;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    Some(1024 * line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?)
+}

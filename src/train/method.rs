@@ -1,0 +1,91 @@
+//! What a training method gives to the loop: the programs of a step, and the one that tests.
+
+use super::recipe::Recipe;
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+
+/// What a method must know of the images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageInfo {
+    /// Height, width, channels.
+    pub extents: [usize; 3],
+    /// Number of classes; 0 for an unlabelled set.
+    pub classes: usize,
+    /// Mean of each channel, of pixels in 0..1.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel.
+    pub std: Vec<f32>,
+}
+
+impl ImageInfo {
+    /// What is to be known of a set.
+    pub fn of(split: &Split) -> Self {
+        let part = if split.train.is_empty() { &split.test } else { &split.train };
+        let stats = split.normalization();
+        ImageInfo {
+            extents: [part.h, part.w, part.c],
+            classes: part.classes.len(),
+            mean: stats.mean,
+            std: stats.std,
+        }
+    }
+
+    /// Bytes of one image.
+    pub fn bytes(&self) -> usize {
+        self.extents.iter().product()
+    }
+}
+
+/// The graphs of a run. All share parameters and state by name.
+#[derive(Clone, Debug)]
+pub struct Graphs {
+    /// Run one after the other in every step, with a name each.
+    pub step: Vec<(&'static str, Graph)>,
+    /// Gives the output [`LOGITS`] of a batch of test images.
+    pub eval: Graph,
+}
+
+/// Input of the step: pixels, U8 `[batch, h * w * c]`.
+pub const IMAGES: &str = "images";
+/// Input of the step: classes, U32 `[batch]`.
+pub const LABELS: &str = "labels";
+/// Input of the step: augmentation parameters of view 0, 1, ...: `augment.0`.
+pub const AUGMENT: &str = "augment";
+/// Input of the test: pixels, U8 `[eval batch, h * w * c]`.
+pub const EVAL_IMAGES: &str = "eval.images";
+/// Output of the test, `[eval batch, classes]`.
+pub const LOGITS: &str = "logits";
+
+/// Where training stands, for what changes from step to step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub steps: u64,
+    /// Steps of an epoch.
+    pub per_epoch: u64,
+    /// Steps of the whole run.
+    pub total: u64,
+}
+
+/// A way to train.
+pub trait Method: Sync {
+    /// Name in recipes.
+    fn name(&self) -> &'static str;
+
+    /// Builds the graphs for a batch size.
+    fn build(&self, recipe: &Recipe, images: &ImageInfo, batch: usize, eval_batch: usize) -> Result<Graphs>;
+
+    /// Value of a scalar of the step; `None` for a name it does not know.
+    fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32>;
+}
+
+/// The scalars of a graph, in its order.
+pub fn scalars(method: &dyn Method, recipe: &Recipe, progress: Progress, graph: &Graph) -> Result<Vec<f32>> {
+    let value = |name: &String| {
+        method.scalar(recipe, progress, name).ok_or_else(|| {
+            Error::Config(format!("the method {} does not know the value of the scalar {name}", method.name()))
+        })
+    };
+    graph.scalars().iter().map(value).collect()
+}

@@ -1,0 +1,21 @@
+//! Training: recipes, the loop, runs on disk, tests.
+//!
+//! A [`recipe::Recipe`] says everything that decides what is computed. A [`method::Method`] turns it into graphs,
+//! [`limits::fitting_plan`] compiles them and sees that they fit the device, [`fit::fit`] runs them step by step and keeps
+//! a [`run::RunDir`].
+
+pub mod checkpoint;
+pub mod choose;
+pub mod confusion;
+pub mod diagnose;
+pub mod evaluate;
+mod files;
+pub mod fit;
+pub mod limits;
+pub mod method;
+pub mod metrics;
+pub mod recipe;
+pub mod run;
+pub mod scheduler;
+pub mod standin;
+mod suggest;

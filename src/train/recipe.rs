@@ -1,0 +1,398 @@
+//! A recipe: everything that decides what a run computes, as a TOML file.
+
+use super::files::read_text;
+use super::standin::{NetSpec, OptimSpec, Schedule};
+use super::suggest::{nearest, toml_message, with_suggestion};
+use crate::data::{AugmentSpec, Dataset, OpenOptions, Split};
+use crate::error::{Error, Result};
+use include_dir::{Dir, include_dir};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/train/recipes");
+
+/// The recipe of `onebit train` without arguments.
+pub const DEFAULT: &str = "fashion-binary";
+
+/// The path that means the set inside of the program.
+pub const EMBEDDED: &str = "embedded";
+
+/// Everything that decides what a run computes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// One sentence for people.
+    #[serde(default)]
+    pub description: String,
+    /// How the network is trained.
+    pub method: MethodName,
+    /// Passes over the training images.
+    pub epochs: u64,
+    /// Images in a batch.
+    pub batch: usize,
+    /// Decides initial weights, the order of the images, augmentation and dropout.
+    #[serde(default)]
+    pub seed: u64,
+    /// Share of the target that is spread over all classes (Szegedy et al. 2016).
+    #[serde(default)]
+    pub label_smoothing: f32,
+    /// The network.
+    pub net: NetSpec,
+    /// The images.
+    #[serde(default)]
+    pub data: DataSpec,
+    /// What happens to training images.
+    #[serde(default)]
+    pub augment: AugmentSpec,
+    /// The update rule.
+    pub optimiser: OptimSpec,
+    /// The learning rate over time.
+    pub schedule: Schedule,
+    /// When and how it is tested.
+    #[serde(default)]
+    pub eval: EvalSpec,
+    /// When it is saved.
+    #[serde(default)]
+    pub checkpoint: CheckpointSpec,
+    /// Where it ran: written to a run's `config.toml`, ignored when a recipe is read to train again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunInfo>,
+}
+
+/// How a network is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MethodName {
+    /// Images with labels, cross-entropy.
+    Supervised,
+}
+
+/// Which images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataSpec {
+    /// A file or folder, or "embedded".
+    pub path: String,
+    /// Height and width that the images are brought to; else they stay as they are.
+    pub size: Option<[usize; 2]>,
+    /// 1 to make them grey, 3 colour; else they stay as they are.
+    pub channels: Option<usize>,
+    /// The share of a set without a test part that becomes one.
+    pub test_share: f64,
+    /// Decides which images that share is; not the run's seed, so that runs compare.
+    pub split_seed: u64,
+    /// CIFAR-100: its 20 coarse classes.
+    pub coarse_labels: bool,
+    /// At most this many training images, the first ones: for trying things out.
+    pub train_images: Option<usize>,
+    /// At most this many test images.
+    pub test_images: Option<usize>,
+}
+
+impl Default for DataSpec {
+    fn default() -> Self {
+        let open = OpenOptions::default();
+        DataSpec {
+            path: EMBEDDED.into(),
+            size: None,
+            channels: None,
+            test_share: open.test_share,
+            split_seed: 0,
+            coarse_labels: false,
+            train_images: None,
+            test_images: None,
+        }
+    }
+}
+
+impl DataSpec {
+    /// Opens the images.
+    pub fn open(&self) -> Result<Split> {
+        let mut split = if self.path == EMBEDDED {
+            if self.size.is_some() || self.channels.is_some() {
+                return Err(Error::Config(
+                    "data.size and data.channels do not apply to the embedded set, which is 28x28 grey; give data.path"
+                        .into(),
+                ));
+            }
+            Dataset::embedded()
+        } else {
+            let options = OpenOptions {
+                size: self.size,
+                channels: self.channels,
+                test_share: self.test_share,
+                seed: self.split_seed,
+                coarse_labels: self.coarse_labels,
+            };
+            Dataset::open(&self.path, &options)?
+        };
+        for (part, limit) in [(&mut split.train, self.train_images), (&mut split.test, self.test_images)] {
+            if let Some(n) = limit.filter(|n| *n < part.len()) {
+                let first: Vec<u32> = (0..n as u32).collect();
+                *part = part.select(&first).into();
+            }
+        }
+        Ok(split)
+    }
+}
+
+/// When and how a network is tested.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvalSpec {
+    /// After every so many epochs, and always after the last.
+    pub every_epochs: u64,
+    /// Images in a test batch; changes memory and speed, not results.
+    pub batch: usize,
+}
+
+impl Default for EvalSpec {
+    fn default() -> Self {
+        EvalSpec { every_epochs: 1, batch: 250 }
+    }
+}
+
+/// When a run is saved, besides after every epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointSpec {
+    /// After so many seconds within an epoch; 0 for never.
+    pub every_seconds: u64,
+    /// After so many steps within an epoch; 0 for never.
+    pub every_steps: u64,
+}
+
+impl Default for CheckpointSpec {
+    fn default() -> Self {
+        CheckpointSpec { every_seconds: 60, every_steps: 0 }
+    }
+}
+
+/// Where a run ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunInfo {
+    /// Name of the recipe.
+    pub recipe: String,
+    /// The device as people call it.
+    pub device: String,
+    /// The `--device` that chooses it again.
+    pub select: String,
+    /// Version of the program.
+    pub version: String,
+    /// Mean of each channel that the images were normalised with.
+    pub mean: Vec<f32>,
+    /// Standard deviation likewise.
+    pub std: Vec<f32>,
+}
+
+impl Recipe {
+    /// Names and texts of the built-in recipes.
+    pub fn built_in() -> Vec<(&'static str, &'static str)> {
+        let mut all: Vec<_> = BUILT_IN
+            .files()
+            .filter_map(|f| Some((f.path().file_stem()?.to_str()?, f.contents_utf8()?)))
+            .collect();
+        all.sort_unstable_by_key(|(name, _)| (*name != DEFAULT, *name));
+        all
+    }
+
+    /// The built-in recipe of that name, or the one in that file; with its name.
+    pub fn find(what: &str) -> Result<(String, Recipe)> {
+        let built_in = Self::built_in();
+        if let Some((name, text)) = built_in.iter().find(|(n, _)| *n == what) {
+            return Ok((name.to_string(), Self::parse(text, Path::new(name))?));
+        }
+        let mut path = Path::new(what).to_path_buf();
+        if path.join("config.toml").is_file() {
+            path.push("config.toml");
+        }
+        if path.extension().is_some_and(|e| e == "toml") || path.is_file() {
+            let recipe = Self::parse(&read_text(&path)?, &path)?;
+            let name = match &recipe.run {
+                Some(run) => run.recipe.clone(),
+                None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            };
+            return Ok((name, recipe));
+        }
+        let names = || built_in.iter().map(|(n, _)| *n);
+        let near = nearest(what, names()).map_or(String::new(), |n| format!("did you mean {n}? "));
+        Err(Error::Config(format!(
+            "there is no recipe called {what}: {near}Built in are {}; a file must end in .toml",
+            names().collect::<Vec<_>>().join(", ")
+        )))
+    }
+
+    /// Reads a recipe; `origin` is the file that errors name.
+    pub fn parse(text: &str, origin: &Path) -> Result<Recipe> {
+        let recipe: Recipe = toml::from_str(text).map_err(|e| Error::data(origin, toml_message(text, &e)))?;
+        recipe.validate().map_err(|e| Error::data(origin, e.to_string()))?;
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::Config(format!("the recipe cannot be written as TOML: {e}")))
+    }
+
+    /// The recipe with `key=value` settings, keys dotted, values as in TOML (a bare word is a string).
+    pub fn with(&self, settings: &[String]) -> Result<Recipe> {
+        if settings.is_empty() {
+            return Ok(self.clone());
+        }
+        let mut table: toml::Table = toml::from_str(&self.to_toml()?)
+            .map_err(|e| Error::Config(format!("the recipe does not read back: {}", e.message())))?;
+        for setting in settings {
+            apply(&mut table, setting)?;
+        }
+        let joined = settings.iter().map(|s| format!("--set {s}")).collect::<Vec<_>>().join(" ");
+        let recipe: Recipe = table.try_into().map_err(|e: toml::de::Error| {
+            let message = with_suggestion(e.message().trim());
+            // Of several settings, name the one whose key the message quotes.
+            let guilty = message.split('`').nth(1).and_then(|key| {
+                settings.iter().find(|s| s.split('=').next().is_some_and(|k| k.trim().split('.').any(|p| p == key)))
+            });
+            Error::Config(match guilty {
+                Some(s) => format!("--set {s}: {message}"),
+                None => format!("{joined}: {message}"),
+            })
+        })?;
+        recipe.validate().map_err(|e| Error::Config(format!("{joined}: {e}")))?;
+        Ok(recipe)
+    }
+
+    /// Checks the numbers that types cannot.
+    pub fn validate(&self) -> Result<()> {
+        let fail = |message: String| Err(Error::Config(message));
+        if self.epochs == 0 {
+            return fail("epochs = 0: give at least 1".into());
+        }
+        if self.batch == 0 || self.eval.batch == 0 {
+            return fail("a batch of 0 images: give at least 1".into());
+        }
+        if self.eval.every_epochs == 0 {
+            return fail("eval.every_epochs = 0: give at least 1".into());
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return fail(format!("label_smoothing = {}: it must be in 0..1", self.label_smoothing));
+        }
+        if self.seed > i64::MAX as u64 {
+            return fail(format!("seed = {}: TOML holds seeds up to {}", self.seed, i64::MAX));
+        }
+        self.optimiser.validate()?;
+        self.schedule.validate()
+    }
+
+    /// A number that changes with whatever changes the weights (FNV-1a of the recipe as TOML).
+    pub fn hash(&self) -> Result<u64> {
+        let weights_only = Recipe {
+            description: String::new(),
+            data: DataSpec { path: String::new(), test_images: None, ..self.data.clone() },
+            eval: EvalSpec::default(),
+            checkpoint: CheckpointSpec::default(),
+            run: None,
+            ..self.clone()
+        };
+        let text = weights_only.to_toml()?;
+        Ok(text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ b as u64).wrapping_mul(0x0100_0000_01b3)))
+    }
+}
+
+/// Sets one dotted key of a table.
+fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
+    let fail = |why: &str| Error::Config(format!("--set {setting}: {why}"));
+    let (key, value) = setting.split_once('=').ok_or_else(|| fail("write it as key=value, for example epochs=10"))?;
+    let value = value.trim();
+    let value = match toml::from_str::<toml::Table>(&format!("v = {value}")) {
+        Ok(mut parsed) if parsed.len() == 1 => parsed.remove("v").ok_or_else(|| fail("the value does not parse"))?,
+        _ => toml::Value::String(value.to_string()),
+    };
+    let mut path: Vec<&str> = key.trim().split('.').collect();
+    let last = path.pop().filter(|k| !k.is_empty()).ok_or_else(|| fail("the key is missing"))?;
+    let mut at = table;
+    for part in path {
+        at = at
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| fail(&format!("`{part}` is a value and has nothing below it")))?;
+    }
+    // A whole number where a fraction stood is one: `lr=1`.
+    let value = match (at.get(last), value) {
+        (Some(toml::Value::Float(_)), toml::Value::Integer(i)) => toml::Value::Float(i as f64),
+        (_, v) => v,
+    };
+    at.insert(last.to_string(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn default() -> Recipe {
+        Recipe::find(DEFAULT).unwrap().1
+    }
+
+    #[test]
+    fn every_built_in_recipe_is_right_and_writes_back() {
+        let all = Recipe::built_in();
+        assert_eq!(all[0].0, DEFAULT);
+        for (name, text) in all {
+            let recipe = Recipe::parse(text, Path::new(name)).unwrap();
+            assert!(!recipe.description.is_empty(), "{name} describes itself");
+            let again = Recipe::parse(&recipe.to_toml().unwrap(), Path::new("again")).unwrap();
+            assert_eq!(recipe, again, "{name}");
+        }
+    }
+
+    #[test]
+    fn settings_change_what_they_name() {
+        let r = default().with(&["epochs=3".into(), "data.train_images=100".into(), "data.path=some/where".into()]);
+        let r = r.unwrap();
+        assert_eq!((r.epochs, r.data.train_images, r.data.path.as_str()), (3, Some(100), "some/where"));
+        assert_eq!(r.batch, default().batch);
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_named_with_the_nearest() {
+        let message = |s: &str| default().with(&["seed=1".into(), s.into()]).unwrap_err().to_string();
+        for (setting, near) in [
+            ("epoch=3", "`epochs`"),
+            ("optimizer.lr=0.1", "`optimiser`"),
+            ("data.trian_images=1", "`train_images`"),
+            ("method=supervise", "`supervised`"),
+        ] {
+            let m = message(setting);
+            assert!(m.contains(setting) && m.ends_with(&format!("did you mean {near}?")), "{m}");
+        }
+        assert!(message("epochs=none").contains("epochs=none"));
+        assert!(message("epochs=0").contains("at least 1"));
+        assert!(message("epochs").contains("key=value"));
+        assert!(message("epochs.a=1").contains("nothing below"));
+    }
+
+    #[test]
+    fn a_typo_in_a_file_is_named_with_file_and_line() {
+        let text = default().to_toml().unwrap().replace("batch =", "bach =");
+        let m = Recipe::parse(&text, Path::new("my.toml")).unwrap_err().to_string();
+        assert!(m.starts_with("my.toml: line ") && m.contains("bach") && m.contains("did you mean `batch`?"), "{m}");
+    }
+
+    #[test]
+    fn an_unknown_recipe_names_the_nearest() {
+        let m = Recipe::find("fashion-binery").unwrap_err().to_string();
+        assert!(m.contains("did you mean fashion-binary?"), "{m}");
+        assert!(Recipe::find("no/such.toml").unwrap_err().to_string().contains("no/such.toml"));
+    }
+
+    #[test]
+    fn the_hash_follows_what_decides_the_weights() {
+        let r = default();
+        let same = r.with(&["description=x".into(), "eval.batch=7".into(), "data.path=elsewhere".into()]).unwrap();
+        assert_eq!(r.hash().unwrap(), same.hash().unwrap());
+        for setting in ["seed=5", "epochs=77", "batch=9"] {
+            assert_ne!(r.hash().unwrap(), r.with(&[setting.into()]).unwrap().hash().unwrap(), "{setting}");
+        }
+    }
+}

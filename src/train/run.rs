@@ -1,0 +1,305 @@
+//! A run's directory: what was asked for, what happened, and what came out.
+//!
+//! ```text
+//! config.toml     the recipe with every setting, and where it ran: `onebit train config.toml` repeats it
+//! metrics.jsonl   one line an interval of training and one a test
+//! summary.json    the result
+//! checkpoints/    last.safetensors (to go on from) and best.safetensors (of the best test)
+//! ```
+
+use super::files::{create_dir, read_text, write_atomic};
+use super::recipe::{Recipe, RunInfo};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// A run's directory.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Metric {
+    /// Means over the steps since the last such line of the same epoch.
+    Train {
+        /// Epoch, from 0.
+        epoch: u64,
+        /// Steps done since the start.
+        steps: u64,
+        /// Mean loss.
+        loss: f64,
+        /// Share of images whose class was right.
+        accuracy: f64,
+        /// Learning rate of the last step.
+        lr: f64,
+        /// Images per second.
+        images_per_second: f64,
+    },
+    /// A test.
+    Test {
+        /// Epochs done.
+        epoch: u64,
+        /// Steps done since the start.
+        steps: u64,
+        /// Mean cross-entropy.
+        loss: f64,
+        /// Share of images whose class was right.
+        accuracy: f64,
+        /// Share of images whose class was among the five most likely ones.
+        top5: f64,
+    },
+}
+
+impl Metric {
+    fn steps(&self) -> u64 {
+        match self {
+            Metric::Train { steps, .. } | Metric::Test { steps, .. } => *steps,
+        }
+    }
+}
+
+/// The result of a run: `summary.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Name of the recipe.
+    pub recipe: String,
+    /// What the images are.
+    pub data: String,
+    /// The device as people call it.
+    pub device: String,
+    /// Seed.
+    pub seed: u64,
+    /// Epochs done.
+    pub epochs: u64,
+    /// Steps done.
+    pub steps: u64,
+    /// Share of test images whose class is right after the last epoch; `null` without test images.
+    pub test_accuracy: Option<f64>,
+    /// The same among the five most likely classes.
+    pub test_top5: Option<f64>,
+    /// Mean cross-entropy of the test images after the last epoch.
+    pub test_loss: Option<f64>,
+    /// The best test accuracy after any epoch.
+    pub best_accuracy: Option<f64>,
+    /// Epochs done then.
+    pub best_epoch: Option<u64>,
+    /// Images trained on per second of training, tests and saving left out.
+    pub images_per_second: f64,
+    /// Seconds since the program started or resumed the run.
+    pub seconds: f64,
+    /// Bytes of all buffers of all programs.
+    pub planned_bytes: usize,
+    /// Bytes kept from forward to backward.
+    pub kept_bytes: usize,
+    /// Trained numbers.
+    pub parameters: usize,
+    /// Those of them whose sign alone the network uses.
+    pub binary_parameters: usize,
+    /// Version of the program.
+    pub version: String,
+}
+
+impl RunDir {
+    /// Makes a new directory. If `wanted` is taken, `wanted-2`, `wanted-3`, ...: nothing is ever overwritten.
+    pub fn create(wanted: &Path, recipe: &Recipe, info: RunInfo) -> Result<RunDir> {
+        if let Some(above) = wanted.parent().filter(|p| !p.as_os_str().is_empty()) {
+            create_dir(above)?;
+        }
+        let mut path = wanted.to_path_buf();
+        for n in 2.. {
+            match std::fs::create_dir(&path) {
+                Ok(()) => break,
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => path = numbered(wanted, n),
+                Err(e) => return Err(Error::io(&path, "create the run directory")(e)),
+            }
+        }
+        let run = RunDir { path };
+        create_dir(&run.checkpoints())?;
+        let text = Recipe { run: Some(info), ..recipe.clone() }.to_toml()?;
+        write_atomic(&run.config_path(), text.as_bytes())?;
+        Ok(run)
+    }
+
+    /// Opens an existing run and reads its recipe.
+    pub fn open(path: &Path) -> Result<(RunDir, Recipe, RunInfo)> {
+        let run = RunDir { path: path.to_path_buf() };
+        if !path.is_dir() {
+            return Err(Error::data(path, "there is no such run directory"));
+        }
+        let config = run.config_path();
+        if !config.is_file() {
+            return Err(Error::data(path, "this is not a run directory: it has no config.toml"));
+        }
+        let mut recipe = Recipe::parse(&read_text(&config)?, &config)?;
+        let info = recipe.run.take().ok_or_else(|| {
+            Error::data(&config, "the table [run] is missing: this is a recipe, not the record of a run")
+        })?;
+        Ok((run, recipe, info))
+    }
+
+    /// The newest of `wanted`, `wanted-2`, ... that exist.
+    pub fn newest(wanted: &Path) -> Option<PathBuf> {
+        let mut newest = None;
+        let candidates = std::iter::once(wanted.to_path_buf()).chain((2..).map(|n| numbered(wanted, n)));
+        for path in candidates.take_while(|p| p.is_dir()) {
+            newest = Some(path);
+        }
+        newest
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// The checkpoint to go on from.
+    pub fn last(&self) -> PathBuf {
+        self.checkpoints().join("last.safetensors")
+    }
+
+    /// The checkpoint of the best test.
+    pub fn best(&self) -> PathBuf {
+        self.checkpoints().join("best.safetensors")
+    }
+
+    /// Result of the run, if it ended.
+    pub fn summary(&self) -> Result<Option<Summary>> {
+        let path = self.path.join("summary.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = read_text(&path)?;
+        serde_json::from_str(&text).map(Some).map_err(|e| Error::data(path, format!("this is not a summary: {e}")))
+    }
+
+    /// Writes the result.
+    pub fn write_summary(&self, summary: &Summary) -> Result<()> {
+        self.write_json("summary.json", summary)
+    }
+
+    /// Writes something as indented JSON.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.path.join(name);
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|e| Error::data(&path, format!("the content cannot be written as JSON: {e}")))?;
+        write_atomic(&path, format!("{text}\n").as_bytes())
+    }
+
+    /// Writes a text file; its path.
+    pub fn write_text(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        write_atomic(&path, text.as_bytes())?;
+        Ok(path)
+    }
+
+    /// Opens `metrics.jsonl` to append to, without the lines past `steps` that a killed run wrote.
+    pub fn metrics(&self, steps: u64) -> Result<MetricsFile> {
+        let path = self.path.join("metrics.jsonl");
+        if path.exists() {
+            let text = read_text(&path)?;
+            let keep: String = text
+                .split_inclusive('\n')
+                .filter(|l| serde_json::from_str::<Metric>(l).is_ok_and(|m| m.steps() <= steps))
+                .collect();
+            if keep != text {
+                write_atomic(&path, keep.as_bytes())?;
+            }
+        }
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io(&path, "open"))?;
+        Ok(MetricsFile { path, file })
+    }
+}
+
+fn numbered(wanted: &Path, n: u32) -> PathBuf {
+    let mut name = wanted.file_name().unwrap_or_default().to_os_string();
+    name.push(format!("-{n}"));
+    wanted.with_file_name(name)
+}
+
+/// `metrics.jsonl`, being written.
+pub struct MetricsFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsFile {
+    /// Appends a line.
+    pub fn push(&mut self, metric: &Metric) -> Result<()> {
+        let line = serde_json::to_string(metric)
+            .map_err(|e| Error::data(&self.path, format!("a line cannot be written as JSON: {e}")))?;
+        self.file.write_all(format!("{line}\n").as_bytes()).map_err(Error::io(&self.path, "write"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn info() -> RunInfo {
+        RunInfo {
+            recipe: "r".into(),
+            device: "cpu".into(),
+            select: "cpu".into(),
+            version: "0".into(),
+            mean: vec![0.3],
+            std: vec![0.25],
+        }
+    }
+
+    fn recipe() -> Recipe {
+        Recipe::find(super::super::recipe::DEFAULT).unwrap().1
+    }
+
+    #[test]
+    fn a_taken_name_gets_a_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = folder.path().join("runs/a");
+        assert_eq!(RunDir::newest(&wanted), None);
+        for name in ["a", "a-2", "a-3"] {
+            let run = RunDir::create(&wanted, &recipe(), info()).unwrap();
+            assert_eq!(run.path(), folder.path().join("runs").join(name));
+            assert_eq!(RunDir::newest(&wanted).unwrap(), run.path());
+        }
+        let (_, read, i) = RunDir::open(&wanted).unwrap();
+        assert_eq!((read, i), (recipe(), info()));
+        // The record of a run is a recipe that can be trained again.
+        assert_eq!(Recipe::find(wanted.join("config.toml").to_str().unwrap()).unwrap().0, "r");
+    }
+
+    #[test]
+    fn what_is_no_run_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(RunDir::open(&folder.path().join("x")).unwrap_err().to_string().contains("no such run"));
+        assert!(RunDir::open(folder.path()).unwrap_err().to_string().contains("config.toml"));
+        fs::write(folder.path().join("config.toml"), recipe().to_toml().unwrap()).unwrap();
+        assert!(RunDir::open(folder.path()).unwrap_err().to_string().contains("[run]"));
+    }
+
+    #[test]
+    fn lines_past_the_checkpoint_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&folder.path().join("a"), &recipe(), info()).unwrap();
+        let test = |steps| Metric::Test { epoch: 1, steps, loss: 1.0, accuracy: 0.5, top5: 0.9 };
+        let mut file = run.metrics(0).unwrap();
+        (1..=4).for_each(|s| file.push(&test(s)).unwrap());
+        fs::OpenOptions::new().append(true).open(run.path().join("metrics.jsonl")).unwrap().write_all(b"{\"ki").unwrap();
+        run.metrics(2).unwrap().push(&test(9)).unwrap();
+        let text = fs::read_to_string(run.path().join("metrics.jsonl")).unwrap();
+        let lines: Vec<Metric> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(lines, [test(1), test(2), test(9)]);
+    }
+}

@@ -1,0 +1,171 @@
+//! Several programs over one store: the parts of a step, and a test between steps. A discriminator and a generator, or
+//! a teacher and a student, are parts too.
+
+use super::checkpoint;
+use super::method::{EVAL_IMAGES, Graphs, LOGITS};
+use crate::device::{Device, Executable, Store};
+use crate::error::Result;
+use crate::graph::{Graph, Role, Value};
+use crate::program::{BufferKind, Program};
+use crate::tensor::{DType, HostTensor};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// The compiled programs of a run, not yet on a device.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The parts of a step.
+    pub step: Vec<(&'static str, Program)>,
+    /// The test.
+    pub eval: Program,
+}
+
+impl Plan {
+    /// Compiles the graphs.
+    pub fn compile(graphs: Graphs, device: &Device) -> Result<Plan> {
+        let compile = |g: Graph| Program::compile(g, device.backend());
+        let step = graphs.step.into_iter().map(|(n, g)| Ok((n, compile(g)?))).collect::<Result<_>>()?;
+        Ok(Plan { step, eval: compile(graphs.eval)? })
+    }
+
+    /// All programs.
+    pub fn programs(&self) -> impl Iterator<Item = &Program> {
+        self.step.iter().map(|(_, p)| p).chain([&self.eval])
+    }
+
+    /// Bytes of all buffers, those that programs share counted once.
+    pub fn planned_bytes(&self) -> usize {
+        let mut shared: HashMap<&str, usize> = HashMap::new();
+        let mut own = 0;
+        for p in self.programs() {
+            for b in &p.buffers {
+                match b.kind {
+                    BufferKind::Persistent(v) | BufferKind::Input(v) => {
+                        shared.insert(p.graph.name(v), b.words);
+                    }
+                    _ => own += 4 * b.words,
+                }
+            }
+        }
+        own + 4 * shared.values().sum::<usize>()
+    }
+
+    /// Bytes that the parts of a step keep from forward to backward, together.
+    pub fn kept_bytes(&self) -> usize {
+        self.step.iter().map(|(_, p)| p.kept_bytes()).sum()
+    }
+
+    /// Trained numbers, and those of them whose sign alone is used.
+    pub fn parameters(&self) -> (usize, usize) {
+        let mut seen = HashSet::new();
+        let (mut all, mut binary) = (0, 0);
+        for (_, p) in &self.step {
+            for v in p.graph.params() {
+                if seen.insert(p.graph.name(v)) {
+                    let n = p.graph.shape(v).elements();
+                    all += n;
+                    binary += if p.graph.init(v).is_some_and(|(_, r)| r == Role::BinaryWeight) { n } else { 0 };
+                }
+            }
+        }
+        (all, binary)
+    }
+}
+
+/// Programs on a device.
+pub struct Scheduler {
+    store: Store,
+    step: Vec<Executable>,
+    eval: Executable,
+}
+
+impl Scheduler {
+    /// Loads the programs and fills parameters and state with their initial content.
+    pub fn load(plan: Plan, device: &Device, seed: u64) -> Result<Scheduler> {
+        let mut store = Store::new(device.clone());
+        let step = plan.step.into_iter().map(|(_, p)| store.load_program(p, false)).collect::<Result<Vec<_>>>()?;
+        let eval = store.load_program(plan.eval, false)?;
+        let mut s = Scheduler { store, step, eval };
+        s.initialise(seed)?;
+        Ok(s)
+    }
+
+    /// Fills parameters and state with their initial content.
+    pub fn initialise(&mut self, seed: u64) -> Result<()> {
+        for graph in self.graphs() {
+            for v in graph.params().into_iter().chain(graph.states()) {
+                self.store.write(graph.name(v), &initial(&graph, v, seed))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first parameter that holds a number that is not finite.
+    pub fn first_bad_parameter(&self) -> Result<Option<String>> {
+        for graph in self.graphs() {
+            for name in graph.params().into_iter().map(|v| graph.name(v)) {
+                if self.store.read(name)?.f32s().iter().any(|x| !x.is_finite()) {
+                    return Ok(Some(name.to_string()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn graphs(&self) -> Vec<Arc<Graph>> {
+        // The test comes first: what it shares with a step starts as the step says.
+        [&self.eval].into_iter().chain(&self.step).map(|e| e.program().graph.clone()).collect()
+    }
+
+    /// The programs of a step.
+    pub fn parts(&self) -> &[Executable] {
+        &self.step
+    }
+
+    /// Tensors by name.
+    pub fn store(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// Writes an input if any program has it.
+    pub fn input(&mut self, name: &str, t: &HostTensor) -> Result<()> {
+        if self.store.meta(name).is_some() { self.store.write(name, t) } else { Ok(()) }
+    }
+
+    /// Runs part `i` of a step.
+    pub fn run(&mut self, i: usize, scalars: &[f32]) -> Result<()> {
+        self.step[i].run(scalars)
+    }
+
+    /// The logits of a test batch.
+    pub fn logits(&mut self, images: &HostTensor) -> Result<HostTensor> {
+        self.store.write(EVAL_IMAGES, images)?;
+        let scalars = vec![0.0; self.eval.program().graph.scalars().len()];
+        self.eval.run(&scalars)?;
+        self.eval.read(LOGITS)
+    }
+
+    /// Copies everything that a checkpoint holds.
+    pub fn gather(&self) -> Result<HashMap<String, HostTensor>> {
+        let graphs = self.graphs();
+        let graphs: Vec<&Graph> = graphs.iter().map(Arc::as_ref).collect();
+        checkpoint::gather(&self.store, &graphs)
+    }
+
+    /// Fills parameters and state from a checkpoint.
+    pub fn restore(&mut self, from: &checkpoint::Checkpoint, path: &std::path::Path) -> Result<()> {
+        for graph in self.graphs().iter().rev() {
+            from.restore(&mut self.store, graph, path)?;
+        }
+        Ok(())
+    }
+}
+
+/// How a leaf starts.
+fn initial(graph: &Graph, v: Value, seed: u64) -> HostTensor {
+    let meta = graph.meta(v);
+    match graph.init(v) {
+        Some((init, _)) if meta.dtype == DType::F32 => init.make(&meta.shape, seed, graph.name(v)),
+        _ => HostTensor::zeros(meta.shape.clone(), meta.dtype),
+    }
+}
