@@ -5,4 +5,6 @@ pub mod data;
 pub mod error;
 #[cfg(feature = "train")]
 pub mod kernels;
+#[cfg(feature = "train")]
+pub mod rng;
 pub mod tensor;
