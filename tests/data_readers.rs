@@ -205,6 +205,13 @@ fn bad_idx_files_are_named() {
     refused(dir.path(), "", &["2x3x1", "2x2x1"]);
     let same_size = OpenOptions { size: Some([2, 2]), ..Default::default() };
     assert_eq!(Dataset::open(dir.path(), &same_size).unwrap().train.image_bytes(), 4);
+    // A size for which no memory can be had is an error and not the end of the program.
+    put(dir.path(), "train-images-idx3-ubyte", &idx(&[4_000_000, 1, 1], &vec![0; 4_000_000]));
+    fs::remove_file(dir.path().join("train-labels-idx1-ubyte")).unwrap();
+    fs::remove_file(dir.path().join("t10k-labels-idx1-ubyte")).unwrap();
+    let huge = OpenOptions { size: Some([16_384, 16_384]), ..Default::default() };
+    let message = Dataset::open(dir.path(), &huge).unwrap_err().to_string();
+    assert!(message.contains("16384x16384x1") && message.contains("smaller size"), "{message}");
 }
 
 #[test]

@@ -148,15 +148,13 @@ impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let d = if self.train.is_empty() { &self.test } else { &self.train };
         write!(f, "{}: {} train, {} test, {}x{}x{}, ", d.name, self.train.len(), self.test.len(), d.h, d.w, d.c)?;
-        match (&self.train.labels, &self.test.labels) {
-            (None, None) => f.write_str("unlabelled")?,
-            (None, Some(_)) if !self.train.is_empty() => {
-                write!(f, "{} classes, training part unlabelled", d.classes.len())?;
-            }
-            (Some(_), None) if !self.test.is_empty() => {
-                write!(f, "{} classes, test part unlabelled", d.classes.len())?;
-            }
-            _ => write!(f, "{} classes", d.classes.len())?,
+        let unlabelled = |part: &Dataset| !part.is_empty() && part.labels.is_none();
+        let classes = self.train.classes.len().max(self.test.classes.len());
+        match (unlabelled(&self.train), unlabelled(&self.test)) {
+            (false, false) => write!(f, "{classes} classes")?,
+            (true, false) if !self.test.is_empty() => write!(f, "{classes} classes, training part unlabelled")?,
+            (false, true) if !self.train.is_empty() => write!(f, "{classes} classes, test part unlabelled")?,
+            _ => f.write_str("unlabelled")?,
         }
         if !self.notes.is_empty() {
             write!(f, " ({})", self.notes.join("; "))?;
@@ -210,7 +208,12 @@ mod tests {
         let split = Split { train: Arc::new(tiny(4)), test: Arc::new(tiny(1)), notes: vec!["half is missing".into()] };
         assert_eq!(split.to_string(), "tiny: 4 train, 1 test, 2x1x3, 2 classes (half is missing)");
         let unlabelled = Dataset { labels: None, classes: vec![], ..tiny(2) };
-        let split = Split { train: Arc::new(unlabelled), test: Arc::new(tiny(0)), notes: vec![] };
-        assert_eq!(split.to_string(), "tiny: 2 train, 0 test, 2x1x3, 2 classes, training part unlabelled");
+        let split = |train: &Dataset, test: &Dataset| {
+            Split { train: Arc::new(train.clone()), test: Arc::new(test.clone()), notes: vec![] }.to_string()
+        };
+        assert_eq!(split(&unlabelled, &tiny(1)), "tiny: 2 train, 1 test, 2x1x3, 2 classes, training part unlabelled");
+        assert_eq!(split(&tiny(1), &unlabelled), "tiny: 1 train, 2 test, 2x1x3, 2 classes, test part unlabelled");
+        assert_eq!(split(&unlabelled, &unlabelled.select(&[])), "tiny: 2 train, 0 test, 2x1x3, unlabelled");
+        assert_eq!(split(&tiny(0), &tiny(1)), "tiny: 0 train, 1 test, 2x1x3, 2 classes");
     }
 }

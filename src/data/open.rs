@@ -88,8 +88,9 @@ impl Dataset {
         options.check()?;
         let source = Source::open(path.as_ref())?;
         let Found { train, test, mut notes } = recognise(&source, options)?;
-        let [train, test] = [train, test].map(|part| part.map(|d| adjust(d, options)));
         let path = path.as_ref();
+        let train = train.map(|d| adjust(path, d, options)).transpose()?;
+        let test = test.map(|d| adjust(path, d, options)).transpose()?;
         for part in [&train, &test].into_iter().flatten() {
             part.check(path)?;
         }
@@ -216,18 +217,29 @@ fn nothing(source: &Source) -> Error {
 }
 
 /// Brings images to the size and channels asked for.
-fn adjust(d: Dataset, options: &OpenOptions) -> Dataset {
+fn adjust(path: &Path, d: Dataset, options: &OpenOptions) -> Result<Dataset> {
     let [h, w] = options.size.unwrap_or([d.h, d.w]);
     let c = options.channels.unwrap_or(d.c);
     if (d.h, d.w, d.c) == (h, w, c) {
-        return d;
+        return Ok(d);
     }
-    let images: Vec<Vec<u8>> = d
-        .images
-        .par_chunks_exact(d.image_bytes())
-        .map(|x| Pixels { h: d.h, w: d.w, c: d.c, data: x.to_vec() }.with_channels(c).cover(h, w).data)
-        .collect();
-    Dataset { images: images.concat(), h, w, c, ..d }
+    let (n, bytes) = (d.len(), h * w * c);
+    let mut images = Vec::new();
+    images.try_reserve_exact(n * bytes).map_err(|_| {
+        Error::data(
+            path,
+            format!(
+                "{n} images of {h}x{w}x{c} need {} bytes, more than there is memory: give a smaller size",
+                n * bytes
+            ),
+        )
+    })?;
+    images.resize(n * bytes, 0);
+    images.par_chunks_exact_mut(bytes).zip(d.images.par_chunks_exact(d.image_bytes())).for_each(|(out, x)| {
+        let p = Pixels { h: d.h, w: d.w, c: d.c, data: x.to_vec() };
+        out.copy_from_slice(&p.with_channels(c).cover(h, w).data);
+    });
+    Ok(Dataset { images, h, w, c, ..d })
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ impl Source {
         let mut files = Vec::new();
         if meta.is_dir() {
             walk(path, "", &mut files)?;
+        } else if !meta.is_file() {
+            return Err(Error::data(path, "is neither a file nor a folder: give the path of the data"));
         } else {
             files = archive(path)?.unwrap_or_else(|| {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
