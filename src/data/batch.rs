@@ -46,9 +46,9 @@ pub struct Batch {
     pub epoch: u64,
     /// Its number within the epoch, from 0.
     pub step: usize,
-    /// Pixels, U8 [N, H*W*C], each row an image in HWC order.
+    /// Pixels, U8 `[N, H*W*C]`, each row an image in HWC order.
     pub images: HostTensor,
-    /// Labels, U32 [N]; `None` for an unlabelled set.
+    /// Labels, U32 `[N]`; `None` for an unlabelled set.
     pub labels: Option<HostTensor>,
     /// Number of each image within the set.
     pub indices: Vec<u32>,
