@@ -1,6 +1,8 @@
 //! What can be computed: one file per op, with its shape rule, gradient, CPU reference and lowering.
 //! Each file adds its builder to [`crate::graph::Graph`].
 
+pub mod conv;
+pub mod linalg;
 pub mod pointwise;
 pub mod reduce;
 pub mod shape;

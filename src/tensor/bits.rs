@@ -7,6 +7,15 @@
 /// Channels in a word.
 pub const WORD: usize = 32;
 
+/// What the bits of a binary layer's weights stand for. Activation bits are always {-1,+1}.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WeightCode {
+    /// {-1,+1}.
+    PlusMinus,
+    /// {0,1}.
+    ZeroOne,
+}
+
 /// sign(x) as a bit: 1 for x >= 0 (so also for -0.0), else 0.
 #[inline(always)]
 pub fn sign_bit(x: f32) -> u32 {

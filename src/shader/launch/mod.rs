@@ -1,5 +1,13 @@
 //! How an op becomes dispatches: plain data, decided before any device is touched.
 
+mod conv;
+mod matmul;
+
+pub use conv::{
+    conv2d, conv2d_input_grad, conv2d_weight_grad, xnor_conv2d, xnor_conv2d_input_grad, xnor_conv2d_weight_grad,
+};
+pub use matmul::{MatMulExtents, matmul};
+
 /// What a lowering must know of the device that will run it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
@@ -53,4 +61,21 @@ pub fn fold_groups(total: usize) -> [u32; 3] {
     let total = total.max(1);
     let y = total.div_ceil(MAX);
     [total.div_ceil(y) as u32, y as u32, 1]
+}
+
+/// The second stage of a split sum: adds `chunks` partial results of `n` numbers in order.
+pub fn sum_partials(chunks: usize, n: usize, from: Operand, to: Operand) -> Launch {
+    Launch {
+        shader: "reduce/reduce",
+        constants: vec![
+            ("KIND", 0.0),
+            ("OUTER", 1.0),
+            ("R", chunks as f64),
+            ("INNER", n as f64),
+            ("CHUNK", chunks as f64),
+            ("CHUNKS", 1.0),
+        ],
+        workgroups: fold_groups(n.div_ceil(64)),
+        operands: vec![from, to],
+    }
 }

@@ -1,0 +1,45 @@
+// dx from dy and w, one invocation an input element: it gathers from the windows that cover it.
+#import shared/conv
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) nwg: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = (wid.x + wid.y * nwg.x) * 64u + lane;
+    if i >= NB * H * W * C {
+        return;
+    }
+    let c = i % C;
+    let ix = i / C % W;
+    let iy = i / C / W % H;
+    let n = i / C / W / H;
+    let ci = C / GROUPS;
+    let oi = O / GROUPS;
+    let group = c / ci;
+    var sum = 0.0;
+    for (var ky = 0u; ky < KH; ky++) {
+        let ty = iy + PADDING;
+        if ty < ky || (ty - ky) % STRIDE != 0u || (ty - ky) / STRIDE >= OH {
+            continue;
+        }
+        let oy = (ty - ky) / STRIDE;
+        for (var kx = 0u; kx < KW; kx++) {
+            let tx = ix + PADDING;
+            if tx < kx || (tx - kx) % STRIDE != 0u || (tx - kx) / STRIDE >= OW {
+                continue;
+            }
+            let ox = (tx - kx) / STRIDE;
+            let at_y = ((n * OH + oy) * OW + ox) * O + group * oi;
+            for (var o = 0u; o < oi; o++) {
+                sum += dy[at_y + o] * w[(((group * oi + o) * KH + ky) * KW + kx) * ci + c % ci];
+            }
+        }
+    }
+    dx[i] = sum;
+}

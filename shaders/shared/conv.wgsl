@@ -1,0 +1,14 @@
+// Extents of a convolution. Input NHWC [NB, H, W, C], weights OHWI [O, KH, KW, C / GROUPS], output
+// NHWC [NB, OH, OW, O].
+override NB: u32;
+override H: u32;
+override W: u32;
+override C: u32;
+override O: u32;
+override KH: u32;
+override KW: u32;
+override STRIDE: u32;
+override PADDING: u32;
+override GROUPS: u32;
+override OH: u32;
+override OW: u32;

@@ -1,0 +1,95 @@
+//! Convolution as products of matrices of windows, a tile of output pixels at a time, so that the
+//! windows stay in the second-level cache.
+
+use super::gemm::{View, product};
+use super::im2col::{gather, scatter_add};
+use crate::tensor::Conv2dGeometry;
+use rayon::prelude::*;
+
+/// Floats of a tile of windows.
+const TILE: usize = 96 * 1024;
+/// Partial weight gradients, whatever the number of threads.
+const CHUNKS: usize = 4;
+
+pub(super) fn tile_pixels(k: usize) -> usize {
+    (TILE / k.max(1)).clamp(8, 512)
+}
+
+/// `y = conv(x, w)`.
+pub fn conv2d_forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
+    let (ci, oi) = (g.c / g.groups, g.o / g.groups);
+    let k = g.kh * g.kw * ci;
+    let pixels = tile_pixels(k);
+    y.par_chunks_mut(pixels * g.o).enumerate().for_each_init(Vec::new, |columns, (t, y)| {
+        let count = y.len() / g.o;
+        for group in 0..g.groups {
+            let a = if g.kh * g.kw == 1 && g.stride == 1 && g.padding == 0 {
+                View::rows(&x[t * pixels * g.c + group * ci..], g.c)
+            } else {
+                gather(g, group, x, t * pixels, count, columns);
+                View::rows(columns, k)
+            };
+            let b = View::rows(&w[group * oi * k..], k).t();
+            product(count, oi, k, a, b, &mut y[group * oi..], g.o, false);
+        }
+    });
+}
+
+/// dx from dy and w.
+pub fn conv2d_input_grad(g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    let (ci, oi) = (g.c / g.groups, g.o / g.groups);
+    let k = g.kh * g.kw * ci;
+    let per_image = g.oh * g.ow;
+    let pixels = tile_pixels(k).min(per_image);
+    dx.par_chunks_mut(g.h * g.w * g.c).enumerate().for_each_init(Vec::new, |columns: &mut Vec<f32>, (n, image)| {
+        image.fill(0.0);
+        for first in (0..per_image).step_by(pixels) {
+            let count = pixels.min(per_image - first);
+            let first = n * per_image + first;
+            columns.resize(pixels * k, 0.0);
+            for group in 0..g.groups {
+                let a = View::rows(&dy[first * g.o + group * oi..], g.o);
+                let b = View::rows(&w[group * oi * k..], k);
+                product(count, k, oi, a, b, columns, k, false);
+                scatter_add(g, group, columns, first, count, image);
+            }
+        }
+    });
+}
+
+/// Sums `make(chunk of images, its sum)` over fixed chunks of the batch, in order.
+pub(super) fn sum_over_images(
+    g: &Conv2dGeometry,
+    out: &mut [f32],
+    make: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync,
+) {
+    let per = g.n.div_ceil(CHUNKS).max(1);
+    let mut partial: Vec<Vec<f32>> = (0..g.n.div_ceil(per)).map(|_| vec![0.0; out.len()]).collect();
+    partial.par_iter_mut().enumerate().for_each(|(i, p)| make(i * per..((i + 1) * per).min(g.n), p));
+    out.fill(0.0);
+    for p in &partial {
+        for (o, v) in out.iter_mut().zip(p) {
+            *o += v;
+        }
+    }
+}
+
+/// dw from dy and x.
+pub fn conv2d_weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
+    let (ci, oi) = (g.c / g.groups, g.o / g.groups);
+    let k = g.kh * g.kw * ci;
+    let per_image = g.oh * g.ow;
+    let pixels = tile_pixels(k);
+    sum_over_images(g, dw, |images, dw| {
+        let mut columns = Vec::new();
+        let (start, end) = (images.start * per_image, images.end * per_image);
+        for first in (start..end).step_by(pixels) {
+            let count = pixels.min(end - first);
+            for group in 0..g.groups {
+                gather(g, group, x, first, count, &mut columns);
+                let a = View::rows(&dy[first * g.o + group * oi..], g.o).t();
+                product(oi, k, count, a, View::rows(&columns, k), &mut dw[group * oi * k..], k, true);
+            }
+        }
+    });
+}

@@ -1,0 +1,209 @@
+//! The description of a network, as it stands in a recipe's `[net]` table.
+
+use super::layers::{Built, Mode};
+use super::{convnet, resnet, vgg};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Value};
+use serde::{Deserialize, Serialize};
+
+/// Which network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetKind {
+    /// A float 3x3 stem and three 3x3 layers with pooling between them.
+    Convnet,
+    /// He et al. 2016 for 32-pixel images: three stages of three blocks.
+    Resnet20,
+    /// Four stages of two basic blocks.
+    Resnet18,
+    /// Four stages of 3, 4, 6, 3 basic blocks.
+    Resnet34,
+    /// Four stages of 3, 4, 6, 3 bottleneck blocks.
+    Resnet50,
+    /// Wide-ResNet skeleton of RBCN: stem and three groups of three blocks.
+    Wrn22,
+    /// The same with groups of six blocks.
+    Wrn40,
+    /// Six 3x3 layers, of which every second one pools.
+    VggSmall,
+}
+
+/// The first layer of a residual network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stem {
+    /// 3x3, stride 1.
+    Cifar,
+    /// 7x7, stride 2, then 3x3 max pooling of stride 2.
+    Imagenet,
+}
+
+/// What follows a batch normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// Nothing: in a binary network the next sign is the nonlinearity.
+    None,
+    /// max(x, 0).
+    Relu,
+    /// One learned slope a channel.
+    Prelu,
+    /// clamp(x, -1, 1).
+    Hardtanh,
+    /// ReActNet's shifted PReLU.
+    Rprelu,
+}
+
+/// Shortcuts of a basic block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Skip {
+    /// One around both convolutions (He et al.).
+    Single,
+    /// One around each convolution (Bi-Real Net).
+    Double,
+}
+
+/// The shortcut where a block changes the shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shortcut {
+    /// Every second pixel, zeros for the new channels; no parameters.
+    OptionA,
+    /// 1x1 convolution in float, then batch normalisation.
+    Float,
+    /// 2x2 average pooling, 1x1 convolution in float, batch normalisation (Bi-Real Net).
+    PooledFloat,
+    /// 1x1 binary convolution, then batch normalisation.
+    Binary,
+}
+
+/// Scale of a binary convolution's output. No gradient flows through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// mean|w| of each filter (XNOR-Net).
+    Channel,
+    /// mean|w| of the layer.
+    Layer,
+    /// 1.
+    None,
+}
+
+/// Straight-through estimator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SteKind {
+    /// 1 on [-1, 1].
+    Clipped,
+    /// max(0, 2 - 2|x|) (Bi-Real Net).
+    ApproxSign,
+    /// IR-Net's estimator, whose steepness grows over training (scalars `ede.t` and `ede.k`).
+    Ede,
+    /// 1 everywhere.
+    Identity,
+}
+
+/// How the inner convolutions are binarised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Binarization {
+    /// Estimator of the activations' sign.
+    pub activation_ste: SteKind,
+    /// Estimator of the weights' sign.
+    pub weight_ste: SteKind,
+    /// Output scale.
+    pub scale: Scale,
+    /// A learned threshold a channel before each sign (ReActNet's RSign).
+    pub rsign: bool,
+}
+
+impl Default for Binarization {
+    fn default() -> Self {
+        Binarization { activation_ste: SteKind::Clipped, weight_ste: SteKind::Clipped, scale: Scale::Channel, rsign: false }
+    }
+}
+
+/// A network's description. Only `kind` has no default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetSpec {
+    /// Which network.
+    pub kind: NetKind,
+    /// Binary inner convolutions (the first convolution and the last linear layer stay float).
+    #[serde(default)]
+    pub binary: bool,
+    /// Channels of each stage, or of the stem and each stage; the network's own if empty.
+    #[serde(default)]
+    pub widths: Vec<usize>,
+    /// The first layer; `imagenet` suits images of 64 pixels and more.
+    #[serde(default)]
+    pub stem: Option<Stem>,
+    /// Nonlinearity; ReLU in float networks and none in binary ones unless given.
+    #[serde(default)]
+    pub activation: Option<Activation>,
+    /// Shortcuts of basic blocks; single in float networks and double in binary ones unless given.
+    #[serde(default)]
+    pub skip: Option<Skip>,
+    /// The shortcut where a block changes the shape.
+    #[serde(default)]
+    pub shortcut: Option<Shortcut>,
+    /// How the inner convolutions are binarised, if they are.
+    #[serde(default)]
+    pub binarization: Binarization,
+}
+
+impl NetSpec {
+    /// The plain description of a network.
+    pub fn new(kind: NetKind, binary: bool) -> Self {
+        NetSpec {
+            kind,
+            binary,
+            widths: Vec::new(),
+            stem: None,
+            activation: None,
+            skip: None,
+            shortcut: None,
+            binarization: Binarization::default(),
+        }
+    }
+
+    /// The nonlinearity.
+    pub fn activation(&self) -> Activation {
+        self.activation.unwrap_or(if self.binary { Activation::None } else { Activation::Relu })
+    }
+
+    /// The shortcuts of basic blocks.
+    pub fn skip(&self) -> Skip {
+        self.skip.unwrap_or(if self.binary { Skip::Double } else { Skip::Single })
+    }
+
+    /// Widths of stem and stages: the given ones, or `own` (stem first).
+    pub(super) fn widths(&self, own: &[usize]) -> Result<Vec<usize>> {
+        if self.widths.iter().any(|w| *w == 0) {
+            return Err(Error::Config(format!("net.widths {:?} holds a zero", self.widths)));
+        }
+        match self.widths.len() {
+            0 => Ok(own.to_vec()),
+            n if n == own.len() => Ok(self.widths.clone()),
+            n if n + 1 == own.len() => Ok([&self.widths[..1], &self.widths].concat()),
+            n => Err(Error::Config(format!(
+                "net.widths has {n} numbers, {:?} wants {} (stem and stages) or {}",
+                self.kind,
+                own.len(),
+                own.len() - 1
+            ))),
+        }
+    }
+
+    /// Appends the network to a graph: `x` `[n, h, w, c]` f32 to logits `[n, classes]`. In training
+    /// mode the running statistics are updated, unless `gate` (one number) is not 0.
+    pub fn build(&self, g: &mut Graph, x: Value, classes: usize, mode: Mode, gate: Option<Value>) -> Result<Value> {
+        let mut b = Built::new(g, self, mode, gate)?;
+        match self.kind {
+            NetKind::Convnet => convnet::build(&mut b, x, classes),
+            NetKind::VggSmall => vgg::build(&mut b, x, classes),
+            _ => resnet::build(&mut b, x, classes),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Convolution of packed bits, and its two gradients, which read one packed operand.
+//!
+//! Activations are {-1,+1}. Weights are {-1,+1} (`dot = n - 2 popcount(a ^ w)`) or {0,1}
+//! (`dot = 2 popcount(a & w) - popcount(w)`), n counting the taps inside the image: exact zero
+//! padding. The result is an integer of at most kh kw c, exact in 16 bits up to 32,767.
+//! Gradients are those of a float convolution at (x_b, w_b); what lies before the sign is the
+//! straight-through estimator's business. Source: XNOR-Net section 3; specification of the binary
+//! layers, sections 4 and 5.
+
+use super::conv2d::dot_bound;
+use super::{forward, input_grad, weight_grad};
+use crate::error::{Error, Result};
+use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
+use crate::kernels;
+use crate::shader::launch::{self, Lowering};
+use crate::tensor::bits::WeightCode;
+use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
+
+/// Convolution of bits with bits.
+#[derive(Clone, Debug)]
+pub struct XnorConv2d {
+    /// Step of the window.
+    pub stride: usize,
+    /// Pixels around the input that no tap sees.
+    pub padding: usize,
+    /// What a weight bit stands for.
+    pub code: WeightCode,
+}
+
+/// d loss / d x_b, from dy and the packed weights.
+#[derive(Clone, Debug)]
+pub struct XnorConv2dInputGrad {
+    /// The convolution.
+    pub geometry: Conv2dGeometry,
+    /// What a weight bit stands for.
+    pub code: WeightCode,
+}
+
+/// d loss / d w_b, from dy and the packed activations.
+#[derive(Clone, Debug)]
+pub struct XnorConv2dWeightGrad {
+    /// The convolution.
+    pub geometry: Conv2dGeometry,
+}
+
+/// The numbers that weight bits stand for.
+fn weights(code: WeightCode, w: &RefTensor) -> RefTensor {
+    match code {
+        WeightCode::PlusMinus => w.signed(),
+        WeightCode::ZeroOne => w.clone(),
+    }
+}
+
+impl XnorConv2d {
+    fn geometry(&self, x: &Shape, w: &Shape) -> Result<Conv2dGeometry> {
+        let g = Conv2dGeometry::new("xnor_conv2d", x, w, self.stride, self.padding, 1)?;
+        let n = g.kh * g.kw * g.c;
+        if n > i16::MAX as usize {
+            return Err(Error::shape("xnor_conv2d", format!("a sum of {n} products does not fit 16 bits")));
+        }
+        Ok(g)
+    }
+}
+
+impl Op for XnorConv2d {
+    fn name(&self) -> &'static str {
+        "xnor_conv2d"
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        if inputs.iter().any(|m| m.dtype != DType::Bits) {
+            return Err(Error::shape("xnor_conv2d", format!("wants bits, got {} and {}", inputs[0], inputs[1])));
+        }
+        let g = self.geometry(&inputs[0].shape, &inputs[1].shape)?;
+        Ok(vec![Meta::new([g.n, g.oh, g.ow, g.o], DType::I16)])
+    }
+
+    fn grad(&self, g: &mut Graph, x: &[Value], _y: &[Value], dy: &[Option<Value>]) -> Result<Grads> {
+        let Some(dy) = dy[0] else { return Ok(vec![None, None]) };
+        let geometry = self.geometry(g.shape(x[0]), g.shape(x[1]))?;
+        Ok(vec![
+            Some(g.apply1(XnorConv2dInputGrad { geometry, code: self.code }, &[dy, x[1]])?),
+            Some(g.apply1(XnorConv2dWeightGrad { geometry }, &[dy, x[0]])?),
+        ])
+    }
+
+    fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {
+        let g = self.geometry(&inputs[0].shape, &inputs[1].shape).expect("checked by infer");
+        let y = forward(&g, &inputs[0].signed(), &weights(self.code, inputs[1]));
+        vec![RefTensor::new(outputs[0].shape.clone(), DType::I16, y)]
+    }
+
+    /// Integers: exact.
+    fn bound(&self, _inputs: &[&RefTensor], outputs: &[RefTensor]) -> Vec<Vec<f64>> {
+        vec![vec![0.0; outputs[0].data.len()]]
+    }
+
+    fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
+        let g = self.geometry(&io.meta(0).shape, &io.meta(1).shape)?;
+        let (x, w) = (io.words(0), io.words(1));
+        kernels::xnor_conv2d_forward(&g, self.code, x, w, io.out_words(0));
+        Ok(())
+    }
+
+    fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
+        let g = self.geometry(&cx.inputs[0].shape, &cx.inputs[1].shape)?;
+        Ok(launch::xnor_conv2d(&g, self.code, cx.target))
+    }
+}
+
+impl Op for XnorConv2dInputGrad {
+    fn name(&self) -> &'static str {
+        "xnor_conv2d_input_grad"
+    }
+
+    fn infer(&self, _inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let g = &self.geometry;
+        Ok(vec![Meta::f32([g.n, g.h, g.w, g.c])])
+    }
+
+    fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _d: &[Option<Value>]) -> Result<Grads> {
+        Err(Error::Config("second derivatives through xnor_conv2d are not defined".to_string()))
+    }
+
+    fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {
+        let dx = input_grad(&self.geometry, inputs[0], &weights(self.code, inputs[1]));
+        vec![RefTensor::f32(outputs[0].shape.clone(), dx)]
+    }
+
+    /// At most kh kw o terms ±dy meet in an input element.
+    fn bound(&self, inputs: &[&RefTensor], _outputs: &[RefTensor]) -> Vec<Vec<f64>> {
+        let g = &self.geometry;
+        dot_bound(g.kh * g.kw * g.o, input_grad(g, &inputs[0].abs(), &weights(self.code, inputs[1]).abs()))
+    }
+
+    fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
+        let (dy, w) = (io.f32(0), io.words(1));
+        kernels::xnor_conv2d_input_grad(&self.geometry, self.code, dy, w, io.out(0));
+        Ok(())
+    }
+
+    fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
+        Ok(launch::xnor_conv2d_input_grad(&self.geometry, self.code, cx.target))
+    }
+}
+
+impl Op for XnorConv2dWeightGrad {
+    fn name(&self) -> &'static str {
+        "xnor_conv2d_weight_grad"
+    }
+
+    fn infer(&self, _inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let g = &self.geometry;
+        Ok(vec![Meta::f32([g.o, g.kh, g.kw, g.c])])
+    }
+
+    fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _d: &[Option<Value>]) -> Result<Grads> {
+        Err(Error::Config("second derivatives through xnor_conv2d are not defined".to_string()))
+    }
+
+    fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {
+        let dw = weight_grad(&self.geometry, inputs[0], &inputs[1].signed());
+        vec![RefTensor::f32(outputs[0].shape.clone(), dw)]
+    }
+
+    /// n oh ow terms ±dy meet in a weight.
+    fn bound(&self, inputs: &[&RefTensor], _outputs: &[RefTensor]) -> Vec<Vec<f64>> {
+        let g = &self.geometry;
+        dot_bound(g.n * g.oh * g.ow, weight_grad(g, &inputs[0].abs(), &inputs[1].signed().abs()))
+    }
+
+    fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
+        let (dy, x) = (io.f32(0), io.words(1));
+        kernels::xnor_conv2d_weight_grad(&self.geometry, dy, x, io.out(0));
+        Ok(())
+    }
+
+    fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
+        Ok(launch::xnor_conv2d_weight_grad(&self.geometry, cx.target))
+    }
+}
+
+impl Graph {
+    /// Convolution of packed activations `x` with packed weights `w`; an integer result.
+    pub fn xnor_conv2d(
+        &mut self,
+        x: Value,
+        w: Value,
+        stride: usize,
+        padding: usize,
+        code: WeightCode,
+    ) -> Result<Value> {
+        self.apply1(XnorConv2d { stride, padding, code }, &[x, w])
+    }
+
+    /// Linear layer on packed bits: x `[n, in]`, w `[out, in]`, result `[n, out]`.
+    pub fn xnor_linear(&mut self, x: Value, w: Value, code: WeightCode) -> Result<Value> {
+        let (n, k, o) = (self.shape(x).rows(), self.shape(x).columns(), self.shape(w).rows());
+        let x = self.reshape(x, [n, 1, 1, k])?;
+        let w = self.reshape(w, [o, 1, 1, k])?;
+        let y = self.xnor_conv2d(x, w, 1, 0, code)?;
+        self.reshape(y, [n, o])
+    }
+}

@@ -1,0 +1,72 @@
+//! Convolutions in all directions: kernels 1 to 7, strides, paddings, groups, odd sizes, channel
+//! counts around the words of the packing.
+
+use crate::ops::pointwise::Ste;
+use crate::tensor::bits::WeightCode;
+use crate::verify::Case;
+
+/// `[n, h, w, c, o, k, stride, padding, groups]`.
+const REAL: &[[usize; 9]] = &[
+    [1, 1, 1, 1, 1, 1, 1, 0, 1],
+    [2, 5, 7, 3, 8, 3, 1, 1, 1],
+    [2, 8, 8, 3, 16, 3, 1, 1, 1],
+    [1, 9, 8, 4, 5, 3, 2, 1, 1],
+    [2, 8, 8, 16, 16, 3, 1, 1, 1],
+    [1, 8, 8, 16, 32, 3, 2, 1, 1],
+    [1, 7, 7, 33, 20, 1, 1, 0, 1],
+    [2, 6, 6, 12, 24, 1, 2, 0, 1],
+    [1, 11, 10, 2, 4, 5, 1, 2, 1],
+    [1, 15, 15, 3, 8, 7, 2, 3, 1],
+    [1, 6, 6, 8, 12, 3, 1, 1, 4],
+    [1, 6, 5, 6, 6, 3, 2, 1, 6],
+    [1, 5, 5, 2, 3, 3, 1, 0, 1],
+    [1, 3, 3, 2, 2, 3, 1, 3, 1],
+    [3, 16, 16, 20, 68, 3, 1, 1, 1],
+];
+
+/// `[n, h, w, c, o, k, stride, padding]`.
+const PACKED: &[[usize; 8]] = &[
+    [1, 1, 1, 1, 1, 1, 1, 0],
+    [2, 5, 7, 1, 3, 3, 1, 1],
+    [2, 6, 6, 3, 8, 3, 1, 1],
+    [1, 7, 6, 31, 5, 3, 2, 1],
+    [2, 8, 8, 32, 32, 3, 1, 1],
+    [1, 8, 8, 33, 34, 3, 2, 1],
+    [1, 6, 6, 64, 16, 1, 2, 0],
+    [1, 9, 9, 64, 64, 3, 1, 1],
+    [1, 9, 7, 40, 7, 5, 1, 2],
+    [1, 4, 4, 128, 64, 3, 1, 1],
+    [1, 6, 6, 256, 8, 3, 2, 1],
+    [2, 3, 3, 8, 4, 3, 1, 2],
+];
+
+/// The cases of this family.
+pub fn cases() -> Vec<Case> {
+    let mut all = Vec::new();
+    for &[n, h, w, c, o, k, stride, padding, groups] in REAL {
+        let name = format!("{n}x{h}x{w}x{c} to {o}, kernel {k}, stride {stride}, padding {padding}, groups {groups}");
+        all.push(Case::new("conv2d", name, |case| {
+            let (x, f) = (case.random([n, h, w, c]), case.random([o, k, k, c / groups]));
+            let y = case.graph.conv2d(x, f, stride, padding, groups)?;
+            case.grad(y)
+        }));
+    }
+    for &[n, h, w, c, o, k, stride, padding] in PACKED {
+        for code in [WeightCode::PlusMinus, WeightCode::ZeroOne] {
+            let name = format!("{code:?} {n}x{h}x{w}x{c} to {o}, kernel {k}, stride {stride}, padding {padding}");
+            all.push(Case::new("xnor_conv2d", name, |case| {
+                let (x, f) = (case.random([n, h, w, c]), case.random([o, k, k, c]));
+                let x = case.graph.sign(x, Ste::ClippedIdentity)?;
+                let f = case.graph.sign(f, Ste::Identity)?;
+                let y = case.graph.xnor_conv2d(x, f, stride, padding, code)?;
+                case.estimated_grad(y)
+            }));
+        }
+    }
+    all.push(Case::new("xnor_linear", "5x70 to 33", |case| {
+        let (x, f) = (case.bits([5, 70]), case.bits([33, 70]));
+        let y = case.graph.xnor_linear(x, f, WeightCode::PlusMinus)?;
+        case.keep(y)
+    }));
+    all
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Runs all tests. On Debian and Ubuntu it first installs what they need: a software Vulkan driver and
+# a software GL driver, so that the GPU tests have a device on a machine without one.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+need=()
+if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
+    ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1 || need+=(mesa-vulkan-drivers)
+    ldconfig -p | grep -q 'libvulkan\.so\.1' || need+=(libvulkan1)
+    ldconfig -p | grep -q 'libEGL\.so\.1' || need+=(libegl1)
+    ldconfig -p | grep -q 'libEGL_mesa\.so' || need+=(libegl-mesa0 libgl1-mesa-dri)
+fi
+if [ ${#need[@]} -gt 0 ]; then
+    echo "installing ${need[*]}"
+    as_root=$([ "$(id -u)" = 0 ] || echo sudo)
+    $as_root apt-get update -qq
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}"
+fi
+exec cargo test "$@"
