@@ -36,6 +36,7 @@ enum Command {
 /// Runs the program; prints what went wrong as one message.
 pub fn main() -> ExitCode {
     panic::set_hook(Box::new(|_| {}));
+    quiet_graphics_libraries();
     match panic::catch_unwind(|| run(Cli::parse())) {
         Ok(Ok(code)) => code,
         Ok(Err(e)) => {
@@ -51,6 +52,16 @@ pub fn main() -> ExitCode {
             eprintln!("error: this is a fault of onebit {}, please report it: {what}", env!("CARGO_PKG_VERSION"));
             ExitCode::from(70)
         }
+    }
+}
+
+/// Wayland's client library, which GL drivers load, complains on standard error when a machine has no desktop session,
+/// and calls that an error. Nothing here shows a window.
+fn quiet_graphics_libraries() {
+    #[cfg(target_os = "linux")]
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: the program has one thread yet.
+        unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
     }
 }
 

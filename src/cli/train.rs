@@ -6,7 +6,7 @@ use super::text::{duration, grouped, mib, percent, say};
 use crate::data::Split;
 use crate::methods::method;
 use crate::train::choose::{Choice, choose};
-use crate::train::fit::{Job, Outcome, fit};
+use crate::train::fit::{Job, Outcome, fit, loader};
 use crate::train::limits::fitting_plan;
 use crate::train::method::ImageInfo;
 use crate::train::recipe::{DEFAULT, EMBEDDED, Recipe, RunInfo};
@@ -90,6 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some((_, info)) = &old {
         (images.mean, images.std) = (info.mean.clone(), info.std.clone());
     }
+    let steps = loader(&recipe, &data)?.steps();
     let choice = choose(&select)?;
     let method = method(recipe.method);
     let (plan, eval_batch) = fitting_plan(method, &recipe, &images, &choice.device)?;
@@ -109,7 +110,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             RunDir::create(&wanted, &recipe, info)?
         }
     };
-    announce(args.json, &name, &recipe, &data, &choice, &plan, &run)?;
+    announce(args.json, &name, &recipe, &data, steps, &choice, &plan, &run)?;
     if let Some((_, info)) = old.filter(|(_, i)| i.device != choice.device.name() && !args.json) {
         say(format!("note    the run began on {}: on another device the last bits of the weights differ", info.device))?;
     }
@@ -181,6 +182,7 @@ fn announce(
     name: &str,
     recipe: &Recipe,
     data: &Split,
+    steps: usize,
     choice: &Choice,
     plan: &Plan,
     run: &RunDir,
@@ -192,12 +194,11 @@ fn announce(
     if as_json {
         return say(json!({
             "event": "plan", "recipe": name, "data": data.to_string(), "device": device, "why": choice.why,
-            "steps_an_epoch": data.train.len() / recipe.batch, "epochs": recipe.epochs, "kernels_a_step": kernels,
+            "steps_an_epoch": steps, "epochs": recipe.epochs, "kernels_a_step": kernels,
             "planned_bytes": planned, "kept_bytes": kept, "parameters": parameters, "binary_parameters": binary,
             "run": run.path(),
         }));
     }
-    let steps = data.train.len() / recipe.batch;
     say(format!("recipe  {name}: {}", recipe.description))?;
     say(format!("data    {data}"))?;
     say(format!("device  {device}: {}", choice.why))?;

@@ -91,6 +91,12 @@ pub trait Observer {
     fn note(&mut self, _text: &str) {}
 }
 
+/// What reads the training images; an error if the recipe and the images do not go together.
+pub fn loader(recipe: &Recipe, data: &Split) -> Result<Loader> {
+    let options = LoaderOptions::train(recipe.batch, recipe.seed, recipe.augment.clone());
+    Loader::new(data.train.clone(), options)
+}
+
 /// Trains until the recipe's last epoch is done or `job.stop` is set. `plan` is what it runs, from
 /// [`super::limits::fitting_plan`].
 pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outcome> {
@@ -165,9 +171,7 @@ struct Fit<'a> {
 
 impl<'a> Fit<'a> {
     fn new(job: Job<'a>, plan: Plan, observer: &'a mut dyn Observer) -> Result<Self> {
-        let recipe = &job.recipe;
-        let options = LoaderOptions::train(recipe.batch, recipe.seed, recipe.augment.clone());
-        let loader = Loader::new(job.data.train.clone(), options)?;
+        let loader = loader(&job.recipe, &job.data)?;
         let mut scheduler = Scheduler::load(plan, &job.device, job.recipe.seed)?;
         let mut position = Position {
             recipe: format!("{:016x}", job.recipe.hash()?),

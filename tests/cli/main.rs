@@ -1,0 +1,6 @@
+//! The program as its users run it.
+
+mod bad_input;
+mod commands;
+mod program;
+mod resume;

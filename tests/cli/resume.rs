@@ -1,0 +1,79 @@
+//! Stopping at any moment and going on gives the weights of a run that was never stopped, to the bit.
+
+use crate::program::{Place, finish, tiny, wait_for};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Settings under which a run saves often, also in the middle of an epoch.
+const OFTEN: &[&str] = &["--set", "checkpoint.every_steps=4", "--set", "epochs=12"];
+
+fn strings(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn killed_again_and_again_it_ends_with_the_same_bytes() {
+    let place = Place::new();
+    place.train("whole", OFTEN).ok();
+    let mut kills = 0;
+    // Moments that have nothing to do with steps; the last run goes to its end.
+    for pause in [37, 61, 13, 89, 5, 120] {
+        let fresh = !place.path("killed/config.toml").exists();
+        let args = if fresh { tiny("killed", OFTEN) } else { ["train", "--resume", "--out", "killed"].map(String::from).to_vec() };
+        let mut child = place.command(&strings(&args)).spawn().unwrap();
+        if fresh {
+            wait_for(&place.path("killed/config.toml"), &mut child);
+        }
+        sleep(Duration::from_millis(pause));
+        kills += child.try_wait().unwrap().is_none() as u32;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(kills >= 2, "the run is too short to be killed: {kills}");
+    place.run(&["train", "--resume", "--out", "killed"]).ok();
+    assert!(place.weights("whole") == place.weights("killed"), "the weights differ");
+    // Every test is there once, whatever was repeated.
+    let lines = std::fs::read_to_string(place.path("killed/metrics.jsonl")).unwrap();
+    let tests: Vec<&str> = lines.lines().filter(|l| l.contains("\"test\"")).collect();
+    assert_eq!(tests.len(), 12, "{lines}");
+    let done = place.run(&["train", "--resume", "--out", "killed"]).ok().out;
+    assert!(done.contains("finished"), "{done}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {
+    let place = Place::new();
+    let long = &["--set", "epochs=200"];
+    let mut child = place.command(&strings(&tiny("run", long))).spawn().unwrap();
+    wait_for(&place.checkpoint("run"), &mut child);
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let stopped = finish(child);
+    assert_eq!(stopped.code, Some(130), "{}{}", stopped.out, stopped.err);
+    assert!(stopped.out.contains("onebit train --resume --out run"), "{}", stopped.out);
+    assert!(!place.path("run/summary.json").exists());
+
+    // What it printed does go on, and ends as if nothing had been.
+    let config = place.path("run/config.toml");
+    let position = std::fs::read_to_string(&config).unwrap();
+    assert!(position.contains("epochs = 200"));
+    let mut child = place.command(&["train", "--resume", "--out", "run"]).spawn().unwrap();
+    sleep(Duration::from_millis(300));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    child.wait().unwrap();
+    let resumed = place.run(&["train", "--resume", "--out", "run"]).ok().out;
+    assert!(resumed.contains("resumed after"), "{resumed}");
+    place.train("whole", long).ok();
+    assert!(place.weights("whole") == place.weights("run"), "the weights differ");
+}
+
+#[test]
+fn resume_finds_the_newest_run_of_a_recipe_or_says_that_there_is_none() {
+    let place = Place::new();
+    place.run(&["train", "--resume"]).fails_with(&["nothing to resume", "fashion-binary", "--out"]);
+    place.run(&["train", "--resume", "--out", "nowhere"]).fails_with(&["nowhere", "no such run directory"]);
+    let clash = place.run(&["train", "--resume", "--seed", "3"]);
+    assert_eq!(clash.code, Some(2));
+    assert!(clash.err.contains("--seed"), "{}", clash.err);
+}
