@@ -14,7 +14,13 @@ pub mod graph;
 #[cfg(feature = "train")]
 pub mod kernels;
 #[cfg(feature = "train")]
+pub mod ops;
+#[cfg(feature = "train")]
+pub mod program;
+#[cfg(feature = "train")]
 pub mod rng;
+#[cfg(feature = "train")]
+pub mod shader;
 pub mod tensor;
 #[cfg(feature = "train")]
 pub mod verify;
