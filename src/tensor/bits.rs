@@ -27,7 +27,7 @@ pub fn pack(columns: usize, bits: impl IntoIterator<Item = bool>) -> Vec<u32> {
     let mut words = Vec::new();
     for (i, bit) in bits.into_iter().enumerate() {
         let c = i % columns;
-        if c % WORD == 0 {
+        if c.is_multiple_of(WORD) {
             words.push(0);
         }
         if bit {
