@@ -89,18 +89,14 @@ impl Checkpoint {
     /// Reads a file and checks that it is whole.
     pub fn load(path: &Path) -> Result<Checkpoint> {
         let bytes = std::fs::read(path).map_err(Error::io(path, "read the checkpoint"))?;
-        let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(path, bytes.len(), &e))?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(path, &bytes, &e))?;
         let content = metadata.metadata().as_ref().and_then(|m| m.get(ENTRY));
         let content = content.ok_or_else(|| {
             Error::data(path, "this safetensors file is not a checkpoint of onebit: its metadata lacks the entry `onebit`")
         })?;
         let position = serde_json::from_str(content)
             .map_err(|e| Error::data(path, format!("the checkpoint's metadata does not parse: {e}")))?;
-        let (whole, found) = (8 + header + metadata.data_len(), bytes.len());
-        if found != whole {
-            return Err(cut_short(path, found, whole));
-        }
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, bytes.len(), &e))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, &bytes, &e))?;
         let mut tensors = HashMap::new();
         for (name, view) in file.iter() {
             let dtype = match view.dtype() {
@@ -160,18 +156,28 @@ fn stored_as(meta: &Meta) -> (Dtype, Vec<usize>) {
     }
 }
 
-fn cut_short(path: &Path, found: usize, whole: usize) -> Error {
-    let what = if found < whole { "is cut short" } else { "is damaged" };
-    Error::data(path, format!("the checkpoint {what}: it has {found} bytes, its header speaks of {whole}"))
+fn damaged(path: &Path, bytes: &[u8], e: &SafeTensorError) -> Error {
+    let found = bytes.len();
+    Error::data(
+        path,
+        match (e, promised(bytes)) {
+            (SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength, _) => {
+                format!("the checkpoint is cut short: it ends within its header, after {found} bytes")
+            }
+            (SafeTensorError::MetadataIncompleteBuffer, Some(whole)) if found < whole => {
+                format!("the checkpoint is cut short: it has {found} of {whole} bytes")
+            }
+            _ => format!("the checkpoint is damaged, or not a safetensors file ({found} bytes): {e}"),
+        },
+    )
 }
 
-fn damaged(path: &Path, found: usize, e: &SafeTensorError) -> Error {
-    match e {
-        SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength => {
-            Error::data(path, format!("the checkpoint is cut short: it ends within its header, after {found} bytes"))
-        }
-        e => Error::data(path, format!("the checkpoint is damaged, or not a safetensors file ({found} bytes): {e}")),
-    }
+/// Bytes of the file according to its header.
+fn promised(bytes: &[u8]) -> Option<usize> {
+    let header = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
+    let table: HashMap<String, serde_json::Value> = serde_json::from_slice(bytes.get(8..)?.get(..header)?).ok()?;
+    let ends = table.values().filter_map(|t| t.get("data_offsets")?.get(1)?.as_u64());
+    Some(8 + header + ends.max()? as usize)
 }
 
 #[cfg(test)]
