@@ -14,6 +14,11 @@ impl Philox {
         Philox { key: [mix(seed as u32, stream as u32), mix((seed >> 32) as u32, (stream >> 32) as u32)] }
     }
 
+    /// The key of the stream, for kernels that draw from it.
+    pub fn key(&self) -> [u32; 2] {
+        self.key
+    }
+
     /// Four random words at (step, index).
     pub fn block(&self, step: u64, index: u64) -> [u32; 4] {
         let mut x = [index as u32, (index >> 32) as u32, step as u32, (step >> 32) as u32];

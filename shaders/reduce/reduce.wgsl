@@ -1,5 +1,5 @@
-// [OUTER, R, INNER] -> [OUTER, CHUNKS, INNER]: sum (KIND 0) or maximum (KIND 1) of CHUNK elements
-// along R, first to last, one invocation each. A second launch with CHUNKS = 1 finishes.
+// [OUTER, R, INNER] -> [OUTER, CHUNKS, INNER]: sum (KIND 0), maximum (1) or minimum (2) of CHUNK
+// elements along R, first to last, one invocation each. A second launch with CHUNKS = 1 finishes.
 override KIND: u32;
 override OUTER: u32;
 override R: u32;
@@ -32,8 +32,10 @@ fn main(
         let v = x[at];
         if KIND == 0u {
             acc += v;
-        } else {
+        } else if KIND == 1u {
             acc = max(acc, v);
+        } else {
+            acc = min(acc, v);
         }
     }
     y[i] = acc;

@@ -2,5 +2,7 @@
 //! Each file adds its builder to [`crate::graph::Graph`].
 
 pub mod pointwise;
+pub mod pool;
+pub mod random;
 pub mod reduce;
 pub mod shape;

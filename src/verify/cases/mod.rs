@@ -2,11 +2,14 @@
 //! channels, stride 2, empty borders). One file per family of ops.
 
 mod pointwise;
+mod pool;
+mod random;
 mod reduce;
+mod shape;
 
 use super::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [pointwise::cases(), reduce::cases()].concat()
+    [pointwise::cases(), pool::cases(), random::cases(), reduce::cases(), shape::cases()].concat()
 }
