@@ -14,7 +14,10 @@ pub mod graph;
 #[cfg(feature = "train")]
 pub mod kernels;
 #[cfg(feature = "train")]
+#[macro_use]
 pub mod ops;
+#[cfg(feature = "train")]
+pub mod optim;
 #[cfg(feature = "train")]
 pub mod program;
 #[cfg(feature = "train")]

@@ -1,5 +1,5 @@
-// [OUTER, R] -> [OUTER, CHUNKS]: sum (KIND 0), maximum (1) or minimum (2) of CHUNK neighbouring
-// elements, a workgroup each. Lane l takes elements l, l + 256, ... in order; the lanes are then
+// [OUTER, R] -> [OUTER, CHUNKS]: sum (KIND 0), maximum (1), minimum (2) or sum of squares (3) of CHUNK
+// neighbouring elements, a workgroup each. Lane l takes elements l, l + 256, ... in order; the lanes are then
 // reduced in pairs. For devices with real workgroup memory.
 override KIND: u32;
 override OUTER: u32;
@@ -13,10 +13,15 @@ override CHUNKS: u32;
 var<workgroup> lanes: array<f32, 256>;
 
 fn reduce(a: f32, b: f32) -> f32 {
-    if KIND == 0u {
+    if KIND == 0u || KIND == 3u {
         return a + b;
     }
     return select(min(a, b), max(a, b), KIND == 1u);
+}
+
+fn load(at: u32) -> f32 {
+    let v = x[at];
+    return select(v, v * v, KIND == 3u);
 }
 
 @compute @workgroup_size(256)
@@ -32,11 +37,11 @@ fn main(
     let row = group / CHUNKS * R;
     // Lanes without an element repeat the chunk's first one for extremes and add 0 to sums.
     var acc = 0.0;
-    if first < last && (KIND != 0u || lane < last - first) {
-        acc = x[row + select(first, first + lane, lane < last - first)];
+    if first < last && (KIND == 1u || KIND == 2u || lane < last - first) {
+        acc = load(row + select(first, first + lane, lane < last - first));
     }
     for (var k = first + lane + 256u; k < last; k += 256u) {
-        acc = reduce(acc, x[row + k]);
+        acc = reduce(acc, load(row + k));
     }
     lanes[lane] = acc;
     for (var half = 128u; half > 0u; half /= 2u) {

@@ -21,6 +21,8 @@ pub enum ReduceKind {
     Max,
     /// Smallest element.
     Min,
+    /// Sum of squares, which are not stored.
+    SumSquares,
 }
 
 /// Reduces the axes `axes` of its input to extent 1.
@@ -45,10 +47,15 @@ impl ReduceKind {
     /// What reducing nothing gives.
     fn identity(self) -> f32 {
         match self {
-            ReduceKind::Sum => 0.0,
+            ReduceKind::Sum | ReduceKind::SumSquares => 0.0,
             ReduceKind::Max => f32::NEG_INFINITY,
             ReduceKind::Min => f32::INFINITY,
         }
+    }
+
+    /// How partial results are joined.
+    fn joined(self) -> Self {
+        if self == ReduceKind::SumSquares { ReduceKind::Sum } else { self }
     }
 
     /// Number of the kind in the shaders.
@@ -63,12 +70,25 @@ impl ReduceKind {
             ReduceKind::Sum => fold_rows(x, y, self.identity(), |a, b| a + b),
             ReduceKind::Max => fold_rows(x, y, self.identity(), f32::max),
             ReduceKind::Min => fold_rows(x, y, self.identity(), f32::min),
+            ReduceKind::SumSquares => fold_rows_of(x, y, 0.0, |a, x| a + x * x, |a, b| a + b),
         }
     }
 }
 
 #[inline(always)]
 fn fold_rows(x: &[f32], y: &mut [f32], identity: f32, f: impl Fn(f32, f32) -> f32) {
+    fold_rows_of(x, y, identity, &f, &f);
+}
+
+/// `f` takes an element into a partial result, `join` joins two of them.
+#[inline(always)]
+fn fold_rows_of(
+    x: &[f32],
+    y: &mut [f32],
+    identity: f32,
+    f: impl Fn(f32, f32) -> f32,
+    join: impl Fn(f32, f32) -> f32,
+) {
     if let [y] = y {
         let mut lanes = [identity; 16];
         let whole = x.chunks_exact(16);
@@ -77,7 +97,7 @@ fn fold_rows(x: &[f32], y: &mut [f32], identity: f32, f: impl Fn(f32, f32) -> f3
             lanes.iter_mut().zip(sixteen).for_each(|(l, &x)| *l = f(*l, x));
         }
         lanes.iter_mut().zip(tail).for_each(|(l, &x)| *l = f(*l, x));
-        *y = lanes.into_iter().fold(identity, f);
+        *y = lanes.into_iter().fold(identity, join);
     } else {
         y.fill(identity);
         for row in x.chunks_exact(y.len()) {
@@ -96,6 +116,7 @@ impl Reduce {
     fn fold(&self, values: impl Iterator<Item = f64>) -> f64 {
         match self.kind {
             ReduceKind::Sum => values.sum(),
+            ReduceKind::SumSquares => values.map(|v| v * v).sum(),
             ReduceKind::Max => values.fold(f64::NEG_INFINITY, f64::max),
             ReduceKind::Min => values.fold(f64::INFINITY, f64::min),
         }
@@ -108,6 +129,7 @@ impl Op for Reduce {
             ReduceKind::Sum => "sum",
             ReduceKind::Max => "max",
             ReduceKind::Min => "min",
+            ReduceKind::SumSquares => "sum_squares",
         }
     }
 
@@ -129,6 +151,10 @@ impl Op for Reduce {
                 let shape = g.shape(x[0]).clone();
                 g.broadcast_to(dy, shape)?
             }
+            ReduceKind::SumSquares => {
+                let twice = g.scale(x[0], 2.0)?;
+                g.mul(twice, dy)?
+            }
             // Ties share nothing: every extreme element gets the gradient, as a subgradient may.
             ReduceKind::Max | ReduceKind::Min => g.equal_then(x[0], y[0], dy)?,
         })])
@@ -142,15 +168,16 @@ impl Op for Reduce {
         vec![RefTensor::new(outputs[0].shape.clone(), DType::F32, data)]
     }
 
-    /// Sum: r roundings of partial sums, each at most sum |x|. Max and min: exact.
+    /// Sums: r roundings of partial sums, each at most sum |x|, and those of squares, which may also vanish
+    /// where they are too small. Max and min: exact.
     fn bound(&self, inputs: &[&RefTensor], outputs: &[RefTensor]) -> Vec<Vec<f64>> {
         let (_, r, _) = self.extents(&inputs[0].shape);
         match self.kind {
             ReduceKind::Max | ReduceKind::Min => vec![vec![0.0; outputs[0].data.len()]],
-            ReduceKind::Sum => {
+            ReduceKind::Sum | ReduceKind::SumSquares => {
                 let meta = Meta::f32(outputs[0].shape.clone());
                 let magnitude = self.reference(&[&inputs[0].abs()], &[meta]);
-                vec![magnitude[0].data.iter().map(|m| r as f64 * EPS * m).collect()]
+                vec![magnitude[0].data.iter().map(|m| (r + 1) as f64 * EPS * m + r as f64 * f32::MIN_POSITIVE as f64).collect()]
             }
         }
     }
@@ -177,17 +204,17 @@ impl Op for Reduce {
             let (o, first) = (i / chunks, i % chunks * rows);
             kind.cpu(&x[(o * r + first) * inner..(o * r + (first + rows).min(r)) * inner], y);
         });
-        y.chunks_exact_mut(inner).zip(partial.chunks_exact(chunks * inner)).for_each(|(y, x)| kind.cpu(x, y));
+        y.chunks_exact_mut(inner).zip(partial.chunks_exact(chunks * inner)).for_each(|(y, x)| kind.joined().cpu(x, y));
         Ok(())
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let (outer, r, inner) = self.extents(&cx.inputs[0].shape);
-        let kind = self.kind.number();
+        let (kind, joined) = (self.kind.number(), self.kind.joined().number());
         if inner == 1 && r >= ROW && !cx.target.software {
             return Ok(self.by_rows(outer, r));
         }
-        let stage = |r: usize, chunk: usize, from: Operand, to: Operand| {
+        let stage = |kind: f64, r: usize, chunk: usize, from: Operand, to: Operand| {
             let chunks = r.div_ceil(chunk);
             Launch {
                 shader: "reduce/reduce",
@@ -204,15 +231,15 @@ impl Op for Reduce {
             }
         };
         if r <= 2 * CHUNK || outer * inner >= 4096 {
-            return Ok(Lowering { temps: vec![], launches: vec![stage(r, r, Operand::In(0), Operand::Out(0))] });
+            return Ok(Lowering { temps: vec![], launches: vec![stage(kind, r, r, Operand::In(0), Operand::Out(0))] });
         }
         let chunk = CHUNK.max(r.div_ceil(512));
         let chunks = r.div_ceil(chunk);
         Ok(Lowering {
             temps: vec![outer * chunks * inner],
             launches: vec![
-                stage(r, chunk, Operand::In(0), Operand::Temp(0)),
-                stage(chunks, chunks, Operand::Temp(0), Operand::Out(0)),
+                stage(kind, r, chunk, Operand::In(0), Operand::Temp(0)),
+                stage(joined, chunks, chunks, Operand::Temp(0), Operand::Out(0)),
             ],
         })
     }
@@ -221,10 +248,10 @@ impl Op for Reduce {
 impl Reduce {
     /// One workgroup a row, or a chunk of a long row and a second launch.
     fn by_rows(&self, outer: usize, r: usize) -> Lowering {
-        let stage = |r: usize, chunks: usize, from: Operand, to: Operand| Launch {
+        let stage = |kind: ReduceKind, r: usize, chunks: usize, from: Operand, to: Operand| Launch {
             shader: "reduce/reduce_row",
             constants: vec![
-                ("KIND", self.kind.number()),
+                ("KIND", kind.number()),
                 ("OUTER", outer as f64),
                 ("R", r as f64),
                 ("CHUNK", r.div_ceil(chunks) as f64),
@@ -234,14 +261,14 @@ impl Reduce {
             operands: vec![from, to],
         };
         if r <= ROW_CHUNK {
-            return Lowering { temps: vec![], launches: vec![stage(r, 1, Operand::In(0), Operand::Out(0))] };
+            return Lowering { temps: vec![], launches: vec![stage(self.kind, r, 1, Operand::In(0), Operand::Out(0))] };
         }
         let chunks = r.div_ceil(ROW_CHUNK);
         Lowering {
             temps: vec![outer * chunks],
             launches: vec![
-                stage(r, chunks, Operand::In(0), Operand::Temp(0)),
-                stage(chunks, 1, Operand::Temp(0), Operand::Out(0)),
+                stage(self.kind, r, chunks, Operand::In(0), Operand::Temp(0)),
+                stage(self.kind.joined(), chunks, 1, Operand::Temp(0), Operand::Out(0)),
             ],
         }
     }
@@ -267,6 +294,19 @@ impl Graph {
     /// Sum over axes, which stay with extent 1.
     pub fn sum(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
         self.reduce(x, ReduceKind::Sum, axes)
+    }
+
+    /// Sum of squares over axes, which stay with extent 1; the squares are never stored.
+    pub fn sum_squares(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
+        let mut axes = axes.to_vec();
+        axes.sort_unstable();
+        axes.dedup();
+        let neighbours = axes.windows(2).all(|w| w[0] + 1 == w[1]);
+        let (Some(&first), Some(&last), true) = (axes.first(), axes.last(), neighbours) else {
+            let m = format!("wants neighbouring axes of {}, got {axes:?}", self.meta(x));
+            return Err(Error::shape("sum_squares", m));
+        };
+        self.apply1(Reduce { kind: ReduceKind::SumSquares, axes: first..last + 1 }, &[x])
     }
 
     /// Mean over axes, which stay with extent 1.

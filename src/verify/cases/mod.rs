@@ -1,6 +1,7 @@
 //! The table of cases: every op at the shapes where kernels go wrong (tails, odd sizes, one and 33
 //! channels, stride 2, empty borders). One file per family of ops.
 
+mod optim;
 mod pointwise;
 mod pool;
 mod random;
@@ -11,5 +12,5 @@ use super::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [pointwise::cases(), pool::cases(), random::cases(), reduce::cases(), shape::cases()].concat()
+    [optim::cases(), pointwise::cases(), pool::cases(), random::cases(), reduce::cases(), shape::cases()].concat()
 }

@@ -49,17 +49,25 @@ pub fn cases() -> Vec<Case> {
     }
     // Rows that take a workgroup, with tails; rows that take several; sums that take several tasks.
     for shape in [vec![5, 128], vec![3, 300], vec![2, 20_000], vec![1, 8193]] {
-        for kind in ["sum", "max", "min"] {
+        for kind in ["sum", "max", "min", "sum_squares"] {
             all.push(Case::new(kind, format!("long rows {shape:?}"), |c| {
                 let x = c.random(shape.clone());
                 let y = match kind {
                     "sum" => c.graph.sum(x, &[1])?,
                     "max" => c.graph.max(x, &[1])?,
+                    "sum_squares" => c.graph.sum_squares(x, &[1])?,
                     _ => c.graph.min(x, &[1])?,
                 };
                 c.keep(y)
             }));
         }
+    }
+    for shape in [[2, 7, 5], [1, 300, 3], [1, 1, 1]] {
+        all.push(Case::new("sum_squares", format!("{shape:?}"), |c| {
+            let x = c.random(shape);
+            let y = c.graph.sum_squares(x, &[0, 1])?;
+            c.grad(y)
+        }));
     }
     all.push(Case::new("sum", "a tall matrix, in several tasks", |c| {
         let x = c.random([2, 9000, 17]);
