@@ -3,6 +3,9 @@
 
 pub mod conv;
 pub mod linalg;
+#[macro_use]
 pub mod pointwise;
+pub mod pool;
+pub mod random;
 pub mod reduce;
 pub mod shape;

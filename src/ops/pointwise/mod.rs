@@ -5,6 +5,7 @@ mod define;
 
 mod arithmetic;
 mod broadcast_to;
+mod gate;
 mod sign;
 
 pub use sign::Ste;

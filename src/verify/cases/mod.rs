@@ -3,12 +3,26 @@
 
 mod conv;
 mod linalg;
+mod optim;
 mod pointwise;
+mod pool;
+mod random;
 mod reduce;
+mod shape;
 
 use super::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [pointwise::cases(), reduce::cases(), linalg::cases(), conv::cases()].concat()
+    [
+        conv::cases(),
+        linalg::cases(),
+        optim::cases(),
+        pointwise::cases(),
+        pool::cases(),
+        random::cases(),
+        reduce::cases(),
+        shape::cases(),
+    ]
+    .concat()
 }
