@@ -31,9 +31,20 @@ impl Method for Supervised {
     }
 
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
+        let Progress { steps, per_epoch, .. } = progress;
         match name {
-            "lr" => Some(recipe.schedule.at(progress.steps, progress.total)),
-            _ => None,
+            // Counts steps for dropout.
+            "step" => Some(steps as f32),
+            // IR-Net's estimator, from nearly the identity to nearly the sign over the epochs.
+            "ede.t" | "ede.k" => {
+                let share = (steps / per_epoch) as f32 / recipe.epochs as f32;
+                let t = 0.1 * 10f32.powf(2.0 * share);
+                Some(if name == "ede.t" { t } else { t.recip().max(1.0) })
+            }
+            _ => {
+                let lr = recipe.schedule.at(recipe.lr, steps, per_epoch, recipe.epochs);
+                recipe.optimiser.scalars(steps, lr).into_iter().find(|(n, _)| n == name).map(|(_, v)| v)
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 //! A recipe: everything that decides what a run computes, as a TOML file.
 
 use super::files::read_text;
-use super::standin::{NetSpec, OptimSpec, Schedule};
+use super::standin::NetSpec;
 use super::suggest::{nearest, toml_message, with_suggestion};
 use crate::data::{AugmentSpec, Dataset, OpenOptions, Split};
 use crate::error::{Error, Result};
+use crate::optim::{OptimSpec, Schedule};
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -30,6 +31,8 @@ pub struct Recipe {
     pub epochs: u64,
     /// Images in a batch.
     pub batch: usize,
+    /// Learning rate, which the schedule changes over time.
+    pub lr: f32,
     /// Decides initial weights, the order of the images, augmentation and dropout.
     #[serde(default)]
     pub seed: u64,
@@ -71,7 +74,7 @@ pub enum MethodName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataSpec {
-    /// A file or folder, or "embedded".
+    /// A file or folder, or "embedded"; empty if it must be given with `--data`.
     pub path: String,
     /// Height and width that the images are brought to; else they stay as they are.
     pub size: Option<[usize; 2]>,
@@ -108,6 +111,9 @@ impl Default for DataSpec {
 impl DataSpec {
     /// Opens the images.
     pub fn open(&self) -> Result<Split> {
+        if self.path.is_empty() {
+            return Err(Error::Config("this recipe brings no images of its own: say where they are with --data PATH".into()));
+        }
         let mut split = if self.path == EMBEDDED {
             if self.size.is_some() || self.channels.is_some() {
                 return Err(Error::Config(
@@ -272,6 +278,9 @@ impl Recipe {
         }
         if self.eval.every_epochs == 0 {
             return fail("eval.every_epochs = 0: give at least 1".into());
+        }
+        if !(self.lr.is_finite() && self.lr >= 0.0) {
+            return fail(format!("lr = {}: give a number from 0 on", self.lr));
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return fail(format!("label_smoothing = {}: it must be in 0..1", self.label_smoothing));

@@ -1,7 +1,7 @@
 //! Stands in for networks and optimisers until their branches are merged.
 #![allow(missing_docs)]
-use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Phase, Role, Value};
+use crate::error::Result;
+use crate::graph::{Graph, Init, Role, Value};
 use crate::tensor::HostTensor;
 use serde::{Deserialize, Serialize};
 
@@ -49,57 +49,4 @@ pub fn cross_entropy(g: &mut Graph, logits: Value, labels: Value, _smoothing: f3
     let d = g.sub(logits, hot)?;
     let d = g.mul(d, d)?;
     g.mean_all(d)
-}
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum OptimSpec {
-    Sgd { momentum: f32 },
-}
-impl OptimSpec {
-    pub fn validate(&self) -> Result<()> {
-        Ok(())
-    }
-    pub fn step(&self, g: &mut Graph, params: &[Value], grads: &[Value], gate: Option<Value>) -> Result<()> {
-        let OptimSpec::Sgd { momentum } = self;
-        g.in_phase(Phase::Update, |g| {
-            let lr = g.scalar("lr")?;
-            for (&p, &d) in params.iter().zip(grads) {
-                let name = format!("{}.momentum", g.name(p));
-                let m = g.state(&name, g.meta(p).clone(), Init::Zeros)?;
-                let t = g.scale(m, *momentum)?;
-                let new_m = g.add(t, d)?;
-                let s = g.mul(new_m, lr)?;
-                let new_p = g.sub(p, s)?;
-                let zero = g.fill([1], 0.0);
-                let one = g.fill([1], 1.0);
-                for (leaf, new) in [(m, new_m), (p, new_p)] {
-                    let new = match gate {
-                        None => new,
-                        Some(gate) => {
-                            let a = g.equal_then(gate, zero, new)?;
-                            let b = g.equal_then(gate, one, leaf)?;
-                            g.add(a, b)?
-                        }
-                    };
-                    g.assign(leaf, new)?;
-                }
-            }
-            Ok(())
-        })
-    }
-}
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Schedule {
-    Constant { lr: f32 },
-}
-impl Schedule {
-    pub fn validate(&self) -> Result<()> {
-        let Schedule::Constant { lr } = self;
-        if lr.is_finite() { Ok(()) } else { Err(Error::Config(format!("schedule.lr = {lr}"))) }
-    }
-    pub fn at(&self, _step: u64, _total: u64) -> f32 {
-        let Schedule::Constant { lr } = self;
-        *lr
-    }
 }

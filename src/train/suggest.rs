@@ -14,6 +14,15 @@ pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 
 /// Adds the nearest known name to a message of the form "unknown field `x`, expected one of `a`, `b`".
 pub fn with_suggestion(message: &str) -> String {
+    // Names listed in words: `kind "sdg" is not known: choose sgd, adam or lars`.
+    if let Some((before, list)) = message.split_once(" is not known: choose ") {
+        let found = before.rsplit('"').nth(1).unwrap_or("");
+        let known = list.split([',', ' ']).filter(|k| !k.is_empty() && *k != "or");
+        return match nearest(found, known) {
+            Some(near) => format!("{message}; did you mean `{near}`?"),
+            None => message.to_string(),
+        };
+    }
     let mut quoted = message.split('`').skip(1).step_by(2);
     let Some(found) = quoted.next().filter(|_| message.starts_with("unknown ")) else { return message.to_string() };
     match nearest(found, quoted) {
@@ -53,6 +62,8 @@ mod tests {
     fn messages_name_what_was_meant() {
         let m = with_suggestion("unknown field `epoch`, expected one of `batch`, `epochs`");
         assert!(m.ends_with("did you mean `epochs`?"), "{m}");
+        let m = with_suggestion("kind \"sdg\" is not known: choose adam, sgd or lars");
+        assert!(m.ends_with("did you mean `sgd`?"), "{m}");
         assert_eq!(with_suggestion("invalid type: string"), "invalid type: string");
         assert_eq!(with_suggestion("unknown field `q`, there are no fields"), "unknown field `q`, there are no fields");
     }

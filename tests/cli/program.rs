@@ -65,7 +65,10 @@ impl Place {
 
 /// The arguments of [`Place::train`].
 pub fn tiny(out: &str, more: &[&str]) -> Vec<String> {
-    let mut args: Vec<String> = ["train", "--device", "cpu", "--out", out].map(String::from).to_vec();
+    let mut args: Vec<String> = ["train", "--out", out].map(String::from).to_vec();
+    if !more.contains(&"--device") {
+        args.extend(["--device", "cpu"].map(String::from));
+    }
     for s in TINY {
         args.extend(["--set".to_string(), s.to_string()]);
     }
