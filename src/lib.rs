@@ -16,7 +16,11 @@ pub mod graph;
 #[cfg(feature = "train")]
 pub mod kernels;
 #[cfg(feature = "train")]
+pub mod loss;
+#[cfg(feature = "train")]
 pub mod methods;
+#[cfg(feature = "train")]
+pub mod nn;
 #[cfg(feature = "train")]
 #[macro_use]
 pub mod ops;

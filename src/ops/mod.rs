@@ -3,9 +3,12 @@
 
 pub mod conv;
 pub mod linalg;
+pub mod norm;
 #[macro_use]
 pub mod pointwise;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod rows;
 pub mod shape;
+pub mod softmax;

@@ -1,28 +1,36 @@
 //! The table of cases: every op at the shapes where kernels go wrong (tails, odd sizes, one and 33
 //! channels, stride 2, empty borders). One file per family of ops.
 
+mod activation;
 mod conv;
 mod linalg;
+mod loss;
+mod norm;
 mod optim;
 mod pointwise;
 mod pool;
 mod random;
 mod reduce;
 mod shape;
+mod softmax;
 
 use super::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
     [
+        activation::cases(),
         conv::cases(),
         linalg::cases(),
+        loss::cases(),
+        norm::cases(),
         optim::cases(),
         pointwise::cases(),
         pool::cases(),
         random::cases(),
         reduce::cases(),
         shape::cases(),
+        softmax::cases(),
     ]
     .concat()
 }
