@@ -125,6 +125,7 @@ impl Op for Reduce {
             let chunks = r.div_ceil(chunk);
             Launch {
                 shader: "reduce/reduce",
+                defines: vec![],
                 constants: vec![
                     ("KIND", kind),
                     ("OUTER", outer as f64),
