@@ -14,6 +14,8 @@ pub mod graph;
 #[cfg(feature = "train")]
 pub mod kernels;
 #[cfg(feature = "train")]
+pub mod loss;
+#[cfg(feature = "train")]
 pub mod ops;
 #[cfg(feature = "train")]
 pub mod program;

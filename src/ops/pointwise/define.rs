@@ -4,7 +4,8 @@
 /// ```text
 /// pointwise! {
 ///     /// What it computes.
-///     Name { field: f32, … } "wgsl_name" (x, y) => expression of self_, x, y in T: Real;
+///     Name { field: f32, … } "name" (x, y) => expression of self_, x, y in T: Real;
+///     // or `"name" as "wgsl_name"`, where WGSL has a built-in function called name
 ///     constants [field, …]                             // passed to WGSL after the inputs (may be empty)
 ///     bound |x, y| …                                   // optional: rounding bound, f64
 ///     grad |self_, g, x, y, dy| …                      // Result<Grads>; dy is the gradient of output 0
@@ -13,7 +14,7 @@
 macro_rules! pointwise {
     (
         $(#[$doc:meta])*
-        $ty:ident { $($field:ident : f32),* } $name:literal ($($x:ident),+) => $formula:expr;
+        $ty:ident { $($field:ident : f32),* } $name:literal $(as $wgsl:literal)? ($($x:ident),+) => $formula:expr;
         $(bound |$bx:ident, $by:ident| $bound:expr;)?
         grad |$me:ident, $g:ident, $gx:ident, $gy:ident, $dy:ident| $grad:expr
     ) => {
@@ -39,6 +40,10 @@ macro_rules! pointwise {
             fn name(&self) -> &'static str {
                 $name
             }
+
+            $(fn wgsl(&self, _port: usize) -> &'static str {
+                $wgsl
+            })?
 
             fn constants(&self) -> Vec<f32> {
                 vec![$(self.$field),*]

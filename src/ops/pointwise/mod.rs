@@ -3,9 +3,15 @@
 #[macro_use]
 mod define;
 
+mod activation;
 mod arithmetic;
 mod broadcast_to;
+mod cast;
+mod compare;
+mod elementary;
+mod scale_shift;
 mod sign;
+mod smooth;
 
 pub use sign::Ste;
 

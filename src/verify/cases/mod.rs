@@ -1,14 +1,36 @@
 //! The table of cases: every op at the shapes where kernels go wrong (tails, odd sizes, one and 33
 //! channels, stride 2, empty borders). One file per family of ops.
 
+mod activation;
 mod conv;
 mod linalg;
+mod loss;
+mod norm;
+mod optim;
 mod pointwise;
+mod pool;
+mod random;
 mod reduce;
+mod shape;
+mod softmax;
 
 use super::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [pointwise::cases(), reduce::cases(), linalg::cases(), conv::cases()].concat()
+    [
+        pointwise::cases(),
+        activation::cases(),
+        reduce::cases(),
+        random::cases(),
+        shape::cases(),
+        linalg::cases(),
+        conv::cases(),
+        pool::cases(),
+        norm::cases(),
+        softmax::cases(),
+        loss::cases(),
+        optim::cases(),
+    ]
+    .concat()
 }

@@ -1,0 +1,3 @@
+fn abs_of(x: f32) -> f32 {
+    return abs(x);
+}

@@ -1,0 +1,3 @@
+fn exp_of(x: f32) -> f32 {
+    return exp(x);
+}

@@ -1,0 +1,3 @@
+fn ln(x: f32) -> f32 {
+    return log(x);
+}

@@ -1,0 +1,3 @@
+fn rsqrt(x: f32) -> f32 {
+    return inverseSqrt(x);
+}

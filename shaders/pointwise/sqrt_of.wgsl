@@ -1,0 +1,3 @@
+fn sqrt_of(x: f32) -> f32 {
+    return sqrt(x);
+}

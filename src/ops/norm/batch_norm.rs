@@ -1,0 +1,190 @@
+//! Batch normalisation by channel (Ioffe and Szegedy 2015), as PyTorch defines it.
+//!
+//! With batch mean m and variance v: `y = gamma (x - m) / sqrt(v + eps) + beta`, computed as `x a + c` with
+//! `a = gamma / sqrt(v + eps)` and `c = beta - m a`, both `[C]`: one pointwise op with two small operands,
+//! which fuses with whatever follows. Backward keeps x, m and 1/sqrt(v + eps); with n rows,
+//!
+//! ```text
+//! dbeta = Σ dy      dgamma = Σ dy (x - m) / sqrt(v + eps)
+//! dx = a (dy - Σ dy / n - (x - m) / (v + eps) Σ dy (x - m) / n)
+//! ```
+//!
+//! A factor `scale` `[C]` that belongs to x, such as that of a binary convolution, is absorbed: `scale * x`
+//! has mean `scale m` and variance `scale² v`, so with `1/std = scale / sqrt(scale² v + eps)` the formulas above
+//! hold for x itself, which may then be the integers of the convolution.
+
+use super::{ChannelStats, ChannelSums, Factor};
+use crate::error::{Error, Result};
+use crate::graph::{EPS, Grads, Graph, Meta, Phase, Pointwise, Value};
+use crate::tensor::HostTensor;
+
+/// The leaves of a batch normalisation, all f32 `[C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchNormLeaves {
+    /// Factor.
+    pub gamma: Value,
+    /// Offset.
+    pub beta: Value,
+    /// Running mean, a state.
+    pub running_mean: Value,
+    /// Running unbiased variance, a state.
+    pub running_var: Value,
+}
+
+/// Which statistics normalise, and what is trained.
+#[derive(Clone, Copy, Debug)]
+pub enum BatchNormMode {
+    /// Those of the batch; the running statistics move towards them.
+    Train {
+        /// Weight of the batch in the running statistics (PyTorch: 0.1).
+        momentum: f32,
+        /// One number; where it is not 0, the running statistics stay as they are.
+        gate: Option<Value>,
+    },
+    /// The running ones; nothing is trained.
+    Eval,
+    /// The running ones; gamma and beta are trained.
+    Frozen,
+}
+
+/// `x a + c`, whose gradient with respect to x includes, for batch statistics, the way through them.
+#[derive(Clone, Debug)]
+pub struct BatchNormApply {
+    /// What is subtracted from x before it is multiplied with dy, so that little cancels: the mean.
+    pub centre: Value,
+    /// 1/std of the batch if a and c were made from statistics of x itself, centre being their mean.
+    pub inv_std: Option<Value>,
+}
+
+impl Pointwise for BatchNormApply {
+    fn name(&self) -> &'static str {
+        "batch_norm"
+    }
+
+    fn wgsl(&self, _port: usize) -> &'static str {
+        "scale_shift"
+    }
+
+    fn eval(&self, _port: usize, _index: usize, x: &[&[f32]], y: &mut [f32]) {
+        for (((y, x), a), c) in y.iter_mut().zip(x[0]).zip(x[1]).zip(x[2]) {
+            *y = x * a + c;
+        }
+    }
+
+    fn eval64(&self, _port: usize, _index: usize, x: &[f64]) -> f64 {
+        x[0] * x[1] + x[2]
+    }
+
+    /// Two roundings, or one where the device fuses them.
+    fn bound(&self, _port: usize, x: &[f64], _y: f64) -> f64 {
+        2.0 * EPS * ((x[0] * x[1]).abs() + x[2].abs()) + f32::MIN_POSITIVE as f64
+    }
+
+    fn grad(&self, g: &mut Graph, x: &[Value], _y: &[Value], dy: &[Option<Value>]) -> Result<Grads> {
+        let Some(dy) = dy[0] else { return Ok(vec![None; 3]) };
+        let (x, a) = (x[0], x[1]);
+        let sums = g.apply(ChannelSums { factor: Factor::Centred }, &[dy, x, self.centre])?;
+        let (sum, product) = (sums[0], sums[1]);
+        // Σ dy x, of which the gradient of c takes centre Σ dy away again on the way to gamma.
+        let da = g.scale_shift(self.centre, sum, product)?;
+        let dx = match self.inv_std {
+            None => g.mul(dy, a)?,
+            Some(inv_std) => {
+                let n = g.shape(x).rows() as f32;
+                let slope = g.square(inv_std)?;
+                let slope = g.mul(slope, product)?;
+                let slope = g.mul(slope, a)?;
+                let slope = g.scale(slope, -1.0 / n)?;
+                let level = g.mul(a, sum)?;
+                let level = g.scale(level, -1.0 / n)?;
+                let at_centre = g.mul(slope, self.centre)?;
+                let level = g.sub(level, at_centre)?;
+                let rest = g.scale_shift(x, slope, level)?;
+                g.scale_shift(dy, a, rest)?
+            }
+        };
+        Ok(vec![Some(dx), Some(da), Some(sum)])
+    }
+}
+
+impl Graph {
+    /// Batch normalisation of `scale * x` over all axes but the last; `x` is f32 or i16, `scale` (taken as
+    /// 1 if `None`, positive, without gradient) and the leaves are `[C]`.
+    ///
+    /// In [`BatchNormMode::Train`] it assigns the running statistics at the end of the step:
+    /// `running += momentum * (batch - running)`, with the unbiased variance.
+    pub fn batch_norm(
+        &mut self,
+        x: Value,
+        scale: Option<Value>,
+        leaves: &BatchNormLeaves,
+        mode: BatchNormMode,
+        eps: f32,
+    ) -> Result<Value> {
+        let shape = self.shape(x).clone();
+        let (rows, channels) = (shape.rows(), shape.columns());
+        let BatchNormLeaves { gamma, beta, running_mean, running_var } = *leaves;
+        for v in [gamma, beta, running_mean, running_var].into_iter().chain(scale) {
+            if *self.meta(v) != Meta::f32([channels]) || shape.is_empty() {
+                let (x, name, v) = (self.meta(x), self.name(v), self.meta(v));
+                return Err(Error::shape("batch_norm", format!("{name} is {v} where {x} is normalised")));
+            }
+        }
+        let scale = scale.map(|s| self.detach(s)).transpose()?;
+        let scaled = |g: &mut Graph, v: Value| scale.map_or(Ok(v), |s| g.mul(v, s));
+
+        let (momentum, gate) = match mode {
+            BatchNormMode::Train { momentum, gate } => (momentum, gate),
+            BatchNormMode::Eval | BatchNormMode::Frozen => {
+                let (gamma, beta) = match mode {
+                    BatchNormMode::Eval => (self.detach(gamma)?, self.detach(beta)?),
+                    _ => (gamma, beta),
+                };
+                let inv_std = self.offset(running_var, eps)?;
+                let inv_std = self.rsqrt(inv_std)?;
+                let a = self.mul(gamma, inv_std)?;
+                let shift = self.mul(running_mean, a)?;
+                let c = self.sub(beta, shift)?;
+                let a = scaled(self, a)?;
+                let centre = match scale {
+                    Some(_) => self.constant(HostTensor::zeros([channels], crate::tensor::DType::F32)),
+                    None => running_mean,
+                };
+                return self.apply1(BatchNormApply { centre, inv_std: None }, &[x, a, c]);
+            }
+        };
+        if rows < 2 {
+            let m = format!("training needs at least two rows for a variance, {} has one", self.meta(x));
+            return Err(Error::shape("batch_norm", m));
+        }
+        let stats = self.apply(ChannelStats, &[x])?;
+        // The gradient through the statistics is in that of `BatchNormApply`.
+        let (mean, var) = (self.detach(stats[0])?, self.detach(stats[1])?);
+        let var = match scale {
+            Some(s) => {
+                let square = self.square(s)?;
+                self.mul(var, square)?
+            }
+            None => var,
+        };
+        let inv_std = self.offset(var, eps)?;
+        let inv_std = self.rsqrt(inv_std)?;
+        let inv_std = scaled(self, inv_std)?;
+        let a = self.mul(gamma, inv_std)?;
+        let shift = self.mul(mean, a)?;
+        let c = self.sub(beta, shift)?;
+        self.in_phase(Phase::Update, |g| {
+            let mean = scaled(g, mean)?;
+            let unbiased = g.scale(var, rows as f32 / (rows - 1) as f32)?;
+            for (leaf, batch) in [(running_mean, mean), (running_var, unbiased)] {
+                let old = g.scale(leaf, 1.0 - momentum)?;
+                let new = g.scale(batch, momentum)?;
+                let new = g.add(old, new)?;
+                let new = gate.map_or(Ok(new), |flag| g.gate(flag, new, leaf))?;
+                g.assign(leaf, new)?;
+            }
+            Ok::<(), Error>(())
+        })?;
+        self.apply1(BatchNormApply { centre: mean, inv_std: Some(inv_std) }, &[x, a, c])
+    }
+}

@@ -1,0 +1,125 @@
+//! Layer normalisation over the last axis (Ba et al. 2016): `(x - mean) / sqrt(var + eps)`, the
+//! variance biased. Backward keeps the result and 1/std of every row; x can die.
+
+use crate::error::{Error, Result};
+use crate::graph::{EPS, Grads, Graph, Meta, Real, Value};
+use crate::ops::rows::{Extent, RowOp, Rows, total};
+
+/// `x [.., D]` -> normalised `[.., D]`, 1/std `[.., 1]`.
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+impl RowOp for LayerNorm {
+    const INPUTS: &'static [Extent] = &[Extent::Row];
+    const OUTPUTS: &'static [Extent] = &[Extent::Row, Extent::One];
+
+    fn name(&self) -> &'static str {
+        "layer_norm"
+    }
+
+    fn shader(&self) -> &'static str {
+        "norm/layer_norm"
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![("EPS", self.eps as f64)]
+    }
+
+    fn row<T: Real>(&self, x: &[&[T]], y: &mut [&mut [T]]) {
+        let x = x[0];
+        let n = T::c(x.len() as f64);
+        let mean = total(x.len(), |i| x[i]) / n;
+        let var = total(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / n;
+        let inv_std = T::c(1.0) / (var + T::c(self.eps as f64)).sqrt();
+        for (y, &x) in y[0].iter_mut().zip(x) {
+            *y = (x - mean) * inv_std;
+        }
+        y[1][0] = inv_std;
+    }
+
+    /// The mean is off by at most δ = (n + 6) EPS mean|x|. The variance is off by (n + 10) EPS of itself
+    /// and by δ² (the first-order term cancels), half of which, relatively, reaches 1/std; then x - mean and
+    /// the product are rounded.
+    fn bound(&self, x: &[&[f64]], y: &[&[f64]]) -> Vec<Vec<f64>> {
+        let n = x[0].len() as f64;
+        let inv_std = y[1][0];
+        let magnitude = x[0].iter().map(|v| v.abs()).sum::<f64>() / n;
+        let of_mean = (n + 6.0) * EPS * magnitude;
+        let of_inv_std = (n + 20.0) * EPS + (2.0 * of_mean * inv_std).powi(2);
+        let of_row = y[0].iter().map(|v| of_mean * inv_std * 2.0 + (of_inv_std + 4.0 * EPS) * v.abs()).collect();
+        vec![of_row, vec![of_inv_std * inv_std]]
+    }
+
+    fn grad(&self, g: &mut Graph, _x: &[Value], y: &[Value], dy: &[Option<Value>]) -> Result<Grads> {
+        if dy[1].is_some() {
+            return Err(Error::Config("layer_norm: its 1/std has no gradient".to_string()));
+        }
+        let Some(d) = dy[0] else { return Ok(vec![None]) };
+        Ok(vec![Some(g.apply1(Rows(LayerNormGrad), &[d, y[0], y[1]])?)])
+    }
+}
+
+/// `dx = inv_std (dy - mean(dy) - y mean(dy y))`, y being the normalised row.
+#[derive(Clone, Debug)]
+pub struct LayerNormGrad;
+
+impl RowOp for LayerNormGrad {
+    const INPUTS: &'static [Extent] = &[Extent::Row, Extent::Row, Extent::One];
+    const OUTPUTS: &'static [Extent] = &[Extent::Row];
+
+    fn name(&self) -> &'static str {
+        "layer_norm_grad"
+    }
+
+    fn shader(&self) -> &'static str {
+        "norm/layer_norm_grad"
+    }
+
+    fn row<T: Real>(&self, x: &[&[T]], dx: &mut [&mut [T]]) {
+        let (dy, y, inv_std) = (x[0], x[1], x[2][0]);
+        let n = T::c(dy.len() as f64);
+        let level = total(dy.len(), |i| dy[i]) / n;
+        let slope = total(dy.len(), |i| dy[i] * y[i]) / n;
+        for ((dx, &dy), &y) in dx[0].iter_mut().zip(dy).zip(y) {
+            *dx = inv_std * (dy - level - y * slope);
+        }
+    }
+
+    /// Two sums of n terms, and some roundings of the terms of the formula.
+    fn bound(&self, x: &[&[f64]], _dx: &[&[f64]]) -> Vec<Vec<f64>> {
+        let (dy, y, inv_std) = (x[0], x[1], x[2][0]);
+        let n = dy.len() as f64;
+        let level = dy.iter().map(|d| d.abs()).sum::<f64>() / n;
+        let slope = dy.iter().zip(y).map(|(d, y)| (d * y).abs()).sum::<f64>() / n;
+        vec![
+            dy.iter()
+                .zip(y)
+                .map(|(d, y)| {
+                    inv_std * EPS * ((n + 12.0) * (level + y.abs() * slope) + 4.0 * d.abs()) + f32::MIN_POSITIVE as f64
+                })
+                .collect(),
+        ]
+    }
+
+    fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {
+        Err(Error::Config("layer_norm has no second derivative".to_string()))
+    }
+}
+
+impl Graph {
+    /// Layer normalisation over the last axis, then `gamma` and `beta` `[D]`.
+    pub fn layer_norm(&mut self, x: Value, gamma: Value, beta: Value, eps: f32) -> Result<Value> {
+        let d = self.shape(x).columns();
+        for v in [gamma, beta] {
+            if *self.meta(v) != Meta::f32([d]) {
+                let (x, v) = (self.meta(x), self.meta(v));
+                return Err(Error::shape("layer_norm", format!("gamma and beta of {x} must be f32[{d}], got {v}")));
+            }
+        }
+        let normalised = self.apply(Rows(LayerNorm { eps }), &[x])?[0];
+        self.scale_shift(normalised, gamma, beta)
+    }
+}

@@ -1,0 +1,118 @@
+//! Smooth activations: sigmoid, tanh, gelu.
+//!
+//! WGSL promises of exp(x) an error of at most 3 + 2|x| units in the last place, and of a division
+//! 2.5; a unit in the last place is at most 2 [`EPS`] of the number. Bounds below add these up.
+
+use crate::error::Result;
+use crate::graph::{EPS, Graph, Value};
+
+const TINY: f64 = f32::MIN_POSITIVE as f64;
+const SQRT_HALF: f64 = std::f64::consts::FRAC_1_SQRT_2;
+/// 1 / sqrt(2 pi).
+const NORMAL: f64 = 0.398_942_280_401_432_7;
+
+pointwise! {
+    /// `1 / (1 + e^-x)`, from e^-|x| so that nothing overflows.
+    Sigmoid {} "sigmoid" (x) => {
+        let t = (-x.abs()).exp();
+        let r = T::c(1.0) / (T::c(1.0) + t);
+        if x < T::c(0.0) { t * r } else { r }
+    };
+    bound |x, y| (20.0 + 4.0 * x[0].abs()) * EPS * y.abs() + TINY;
+    grad |_me, g, x, y, dy| Ok(vec![Some(g.apply1(SigmoidGrad {}, &[y[0], dy])?)])
+}
+
+pointwise! {
+    /// `dy * y * (1 - y)`, y being the output.
+    SigmoidGrad {} "sigmoid_grad" (y, dy) => dy * y * (T::c(1.0) - y);
+    grad |_me, g, x, y, d| {
+        let ddy = g.apply1(SigmoidGrad {}, &[x[0], d])?;
+        let twice = g.scale(x[0], -2.0)?;
+        let slope = g.offset(twice, 1.0)?;
+        let dx = g.mul(x[1], slope)?;
+        Ok(vec![Some(g.mul(dx, d)?), Some(ddy)])
+    }
+}
+
+pointwise! {
+    /// Hyperbolic tangent. WGSL's own may be off by 1e-5, so the shader has a formula: odd
+    /// polynomial below 1/4, `(1 - t) / (1 + t)` with t = e^-2|x| above, where the error of t
+    /// (at most 14 EPS at 1/4) makes at most 16 EPS of the result and the rest 8.
+    Tanh {} "tanh" as "tanh_of" (x) => x.tanh();
+    bound |_x, y| 32.0 * EPS * y.abs() + TINY;
+    grad |_me, g, x, y, dy| Ok(vec![Some(g.apply1(TanhGrad {}, &[y[0], dy])?)])
+}
+
+pointwise! {
+    /// `dy * (1 - y²)`, y being the output.
+    TanhGrad {} "tanh_grad" (y, dy) => dy * (T::c(1.0) - y * y);
+    bound |x, _y| 4.0 * EPS * x[1].abs() + TINY;
+    grad |_me, g, x, y, d| {
+        let ddy = g.apply1(TanhGrad {}, &[x[0], d])?;
+        let slope = g.mul(x[0], x[1])?;
+        let slope = g.scale(slope, -2.0)?;
+        Ok(vec![Some(g.mul(slope, d)?), Some(ddy)])
+    }
+}
+
+pointwise! {
+    /// `x Φ(x)` with the normal distribution function, not its tanh approximation (Hendrycks and
+    /// Gimpel 2016).
+    ///
+    /// The shader has the rational approximation of erfc with a relative error of 1.2e-7 (2.1 EPS)
+    /// everywhere (Press et al., Numerical Recipes, section 6.2); its exponent, of magnitude
+    /// a <= z² + 1.27, is rounded and raised with a relative error below (30 + 12 z²) EPS, and
+    /// erfc(z) (30 + 12 z²) <= 31. The CPU rounds 1 + erf once.
+    Gelu {} "gelu" (x) => T::c(0.5) * x * (T::c(1.0) + (x * T::c(SQRT_HALF)).erf());
+    bound |x, y| 18.0 * EPS * x[0].abs() + 8.0 * EPS * y.abs() + TINY;
+    grad |_me, g, x, y, dy| Ok(vec![Some(g.apply1(GeluGrad {}, &[x[0], dy])?)])
+}
+
+pointwise! {
+    /// `dy * (Φ(x) + x φ(x))`.
+    GeluGrad {} "gelu_grad" (x, dy) => dy
+        * (T::c(0.5) * (T::c(1.0) + (x * T::c(SQRT_HALF)).erf())
+            + x * T::c(NORMAL) * (T::c(-0.5) * x * x).exp());
+    // Φ as in gelu, 18 EPS; |x| φ(x) <= 0.25 with an error of (10 + 3 x²) EPS, at most 6 EPS in all.
+    bound |x, _y| 32.0 * EPS * x[1].abs() + TINY;
+    grad |_me, g, x, y, d| {
+        let ddy = g.apply1(GeluGrad {}, &[x[0], d])?;
+        let slope = g.apply1(GeluCurve {}, &[x[0]])?;
+        let slope = g.mul(slope, x[1])?;
+        Ok(vec![Some(g.mul(slope, d)?), Some(ddy)])
+    }
+}
+
+pointwise! {
+    /// `φ(x) (2 - x²)`: the second derivative of gelu.
+    GeluCurve {} "gelu_curve" (x) => T::c(NORMAL) * (T::c(-0.5) * x * x).exp() * (T::c(2.0) - x * x);
+    bound |x, _y| (20.0 + 4.0 * x[0] * x[0]) * EPS * (2.0 + x[0] * x[0]) * (-0.5 * x[0] * x[0]).exp() + TINY;
+    grad |_me, g, x, y, d| {
+        // φ(x) (x³ - 4x)
+        let square = g.square(x[0])?;
+        let bell = g.scale(square, -0.5)?;
+        let bell = g.exp(bell)?;
+        let bell = g.scale(bell, NORMAL as f32)?;
+        let cubic = g.offset(square, -4.0)?;
+        let cubic = g.mul(cubic, x[0])?;
+        let slope = g.mul(bell, cubic)?;
+        Ok(vec![Some(g.mul(slope, d)?)])
+    }
+}
+
+impl Graph {
+    /// `1 / (1 + e^-x)`.
+    pub fn sigmoid(&mut self, x: Value) -> Result<Value> {
+        self.apply1(Sigmoid {}, &[x])
+    }
+
+    /// Hyperbolic tangent.
+    pub fn tanh(&mut self, x: Value) -> Result<Value> {
+        self.apply1(Tanh {}, &[x])
+    }
+
+    /// `x Φ(x)`, in the exact (erf) form.
+    pub fn gelu(&mut self, x: Value) -> Result<Value> {
+        self.apply1(Gelu {}, &[x])
+    }
+}

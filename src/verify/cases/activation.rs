@@ -1,0 +1,169 @@
+//! Activations, elementary functions, comparisons and casts.
+
+use crate::error::Result;
+use crate::graph::{Graph, Value};
+use crate::ops::pointwise::Ste;
+use crate::tensor::{DType, HostTensor};
+use crate::verify::Case;
+
+type Unary = fn(&mut Graph, Value) -> Result<Value>;
+
+/// The cases of this family.
+pub fn cases() -> Vec<Case> {
+    let mut all = Vec::new();
+    let unary: [(&'static str, Unary); 9] = [
+        ("relu", Graph::relu),
+        ("hardtanh", Graph::hardtanh),
+        ("sigmoid", Graph::sigmoid),
+        ("tanh", Graph::tanh),
+        ("gelu", Graph::gelu),
+        ("exp", Graph::exp),
+        ("square", Graph::square),
+        ("abs", Graph::abs),
+        ("leaky_relu", |g, x| g.leaky_relu(x, 0.1)),
+    ];
+    for (op, f) in unary {
+        for shape in [vec![1], vec![3, 5], vec![2, 3, 31], vec![5, 64]] {
+            all.push(Case::new(op, format!("{shape:?}"), |c| {
+                let x = c.random_scaled(shape.clone(), 2.0);
+                let y = f(&mut c.graph, x)?;
+                c.grad(y)
+            }));
+        }
+        all.push(Case::new(op, "of what another op made", |c| {
+            let (a, b) = (c.random([4, 33]), c.random([33]));
+            let x = c.graph.add(a, b)?;
+            let y = f(&mut c.graph, x)?;
+            c.grad(y)
+        }));
+    }
+    for (op, f) in [("sigmoid", Graph::sigmoid as Unary), ("tanh", Graph::tanh), ("gelu", Graph::gelu)] {
+        all.push(Case::new(op, "from -20 to 20, and near 0", |c| {
+            let near = (0..40).map(|i| (i as f32 - 20.0) * 0.02);
+            let values = (0..401).map(|i| (i as f32 - 200.0) * 0.1).chain(near).collect();
+            let x = c.leaf(HostTensor::from_f32([441], values));
+            let y = f(&mut c.graph, x)?;
+            c.grad(y)
+        }));
+        all.push(Case::new(op, "differentiated twice", |c| {
+            let x = c.random([3, 7]);
+            let y = f(&mut c.graph, x)?;
+            twice(c, x, y)
+        }));
+    }
+    for (op, f) in [("ln", Graph::ln as Unary), ("sqrt", Graph::sqrt), ("rsqrt", Graph::rsqrt)] {
+        for (low, high) in [(0.5, 2.0), (0.05, 0.5), (10.0, 100.0)] {
+            all.push(Case::new(op, format!("{low} to {high}"), |c| {
+                let x = c.uniform([5, 33], low, high);
+                let y = f(&mut c.graph, x)?;
+                c.grad(y)
+            }));
+        }
+        all.push(Case::new(op, "differentiated twice", |c| {
+            let x = c.uniform([3, 7], 0.5, 2.0);
+            let y = f(&mut c.graph, x)?;
+            twice(c, x, y)
+        }));
+    }
+    for channels in [1, 3, 32, 33] {
+        all.push(Case::new("prelu", format!("a slope for each of {channels} channels"), |c| {
+            let (x, slope) = (c.random([5, 3, channels]), c.uniform([channels], -0.1, 0.5));
+            let y = c.graph.prelu(x, slope)?;
+            c.grad(y)
+        }));
+        all.push(Case::new("rprelu", format!("{channels} channels"), |c| {
+            let x = c.random([150, channels]);
+            let (a, b) = (c.random([channels]), c.random([channels]));
+            let slope = c.uniform([channels], 0.1, 0.5);
+            let y = c.graph.rprelu(x, a, slope, b)?;
+            c.grad(y)
+        }));
+        all.push(Case::new("rsign", format!("{channels} channels"), |c| {
+            let (x, threshold) = (c.random([5, 3, channels]), c.random([channels]));
+            let bits = c.graph.rsign(x, threshold, Ste::ApproxSign)?;
+            c.estimated_grad(bits)
+        }));
+    }
+    all.push(Case::new("prelu", "one slope for all", |c| {
+        let (x, slope) = (c.random([4, 5, 6]), c.uniform([1], 0.1, 0.5));
+        let y = c.graph.prelu(x, slope)?;
+        c.grad(y)
+    }));
+    all.push(Case::new("prelu", "of integers", |c| {
+        let (x, slope) = (c.integers([140, 5], DType::I16, 9), c.uniform([5], 0.1, 0.5));
+        let shift = c.graph.offset(x, -4.0)?;
+        let y = c.graph.prelu(shift, slope)?;
+        let direct = c.graph.prelu(x, slope)?;
+        let y = c.graph.add(y, direct)?;
+        c.grad(y)
+    }));
+    compare_cases(&mut all);
+    all
+}
+
+fn compare_cases(all: &mut Vec<Case>) {
+    type Binary = fn(&mut Graph, Value, Value) -> Result<Value>;
+    for (op, f) in [("maximum", Graph::maximum as Binary), ("minimum", Graph::minimum)] {
+        all.push(Case::new(op, "broadcast", |c| {
+            let (a, b) = (c.random([6, 5]), c.random([5]));
+            let y = f(&mut c.graph, a, b)?;
+            c.grad(y)
+        }));
+    }
+    for (op, f) in
+        [("equal", Graph::equal as Binary), ("greater", Graph::greater), ("greater_equal", Graph::greater_equal)]
+    {
+        all.push(Case::new(op, "integers with ties", |c| {
+            let (a, b) = (c.integers([7, 33], DType::U8, 3), c.integers([7, 33], DType::I16, 3));
+            let y = f(&mut c.graph, a, b)?;
+            c.keep(y)
+        }));
+    }
+    all.push(Case::new("clamp", "both ends", |c| {
+        let x = c.random([6, 35]);
+        let y = c.graph.clamp(x, -0.5, 0.75)?;
+        c.grad(y)
+    }));
+    all.push(Case::new("select", "by bits", |c| {
+        let (condition, a, b) = (c.bits([6, 35]), c.random([6, 35]), c.random([35]));
+        let y = c.graph.select(condition, a, b)?;
+        c.grad(y)
+    }));
+    for flag in [0.0, 1.0] {
+        all.push(Case::new("gate", format!("a new value that is not finite, flag {flag}"), |c| {
+            let values = vec![f32::NAN, 1.0, f32::INFINITY, -2.0, f32::NEG_INFINITY];
+            let new = c.input(HostTensor::from_f32([5], values));
+            let (flag, old) = (c.scalar(flag), c.random([5]));
+            let y = c.graph.gate(flag, new, old)?;
+            c.keep(y)
+        }));
+    }
+    all.push(Case::new("finite_flag", "all kinds of numbers", |c| {
+        let values = vec![0.0, -0.0, 1.0, f32::MAX, f32::MIN, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-30];
+        let x = c.input(HostTensor::from_f32([9], values));
+        let y = c.graph.finite_flag(x)?;
+        c.keep(y)
+    }));
+    for (dtype, below) in [(DType::U8, 256), (DType::I16, 30_000), (DType::U32, 1 << 24)] {
+        all.push(Case::new("to_f32", format!("of {dtype}"), |c| {
+            let x = c.integers([5, 7], dtype, below);
+            let y = c.graph.to_f32(x)?;
+            c.keep(y)
+        }));
+    }
+    for channels in [1, 32, 33] {
+        all.push(Case::new("signed", format!("{channels} channels, through a sign"), |c| {
+            let x = c.random([5, channels]);
+            let bits = c.graph.sign(x, Ste::ClippedIdentity)?;
+            let y = c.graph.signed(bits)?;
+            c.estimated_grad(y)
+        }));
+    }
+}
+
+/// Checks the gradient of the gradient of `y` with respect to `x`.
+fn twice(c: &mut Case, x: Value, y: Value) -> Result<()> {
+    let loss = c.graph.mean_all(y)?;
+    let dx = c.graph.backward(loss, &[x])?[0];
+    c.grad(dx)
+}

@@ -1,0 +1,60 @@
+//! Losses and counts of correct answers.
+
+use crate::tensor::{DType, HostTensor};
+use crate::verify::Case;
+
+const SHAPES: [[usize; 2]; 8] = [[1, 1], [1, 2], [5, 10], [7, 33], [3, 64], [2, 300], [70, 100], [1000, 3]];
+
+/// The cases of this family.
+pub fn cases() -> Vec<Case> {
+    let mut all = Vec::new();
+    for [n, k] in SHAPES {
+        for smoothing in [0.0, 0.1] {
+            all.push(Case::new("cross_entropy", format!("[{n}, {k}], smoothing {smoothing}"), |c| {
+                let (x, labels) = (c.random_scaled([n, k], 3.0), c.integers([n], DType::U32, k as u32));
+                let rows = c.graph.cross_entropy_rows(x, labels, smoothing)?;
+                c.keep(rows)?;
+                let y = c.graph.mean_all(rows)?;
+                c.grad(y)
+            }));
+        }
+        for top in [1, 5] {
+            all.push(Case::new("correct_top_k", format!("[{n}, {k}], k = {top}"), |c| {
+                // Few distinct logits, so that there are ties.
+                let x = c.integers([n, k], DType::U8, 4);
+                let x = c.graph.to_f32(x)?;
+                let labels = c.integers([n], DType::U32, k as u32);
+                let y = c.graph.correct_top_k(x, labels, top)?;
+                c.keep(y)
+            }));
+        }
+    }
+    all.push(Case::new("cross_entropy", "a label that is no class", |c| {
+        let x = c.random([3, 4]);
+        let labels = c.input(HostTensor::from_u32([3], vec![1, 4, 77]));
+        let rows = c.graph.cross_entropy_rows(x, labels, 0.1)?;
+        c.keep(rows)?;
+        let correct = c.graph.correct_top_k(x, labels, 4)?;
+        c.keep(correct)
+    }));
+    all.push(Case::new("mse", "[5, 7]", |c| {
+        let (a, b) = (c.random([5, 7]), c.random([5, 7]));
+        let y = c.graph.mse(a, b)?;
+        c.grad(y)
+    }));
+    for temperature in [1.0, 4.0] {
+        all.push(Case::new("kl_divergence", format!("temperature {temperature}"), |c| {
+            let teacher = HostTensor::from_f32([4, 3], (0..12).map(|i| ((i * 7) % 5) as f32 - 2.0).collect());
+            let (teacher, student) = (c.input(teacher), c.random([4, 3]));
+            let y = c.graph.kl_divergence(teacher, student, temperature, true)?;
+            c.grad(y)
+        }));
+    }
+    all.push(Case::new("distribution_loss", "[4, 3]", |c| {
+        let teacher = HostTensor::from_f32([4, 3], (0..12).map(|i| ((i * 7) % 5) as f32 - 2.0).collect());
+        let (teacher, student) = (c.input(teacher), c.random([4, 3]));
+        let y = c.graph.distribution_loss(teacher, student)?;
+        c.grad(y)
+    }));
+    all
+}

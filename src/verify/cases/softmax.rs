@@ -1,0 +1,58 @@
+//! Rows as distributions and directions: one invocation a row, and sixty-four.
+
+use crate::error::Result;
+use crate::graph::{Graph, Value};
+use crate::tensor::HostTensor;
+use crate::verify::Case;
+
+const SHAPES: [&[usize]; 9] =
+    [&[1, 1], &[1, 3], &[5, 10], &[2, 3, 33], &[3, 64], &[2, 300], &[70, 100], &[65, 63], &[1000, 2]];
+
+/// The cases of this family.
+pub fn cases() -> Vec<Case> {
+    type Unary = fn(&mut Graph, Value) -> Result<Value>;
+    let ops: [(&'static str, Unary); 3] = [
+        ("softmax", Graph::softmax),
+        ("log_softmax", Graph::log_softmax),
+        ("l2_normalize", |g, x| g.l2_normalize(x, 1e-12)),
+    ];
+    let mut all = Vec::new();
+    for (op, f) in ops {
+        for shape in SHAPES {
+            all.push(Case::new(op, format!("{shape:?}"), |c| {
+                let x = c.random_scaled(shape, 2.0);
+                let y = f(&mut c.graph, x)?;
+                c.grad(y)
+            }));
+        }
+    }
+    for (op, f) in &ops[..2] {
+        all.push(Case::new(op, "far from 0, far apart", |c| {
+            let values = vec![1000.0, 1001.0, 990.0, -1000.0, -1080.0, -1001.5, 0.0, 50.0, 30.0];
+            let x = c.leaf(HostTensor::from_f32([3, 3], values));
+            let y = f(&mut c.graph, x)?;
+            c.grad(y)
+        }));
+        all.push(Case::new(op, "differentiated twice", |c| {
+            let x = c.random([4, 5]);
+            let y = f(&mut c.graph, x)?;
+            let squares = c.graph.square(y)?;
+            let loss = c.graph.mean_all(squares)?;
+            let dx = c.graph.backward(loss, &[x])?[0];
+            c.grad(dx)
+        }));
+    }
+    all.push(Case::new("l2_normalize", "a row of zeros and one below the smallest norm", |c| {
+        let x = c.leaf(HostTensor::from_f32([3, 2], vec![0.0, 0.0, 1e-3, 2e-3, 3.0, 4.0]));
+        let y = c.graph.l2_normalize(x, 0.5)?;
+        c.grad(y)
+    }));
+    for shape in [&[1usize, 2][..], &[5, 10], &[2, 3, 33], &[3, 200]] {
+        all.push(Case::new("cosine_similarity", format!("{shape:?}"), |c| {
+            let (a, b) = (c.random(shape), c.random(shape));
+            let y = c.graph.cosine_similarity(a, b, 1e-12)?;
+            c.grad(y)
+        }));
+    }
+    all
+}
