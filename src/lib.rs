@@ -16,7 +16,10 @@ pub mod kernels;
 #[cfg(feature = "train")]
 pub mod loss;
 #[cfg(feature = "train")]
+#[macro_use]
 pub mod ops;
+#[cfg(feature = "train")]
+pub mod optim;
 #[cfg(feature = "train")]
 pub mod program;
 #[cfg(feature = "train")]

@@ -4,15 +4,22 @@ mod common;
 
 use onebit::device::{Device, Store};
 use onebit::gpu::{GpuOptions, LimitSet};
-use onebit::program::Options;
-use onebit::verify::{Case, cases, check_gradient, compare};
+use onebit::program::{Backend, Options, Program};
+use onebit::verify::{Case, cases, check_gradient, compare_program};
 
 /// Runs the cases on a device; panics with all that is wrong.
 fn run(label: &str, device: &Device, options: Options, cases: &[Case]) {
+    run_compiled_for(label, device, device.backend(), options, cases);
+}
+
+/// As [`run`], with programs compiled for `backend`.
+fn run_compiled_for(label: &str, device: &Device, backend: Backend, options: Options, cases: &[Case]) {
     let mut wrong = Vec::new();
     for case in cases {
         let mut store = Store::new(device.clone());
-        match compare(&mut store, case.graph.clone(), &case.leaves, &case.scalars, options) {
+        let compared = Program::compile_with(case.graph.clone(), backend.clone(), options)
+            .and_then(|program| compare_program(&mut store, program, &case.leaves, &case.scalars));
+        match compared {
             Err(e) => wrong.push(format!("{} {}: {e}", case.op, case.name)),
             Ok(findings) => {
                 assert!(!findings.is_empty(), "{} {}: nothing was compared", case.op, case.name);
@@ -60,6 +67,19 @@ fn every_adapter() {
     for (name, device) in common::devices(GpuOptions::default()) {
         run(&format!("{name}, unchecked, fused"), &device, Options::default(), &cases);
         run(&format!("{name}, unchecked, op by op"), &device, UNFUSED, &cases);
+    }
+}
+
+/// Software adapters are given other kernels than real GPUs where barriers matter: here every adapter
+/// runs those of the other kind, so that both are tested wherever the tests run.
+#[test]
+fn every_adapter_with_the_kernels_of_the_other_kind() {
+    let cases = cases::all();
+    for (name, device) in common::devices(GpuOptions::default()) {
+        let Backend::Gpu(mut target) = device.backend() else { panic!("{name} is no GPU") };
+        target.software = !target.software;
+        let label = format!("{name}, kernels for software: {}", target.software);
+        run_compiled_for(&label, &device, Backend::Gpu(target), Options::default(), &cases);
     }
 }
 

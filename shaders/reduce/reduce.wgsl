@@ -1,5 +1,5 @@
-// [OUTER, R, INNER] -> [OUTER, CHUNKS, INNER]: sum (KIND 0) or maximum (KIND 1) of CHUNK elements
-// along R, first to last, one invocation each. A second launch with CHUNKS = 1 finishes.
+// [OUTER, R, INNER] -> [OUTER, CHUNKS, INNER]: sum (KIND 0), maximum (1), minimum (2) or sum of
+// squares (3) of CHUNK elements along R, first to last, one invocation each. A second launch with CHUNKS = 1 finishes.
 override KIND: u32;
 override OUTER: u32;
 override R: u32;
@@ -27,13 +27,20 @@ fn main(
     let last = min(first + CHUNK, R);
     var at = (outer * R + first) * INNER + inner;
     var acc = x[at];
+    if KIND == 3u {
+        acc *= acc;
+    }
     for (var k = first + 1u; k < last; k++) {
         at += INNER;
         let v = x[at];
         if KIND == 0u {
             acc += v;
-        } else {
+        } else if KIND == 1u {
             acc = max(acc, v);
+        } else if KIND == 2u {
+            acc = min(acc, v);
+        } else {
+            acc += v * v;
         }
     }
     y[i] = acc;

@@ -81,7 +81,8 @@ fn fusable(node: &Node) -> bool {
 
 /// Splits the live nodes into groups. A node joins the group of one of its producers when both run
 /// over the same extents in the same phase, no path leaves the group and comes back, and the kernel
-/// stays within `limit` storage buffers.
+/// stays within `limit` storage buffers; the groups of its other producers are then merged under the same
+/// conditions.
 pub(super) fn group(graph: &Graph, fuse: bool, limit: usize) -> Vec<Group> {
     let live = live_nodes(graph);
     let nodes = graph.nodes();
@@ -92,8 +93,9 @@ pub(super) fn group(graph: &Graph, fuse: bool, limit: usize) -> Vec<Group> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (i, node) in nodes.iter().enumerate().filter(|(i, _)| live[*i]) {
         let mut joined = None;
+        let mut candidates: Vec<usize> = Vec::new();
         if fuse && fusable(node) {
-            let mut candidates: Vec<usize> = node
+            candidates = node
                 .inputs
                 .iter()
                 .filter_map(|&v| producer(graph, v))
@@ -107,7 +109,7 @@ pub(super) fn group(graph: &Graph, fuse: bool, limit: usize) -> Vec<Group> {
                 .collect();
             candidates.sort_unstable();
             candidates.dedup();
-            joined = candidates.into_iter().rev().find(|&g| {
+            joined = candidates.iter().copied().rev().find(|&g| {
                 !path_returns(graph, &group_of, &groups, i, g) && {
                     let mut trial = groups[g].clone();
                     trial.push(i);
@@ -121,9 +123,22 @@ pub(super) fn group(graph: &Graph, fuse: bool, limit: usize) -> Vec<Group> {
         });
         groups[g].push(i);
         group_of[i] = Some(g);
+        // The node's other producers join too, where nothing has to run between them and the rest: then
+        // what they made need not be stored.
+        for h in candidates.into_iter().filter(|&h| joined.is_some() && h != g) {
+            let apart = !reaches(graph, &group_of, &groups, g, h) && !reaches(graph, &group_of, &groups, h, g);
+            let mut both = [&groups[g][..], &groups[h][..]].concat();
+            both.sort_unstable();
+            if apart && buffers(graph, &both, &consumers, &keep) <= limit {
+                groups[h].clear();
+                both.iter().for_each(|&n| group_of[n] = Some(g));
+                groups[g] = both;
+            }
+        }
     }
     groups
         .into_iter()
+        .filter(|nodes_of| !nodes_of.is_empty())
         .map(|nodes_of| {
             let fused = fusable(&nodes[nodes_of[0]]).then(|| build(graph, &nodes_of, &consumers, &keep));
             Group { nodes: nodes_of, fused }
@@ -161,6 +176,25 @@ fn path_returns(graph: &Graph, group_of: &[Option<usize>], groups: &[Vec<usize>]
         }
         if seen.insert(h) {
             stack.extend(groups[h].iter().flat_map(|&n| outside(n)).filter(|k| !seen.contains(k)));
+        }
+    }
+    false
+}
+
+/// Whether group `from` depends on group `to` through a third group.
+fn reaches(graph: &Graph, group_of: &[Option<usize>], groups: &[Vec<usize>], from: usize, to: usize) -> bool {
+    let producers = |h: usize| {
+        let inputs = groups[h].iter().flat_map(|&n| &graph.nodes()[n].inputs);
+        inputs.filter_map(|&v| producer(graph, v)).filter_map(|p| group_of[p]).collect::<Vec<_>>()
+    };
+    let mut seen: HashSet<usize> = HashSet::from([from]);
+    let mut stack: Vec<usize> = producers(from).into_iter().filter(|&h| h != from && h != to).collect();
+    while let Some(h) = stack.pop() {
+        if h == to {
+            return true;
+        }
+        if seen.insert(h) {
+            stack.extend(producers(h));
         }
     }
     false

@@ -5,7 +5,7 @@ use crate::device::{Executable, Store};
 use crate::error::Result;
 use crate::graph::{Graph, Meta, Value};
 use crate::ops::pointwise::broadcast_offsets;
-use crate::program::{Expr, Fused, Options, Work};
+use crate::program::{Expr, Fused, Options, Program, Work};
 use crate::tensor::{DType, HostTensor, RefTensor};
 use std::collections::{BTreeMap, HashMap};
 
@@ -39,7 +39,19 @@ pub fn compare(
     scalars: &[f32],
     options: Options,
 ) -> Result<Vec<Finding>> {
-    let mut exe = store.load_guarded(graph, options)?;
+    let program = Program::compile_with(graph, store.device().backend(), options)?;
+    compare_program(store, program, leaves, scalars)
+}
+
+/// As [`compare`], for a program that was compiled before, perhaps for another target than the device
+/// itself: a software adapter runs the kernels of real GPUs too.
+pub fn compare_program(
+    store: &mut Store,
+    program: Program,
+    leaves: &BTreeMap<String, HostTensor>,
+    scalars: &[f32],
+) -> Result<Vec<Finding>> {
+    let mut exe = store.load_program(program, true)?;
     for (name, t) in leaves {
         if store.meta(name).is_some() {
             store.write(name, t)?;

@@ -7,6 +7,6 @@ mod gradient;
 mod reference;
 
 pub use case::Case;
-pub use compare::{Finding, compare};
+pub use compare::{Finding, compare, compare_program};
 pub use gradient::check_gradient;
 pub use reference::run_reference;

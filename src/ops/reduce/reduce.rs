@@ -1,13 +1,15 @@
-//! Sum, mean and max over neighbouring axes.
+//! Sum, mean, variance, max and min over neighbouring axes.
 //!
 //! `[outer, r, inner] -> [outer, inner]`: every axis range is that, seen as three axes. Ranges that
 //! do not touch are reduced one after the other. The order of summation is fixed: r is cut into
-//! chunks, each summed from first to last, then the chunks likewise.
+//! chunks by a rule that looks at the shape only, each chunk is reduced in a fixed order, then the
+//! chunks likewise. The order is that of the device, never that of the threads.
 
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, RefTensor, Shape};
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// What is computed of the elements along the reduced axes.
@@ -17,6 +19,10 @@ pub enum ReduceKind {
     Sum,
     /// Largest element.
     Max,
+    /// Smallest element.
+    Min,
+    /// Sum of squares, which are not stored.
+    SumSquares,
 }
 
 /// Reduces the axes `axes` of its input to extent 1.
@@ -30,6 +36,69 @@ pub struct Reduce {
 
 /// Elements of r that one invocation reduces in the first stage.
 const CHUNK: usize = 128;
+/// Rows of neighbouring elements from this length on are reduced by a workgroup each, on real GPUs.
+const ROW: usize = 128;
+/// Elements of a row that one workgroup reduces when the row takes several.
+const ROW_CHUNK: usize = 8192;
+/// Elements that one task of the CPU device reduces.
+const CPU_CHUNK: usize = 64 * 1024;
+
+impl ReduceKind {
+    /// What reducing nothing gives.
+    fn identity(self) -> f32 {
+        match self {
+            ReduceKind::Sum | ReduceKind::SumSquares => 0.0,
+            ReduceKind::Max => f32::NEG_INFINITY,
+            ReduceKind::Min => f32::INFINITY,
+        }
+    }
+
+    /// How partial results are joined.
+    fn joined(self) -> Self {
+        if self == ReduceKind::SumSquares { ReduceKind::Sum } else { self }
+    }
+
+    /// Number of the kind in the shaders.
+    fn number(self) -> f64 {
+        self as u8 as f64
+    }
+
+    /// Reduces rows `x [r, inner]` to `y [inner]`, first row to last. A single column goes in 16
+    /// interleaved lanes, whose results are then reduced in order.
+    fn cpu(self, x: &[f32], y: &mut [f32]) {
+        match self {
+            ReduceKind::Sum => fold_rows(x, y, self.identity(), |a, b| a + b),
+            ReduceKind::Max => fold_rows(x, y, self.identity(), f32::max),
+            ReduceKind::Min => fold_rows(x, y, self.identity(), f32::min),
+            ReduceKind::SumSquares => fold_rows_of(x, y, 0.0, |a, x| a + x * x, |a, b| a + b),
+        }
+    }
+}
+
+#[inline(always)]
+fn fold_rows(x: &[f32], y: &mut [f32], identity: f32, f: impl Fn(f32, f32) -> f32) {
+    fold_rows_of(x, y, identity, &f, &f);
+}
+
+/// `f` takes an element into a partial result, `join` joins two of them.
+#[inline(always)]
+fn fold_rows_of(x: &[f32], y: &mut [f32], identity: f32, f: impl Fn(f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) {
+    if let [y] = y {
+        let mut lanes = [identity; 16];
+        let whole = x.chunks_exact(16);
+        let tail = whole.remainder();
+        for sixteen in whole {
+            lanes.iter_mut().zip(sixteen).for_each(|(l, &x)| *l = f(*l, x));
+        }
+        lanes.iter_mut().zip(tail).for_each(|(l, &x)| *l = f(*l, x));
+        *y = lanes.into_iter().fold(identity, join);
+    } else {
+        y.fill(identity);
+        for row in x.chunks_exact(y.len()) {
+            y.iter_mut().zip(row).for_each(|(y, &x)| *y = f(*y, x));
+        }
+    }
+}
 
 impl Reduce {
     /// Extents (outer, r, inner) of the input.
@@ -41,7 +110,9 @@ impl Reduce {
     fn fold(&self, values: impl Iterator<Item = f64>) -> f64 {
         match self.kind {
             ReduceKind::Sum => values.sum(),
+            ReduceKind::SumSquares => values.map(|v| v * v).sum(),
             ReduceKind::Max => values.fold(f64::NEG_INFINITY, f64::max),
+            ReduceKind::Min => values.fold(f64::INFINITY, f64::min),
         }
     }
 }
@@ -51,6 +122,8 @@ impl Op for Reduce {
         match self.kind {
             ReduceKind::Sum => "sum",
             ReduceKind::Max => "max",
+            ReduceKind::Min => "min",
+            ReduceKind::SumSquares => "sum_squares",
         }
     }
 
@@ -72,8 +145,12 @@ impl Op for Reduce {
                 let shape = g.shape(x[0]).clone();
                 g.broadcast_to(dy, shape)?
             }
-            // Ties share nothing: every maximal element gets the gradient, as a subgradient may.
-            ReduceKind::Max => g.equal_then(x[0], y[0], dy)?,
+            ReduceKind::SumSquares => {
+                let twice = g.scale(x[0], 2.0)?;
+                g.mul(twice, dy)?
+            }
+            // Ties share nothing: every extreme element gets the gradient, as a subgradient may.
+            ReduceKind::Max | ReduceKind::Min => g.equal_then(x[0], y[0], dy)?,
         })])
     }
 
@@ -85,43 +162,56 @@ impl Op for Reduce {
         vec![RefTensor::new(outputs[0].shape.clone(), DType::F32, data)]
     }
 
-    /// Sum: r roundings of partial sums, each at most sum |x|. Max: exact.
+    /// Sums: r roundings of partial sums, each at most sum |x|, and those of squares, which may also vanish
+    /// where they are too small. Max and min: exact.
     fn bound(&self, inputs: &[&RefTensor], outputs: &[RefTensor]) -> Vec<Vec<f64>> {
         let (_, r, _) = self.extents(&inputs[0].shape);
         match self.kind {
-            ReduceKind::Max => vec![vec![0.0; outputs[0].data.len()]],
-            ReduceKind::Sum => {
+            ReduceKind::Max | ReduceKind::Min => vec![vec![0.0; outputs[0].data.len()]],
+            ReduceKind::Sum | ReduceKind::SumSquares => {
                 let meta = Meta::f32(outputs[0].shape.clone());
                 let magnitude = self.reference(&[&inputs[0].abs()], &[meta]);
-                vec![magnitude[0].data.iter().map(|m| r as f64 * EPS * m).collect()]
+                vec![
+                    magnitude[0]
+                        .data
+                        .iter()
+                        .map(|m| (r + 1) as f64 * EPS * m + r as f64 * f32::MIN_POSITIVE as f64)
+                        .collect(),
+                ]
             }
         }
     }
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let (outer, r, inner) = self.extents(&io.meta(0).shape);
-        let x = io.f32(0);
-        let y = io.out(0);
-        for o in 0..outer {
-            let y = &mut y[o * inner..(o + 1) * inner];
-            y.fill(if self.kind == ReduceKind::Sum { 0.0 } else { f32::NEG_INFINITY });
-            for k in 0..r {
-                let row = &x[(o * r + k) * inner..][..inner];
-                for (y, &x) in y.iter_mut().zip(row) {
-                    *y = match self.kind {
-                        ReduceKind::Sum => *y + x,
-                        ReduceKind::Max => y.max(x),
-                    };
-                }
-            }
+        let (x, y, kind) = (io.f32(0), io.out(0), self.kind);
+        if r * inner == 0 {
+            y.fill(kind.identity());
+            return Ok(());
         }
+        let rows = (CPU_CHUNK / inner).max(1);
+        if rows >= r {
+            let tasks = (CPU_CHUNK / (r * inner)).max(1);
+            y.par_chunks_mut(inner).zip(x.par_chunks(r * inner)).with_min_len(tasks).for_each(|(y, x)| kind.cpu(x, y));
+            return Ok(());
+        }
+        let chunks = r.div_ceil(rows);
+        let mut partial = vec![0.0; outer * chunks * inner];
+        partial.par_chunks_mut(inner).enumerate().for_each(|(i, y)| {
+            let (o, first) = (i / chunks, i % chunks * rows);
+            kind.cpu(&x[(o * r + first) * inner..(o * r + (first + rows).min(r)) * inner], y);
+        });
+        y.chunks_exact_mut(inner).zip(partial.chunks_exact(chunks * inner)).for_each(|(y, x)| kind.joined().cpu(x, y));
         Ok(())
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let (outer, r, inner) = self.extents(&cx.inputs[0].shape);
-        let kind = if self.kind == ReduceKind::Sum { 0.0 } else { 1.0 };
-        let stage = |r: usize, chunk: usize, from: Operand, to: Operand| {
+        let (kind, joined) = (self.kind.number(), self.kind.joined().number());
+        if inner == 1 && r >= ROW && !cx.target.software {
+            return Ok(self.by_rows(outer, r));
+        }
+        let stage = |kind: f64, r: usize, chunk: usize, from: Operand, to: Operand| {
             let chunks = r.div_ceil(chunk);
             Launch {
                 shader: "reduce/reduce",
@@ -139,17 +229,47 @@ impl Op for Reduce {
             }
         };
         if r <= 2 * CHUNK || outer * inner >= 4096 {
-            return Ok(Lowering { temps: vec![], launches: vec![stage(r, r, Operand::In(0), Operand::Out(0))] });
+            return Ok(Lowering { temps: vec![], launches: vec![stage(kind, r, r, Operand::In(0), Operand::Out(0))] });
         }
         let chunk = CHUNK.max(r.div_ceil(512));
         let chunks = r.div_ceil(chunk);
         Ok(Lowering {
             temps: vec![outer * chunks * inner],
             launches: vec![
-                stage(r, chunk, Operand::In(0), Operand::Temp(0)),
-                stage(chunks, chunks, Operand::Temp(0), Operand::Out(0)),
+                stage(kind, r, chunk, Operand::In(0), Operand::Temp(0)),
+                stage(joined, chunks, chunks, Operand::Temp(0), Operand::Out(0)),
             ],
         })
+    }
+}
+
+impl Reduce {
+    /// One workgroup a row, or a chunk of a long row and a second launch.
+    fn by_rows(&self, outer: usize, r: usize) -> Lowering {
+        let stage = |kind: ReduceKind, r: usize, chunks: usize, from: Operand, to: Operand| Launch {
+            shader: "reduce/reduce_row",
+            defines: vec![],
+            constants: vec![
+                ("KIND", kind.number()),
+                ("OUTER", outer as f64),
+                ("R", r as f64),
+                ("CHUNK", r.div_ceil(chunks) as f64),
+                ("CHUNKS", chunks as f64),
+            ],
+            workgroups: fold_groups(outer * chunks),
+            operands: vec![from, to],
+        };
+        if r <= ROW_CHUNK {
+            return Lowering { temps: vec![], launches: vec![stage(self.kind, r, 1, Operand::In(0), Operand::Out(0))] };
+        }
+        let chunks = r.div_ceil(ROW_CHUNK);
+        Lowering {
+            temps: vec![outer * chunks],
+            launches: vec![
+                stage(self.kind, r, chunks, Operand::In(0), Operand::Temp(0)),
+                stage(self.kind.joined(), chunks, 1, Operand::Temp(0), Operand::Out(0)),
+            ],
+        }
     }
 }
 
@@ -175,6 +295,19 @@ impl Graph {
         self.reduce(x, ReduceKind::Sum, axes)
     }
 
+    /// Sum of squares over axes, which stay with extent 1; the squares are never stored.
+    pub fn sum_squares(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
+        let mut axes = axes.to_vec();
+        axes.sort_unstable();
+        axes.dedup();
+        let neighbours = axes.windows(2).all(|w| w[0] + 1 == w[1]);
+        let (Some(&first), Some(&last), true) = (axes.first(), axes.last(), neighbours) else {
+            let m = format!("wants neighbouring axes of {}, got {axes:?}", self.meta(x));
+            return Err(Error::shape("sum_squares", m));
+        };
+        self.apply1(Reduce { kind: ReduceKind::SumSquares, axes: first..last + 1 }, &[x])
+    }
+
     /// Mean over axes, which stay with extent 1.
     pub fn mean(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
         let n: usize = axes.iter().map(|&a| self.shape(x)[a]).product();
@@ -185,6 +318,26 @@ impl Graph {
     /// Maximum over axes, which stay with extent 1.
     pub fn max(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
         self.reduce(x, ReduceKind::Max, axes)
+    }
+
+    /// Minimum over axes, which stay with extent 1.
+    pub fn min(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
+        self.reduce(x, ReduceKind::Min, axes)
+    }
+
+    /// Variance over axes, which stay with extent 1: the mean of squared distances from the mean, or
+    /// their sum over n - 1 if `unbiased`. Two passes, so that it does not cancel.
+    pub fn var(&mut self, x: Value, axes: &[usize], unbiased: bool) -> Result<Value> {
+        let mean = self.mean(x, axes)?;
+        let n: usize = axes.iter().map(|&a| self.shape(x)[a]).product();
+        if unbiased && n < 2 {
+            let m = format!("the unbiased variance wants two elements, {} over {axes:?} has {n}", self.meta(x));
+            return Err(Error::shape("var", m));
+        }
+        let centred = self.sub(x, mean)?;
+        let squared = self.mul(centred, centred)?;
+        let sum = self.sum(squared, axes)?;
+        self.scale(sum, 1.0 / (n - unbiased as usize) as f32)
     }
 
     /// Mean of all elements, as a scalar.

@@ -1,0 +1,81 @@
+//! The pointwise formulas that optimiser steps are made of. They fuse: one parameter, one kernel, in
+//! place.
+
+use crate::error::Error;
+use crate::graph::EPS;
+
+/// Steps of optimisers end the graph: nobody differentiates them.
+fn no_gradient(op: &str) -> Error {
+    Error::Config(format!("{op} is a step of an optimiser and has no gradient"))
+}
+
+const TINY: f64 = 2.0 * f32::MIN_POSITIVE as f64;
+
+pointwise! {
+    /// `a + factor * b`.
+    AddScaled { factor: f32 } "add_scaled" (a, b) => a + factor * b;
+    bound |x, y| 2.0 * EPS * (x[0].abs() + 2.0 * (y - x[0]).abs()) + TINY;
+    grad |me, g, x, y, dy| Ok(vec![Some(dy), Some(g.scale(dy, me.factor)?)])
+}
+
+pointwise! {
+    /// `p - lr * direction`.
+    Descend {} "descend" (p, direction, lr) => p - lr * direction;
+    bound |x, _y| 2.0 * EPS * (x[0].abs() + 2.0 * (x[1] * x[2]).abs()) + TINY;
+    grad |_me, g, x, y, dy| Err(no_gradient("descend"))
+}
+
+pointwise! {
+    /// `p * (1 - lr * decay)`.
+    DecayBy { decay: f32 } "decay_by" (p, lr) => p * (T::c(1.0) - lr * decay);
+    bound |x, y| 2.0 * EPS * (y.abs() + x[0].abs()) + TINY;
+    grad |_me, g, x, y, dy| Err(no_gradient("decay_by"))
+}
+
+pointwise! {
+    /// `keep * m + take * x`.
+    RunningMean { keep: f32, take: f32 } "running_mean" (m, x) => keep * m + take * x;
+    bound |x, _y| 3.0 * EPS * (x[0].abs() + x[1].abs()) + TINY;
+    grad |me, g, x, y, dy| Ok(vec![Some(g.scale(dy, me.keep)?), Some(g.scale(dy, me.take)?)])
+}
+
+pointwise! {
+    /// `keep * v + take * x²`.
+    RunningSquare { keep: f32, take: f32 } "running_square" (v, x) => keep * v + take * x * x;
+    bound |_x, y| 4.0 * EPS * y.abs() + TINY;
+    grad |_me, g, x, y, dy| Err(no_gradient("running_square"))
+}
+
+pointwise! {
+    /// `p - lr c1 m / (sqrt(v) c2 + eps)`, with the bias corrections c1 = 1 / (1 - beta1^t) and
+    /// c2 = 1 / sqrt(1 - beta2^t).
+    AdamStep { eps: f32 } "adam_step" (p, m, v, lr, c1, c2) => p - lr * c1 * m / (v.sqrt() * c2 + eps);
+    // WGSL grants division 2.5 ULP and sqrt what 1 / inverseSqrt makes of 2 ULP.
+    bound |x, y| EPS * (2.0 * x[0].abs() + 24.0 * (y - x[0]).abs()) + TINY;
+    grad |_me, g, x, y, dy| Err(no_gradient("adam_step"))
+}
+
+pointwise! {
+    /// From the squared norms of a parameter and its gradient: `trust |p| / (|g| + decay |p| + eps)`,
+    /// with `clip` at most lr of it over lr; 0 ("leave the gradient as it is") if a norm is 0.
+    TrustRatio { trust: f32, decay: f32, eps: f32, clip: f32 } "trust_ratio" (pp, gg, lr) => {
+        let (p, g) = (pp.sqrt(), gg.sqrt());
+        let ratio = trust * p / (g + decay * p + eps);
+        if !(p > T::c(0.0) && g > T::c(0.0)) {
+            T::c(0.0)
+        } else if clip != T::c(0.0) {
+            (ratio / lr).min(T::c(1.0))
+        } else {
+            ratio
+        }
+    };
+    bound |_x, y| 32.0 * EPS * y.abs() + TINY;
+    grad |_me, g, x, y, dy| Err(no_gradient("trust_ratio"))
+}
+
+pointwise! {
+    /// `(g + decay * p) * ratio`, or `g` where the ratio is 0.
+    Trusted { decay: f32 } "trusted" (g, p, ratio) => if ratio > T::c(0.0) { (g + decay * p) * ratio } else { g };
+    bound |x, _y| 4.0 * EPS * (x[0].abs() + x[1].abs()) * x[2].abs().max(1.0) + TINY;
+    grad |_me, g, x, y, dy| Err(no_gradient("trusted"))
+}

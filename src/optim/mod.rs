@@ -1,0 +1,10 @@
+//! Optimisers as graph functions, and schedules of their learning rate.
+
+mod formulas;
+mod rule;
+mod schedule;
+mod spec;
+
+pub use rule::Rule;
+pub use schedule::Schedule;
+pub use spec::OptimSpec;

@@ -1,0 +1,214 @@
+//! How a gradient becomes a step.
+
+use super::formulas::{AdamStep, AddScaled, DecayBy, Descend, RunningMean, RunningSquare, TrustRatio, Trusted};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Init, Role, Value};
+
+/// The rules. `d` is the gradient plus weight decay times the parameter, but for AdamW.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// `b = momentum b + d`, `p -= lr b`, without dampening (PyTorch's SGD); with `nesterov`
+    /// `p -= lr (d + momentum b)`.
+    Sgd {
+        /// Share of the last direction.
+        momentum: f32,
+        /// Look ahead.
+        nesterov: bool,
+    },
+    /// Kingma and Ba 2015, weight decay as part of the gradient (PyTorch's Adam).
+    Adam {
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the root of the second moment.
+        eps: f32,
+    },
+    /// Loshchilov and Hutter 2019: `p *= 1 - lr decay` before the step (PyTorch's AdamW).
+    AdamW {
+        /// Decay of the first moment.
+        beta1: f64,
+        /// Decay of the second moment.
+        beta2: f64,
+        /// Added to the root of the second moment.
+        eps: f32,
+    },
+    /// You, Gitman, Ginsburg 2017 ("Large batch training of convolutional networks"), algorithm 1:
+    /// `b = momentum b + lr r d`, `p -= b` with `r = trust |p| / (|g| + decay |p| + eps)` for each layer.
+    /// Scales, shifts and biases take plain steps (r = 1), as in SimCLR and BYOL.
+    Lars {
+        /// Share of the last direction.
+        momentum: f32,
+        /// The layer's trust coefficient.
+        trust: f32,
+        /// Keeps the quotient finite.
+        eps: f32,
+    },
+    /// NVIDIA apex's LARC around SGD: the gradient is replaced by `r d`, with `clip` at most by `d`
+    /// (r = min(r / lr, 1)). All parameters adapt.
+    Larc {
+        /// Share of the last direction.
+        momentum: f32,
+        /// The layer's trust coefficient.
+        trust: f32,
+        /// Keeps the quotient finite.
+        eps: f32,
+        /// Never larger than the plain step.
+        clip: bool,
+    },
+}
+
+/// One parameter's update under way.
+pub(super) struct Step {
+    pub p: Value,
+    pub grad: Value,
+    pub lr: Value,
+    pub decay: f32,
+    pub role: Role,
+    pub gate: Option<Value>,
+}
+
+impl Step {
+    /// A state tensor of the parameter's shape, zero at first.
+    fn slot(&self, g: &mut Graph, slot: &str) -> Result<Value> {
+        let name = format!("optim.{}.{slot}", g.name(self.p));
+        g.state(&name, g.meta(self.p).clone(), Init::Zeros)
+    }
+
+    /// Makes `new` the next content of `leaf`, unless the gate is up; what will be stored.
+    fn assign(&self, g: &mut Graph, leaf: Value, new: Value) -> Result<Value> {
+        let new = match self.gate {
+            Some(flag) => g.gate(flag, new, leaf)?,
+            None => new,
+        };
+        g.assign(leaf, new)?;
+        Ok(new)
+    }
+
+    /// The gradient plus weight decay.
+    fn decayed(&self, g: &mut Graph) -> Result<Value> {
+        match self.decay {
+            0.0 => Ok(self.grad),
+            factor => g.apply1(AddScaled { factor }, &[self.grad, self.p]),
+        }
+    }
+
+    /// `p -= lr * direction`.
+    fn descend(&self, g: &mut Graph, direction: Value) -> Result<()> {
+        let p = g.apply1(Descend {}, &[self.p, direction, self.lr])?;
+        self.assign(g, self.p, p).map(drop)
+    }
+
+    /// `b = momentum b + d`; the new b.
+    fn momentum(&self, g: &mut Graph, momentum: f32, d: Value) -> Result<Value> {
+        let b = self.slot(g, "momentum")?;
+        let new = g.apply1(AddScaled { factor: momentum }, &[d, b])?;
+        self.assign(g, b, new)
+    }
+
+    /// The gradient scaled by the layer's trust ratio.
+    fn trusted(&self, g: &mut Graph, trust: f32, eps: f32, clip: bool) -> Result<Value> {
+        let norm = |g: &mut Graph, v: Value| -> Result<Value> {
+            let flat = g.reshape(v, [g.shape(v).elements()])?;
+            let sum = g.sum_squares(flat, &[0])?;
+            g.reshape(sum, [])
+        };
+        let (pp, gg) = (norm(g, self.p)?, norm(g, self.grad)?);
+        let op = TrustRatio { trust, decay: self.decay, eps, clip: clip as u8 as f32 };
+        let ratio = g.apply1(op, &[pp, gg, self.lr])?;
+        g.apply1(Trusted { decay: self.decay }, &[self.grad, self.p, ratio])
+    }
+
+    fn adam(&self, g: &mut Graph, beta: [f64; 2], eps: f32, decoupled: bool) -> Result<()> {
+        let (c1, c2) = (g.scalar("optim.correction1")?, g.scalar("optim.correction2")?);
+        let (m, v) = (self.slot(g, "m")?, self.slot(g, "v")?);
+        let d = if decoupled { self.grad } else { self.decayed(g)? };
+        let [(k1, t1), (k2, t2)] = beta.map(|b| (b as f32, (1.0 - b) as f32));
+        let new_m = g.apply1(RunningMean { keep: k1, take: t1 }, &[m, d])?;
+        let new_m = self.assign(g, m, new_m)?;
+        let new_v = g.apply1(RunningSquare { keep: k2, take: t2 }, &[v, d])?;
+        let new_v = self.assign(g, v, new_v)?;
+        let p = match decoupled && self.decay != 0.0 {
+            true => g.apply1(DecayBy { decay: self.decay }, &[self.p, self.lr])?,
+            false => self.p,
+        };
+        let p = g.apply1(AdamStep { eps }, &[p, new_m, new_v, self.lr, c1, c2])?;
+        self.assign(g, self.p, p).map(drop)
+    }
+}
+
+impl Rule {
+    /// The name in recipes.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Rule::Sgd { .. } => "sgd",
+            Rule::Adam { .. } => "adam",
+            Rule::AdamW { .. } => "adamw",
+            Rule::Lars { .. } => "lars",
+            Rule::Larc { .. } => "larc",
+        }
+    }
+
+    /// Checks all values.
+    pub(super) fn validate(&self) -> Result<()> {
+        let fail = |m: String| Err(Error::Config(format!("optimiser.{m}")));
+        let share = |name: &str, v: f64| match (0.0..1.0).contains(&v) {
+            true => Ok(()),
+            false => fail(format!("{name} = {v}: give a number from 0 up to, but not, 1")),
+        };
+        let positive = |name: &str, v: f32| match v > 0.0 && v.is_finite() {
+            true => Ok(()),
+            false => fail(format!("{name} = {v}: give a number over 0")),
+        };
+        match *self {
+            Rule::Sgd { momentum, nesterov } => {
+                if nesterov && momentum == 0.0 {
+                    return fail("nesterov = true: wants a momentum over 0".to_string());
+                }
+                share("momentum", momentum as f64)
+            }
+            Rule::Adam { beta1, beta2, eps } | Rule::AdamW { beta1, beta2, eps } => {
+                share("beta1", beta1)?;
+                share("beta2", beta2)?;
+                positive("eps", eps)
+            }
+            Rule::Lars { momentum, trust, eps } | Rule::Larc { momentum, trust, eps, .. } => {
+                share("momentum", momentum as f64)?;
+                positive("trust", trust)?;
+                positive("eps", eps)
+            }
+        }
+    }
+
+    /// Appends the update of one parameter.
+    pub(super) fn append(&self, g: &mut Graph, step: &Step) -> Result<()> {
+        match *self {
+            Rule::Sgd { momentum, nesterov } => {
+                let d = step.decayed(g)?;
+                if momentum == 0.0 {
+                    return step.descend(g, d);
+                }
+                let b = step.momentum(g, momentum, d)?;
+                let direction = if nesterov { g.apply1(AddScaled { factor: momentum }, &[d, b])? } else { b };
+                step.descend(g, direction)
+            }
+            Rule::Adam { beta1, beta2, eps } => step.adam(g, [beta1, beta2], eps, false),
+            Rule::AdamW { beta1, beta2, eps } => step.adam(g, [beta1, beta2], eps, true),
+            Rule::Lars { momentum, trust, eps } => {
+                let d = match step.role {
+                    Role::Other => step.decayed(g)?,
+                    Role::Weight | Role::BinaryWeight => step.trusted(g, trust, eps, false)?,
+                };
+                let scaled = g.mul(d, step.lr)?;
+                let b = step.momentum(g, momentum, scaled)?;
+                let p = g.sub(step.p, b)?;
+                step.assign(g, step.p, p).map(drop)
+            }
+            Rule::Larc { momentum, trust, eps, clip } => {
+                let d = step.trusted(g, trust, eps, clip)?;
+                let b = step.momentum(g, momentum, d)?;
+                step.descend(g, b)
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The learning rate over training.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate goes. Every kind starts with `warmup` epochs in which it rises in a straight
+/// line, step by step, to the base (Goyal et al. 2017).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Schedule {
+    /// The base.
+    Constant {
+        /// Epochs of warm-up.
+        #[serde(default)]
+        warmup: u64,
+    },
+    /// Times `gamma` from each of the epochs `milestones` on, counted from the start of training.
+    Step {
+        /// Epochs, rising.
+        milestones: Vec<u64>,
+        /// Factor of each.
+        gamma: f32,
+        /// Epochs of warm-up.
+        #[serde(default)]
+        warmup: u64,
+    },
+    /// Half a cosine from the base at the end of warm-up to `min` at the end of training, step by step
+    /// (Loshchilov and Hutter 2017, without restarts).
+    Cosine {
+        /// Where it ends.
+        #[serde(default)]
+        min: f32,
+        /// Epochs of warm-up.
+        #[serde(default)]
+        warmup: u64,
+    },
+    /// A straight line from the base at the end of warm-up to 0 at the end of training.
+    Linear {
+        /// Epochs of warm-up.
+        #[serde(default)]
+        warmup: u64,
+    },
+}
+
+impl Schedule {
+    /// Checks all values.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the setting and its value.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            Schedule::Step { milestones, gamma, .. } => {
+                if milestones.windows(2).any(|w| w[0] >= w[1]) {
+                    let m = format!("schedule.milestones = {milestones:?}: give epochs in rising order");
+                    return Err(Error::Config(m));
+                }
+                if !(*gamma > 0.0 && gamma.is_finite()) {
+                    return Err(Error::Config(format!("schedule.gamma = {gamma}: give a factor over 0")));
+                }
+            }
+            Schedule::Cosine { min, .. } if !(*min >= 0.0 && min.is_finite()) => {
+                return Err(Error::Config(format!("schedule.min = {min}: give a learning rate from 0 on")));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The learning rate of step `step` (the first is 0), for a base of `base`.
+    pub fn at(&self, base: f32, step: u64, steps_per_epoch: u64, epochs: u64) -> f32 {
+        let (Schedule::Constant { warmup }
+        | Schedule::Step { warmup, .. }
+        | Schedule::Cosine { warmup, .. }
+        | Schedule::Linear { warmup }) = self;
+        let (warm, total) = (warmup * steps_per_epoch, epochs * steps_per_epoch);
+        if step < warm {
+            return (base as f64 * (step + 1) as f64 / warm as f64) as f32;
+        }
+        // 0 at the end of warm-up, 1 at the end of training.
+        let progress = ((step - warm) as f64 / total.saturating_sub(warm).max(1) as f64).min(1.0);
+        match self {
+            Schedule::Constant { .. } => base,
+            Schedule::Step { milestones, gamma, .. } => {
+                let epoch = step / steps_per_epoch.max(1);
+                let passed = milestones.iter().filter(|m| **m <= epoch).count();
+                (base as f64 * (*gamma as f64).powi(passed as i32)) as f32
+            }
+            Schedule::Cosine { min, .. } => {
+                let half = 0.5 * (1.0 + libm::cos(std::f64::consts::PI * progress));
+                (*min as f64 + (base as f64 - *min as f64) * half) as f32
+            }
+            Schedule::Linear { .. } => (base as f64 * (1.0 - progress)) as f32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(got: f32, expected: f64) {
+        assert!((got as f64 - expected).abs() <= 1e-7 * expected.abs().max(1e-3), "{got} instead of {expected}");
+    }
+
+    #[test]
+    fn warm_up_rises_to_the_base() {
+        for s in [
+            Schedule::Constant { warmup: 2 },
+            Schedule::Step { milestones: vec![3], gamma: 0.1, warmup: 2 },
+            Schedule::Cosine { min: 0.0, warmup: 2 },
+            Schedule::Linear { warmup: 2 },
+        ] {
+            near(s.at(0.8, 0, 4, 10), 0.1);
+            near(s.at(0.8, 3, 4, 10), 0.4);
+            near(s.at(0.8, 7, 4, 10), 0.8);
+            near(s.at(0.8, 8, 4, 10), 0.8);
+        }
+    }
+
+    #[test]
+    fn steps_fall_at_their_epochs() {
+        let s = Schedule::Step { milestones: vec![2, 5], gamma: 0.1, warmup: 0 };
+        for (step, expected) in [(0, 0.3), (19, 0.3), (20, 0.03), (49, 0.03), (50, 0.003), (90, 0.003)] {
+            near(s.at(0.3, step, 10, 9), expected);
+        }
+    }
+
+    /// PyTorch's CosineAnnealingLR(T_max = 8, eta_min = 0.1), base 0.5: closed form at t = 0, 2, 4, 6, 8.
+    #[test]
+    fn cosine_and_line_end_where_they_should() {
+        let s = Schedule::Cosine { min: 0.1, warmup: 0 };
+        let expected = [0.5, 0.441421356237, 0.3, 0.158578643763, 0.1];
+        for (i, e) in expected.into_iter().enumerate() {
+            near(s.at(0.5, 2 * i as u64, 2, 4), e);
+        }
+        let s = Schedule::Linear { warmup: 1 };
+        near(s.at(1.0, 2, 2, 3), 1.0);
+        near(s.at(1.0, 4, 2, 3), 0.5);
+        near(s.at(1.0, 6, 2, 3), 0.0);
+        near(s.at(1.0, 99, 2, 3), 0.0);
+    }
+
+    #[test]
+    fn settings_are_read_and_checked() {
+        let s: Schedule = toml::from_str("kind = \"cosine\"\nwarmup = 5").unwrap();
+        assert_eq!(s, Schedule::Cosine { min: 0.0, warmup: 5 });
+        assert!(toml::from_str::<Schedule>("kind = \"cosine\"\nwarm = 5").is_err());
+        let bad = Schedule::Step { milestones: vec![5, 2], gamma: 0.1, warmup: 0 };
+        assert!(bad.validate().unwrap_err().to_string().contains("[5, 2]"));
+    }
+}

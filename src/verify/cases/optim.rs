@@ -1,0 +1,44 @@
+//! Steps of optimisers, with and without a gate.
+
+use crate::optim::{OptimSpec, Rule};
+use crate::tensor::HostTensor;
+use crate::verify::Case;
+
+/// The cases of this family.
+pub fn cases() -> Vec<Case> {
+    let rules = [
+        Rule::Sgd { momentum: 0.0, nesterov: false },
+        Rule::Sgd { momentum: 0.9, nesterov: true },
+        Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 },
+        Rule::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8 },
+        Rule::Lars { momentum: 0.9, trust: 0.01, eps: 1e-8 },
+        Rule::Larc { momentum: 0.9, trust: 0.02, eps: 1e-8, clip: true },
+    ];
+    let mut all = Vec::new();
+    for rule in rules {
+        for (shape, flag) in [(vec![1], None), (vec![5, 33], Some(0.0)), (vec![2, 3, 3, 64], Some(1.0))] {
+            all.push(Case::new(rule.name(), format!("{rule:?} of {shape:?}, gate {flag:?}"), |c| {
+                let (p, d) = (c.random(shape.clone()), c.random(shape));
+                let gate = flag.map(|f| c.input(HostTensor::from_f32([1], vec![f])));
+                let spec = OptimSpec { other_weight_decay: 0.01, ..OptimSpec::new(rule) };
+                spec.step(&mut c.graph, &[p], &[d], gate)?;
+                let known = spec.scalars(3, 0.1);
+                let value = |n: &String| known.iter().find(|(k, _)| k == n).expect("a scalar of the optimiser").1;
+                c.scalars = c.graph.scalars().iter().map(value).collect();
+                // The state starts at what a fresh store holds: zeros.
+                for v in c.graph.states() {
+                    let zeros = HostTensor::zeros(c.graph.shape(v).clone(), c.graph.dtype(v));
+                    c.leaves.insert(c.graph.name(v).to_string(), zeros);
+                }
+                Ok(())
+            }));
+        }
+    }
+    all.push(Case::new("gate", "by element, broadcast", |c| {
+        let (made, old) = (c.random([4, 33]), c.random([33]));
+        let flag = c.bits([4, 33]);
+        let y = c.graph.gate(flag, made, old)?;
+        c.grad(y)
+    }));
+    all
+}
