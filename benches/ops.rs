@@ -101,7 +101,10 @@ fn main() {
         }
         let mut store = Store::new(args.device.clone());
         let mut exe = store.load(bench.graph.clone()).unwrap_or_else(|e| panic!("{}: {e}", bench.name));
-        for info in bench.graph.values().iter().filter(|v| store.meta(&v.name).is_some()) {
+        for info in bench.graph.values() {
+            if store.meta(&info.name).is_none() {
+                continue;
+            }
             let n = info.meta.words();
             // Small numbers of both signs; as bits, a mixed pattern.
             let words = (0..n as u32).map(|i| (i.wrapping_mul(0x9E37_79B9) & 0x807f_ffff) | 0x3f00_0000).collect();

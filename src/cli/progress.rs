@@ -41,12 +41,7 @@ fn describe(l: &Look, about: &str) -> String {
 }
 
 fn tested(epoch: u64, e: &Evaluation) -> String {
-    format!(
-        "epoch {epoch:3}  test accuracy {}  top-5 {}  loss {:.4}",
-        percent(e.accuracy),
-        percent(e.top5),
-        e.loss
-    )
+    format!("epoch {epoch:3}  test accuracy {}  top-5 {}  loss {:.4}", percent(e.accuracy), percent(e.top5), e.loss)
 }
 
 fn resumed(p: &Position) -> String {

@@ -51,7 +51,10 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!((grouped(7), grouped(1000), grouped(12_345_678)), ("7".into(), "1,000".into(), "12,345,678".into()));
-        assert_eq!((duration(44.6), duration(185.0), duration(7800.0)), ("45 s".into(), "3:05 min".into(), "2:10:00 h".into()));
+        assert_eq!(
+            (duration(44.6), duration(185.0), duration(7800.0)),
+            ("45 s".into(), "3:05 min".into(), "2:10:00 h".into())
+        );
         assert_eq!((mib(3 << 19), percent(0.8251)), ("1.5 MiB".into(), "82.51 %".into()));
     }
 }

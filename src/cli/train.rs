@@ -112,7 +112,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     announce(args.json, &name, &recipe, &data, steps, &choice, &plan, &run)?;
     if let Some((_, info)) = old.filter(|(_, i)| i.device != choice.device.name() && !args.json) {
-        say(format!("note    the run began on {}: on another device the last bits of the weights differ", info.device))?;
+        say(format!(
+            "note    the run began on {}: on another device the last bits of the weights differ",
+            info.device
+        ))?;
     }
     let about = format!("{}  {}", choice.device.name(), mib(plan.planned_bytes()));
     let device = choice.device;
@@ -156,7 +159,9 @@ fn old_task(args: &Args) -> anyhow::Result<Task> {
             let wanted = Path::new("runs").join(name);
             match RunDir::newest(&wanted) {
                 Some(path) => path,
-                None => bail!("there is nothing to resume: {} does not exist; name the run with --out", wanted.display()),
+                None => {
+                    bail!("there is nothing to resume: {} does not exist; name the run with --out", wanted.display())
+                }
             }
         }
     };

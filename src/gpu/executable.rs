@@ -129,7 +129,7 @@ impl GpuDevice {
             Copy { step: usize, from: usize, to: usize },
         }
         let mut items = Vec::new();
-        let mut sources: HashMap<&'static str, Arc<str>> = HashMap::new();
+        let mut sources: HashMap<(&'static str, Vec<(&'static str, u32)>), Arc<str>> = HashMap::new();
         let mut texts: HashMap<String, Arc<str>> = HashMap::new();
         let at = |v: Value| program.place[v.index()].expect("what a step touches has a buffer");
         for (i, step) in program.steps.iter().enumerate() {
@@ -148,9 +148,13 @@ impl GpuDevice {
                 }
                 Work::Node { lowering, temps, .. } => {
                     for launch in &lowering.launches {
-                        let source = match sources.get(launch.shader) {
+                        let key = (launch.shader, launch.defines.clone());
+                        let source = match sources.get(&key) {
                             Some(s) => s.clone(),
-                            None => sources.entry(launch.shader).or_insert(assemble(launch.shader)?.into()).clone(),
+                            None => {
+                                let text = assemble(launch.shader, &launch.defines)?.into();
+                                sources.entry(key).or_insert(text).clone()
+                            }
                         };
                         let bound = launch
                             .operands

@@ -2,11 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
+use crate::nn::Mode;
 use crate::tensor::{DType, HostTensor};
 use crate::train::method::{EVAL_IMAGES, Graphs, IMAGES, ImageInfo, LABELS, LOGITS, Method, Progress};
 use crate::train::metrics::{correct, halted_before, track};
 use crate::train::recipe::Recipe;
-use crate::train::standin::{Mode, cross_entropy};
 
 /// Supervised classification.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +24,7 @@ impl Method for Supervised {
                 images.classes
             )));
         }
-        Ok(Graphs {
-            step: vec![("train", train(recipe, images, batch)?)],
-            eval: eval(recipe, images, eval_batch)?,
-        })
+        Ok(Graphs { step: vec![("train", train(recipe, images, batch)?)], eval: eval(recipe, images, eval_batch)? })
     }
 
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
@@ -58,7 +55,7 @@ fn train(recipe: &Recipe, images: &ImageInfo, batch: usize) -> Result<Graph> {
 
     let x = normalise(g, pixels, images)?;
     let logits = recipe.net.build(g, x, images.classes, Mode::Train, Some(halted))?;
-    let loss = cross_entropy(g, logits, labels, recipe.label_smoothing)?;
+    let loss = g.cross_entropy(logits, labels, recipe.label_smoothing)?;
 
     let right = correct(g, logits, labels)?;
     let halted = track(g, loss, right)?;

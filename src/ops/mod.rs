@@ -1,11 +1,12 @@
 //! What can be computed: one file per op, with its shape rule, gradient, CPU reference and lowering.
 //! Each file adds its builder to [`crate::graph::Graph`].
 
+#[macro_use]
+pub mod pointwise;
+
 pub mod conv;
 pub mod linalg;
 pub mod norm;
-#[macro_use]
-pub mod pointwise;
 pub mod pool;
 pub mod random;
 pub mod reduce;

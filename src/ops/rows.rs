@@ -196,6 +196,7 @@ impl<R: RowOp> Op for Rows<R> {
             temps: vec![],
             launches: vec![Launch {
                 shader: self.0.shader(),
+                defines: vec![],
                 constants,
                 workgroups: fold_groups(rows.div_ceil(64 / lanes)),
                 operands: inputs.chain((0..cx.outputs.len()).map(Operand::Out)).collect(),

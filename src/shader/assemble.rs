@@ -1,5 +1,16 @@
-//! Puts a shader together from its files: `#import path` lines are replaced by the file they name,
-//! each file once. All files are built into the program.
+//! Puts a shader together from its files, which are built into the program.
+//!
+//! Beside WGSL a file may hold lines that start with `#`:
+//!
+//! ```text
+//! #import shared/conv        the text of that file, once
+//! #unroll r ROWS             repeats the lines up to its #end, with $r = 0, 1, … ROWS - 1
+//! #if NAME                   keeps the lines up to #else or #end if NAME is not 0
+//! ```
+//!
+//! A count is a number, a name that the launch defines, or one divided by the other (`COLUMNS/4`).
+//! `$NAME` stands for the value of a define anywhere. Loops over registers are unrolled in the text
+//! because drivers do not do it reliably.
 
 use crate::error::{Error, Result};
 use include_dir::{Dir, include_dir};
@@ -7,10 +18,17 @@ use std::collections::HashSet;
 
 static SHADERS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/shaders");
 
-/// The text of `shaders/<path>.wgsl` with its imports.
-pub fn assemble(path: &str) -> Result<String> {
+/// Names and values that a launch gives to a shader's text.
+pub type Defines = [(&'static str, u32)];
+
+/// The text of `shaders/<path>.wgsl` with its imports, unrolled.
+pub fn assemble(path: &str, defines: &Defines) -> Result<String> {
+    let mut text = String::new();
+    include(path, &mut HashSet::new(), &mut text)?;
+    let values: Vec<(String, u32)> = defines.iter().map(|(n, v)| (n.to_string(), *v)).collect();
+    let lines: Vec<&str> = text.lines().collect();
     let mut out = String::new();
-    include(path, &mut HashSet::new(), &mut out)?;
+    Expander { path }.expand(&lines, &values, &mut out)?;
     Ok(out)
 }
 
@@ -35,6 +53,91 @@ pub fn include(path: &str, seen: &mut HashSet<String>, out: &mut String) -> Resu
     Ok(())
 }
 
+struct Expander<'a> {
+    path: &'a str,
+}
+
+impl Expander<'_> {
+    fn error(&self, message: String) -> Error {
+        Error::Shader { shader: self.path.to_string(), message }
+    }
+
+    fn expand(&self, lines: &[&str], values: &[(String, u32)], out: &mut String) -> Result<()> {
+        let mut i = 0;
+        while i < lines.len() {
+            let line = lines[i].trim();
+            if let Some(head) = line.strip_prefix("#unroll ") {
+                let (body, _, next) = self.block(lines, i)?;
+                let (var, count) =
+                    head.split_once(' ').ok_or_else(|| self.error(format!("`{line}` wants a name and a count")))?;
+                for k in 0..self.number(count.trim(), values)? {
+                    let mut inner = values.to_vec();
+                    inner.push((var.to_string(), k));
+                    self.expand(body, &inner, out)?;
+                }
+                i = next;
+            } else if let Some(name) = line.strip_prefix("#if ") {
+                let (yes, no, next) = self.block(lines, i)?;
+                let kept = if self.number(name.trim(), values)? != 0 { yes } else { no };
+                self.expand(kept, values, out)?;
+                i = next;
+            } else if line.starts_with('#') {
+                return Err(self.error(format!("`{line}` is not understood here")));
+            } else {
+                self.substitute(lines[i], values, out);
+                i += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The lines between `lines[at]` and its `#end`, those behind its `#else`, and where to go on.
+    fn block<'l, 't>(&self, lines: &'l [&'t str], at: usize) -> Result<(&'l [&'t str], &'l [&'t str], usize)> {
+        let (mut depth, mut middle) = (0, None);
+        for (i, line) in lines.iter().enumerate().skip(at + 1) {
+            let line = line.trim();
+            match line {
+                "#end" if depth == 0 => {
+                    let first = &lines[at + 1..middle.unwrap_or(i)];
+                    let second = middle.map_or(&lines[i..i], |m| &lines[m + 1..i]);
+                    return Ok((first, second, i + 1));
+                }
+                "#end" => depth -= 1,
+                "#else" if depth == 0 => middle = Some(i),
+                _ if line.starts_with("#unroll ") || line.starts_with("#if ") => depth += 1,
+                _ => {}
+            }
+        }
+        Err(self.error(format!("`{}` has no #end", lines[at].trim())))
+    }
+
+    fn number(&self, text: &str, values: &[(String, u32)]) -> Result<u32> {
+        if let Some((a, b)) = text.split_once('/') {
+            return Ok(self.number(a.trim(), values)? / self.number(b.trim(), values)?.max(1));
+        }
+        let known = values.iter().rev().find(|(n, _)| n == text).map(|(_, v)| *v);
+        known
+            .or_else(|| text.parse().ok())
+            .ok_or_else(|| self.error(format!("`{text}` is neither a number nor defined")))
+    }
+
+    fn substitute(&self, line: &str, values: &[(String, u32)], out: &mut String) {
+        let mut rest = line;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            let name_end = rest[at + 1..].find(|c: char| !c.is_ascii_alphabetic()).map_or(rest.len(), |e| at + 1 + e);
+            let name = &rest[at + 1..name_end];
+            match values.iter().rev().find(|(n, _)| n == name) {
+                Some((_, v)) => out.push_str(&v.to_string()),
+                None => out.push_str(&rest[at..name_end]),
+            }
+            rest = &rest[name_end..];
+        }
+        out.push_str(rest);
+        out.push('\n');
+    }
+}
+
 /// Paths of all shader files, without the extension.
 pub fn all() -> Vec<String> {
     fn walk(dir: &Dir<'_>, out: &mut Vec<String>) {
@@ -45,4 +148,32 @@ pub fn all() -> Vec<String> {
     walk(&SHADERS, &mut out);
     out.sort();
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expand(text: &str, defines: &[(&str, u32)]) -> Result<String> {
+        let values: Vec<(String, u32)> = defines.iter().map(|(n, v)| (n.to_string(), *v)).collect();
+        let mut out = String::new();
+        Expander { path: "test" }.expand(&text.lines().collect::<Vec<_>>(), &values, &mut out)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn loops_nest_and_names_are_replaced() {
+        let text = "#unroll r R/2\nvar a$r = $R;\n#unroll c 2\nb$r_$c;\n#end\n#end\nend";
+        let expected = "var a0 = 4;\nb0_0;\nb0_1;\nvar a1 = 4;\nb1_0;\nb1_1;\nend\n";
+        assert_eq!(expand(text, &[("R", 4)]).unwrap(), expected);
+    }
+
+    #[test]
+    fn branches_are_chosen() {
+        let text = "#if A\nyes\n#if B\nboth\n#end\n#else\nno\n#end";
+        assert_eq!(expand(text, &[("A", 1), ("B", 0)]).unwrap(), "yes\n");
+        assert_eq!(expand(text, &[("A", 0), ("B", 1)]).unwrap(), "no\n");
+        assert!(expand("#if C\n#end", &[]).is_err());
+        assert!(expand("#unroll a 3\nx", &[]).unwrap_err().to_string().contains("no #end"));
+    }
 }

@@ -8,8 +8,8 @@ use crate::device::Store;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use crate::tensor::{DType, HostTensor};
-use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
@@ -92,7 +92,10 @@ impl Checkpoint {
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(path, &bytes, &e))?;
         let content = metadata.metadata().as_ref().and_then(|m| m.get(ENTRY));
         let content = content.ok_or_else(|| {
-            Error::data(path, "this safetensors file is not a checkpoint of onebit: its metadata lacks the entry `onebit`")
+            Error::data(
+                path,
+                "this safetensors file is not a checkpoint of onebit: its metadata lacks the entry `onebit`",
+            )
         })?;
         let position = serde_json::from_str(content)
             .map_err(|e| Error::data(path, format!("the checkpoint's metadata does not parse: {e}")))?;
@@ -128,7 +131,9 @@ impl Checkpoint {
             let (_, shape) = stored_as(meta);
             if t.shape()[..] != shape[..] {
                 let found = Meta::new(t.shape().clone(), t.dtype());
-                return Err(another(format!("the first tensor that differs is {name}: {meta} here, {found} in the file")));
+                return Err(another(format!(
+                    "the first tensor that differs is {name}: {meta} here, {found} in the file"
+                )));
             }
         }
         for &v in &wanted {
@@ -213,8 +218,7 @@ mod tests {
 
     fn checkpoint() -> (Checkpoint, Graph) {
         let (store, g) = filled(3);
-        let position =
-            Position { recipe: "ab".into(), seed: 1, epoch: 2, step: 3, steps: 9, best: Some((0.5, 2)) };
+        let position = Position { recipe: "ab".into(), seed: 1, epoch: 2, step: 3, steps: 9, best: Some((0.5, 2)) };
         (Checkpoint { position, tensors: gather(&store, &[&g]).unwrap() }, g)
     }
 

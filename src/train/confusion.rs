@@ -21,11 +21,7 @@ pub fn confusion_svg(e: &Evaluation, title: &str) -> String {
     let mut put = |text: std::fmt::Arguments<'_>| s.write_fmt(text).expect("writing to a string works");
     for (r, class) in e.classes.iter().enumerate() {
         let (y, name) = (top + r * cell, escape(&class.name));
-        put(format_args!(
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>\n",
-            left - 8,
-            y + cell / 2 + 5
-        ));
+        put(format_args!("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>\n", left - 8, y + cell / 2 + 5));
         let x = left + r * cell + cell / 2;
         put(format_args!("<text transform=\"translate({x},{}) rotate(-60)\">{name}</text>\n", top - 8));
         for (c, &count) in e.confusion[r].iter().enumerate() {
@@ -65,8 +61,7 @@ mod tests {
 
     #[test]
     fn the_picture_holds_names_and_counts() {
-        let class =
-            |name: &str, images| ClassResult { name: name.into(), images, recall: 0.5, precision: None };
+        let class = |name: &str, images| ClassResult { name: name.into(), images, recall: 0.5, precision: None };
         let e = Evaluation {
             images: 42,
             accuracy: 0.5,
@@ -77,7 +72,9 @@ mod tests {
         };
         let svg = confusion_svg(&e, "a run");
         assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
-        assert!(svg.contains("T-shirt &lt;top&gt;") && svg.contains(">37<") && svg.contains("taken for bag &amp; box: 3"));
+        assert!(
+            svg.contains("T-shirt &lt;top&gt;") && svg.contains(">37<") && svg.contains("taken for bag &amp; box: 3")
+        );
         // One cell is not labelled, because nothing is in it.
         assert_eq!(svg.matches("<rect").count(), 5);
         assert!(!svg.contains(">0<"));

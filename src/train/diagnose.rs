@@ -12,7 +12,10 @@ use std::sync::Arc;
 pub fn first_non_finite(store: &mut Store, graph: &Arc<Graph>, scalars: &[f32]) -> Result<Option<String>> {
     for v in graph.params() {
         if let Some(found) = describe(&store.read(graph.name(v))?) {
-            return Ok(Some(format!("the parameter {} already was not finite before the step ({found})", graph.name(v))));
+            return Ok(Some(format!(
+                "the parameter {} already was not finite before the step ({found})",
+                graph.name(v)
+            )));
         }
     }
     // Unfused, so that a name is that of one op.

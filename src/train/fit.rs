@@ -339,7 +339,8 @@ impl<'a> Fit<'a> {
                 loss,
                 accuracy,
                 lr: lr as f64,
-                images_per_second: (self.line_sums.steps * batch as u64) as f64 / self.line_time.as_secs_f64().max(1e-9),
+                images_per_second: (self.line_sums.steps * batch as u64) as f64
+                    / self.line_time.as_secs_f64().max(1e-9),
             })?;
             self.line_sums = Sums::default();
             self.line_time = Duration::ZERO;

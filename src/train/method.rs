@@ -23,12 +23,7 @@ impl ImageInfo {
     pub fn of(split: &Split) -> Self {
         let part = if split.train.is_empty() { &split.test } else { &split.train };
         let stats = split.normalization();
-        ImageInfo {
-            extents: [part.h, part.w, part.c],
-            classes: part.classes.len(),
-            mean: stats.mean,
-            std: stats.std,
-        }
+        ImageInfo { extents: [part.h, part.w, part.c], classes: part.classes.len(), mean: stats.mean, std: stats.std }
     }
 
     /// Bytes of one image.

@@ -23,11 +23,8 @@ pub fn track(g: &mut Graph, loss: Value, correct: Value) -> Result<Value> {
         let before = halted_before(g)?;
         let loss = g.reshape(loss, [1])?;
         let correct = g.reshape(correct, [1])?;
-        let (zero, one) = (g.fill([1], 0.0), g.fill([1], 1.0));
-        let bad = not_finite(g, loss)?;
-        let fine = g.equal_then(bad, zero, one)?;
-        let fine = g.equal_then(before, zero, fine)?;
-        let halted = g.sub(one, fine)?;
+        let bad = g.finite_flag(loss)?;
+        let halted = g.maximum(before, bad)?;
         g.assign(before, halted)?;
         // [loss, right answers, steps]
         let sums = g.state(SUMS, Meta::f32([3]), Init::Zeros)?;
@@ -41,34 +38,17 @@ pub fn track(g: &mut Graph, loss: Value, correct: Value) -> Result<Value> {
         let b = g.mul(correct, e1)?;
         let step = g.add(a, b)?;
         let step = g.add(step, e2)?;
-        let step = g.equal_then(halted, zero, step)?;
         let total = g.add(sums, step)?;
+        let total = g.gate(halted, total, sums)?;
         g.assign(sums, total)?;
         Ok(halted)
     })
 }
 
-fn not_finite(g: &mut Graph, x: Value) -> Result<Value> {
-    // x - x is 0 for every finite x and not a number otherwise.
-    let difference = g.sub(x, x)?;
-    let (zero, one) = (g.fill([1], 0.0), g.fill([1], 1.0));
-    let fine = g.equal_then(difference, zero, one)?;
-    g.sub(one, fine)
-}
-
 /// Number of rows of `logits` `[n, classes]` whose largest entry is at the label (`[n]`).
 pub fn correct(g: &mut Graph, logits: Value, labels: Value) -> Result<Value> {
     g.in_phase(Phase::Update, |g| {
-        let (n, classes) = (g.shape(logits)[0], g.shape(logits)[1]);
-        let column = HostTensor::from_f32([1, classes], (0..classes).map(|c| c as f32).collect());
-        let column = g.constant(column);
-        let labels = g.reshape(labels, [n, 1])?;
-        let at_label = g.equal_then(column, labels, logits)?;
-        let at_label = g.sum(at_label, &[1])?;
-        let largest = g.max(logits, &[1])?;
-        let one = g.fill([1, 1], 1.0);
-        let right = g.equal_then(at_label, largest, one)?;
-        let right = g.reshape(right, [n])?;
+        let right = g.correct_top_k(logits, labels, 1)?;
         g.sum(right, &[0])
     })
 }

@@ -17,5 +17,4 @@ pub mod metrics;
 pub mod recipe;
 pub mod run;
 pub mod scheduler;
-pub mod standin;
 mod suggest;

@@ -1,10 +1,10 @@
 //! A recipe: everything that decides what a run computes, as a TOML file.
 
 use super::files::read_text;
-use super::standin::NetSpec;
 use super::suggest::{nearest, toml_message, with_suggestion};
 use crate::data::{AugmentSpec, Dataset, OpenOptions, Split};
 use crate::error::{Error, Result};
+use crate::nn::NetSpec;
 use crate::optim::{OptimSpec, Schedule};
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,9 @@ impl DataSpec {
     /// Opens the images.
     pub fn open(&self) -> Result<Split> {
         if self.path.is_empty() {
-            return Err(Error::Config("this recipe brings no images of its own: say where they are with --data PATH".into()));
+            return Err(Error::Config(
+                "this recipe brings no images of its own: say where they are with --data PATH".into(),
+            ));
         }
         let mut split = if self.path == EMBEDDED {
             if self.size.is_some() || self.channels.is_some() {
@@ -195,10 +197,8 @@ pub struct RunInfo {
 impl Recipe {
     /// Names and texts of the built-in recipes.
     pub fn built_in() -> Vec<(&'static str, &'static str)> {
-        let mut all: Vec<_> = BUILT_IN
-            .files()
-            .filter_map(|f| Some((f.path().file_stem()?.to_str()?, f.contents_utf8()?)))
-            .collect();
+        let mut all: Vec<_> =
+            BUILT_IN.files().filter_map(|f| Some((f.path().file_stem()?.to_str()?, f.contents_utf8()?))).collect();
         all.sort_unstable_by_key(|(name, _)| (*name != DEFAULT, *name));
         all
     }

@@ -296,7 +296,12 @@ mod tests {
         let test = |steps| Metric::Test { epoch: 1, steps, loss: 1.0, accuracy: 0.5, top5: 0.9 };
         let mut file = run.metrics(0).unwrap();
         (1..=4).for_each(|s| file.push(&test(s)).unwrap());
-        fs::OpenOptions::new().append(true).open(run.path().join("metrics.jsonl")).unwrap().write_all(b"{\"ki").unwrap();
+        fs::OpenOptions::new()
+            .append(true)
+            .open(run.path().join("metrics.jsonl"))
+            .unwrap()
+            .write_all(b"{\"ki")
+            .unwrap();
         run.metrics(2).unwrap().push(&test(9)).unwrap();
         let text = fs::read_to_string(run.path().join("metrics.jsonl")).unwrap();
         let lines: Vec<Metric> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();

@@ -7,9 +7,8 @@ use std::path::Path;
 /// A labelled set of 8x8 images in the IDX format: `n` images, labels 0, 1, 2, 0, ...
 fn idx(folder: &Path, part: &str, n: u32) {
     fs::create_dir_all(folder).unwrap();
-    let header = |magic: u32, dims: &[u32]| -> Vec<u8> {
-        [magic].iter().chain(dims).flat_map(|v| v.to_be_bytes()).collect()
-    };
+    let header =
+        |magic: u32, dims: &[u32]| -> Vec<u8> { [magic].iter().chain(dims).flat_map(|v| v.to_be_bytes()).collect() };
     let mut images = header(0x803, &[n, 8, 8]);
     images.extend((0..n * 64).map(|i| (i % 251) as u8));
     let mut labels = header(0x801, &[n]);
@@ -34,7 +33,10 @@ fn a_set_on_disk_trains() {
     place.train("run", ON_SET).ok();
     // The path is kept from the root.
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
-    assert!(config.contains(&format!("path = \"{}\"", place.path("set").canonicalize().unwrap().display())), "{config}");
+    assert!(
+        config.contains(&format!("path = \"{}\"", place.path("set").canonicalize().unwrap().display())),
+        "{config}"
+    );
 }
 
 #[test]
@@ -122,7 +124,11 @@ fn a_recipe_with_a_typo() {
 fn a_loss_that_is_not_finite_names_the_op_and_keeps_the_checkpoint() {
     let place = Place::new();
     // The learning rate leaves all bounds in the second epoch: the first one is saved.
-    place.train("run", &["--set", "lr=1e30"]).fails_with(&["step ", "1e30", "the first op whose result is not finite is"]);
+    place.train("run", &["--set", "lr=1e30"]).fails_with(&[
+        "step ",
+        "1e30",
+        "the first op whose result is not finite is",
+    ]);
 
     place.train("good", &["--epochs", "1"]).ok();
     let before = place.weights("good");
@@ -130,7 +136,11 @@ fn a_loss_that_is_not_finite_names_the_op_and_keeps_the_checkpoint() {
     fs::remove_file(place.path("good/summary.json")).unwrap();
     let config = fs::read_to_string(place.path("good/config.toml")).unwrap();
     fs::write(place.path("good/config.toml"), config.replace("epochs = 1", "epochs = 2")).unwrap();
-    place.run(&["train", "--resume", "--out", "good"]).fails_with(&["last.safetensors", "another recipe", "config.toml"]);
+    place.run(&["train", "--resume", "--out", "good"]).fails_with(&[
+        "last.safetensors",
+        "another recipe",
+        "config.toml",
+    ]);
     assert!(place.weights("good") == before);
 }
 
@@ -151,13 +161,19 @@ fn a_batch_that_the_adapter_cannot_hold() {
     let devices: serde_json::Value = serde_json::from_str(&devices).unwrap();
     let usable = devices["adapters"].as_array().unwrap().iter().find(|a| a["usable"] == true).expect("an adapter");
     // Channels enough for one layer of 1,000 images to pass the adapter's largest binding.
-    let limit = usable["max_storage_buffer_binding_size"].as_u64().unwrap().min(usable["max_buffer_size"].as_u64().unwrap());
+    let limit =
+        usable["max_storage_buffer_binding_size"].as_u64().unwrap().min(usable["max_buffer_size"].as_u64().unwrap());
     let width = (limit / (1000 * 28 * 28 * 4) + 1) / 32 * 32 + 32;
     let widths = format!("net.widths=[{width},8,8,8]");
     let index = usable["index"].to_string();
     let args = ["train", "--device", &index, "--set", &widths, "--set", "batch=1000"];
-    let failed = place.run(&args).fails_with(&["batch 1000", "max_storage_buffer_binding_size", "the largest batch that fits is"]);
-    let fits: u64 = failed.err.split("the largest batch that fits is ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let failed = place.run(&args).fails_with(&[
+        "batch 1000",
+        "max_storage_buffer_binding_size",
+        "the largest batch that fits is",
+    ]);
+    let fits: u64 =
+        failed.err.split("the largest batch that fits is ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(fits >= 1 && fits < 1000, "{fits}");
     assert!(!place.path("runs").exists());
 }
@@ -188,7 +204,11 @@ fn a_full_disk_keeps_the_checkpoint() {
         let temporary = place.path(&format!("run/checkpoints/{name}.safetensors.tmp"));
         std::os::unix::fs::symlink("/dev/full", temporary).unwrap();
     }
-    place.run(&["train", "--resume", "--out", "run"]).fails_with(&["safetensors", "cannot write", "No space left on device"]);
+    place.run(&["train", "--resume", "--out", "run"]).fails_with(&[
+        "safetensors",
+        "cannot write",
+        "No space left on device",
+    ]);
     assert!(place.weights("run") == before);
     // The run can go on when there is space again.
     for name in ["last", "best"] {

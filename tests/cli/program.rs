@@ -5,14 +5,8 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// What makes any recipe small enough for a test: settings of 3 epochs of 6 steps.
-pub const TINY: &[&str] = &[
-    "data.train_images=300",
-    "data.test_images=100",
-    "batch=50",
-    "epochs=3",
-    "net.widths=[8,8,8,8]",
-    "eval.batch=40",
-];
+pub const TINY: &[&str] =
+    &["data.train_images=300", "data.test_images=100", "batch=50", "epochs=3", "net.widths=[8,8,8,8]", "eval.batch=40"];
 
 /// A folder to run the program in.
 pub struct Place {

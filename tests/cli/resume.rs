@@ -20,7 +20,11 @@ fn killed_again_and_again_it_ends_with_the_same_bytes() {
     // Moments that have nothing to do with steps; the last run goes to its end.
     for pause in [37, 61, 13, 89, 5, 120] {
         let fresh = !place.path("killed/config.toml").exists();
-        let args = if fresh { tiny("killed", OFTEN) } else { ["train", "--resume", "--out", "killed"].map(String::from).to_vec() };
+        let args = if fresh {
+            tiny("killed", OFTEN)
+        } else {
+            ["train", "--resume", "--out", "killed"].map(String::from).to_vec()
+        };
         let mut child = place.command(&strings(&args)).spawn().unwrap();
         if fresh {
             wait_for(&place.path("killed/config.toml"), &mut child);

@@ -106,6 +106,7 @@ impl Op for ChannelStats {
         let temps = left.iter().flat_map(|n| [n * columns; 2]).collect();
         let mut launches = vec![Launch {
             shader: "norm/channel_stats",
+            defines: vec![],
             constants: vec![
                 ("ROWS", rows as f64),
                 ("COLUMNS", columns as f64),
@@ -123,6 +124,7 @@ impl Op for ChannelStats {
             let to = |k: usize| if last { Operand::Out(k) } else { Operand::Temp(2 * i + 2 + k) };
             launches.push(Launch {
                 shader: "norm/channel_stats_combine",
+                defines: vec![],
                 constants: vec![
                     ("ROWS", rows as f64),
                     ("COLUMNS", columns as f64),

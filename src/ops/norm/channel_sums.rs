@@ -153,6 +153,7 @@ impl Op for ChannelSums {
         operands.push(Operand::Temp(0));
         let mut launches = vec![Launch {
             shader,
+            defines: vec![],
             constants: vec![
                 ("ROWS", rows as f64),
                 ("COLUMNS", columns as f64),
@@ -169,6 +170,7 @@ impl Op for ChannelSums {
             launches.push(if last {
                 Launch {
                     shader: "norm/sums_final",
+                    defines: vec![],
                     constants,
                     workgroups: fold_groups(columns.div_ceil(64)),
                     operands: vec![Operand::Temp(i), Operand::Out(0), Operand::Out(1)],
@@ -177,6 +179,7 @@ impl Op for ChannelSums {
                 let groups = left[i + 1];
                 Launch {
                     shader: "norm/sums_fold",
+                    defines: vec![],
                     constants: [constants, vec![("GROUP", GROUP as f64), ("GROUPS", groups as f64)]].concat(),
                     workgroups: fold_groups((2 * groups * columns).div_ceil(64)),
                     operands: vec![Operand::Temp(i), Operand::Temp(i + 1)],

@@ -46,6 +46,7 @@ fn launch(
         temps: vec![],
         launches: vec![Launch {
             shader,
+            defines: vec![],
             constants,
             workgroups: fold_groups(count.div_ceil(64)),
             operands: vec![Operand::In(0), Operand::Out(0)],

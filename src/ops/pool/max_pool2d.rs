@@ -95,6 +95,7 @@ impl Op for MaxPool2d {
             temps: vec![],
             launches: vec![Launch {
                 shader: "pool/max_pool2d",
+                defines: vec![],
                 constants: self.window.constants(&g, count),
                 workgroups: fold_groups(count.div_ceil(64)),
                 operands: vec![Operand::In(0), Operand::Out(0)],
@@ -113,7 +114,9 @@ impl Op for MaxPool2dGrad {
     }
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {
-        Err(Error::Config("max_pool2d has no second derivative: use avg_pool2d where gradients are differentiated".into()))
+        Err(Error::Config(
+            "max_pool2d has no second derivative: use avg_pool2d where gradients are differentiated".into(),
+        ))
     }
 
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {
@@ -181,6 +184,7 @@ impl Op for MaxPool2dGrad {
             temps: vec![],
             launches: vec![Launch {
                 shader: "pool/max_pool2d_grad",
+                defines: vec![],
                 constants: self.window.constants(&g, count),
                 workgroups: fold_groups(count.div_ceil(64)),
                 operands: vec![Operand::In(0), Operand::In(1), Operand::In(2), Operand::Out(0)],

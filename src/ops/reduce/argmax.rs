@@ -72,6 +72,7 @@ impl Op for Argmax {
             temps: vec![],
             launches: vec![Launch {
                 shader: "reduce/argmax",
+                defines: vec![],
                 constants: vec![("COUNT", (outer * inner) as f64), ("R", r as f64), ("INNER", inner as f64)],
                 workgroups: fold_groups((outer * inner).div_ceil(64)),
                 operands: vec![Operand::In(0), Operand::Out(0)],

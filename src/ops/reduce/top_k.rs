@@ -98,6 +98,7 @@ impl Op for TopK {
             temps: vec![],
             launches: vec![Launch {
                 shader: "reduce/top_k",
+                defines: vec![],
                 constants: vec![("ROWS", x.rows() as f64), ("N", x.columns() as f64), ("K", self.k as f64)],
                 workgroups: fold_groups(x.rows().div_ceil(64)),
                 operands: vec![Operand::In(0), Operand::Out(0), Operand::Out(1)],
@@ -149,6 +150,7 @@ impl Op for TopKGrad {
             temps: vec![],
             launches: vec![Launch {
                 shader: "reduce/top_k_grad",
+                defines: vec![],
                 constants: vec![
                     ("COUNT", count as f64),
                     ("N", self.shape.columns() as f64),

@@ -32,6 +32,7 @@ fn launch(shader: &'static str, rows: usize, columns: usize, picks: usize, count
         temps: vec![],
         launches: vec![Launch {
             shader,
+            defines: vec![],
             constants,
             workgroups: fold_groups(count.div_ceil(64)),
             operands: vec![Operand::In(0), Operand::In(1), Operand::Out(0)],

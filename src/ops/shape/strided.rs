@@ -93,6 +93,7 @@ impl Strided {
         constants.extend(STRIDES.iter().zip(self.strides).map(|(n, v)| (*n, v as f64)));
         Launch {
             shader: "shape/strided",
+            defines: vec![],
             constants,
             workgroups: fold_groups(count.div_ceil(64)),
             operands: vec![from, to],

@@ -28,6 +28,7 @@ fn one(shader: &'static str, constants: Vec<(&'static str, f64)>, invocations: u
         temps: vec![],
         launches: vec![Launch {
             shader,
+            defines: vec![],
             constants,
             workgroups: fold_groups(invocations.div_ceil(64)),
             operands: vec![Operand::In(0), Operand::In(1), Operand::Out(0)],
@@ -62,6 +63,7 @@ fn weight_grad(shader: &'static str, g: &Conv2dGeometry) -> Lowering {
         launches: vec![
             Launch {
                 shader,
+                defines: vec![],
                 constants: [constants(g), extra.to_vec()].concat(),
                 workgroups: fold_groups((chunks * weights).div_ceil(64)),
                 operands: vec![Operand::In(0), Operand::In(1), Operand::Temp(0)],

@@ -11,6 +11,7 @@ pub fn matmul(e: &MatMulExtents, _target: &Target) -> Lowering {
         temps: vec![],
         launches: vec![Launch {
             shader: "linalg/matmul",
+            defines: vec![],
             constants: vec![
                 ("BATCH", e.batch as f64),
                 ("M", e.m as f64),

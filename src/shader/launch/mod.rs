@@ -33,10 +33,12 @@ pub enum Operand {
 }
 
 /// One dispatch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Launch {
     /// Path below `shaders/`, without the extension.
     pub shader: &'static str,
+    /// Names and values for the shader's `#unroll` and `#if` lines: tile sizes and variants.
+    pub defines: Vec<(&'static str, u32)>,
     /// Values of the shader's `override` constants.
     pub constants: Vec<(&'static str, f64)>,
     /// Workgroups along x, y, z.
@@ -67,6 +69,7 @@ pub fn fold_groups(total: usize) -> [u32; 3] {
 pub fn sum_partials(chunks: usize, n: usize, from: Operand, to: Operand) -> Launch {
     Launch {
         shader: "reduce/reduce",
+        defines: vec![],
         constants: vec![
             ("KIND", 0.0),
             ("OUTER", 1.0),

@@ -19,18 +19,18 @@ use super::Case;
 /// All cases.
 pub fn all() -> Vec<Case> {
     [
-        activation::cases(),
-        conv::cases(),
-        linalg::cases(),
-        loss::cases(),
-        norm::cases(),
-        optim::cases(),
         pointwise::cases(),
-        pool::cases(),
-        random::cases(),
+        activation::cases(),
         reduce::cases(),
+        random::cases(),
         shape::cases(),
+        linalg::cases(),
+        conv::cases(),
+        pool::cases(),
+        norm::cases(),
         softmax::cases(),
+        loss::cases(),
+        optim::cases(),
     ]
     .concat()
 }
