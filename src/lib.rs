@@ -17,6 +17,9 @@ pub mod kernels;
 pub mod loss;
 #[cfg(feature = "train")]
 #[macro_use]
+pub mod nn;
+#[cfg(feature = "train")]
+#[macro_use]
 pub mod ops;
 #[cfg(feature = "train")]
 pub mod optim;

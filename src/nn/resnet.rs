@@ -125,7 +125,7 @@ fn downsample(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut
             b.batch_norm("1", y)
         }),
         Shortcut::PooledFloat => b.scoped("downsample", |b| {
-            let x = if stride > 1 { b.g.avg_pool2d(x, stride, stride, 0)? } else { x };
+            let x = if stride > 1 { b.g.avg_pool2d(x, stride, stride, 0, true)? } else { x };
             let y = b.conv("0", x, width, 1, 1)?;
             b.batch_norm("1", y)
         }),
@@ -140,8 +140,8 @@ fn every_nth_pixel(b: &mut Built<'_>, x: Value, stride: usize) -> Result<Value> 
     match stride {
         1 => Ok(x),
         _ => {
-            let y = b.g.slice(x, 1, 0, usize::MAX, stride)?;
-            b.g.slice(y, 2, 0, usize::MAX, stride)
+            let &[n, h, w, c] = &b.g.shape(x)[..] else { unreachable!("activations are NHWC") };
+            b.g.slice_axes(x, &[(0..n, 1), (0..h, stride), (0..w, stride), (0..c, 1)])
         }
     }
 }
@@ -150,5 +150,5 @@ fn every_nth_pixel(b: &mut Built<'_>, x: Value, stride: usize) -> Result<Value> 
 fn option_a(b: &mut Built<'_>, x: Value, width: usize, stride: usize) -> Result<Value> {
     let x = every_nth_pixel(b, x, stride)?;
     let new = width.saturating_sub(b.channels(x));
-    b.g.pad(x, 3, new / 2, new - new / 2)
+    b.g.pad(x, &[(0, 0), (0, 0), (0, 0), (new / 2, new - new / 2)], 0.0)
 }

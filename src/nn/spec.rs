@@ -120,7 +120,12 @@ pub struct Binarization {
 
 impl Default for Binarization {
     fn default() -> Self {
-        Binarization { activation_ste: SteKind::Clipped, weight_ste: SteKind::Clipped, scale: Scale::Channel, rsign: false }
+        Binarization {
+            activation_ste: SteKind::Clipped,
+            weight_ste: SteKind::Clipped,
+            scale: Scale::Channel,
+            rsign: false,
+        }
     }
 }
 
