@@ -20,6 +20,7 @@ impl Args {
                 "--device" => device = value(),
                 "--seconds" => seconds = value().parse().expect("--seconds wants a number"),
                 "--bench" => {}
+                _ if a.starts_with("--") => {}
                 _ => names.push(a),
             }
         }

@@ -150,3 +150,30 @@ impl Graph {
         self.reshape(loss, [n])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::{Graph, Meta};
+    use crate::tensor::DType;
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let mut g = Graph::new();
+        let logits = g.input("logits", Meta::f32([4, 10])).unwrap();
+        let labels = g.input("labels", Meta::new([4], DType::U32)).unwrap();
+        let short = g.input("short", Meta::new([3], DType::U32)).unwrap();
+        let floats = g.input("floats", Meta::f32([4])).unwrap();
+        for wrong in [short, floats, logits] {
+            let e = g.cross_entropy(logits, wrong, 0.0).unwrap_err().to_string();
+            assert!(e.contains("labels u32[N], got f32[4, 10] and"), "{e}");
+            assert!(g.correct_top_k(logits, wrong, 1).is_err());
+        }
+        for smoothing in [-0.1, 1.0, f32::NAN] {
+            let e = g.cross_entropy(logits, labels, smoothing).unwrap_err().to_string();
+            assert!(e.contains("smoothing"), "{e}");
+        }
+        assert!(g.correct_top_k(logits, labels, 0).is_err());
+        assert!(g.kl_divergence(logits, logits, 0.0, true).is_err());
+        assert!(g.kl_divergence(logits, floats, 1.0, true).is_err());
+    }
+}

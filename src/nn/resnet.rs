@@ -125,7 +125,7 @@ fn downsample(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut
             b.batch_norm("1", y)
         }),
         Shortcut::PooledFloat => b.scoped("downsample", |b| {
-            let x = if stride > 1 { b.g.avg_pool2d(x, stride, stride, 0, false)? } else { x };
+            let x = if stride > 1 { b.g.avg_pool2d(x, stride, stride, 0, true)? } else { x };
             let y = b.conv("0", x, width, 1, 1)?;
             b.batch_norm("1", y)
         }),
@@ -140,7 +140,7 @@ fn every_nth_pixel(b: &mut Built<'_>, x: Value, stride: usize) -> Result<Value> 
     match stride {
         1 => Ok(x),
         _ => {
-            let [n, h, w, c] = [0, 1, 2, 3].map(|i| b.g.shape(x)[i]);
+            let &[n, h, w, c] = &b.g.shape(x)[..] else { unreachable!("activations are NHWC") };
             b.g.slice_axes(x, &[(0..n, 1), (0..h, stride), (0..w, stride), (0..c, 1)])
         }
     }

@@ -188,3 +188,80 @@ impl Graph {
         self.apply1(BatchNormApply { centre: mean, inv_std: Some(inv_std) }, &[x, a, c])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Init, Role};
+    use crate::ops::pointwise::Ste;
+    use crate::program::{Backend, Program};
+
+    /// A normalised x, shifted by a shortcut, then relu and sign, differentiated.
+    fn program() -> (Program, Value) {
+        let mut g = Graph::new();
+        let leaf = |g: &mut Graph, name: &str, n: usize| g.param(name, [n], Init::Zeros, Role::Other).unwrap();
+        let w = g.param("w", [4, 6, 5], Init::Zeros, Role::Weight).unwrap();
+        let shortcut = g.input("shortcut", Meta::f32([4, 6, 5])).unwrap();
+        let x = g.exp(w).unwrap();
+        let x = g.softmax(x).unwrap();
+        let leaves = BatchNormLeaves {
+            gamma: leaf(&mut g, "gamma", 5),
+            beta: leaf(&mut g, "beta", 5),
+            running_mean: g.state("mean", Meta::f32([5]), Init::Zeros).unwrap(),
+            running_var: g.state("var", Meta::f32([5]), Init::Zeros).unwrap(),
+        };
+        let mode = BatchNormMode::Train { momentum: 0.1, gate: None };
+        let y = g.batch_norm(x, None, &leaves, mode, 1e-5).unwrap();
+        let y = g.add(y, shortcut).unwrap();
+        let y = g.hardtanh(y).unwrap();
+        let bits = g.sign(y, Ste::ClippedIdentity).unwrap();
+        let signs = g.signed(bits).unwrap();
+        let loss = g.mean_all(signs).unwrap();
+        let d = g.backward(loss, &[w, leaves.gamma, leaves.beta]).unwrap();
+        for (i, d) in d.into_iter().enumerate() {
+            g.output(format!("d{i}"), d);
+        }
+        (Program::compile(g, Backend::Cpu).unwrap(), x)
+    }
+
+    #[test]
+    fn it_fuses_with_shortcut_activation_and_sign() {
+        let (p, _) = program();
+        let names: Vec<String> = (0..p.steps.len()).map(|i| p.step_name(i)).collect();
+        assert!(names.iter().any(|n| n.starts_with("batch_norm+add+hardtanh+sign")), "{names:?}");
+    }
+
+    #[test]
+    fn it_keeps_its_input_and_numbers_by_channel() {
+        let (p, x) = program();
+        let kept: Vec<&crate::graph::ValueInfo> = p.kept().iter().map(|v| &p.graph.values()[v.index()]).collect();
+        let large: Vec<_> =
+            kept.iter().filter(|i| i.meta.dtype == crate::tensor::DType::F32 && i.meta.shape.len() > 1).collect();
+        // exp and hardtanh keep their outputs, softmax its own, which is x.
+        assert_eq!(large.len(), 3, "{large:?}");
+        assert!(large.iter().any(|i| i.name == p.graph.name(x)));
+        assert!(!large.iter().any(|i| i.name == "batch_norm"), "{large:?}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_name() {
+        let mut g = Graph::new();
+        let one_row = g.input("x", Meta::f32([1, 3])).unwrap();
+        let rows = g.input("rows", Meta::f32([4, 5])).unwrap();
+        let leaf = |g: &mut Graph, name: &str| g.state(name, Meta::f32([3]), Init::Zeros).unwrap();
+        let leaves = BatchNormLeaves {
+            gamma: leaf(&mut g, "gamma"),
+            beta: leaf(&mut g, "beta"),
+            running_mean: leaf(&mut g, "mean"),
+            running_var: leaf(&mut g, "var"),
+        };
+        let mode = BatchNormMode::Train { momentum: 0.1, gate: None };
+        let e = g.batch_norm(one_row, None, &leaves, mode, 1e-5).unwrap_err().to_string();
+        assert!(e.contains("at least two rows"), "{e}");
+        let e = g.batch_norm(rows, None, &leaves, BatchNormMode::Eval, 1e-5).unwrap_err().to_string();
+        assert!(e.contains("gamma is f32[3] where f32[4, 5] is normalised"), "{e}");
+        let ints = g.input("ints", Meta::new([4, 3], crate::tensor::DType::U8)).unwrap();
+        let e = g.batch_norm(ints, None, &leaves, mode, 1e-5).unwrap_err().to_string();
+        assert!(e.contains("takes f32 or i16"), "{e}");
+    }
+}

@@ -228,3 +228,30 @@ pub(super) fn channel_sums<T: Element>(
         (a[c], b[c]) = (total[c] as f32, total[columns + c] as f32);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_threads_does_not_change_a_bit() {
+        for columns in [1, 3, 33, 64] {
+            let rows = 200_000 / columns;
+            let x: Vec<f32> = (0..rows * columns).map(|i| ((i * 37 % 1009) as f32).sin() + 3.0).collect();
+            let dy: Vec<f32> = (0..rows * columns).map(|i| ((i * 91 % 1013) as f32).cos()).collect();
+            let run = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    let mut out = vec![0.0f32; 4 * columns];
+                    let (stats, sums) = out.split_at_mut(2 * columns);
+                    let (mean, var) = stats.split_at_mut(columns);
+                    channel_stats(&x, rows, columns, columns, mean, var);
+                    let (a, b) = sums.split_at_mut(columns);
+                    channel_sums(Factor::Centred, &dy, &x, columns, columns, mean, a, b);
+                    out.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+                })
+            };
+            assert_eq!(run(1), run(3), "{columns} columns");
+        }
+    }
+}

@@ -6,7 +6,10 @@ use crate::ops::norm::{BatchNormLeaves, BatchNormMode};
 use crate::tensor::{DType, HostTensor};
 use crate::verify::Case;
 
-const MODES: [(&str, fn(Option<Value>) -> BatchNormMode); 3] = [
+/// A mode, given the gate of its running statistics.
+type Mode = fn(Option<Value>) -> BatchNormMode;
+
+const MODES: [(&str, Mode); 3] = [
     ("train", |gate| BatchNormMode::Train { momentum: 0.1, gate }),
     ("eval", |_| BatchNormMode::Eval),
     ("frozen", |_| BatchNormMode::Frozen),
@@ -84,7 +87,7 @@ pub fn cases() -> Vec<Case> {
     all
 }
 
-fn batch_norm_cases(all: &mut Vec<Case>, name: &str, mode: fn(Option<Value>) -> BatchNormMode) {
+fn batch_norm_cases(all: &mut Vec<Case>, name: &str, mode: Mode) {
     // In evaluation gamma and beta have no gradient.
     let finish = move |c: &mut Case, x: Value, y: Value| match name {
         "eval" => {
