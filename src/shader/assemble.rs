@@ -8,8 +8,8 @@
 //! #if NAME                   keeps the lines up to #else or #end if NAME is not 0
 //! ```
 //!
-//! A count is a number, a name that the launch defines, or one divided by the other (`COLUMNS/4`).
-//! `$NAME` stands for the value of a define anywhere. Loops over registers are unrolled in the text
+//! A count is a number, a name that the launch defines, or sums of products and quotients of them
+//! (`COLUMNS/4`). `$NAME` stands for the value of a name anywhere, `${4*j+1}` for that of an expression. Loops over registers are unrolled in the text
 //! because drivers do not do it reliably.
 
 use crate::error::{Error, Result};
@@ -84,7 +84,7 @@ impl Expander<'_> {
             } else if line.starts_with('#') {
                 return Err(self.error(format!("`{line}` is not understood here")));
             } else {
-                self.substitute(lines[i], values, out);
+                self.substitute(lines[i], values, out)?;
                 i += 1;
             }
         }
@@ -111,30 +111,46 @@ impl Expander<'_> {
         Err(self.error(format!("`{}` has no #end", lines[at].trim())))
     }
 
+    /// A number, a name, or sums of products and quotients of them, without brackets.
     fn number(&self, text: &str, values: &[(String, u32)]) -> Result<u32> {
-        if let Some((a, b)) = text.split_once('/') {
-            return Ok(self.number(a.trim(), values)? / self.number(b.trim(), values)?.max(1));
-        }
-        let known = values.iter().rev().find(|(n, _)| n == text).map(|(_, v)| *v);
-        known
-            .or_else(|| text.parse().ok())
-            .ok_or_else(|| self.error(format!("`{text}` is neither a number nor defined")))
+        let wrong = || self.error(format!("`{text}` holds something that is neither a number nor defined"));
+        let atom = |t: &str| {
+            let known = values.iter().rev().find(|(n, _)| n == t.trim()).map(|(_, v)| *v);
+            known.or_else(|| t.trim().parse().ok()).ok_or_else(wrong)
+        };
+        let product = |t: &str| -> Result<u32> {
+            let mut parts = t.split('*').map(|f| {
+                let mut quotient = f.split('/').map(&atom);
+                let first = quotient.next().expect("a split has a part")?;
+                quotient.try_fold(first, |q, d| Ok(q / d?.max(1)))
+            });
+            parts.try_fold(1, |p, f: Result<u32>| Ok(p * f?))
+        };
+        text.split('+').map(product).try_fold(0, |sum, p| Ok(sum + p?))
     }
 
-    fn substitute(&self, line: &str, values: &[(String, u32)], out: &mut String) {
+    /// Replaces `${expression}`, and `$` followed by the longest known name.
+    fn substitute(&self, line: &str, values: &[(String, u32)], out: &mut String) -> Result<()> {
         let mut rest = line;
         while let Some(at) = rest.find('$') {
             out.push_str(&rest[..at]);
-            let name_end = rest[at + 1..].find(|c: char| !c.is_ascii_alphabetic()).map_or(rest.len(), |e| at + 1 + e);
-            let name = &rest[at + 1..name_end];
-            match values.iter().rev().find(|(n, _)| n == name) {
-                Some((_, v)) => out.push_str(&v.to_string()),
-                None => out.push_str(&rest[at..name_end]),
+            rest = &rest[at + 1..];
+            if let Some(inner) = rest.strip_prefix('{') {
+                let end = inner.find('}').ok_or_else(|| self.error(format!("`{line}` has no closing brace")))?;
+                out.push_str(&self.number(&inner[..end], values)?.to_string());
+                rest = &inner[end + 1..];
+            } else {
+                let named =
+                    values.iter().rev().filter(|(n, _)| rest.starts_with(n.as_str())).max_by_key(|(n, _)| n.len());
+                let (name, _) =
+                    named.ok_or_else(|| self.error(format!("`{line}` names something that is not defined")))?;
+                out.push_str(&self.number(name, values)?.to_string());
+                rest = &rest[name.len()..];
             }
-            rest = &rest[name_end..];
         }
         out.push_str(rest);
         out.push('\n');
+        Ok(())
     }
 }
 
@@ -163,8 +179,8 @@ mod tests {
 
     #[test]
     fn loops_nest_and_names_are_replaced() {
-        let text = "#unroll r R/2\nvar a$r = $R;\n#unroll c 2\nb$r_$c;\n#end\n#end\nend";
-        let expected = "var a0 = 4;\nb0_0;\nb0_1;\nvar a1 = 4;\nb1_0;\nb1_1;\nend\n";
+        let text = "#unroll r R/2\nvar a$r = $Ru;\n#unroll c 2\nb$r_${2*c+1};\n#end\n#end\nend";
+        let expected = "var a0 = 4u;\nb0_1;\nb0_3;\nvar a1 = 4u;\nb1_1;\nb1_3;\nend\n";
         assert_eq!(expand(text, &[("R", 4)]).unwrap(), expected);
     }
 

@@ -1,0 +1,70 @@
+// Partial dw from dy and x for software adapters: each invocation keeps the sums of ROWS output and
+// COLUMNS input channels of one tap over CHUNK rows of output pixels. O is a multiple of ROWS, C of
+// COLUMNS, both of 4; one group.
+#import shared/conv
+override CHUNK: u32;
+override CHUNKS: u32;
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> partial: array<vec4<f32>>;
+
+@compute @workgroup_size(32)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) nwg: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = (wid.x + wid.y * nwg.x) * 32u + lane;
+    let rows = O / $ROWSu;
+    let columns = C / $COLUMNSu;
+    let taps = KH * KW;
+    if i >= rows * columns * taps * CHUNKS {
+        return;
+    }
+    let c = i % columns * $COLUMNSu;
+    let o = i / columns % rows * $ROWSu;
+    let tap = i / columns / rows % taps;
+    let chunk = i / columns / rows / taps;
+    let ky = tap / KW;
+    let kx = tap % KW;
+#unroll r ROWS
+#unroll j COLUMNS/4
+    var s$r_$j = vec4<f32>();
+#end
+#end
+    let last = min((chunk + 1u) * CHUNK, NB * OH);
+    for (var line = chunk * CHUNK; line < last; line++) {
+        let iy = line % OH * STRIDE + ky - PADDING;
+        if iy >= H {
+            continue;
+        }
+        let image = (line / OH * H + iy) * W;
+        for (var ox = 0u; ox < OW; ox++) {
+            let ix = ox * STRIDE + kx - PADDING;
+            if ix >= W {
+                continue;
+            }
+            let at_x = ((image + ix) * C + c) / 4u;
+            let at_y = ((line * OW + ox) * O + o) / 4u;
+#unroll j COLUMNS/4
+            let b$j = x[at_x + $ju];
+#end
+#unroll q ROWS/4
+            let a$q = dy[at_y + $qu];
+#unroll j COLUMNS/4
+            s${4*q}_$j += a$q.x * b$j;
+            s${4*q+1}_$j += a$q.y * b$j;
+            s${4*q+2}_$j += a$q.z * b$j;
+            s${4*q+3}_$j += a$q.w * b$j;
+#end
+#end
+        }
+    }
+#unroll r ROWS
+    let to$r = (((chunk * O + o + $ru) * taps + tap) * C + c) / 4u;
+#unroll j COLUMNS/4
+    partial[to$r + $ju] = s$r_$j;
+#end
+#end
+}

@@ -1,0 +1,83 @@
+// dx_b from dy and packed weights for software adapters: each invocation keeps the sums of ROWS input
+// pixels of one phase and the BITS channels of one word. A weight word is read once for BITS * ROWS
+// multiply-adds. O is a multiple of 4, C of BITS, BITS of 4.
+#import shared/conv
+#import shared/phase
+
+@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> w: array<u32>;
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
+
+// What bits 4j .. 4j + 3 of a weight word stand for.
+fn values(word: u32, j: u32) -> vec4<f32> {
+    let bits = (vec4<u32>(word >> (4u * j)) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u);
+#if ZERO_ONE
+    return vec4<f32>(bits);
+#else
+    return bitcast<vec4<f32>>(((bits ^ vec4<u32>(1u)) << vec4<u32>(31u)) | vec4<u32>(0x3f800000u));
+#end
+}
+
+@compute @workgroup_size(32)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) nwg: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = (wid.x + wid.y * nwg.x) * 32u + lane;
+    let pixels = NB * phase_rows() * phase_columns();
+    let blocks = (pixels + $ROWSu - 1u) / $ROWSu;
+    let columns = C / $BITSu;
+    if i >= blocks * columns * STRIDE * STRIDE {
+        return;
+    }
+    let first = i % blocks * $ROWSu;
+    let column = i / blocks % columns;
+    let phase = i / blocks / columns;
+    let py = phase / STRIDE;
+    let px = phase % STRIDE;
+    let quads = O / 4u;
+    let words = (C + 31u) / 32u;
+#unroll r ROWS
+    let p$r = min(first + $ru, pixels - 1u);
+    let iy$r = p$r / phase_columns() % phase_rows() * STRIDE + py;
+    let ix$r = p$r % phase_columns() * STRIDE + px;
+    let image$r = p$r / phase_columns() / phase_rows();
+#unroll j BITS/4
+    var s$r_$j = vec4<f32>();
+#end
+#end
+    for (var ky = (py + PADDING) % STRIDE; ky < KH; ky += STRIDE) {
+        for (var kx = (px + PADDING) % STRIDE; kx < KW; kx += STRIDE) {
+#unroll r ROWS
+            let oy$r = (iy$r + PADDING - ky) / STRIDE;
+            let ox$r = (ix$r + PADDING - kx) / STRIDE;
+            let in$r = iy$r + PADDING >= ky && ix$r + PADDING >= kx && oy$r < OH && ox$r < OW;
+            let at$r = select(0u, ((image$r * OH + oy$r) * OW + ox$r) * quads, in$r);
+#end
+            for (var q = 0u; q < quads; q++) {
+#unroll n 4
+                let w$n = w[(((q * 4u + $nu) * KH + ky) * KW + kx) * words + column];
+#end
+#unroll r ROWS
+                let a$r = select(vec4<f32>(), dy[at$r + q], in$r);
+#end
+#unroll j BITS/4
+#unroll n 4
+                let b$n_$j = values(w$n, $ju);
+#end
+#unroll r ROWS
+                s$r_$j += a$r.x * b0_$j + a$r.y * b1_$j + a$r.z * b2_$j + a$r.w * b3_$j;
+#end
+#end
+            }
+        }
+    }
+#unroll r ROWS
+    if first + $ru < pixels && iy$r < H && ix$r < W {
+#unroll j BITS/4
+        dx[(((image$r * H + iy$r) * W + ix$r) * C + column * $BITSu) / 4u + $ju] = s$r_$j;
+#end
+    }
+#end
+}
