@@ -146,8 +146,7 @@ fn layerwise(spec: &OptimSpec, lr: f64) -> Vec<[f64; 5]> {
         .iter()
         .map(|g| {
             let g = g.map(f64::from);
-            let ratio =
-                |trust: f32, eps: f32| trust as f64 * norm(&p) / (norm(&g) + decay * norm(&p) + eps as f64);
+            let ratio = |trust: f32, eps: f32| trust as f64 * norm(&p) / (norm(&g) + decay * norm(&p) + eps as f64);
             for i in 0..5 {
                 let d = g[i] + decay * p[i];
                 b[i] = match spec.rule {
@@ -193,7 +192,8 @@ fn decay_follows_the_role() {
     // LARS leaves scales and biases alone: plain momentum.
     let (lars, momentum) = (OptimSpec::new(LARS), OptimSpec::new(MOMENTUM));
     let near = |a: f32, b: f32| assert!((a - b).abs() < 1e-5, "{a} {b}");
-    let (a, b) = (trajectory(&Device::Cpu, &lars, Role::Other, 0.1), trajectory(&Device::Cpu, &momentum, Role::Other, 0.1));
+    let (a, b) =
+        (trajectory(&Device::Cpu, &lars, Role::Other, 0.1), trajectory(&Device::Cpu, &momentum, Role::Other, 0.1));
     a.iter().flatten().zip(b.iter().flatten()).for_each(|(a, b)| near(*a, *b));
 }
 
@@ -259,8 +259,7 @@ fn four_buffers_are_enough() {
     for rule in [SGD, MOMENTUM, NESTEROV, ADAM, ADAMW, LARS, LARC] {
         let program = compiled(&with_decay(rule, 0.01), true, 4);
         for step in &program.steps {
-            let mut bound: Vec<_> =
-                step.inputs.iter().chain(&step.outputs).map(|v| program.place[v.index()]).collect();
+            let mut bound: Vec<_> = step.inputs.iter().chain(&step.outputs).map(|v| program.place[v.index()]).collect();
             bound.sort_unstable();
             bound.dedup();
             assert!(bound.len() <= 4, "{rule:?}\n{program}");

@@ -55,10 +55,9 @@ impl TryFrom<Settings> for OptimSpec {
     fn try_from(mut s: Settings) -> Result<Self> {
         // Takes what the kind has; what is left afterwards does not belong.
         let rule = match s.kind.as_str() {
-            "sgd" => Rule::Sgd {
-                momentum: s.momentum.take().unwrap_or(0.0),
-                nesterov: s.nesterov.take().unwrap_or(false),
-            },
+            "sgd" => {
+                Rule::Sgd { momentum: s.momentum.take().unwrap_or(0.0), nesterov: s.nesterov.take().unwrap_or(false) }
+            }
             "adam" | "adamw" => {
                 let (beta1, beta2) = (s.beta1.take().unwrap_or(0.9), s.beta2.take().unwrap_or(0.999));
                 let eps = s.eps.take().unwrap_or(1e-8);

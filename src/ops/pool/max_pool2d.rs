@@ -113,7 +113,9 @@ impl Op for MaxPool2dGrad {
     }
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {
-        Err(Error::Config("max_pool2d has no second derivative: use avg_pool2d where gradients are differentiated".into()))
+        Err(Error::Config(
+            "max_pool2d has no second derivative: use avg_pool2d where gradients are differentiated".into(),
+        ))
     }
 
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {

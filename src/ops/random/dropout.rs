@@ -42,9 +42,15 @@ impl Pointwise for Dropout {
     fn eval(&self, _port: usize, index: usize, x: &[&[f32]], y: &mut [f32]) {
         let factor = self.factor();
         let n = y.len();
-        for_words(&self.philox, index, n, |i| x[1][i] as u64, |i, w| {
-            y[i] = if self.keeps(w) { x[0][i] * factor } else { 0.0 };
-        });
+        for_words(
+            &self.philox,
+            index,
+            n,
+            |i| x[1][i] as u64,
+            |i, w| {
+                y[i] = if self.keeps(w) { x[0][i] * factor } else { 0.0 };
+            },
+        );
     }
 
     fn eval64(&self, _port: usize, index: usize, x: &[f64]) -> f64 {

@@ -57,13 +57,7 @@ impl Pointwise for RandomUniform {
 
 impl Graph {
     /// Uniform numbers in [0, 1) of 24 bits; `step` is one number, such as a scalar.
-    pub fn random_uniform(
-        &mut self,
-        shape: impl Into<Shape>,
-        seed: u64,
-        stream: u64,
-        step: Value,
-    ) -> Result<Value> {
+    pub fn random_uniform(&mut self, shape: impl Into<Shape>, seed: u64, stream: u64, step: Value) -> Result<Value> {
         if self.shape(step).elements() != 1 {
             return Err(Error::shape("random_uniform", format!("the step is one number, not {}", self.meta(step))));
         }

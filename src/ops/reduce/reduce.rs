@@ -82,13 +82,7 @@ fn fold_rows(x: &[f32], y: &mut [f32], identity: f32, f: impl Fn(f32, f32) -> f3
 
 /// `f` takes an element into a partial result, `join` joins two of them.
 #[inline(always)]
-fn fold_rows_of(
-    x: &[f32],
-    y: &mut [f32],
-    identity: f32,
-    f: impl Fn(f32, f32) -> f32,
-    join: impl Fn(f32, f32) -> f32,
-) {
+fn fold_rows_of(x: &[f32], y: &mut [f32], identity: f32, f: impl Fn(f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) {
     if let [y] = y {
         let mut lanes = [identity; 16];
         let whole = x.chunks_exact(16);
@@ -177,7 +171,13 @@ impl Op for Reduce {
             ReduceKind::Sum | ReduceKind::SumSquares => {
                 let meta = Meta::f32(outputs[0].shape.clone());
                 let magnitude = self.reference(&[&inputs[0].abs()], &[meta]);
-                vec![magnitude[0].data.iter().map(|m| (r + 1) as f64 * EPS * m + r as f64 * f32::MIN_POSITIVE as f64).collect()]
+                vec![
+                    magnitude[0]
+                        .data
+                        .iter()
+                        .map(|m| (r + 1) as f64 * EPS * m + r as f64 * f32::MIN_POSITIVE as f64)
+                        .collect(),
+                ]
             }
         }
     }
@@ -192,10 +192,7 @@ impl Op for Reduce {
         let rows = (CPU_CHUNK / inner).max(1);
         if rows >= r {
             let tasks = (CPU_CHUNK / (r * inner)).max(1);
-            y.par_chunks_mut(inner)
-                .zip(x.par_chunks(r * inner))
-                .with_min_len(tasks)
-                .for_each(|(y, x)| kind.cpu(x, y));
+            y.par_chunks_mut(inner).zip(x.par_chunks(r * inner)).with_min_len(tasks).for_each(|(y, x)| kind.cpu(x, y));
             return Ok(());
         }
         let chunks = r.div_ceil(rows);

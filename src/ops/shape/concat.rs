@@ -72,9 +72,8 @@ impl Op for Concat {
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let row: usize = io.output_metas()[0].shape[self.axis..].iter().product();
-        let parts: Vec<(&[u32], usize)> = (0..io.input_count())
-            .map(|i| (io.words(i), io.meta(i).shape[self.axis..].iter().product()))
-            .collect();
+        let parts: Vec<(&[u32], usize)> =
+            (0..io.input_count()).map(|i| (io.words(i), io.meta(i).shape[self.axis..].iter().product())).collect();
         for_rows(io.out_words(0), row, |outer, mut y| {
             for (x, n) in &parts {
                 let (part, rest) = y.split_at_mut(*n);

@@ -42,9 +42,7 @@ impl Op for Pad {
             && self.step.len() == rank
             && self.shape.len() == rank
             && (0..rank).all(|a| {
-                self.step[a] > 0
-                    && x.shape[a] > 0
-                    && self.before[a] + self.step[a] * (x.shape[a] - 1) < self.shape[a]
+                self.step[a] > 0 && x.shape[a] > 0 && self.before[a] + self.step[a] * (x.shape[a] - 1) < self.shape[a]
             });
         if !fits {
             let m = format!("{x} does not fit into {} from {:?} on, step {:?}", self.shape, self.before, self.step);
@@ -132,7 +130,10 @@ impl Graph {
     pub fn pad(&mut self, x: Value, around: &[(usize, usize)], value: f32) -> Result<Value> {
         let from = self.shape(x).clone();
         if around.len() != from.len() || !value.is_finite() {
-            let m = format!("{} wants one (before, after) an axis and a finite value, got {around:?}, {value}", self.meta(x));
+            let m = format!(
+                "{} wants one (before, after) an axis and a finite value, got {around:?}, {value}",
+                self.meta(x)
+            );
             return Err(Error::shape("pad", m));
         }
         let shape: Vec<usize> = from.iter().zip(around).map(|(d, (b, a))| d + b + a).collect();

@@ -42,9 +42,7 @@ impl Op for Slice {
             && self.step.len() == rank
             && self.shape.len() == rank
             && (0..rank).all(|a| {
-                self.step[a] > 0
-                    && self.shape[a] > 0
-                    && self.start[a] + self.step[a] * (self.shape[a] - 1) < x.shape[a]
+                self.step[a] > 0 && self.shape[a] > 0 && self.start[a] + self.step[a] * (self.shape[a] - 1) < x.shape[a]
             });
         if !fits {
             let m = format!("{} from {:?} with step {:?} is not in {x}", self.shape, self.start, self.step);

@@ -1,6 +1,7 @@
 //! The table of cases: every op at the shapes where kernels go wrong (tails, odd sizes, one and 33
 //! channels, stride 2, empty borders). One file per family of ops.
 
+mod image;
 mod optim;
 mod pointwise;
 mod pool;
@@ -12,5 +13,14 @@ use super::Case;
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [optim::cases(), pointwise::cases(), pool::cases(), random::cases(), reduce::cases(), shape::cases()].concat()
+    [
+        image::cases(),
+        optim::cases(),
+        pointwise::cases(),
+        pool::cases(),
+        random::cases(),
+        reduce::cases(),
+        shape::cases(),
+    ]
+    .concat()
 }

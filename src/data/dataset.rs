@@ -1,0 +1,219 @@
+//! A set of images in memory, and its two parts.
+
+use super::Stats;
+use crate::error::{Error, Result};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Images of one size with their labels, in memory.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Dataset {
+    /// What people call it: "MNIST", "Fashion-MNIST (embedded)", or the name of the folder.
+    pub name: String,
+    /// Pixels as bytes, image after image, each in HWC order: `len * h * w * c` of them.
+    pub images: Vec<u8>,
+    /// Height in pixels.
+    pub h: usize,
+    /// Width in pixels.
+    pub w: usize,
+    /// Channels: 1 (grey) or 3 (red, green, blue).
+    pub c: usize,
+    /// The class of each image, an index into `classes`; `None` for an unlabelled set.
+    pub labels: Option<Vec<u32>>,
+    /// Class names by label; empty if nothing is known of classes.
+    pub classes: Vec<String>,
+}
+
+impl Dataset {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.images.len().checked_div(self.image_bytes()).unwrap_or(0)
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.images.is_empty()
+    }
+
+    /// Bytes of one image: `h * w * c`.
+    pub fn image_bytes(&self) -> usize {
+        self.h * self.w * self.c
+    }
+
+    /// The pixels of image `i`, HWC.
+    ///
+    /// # Panics
+    /// If there are not that many images.
+    pub fn image(&self, i: usize) -> &[u8] {
+        &self.images[i * self.image_bytes()..][..self.image_bytes()]
+    }
+
+    /// The images at `indices`, in that order, as a set of their own.
+    ///
+    /// # Panics
+    /// If an index is past the last image.
+    pub fn select(&self, indices: &[u32]) -> Dataset {
+        let mut images = Vec::with_capacity(indices.len() * self.image_bytes());
+        indices.iter().for_each(|&i| images.extend_from_slice(self.image(i as usize)));
+        let labels = self.labels.as_ref().map(|l| indices.iter().map(|&i| l[i as usize]).collect());
+        Dataset { images, labels, name: self.name.clone(), classes: self.classes.clone(), ..*self }
+    }
+
+    /// Images of each class, by label; empty for an unlabelled set.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let Some(labels) = &self.labels else { return Vec::new() };
+        let mut counts = vec![0; self.classes.len()];
+        labels.iter().for_each(|&l| counts[l as usize] += 1);
+        counts
+    }
+
+    /// Mean and standard deviation of each channel over all pixels, computed.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.images, self.c)
+    }
+
+    /// Checks that the parts of the set fit together; `path` is what the error names.
+    ///
+    /// # Errors
+    /// If pixels do not make whole images, labels are not one an image, or a label has no class.
+    pub fn check(&self, path: &Path) -> Result<()> {
+        let bytes = self.image_bytes();
+        if !(bytes == 0 && self.images.is_empty()) && (bytes == 0 || !self.images.len().is_multiple_of(bytes)) {
+            return Err(Error::data(
+                path,
+                format!("{} bytes are not whole images of {}x{}x{}", self.images.len(), self.h, self.w, self.c),
+            ));
+        }
+        let Some(labels) = &self.labels else { return Ok(()) };
+        if labels.len() != self.len() {
+            return Err(Error::data(
+                path,
+                format!("{} images but {} labels: there must be one label an image", self.len(), labels.len()),
+            ));
+        }
+        if let Some(i) = labels.iter().position(|&l| l as usize >= self.classes.len()) {
+            return Err(Error::data(path, out_of_range(i, labels[i], self.classes.len())));
+        }
+        Ok(())
+    }
+}
+
+/// The sentence about a label that no class answers to.
+pub(super) fn out_of_range(image: usize, label: u32, classes: usize) -> String {
+    format!(
+        "the label of image {image} is {label}, out of the range 0..={} of {classes} classes: the file is damaged or \
+         of another data set",
+        classes.saturating_sub(1)
+    )
+}
+
+impl fmt::Display for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} images, {}x{}x{}, ", self.name, self.len(), self.h, self.w, self.c)?;
+        match &self.labels {
+            Some(_) => write!(f, "{} classes", self.classes.len()),
+            None => f.write_str("unlabelled"),
+        }
+    }
+}
+
+/// The training part and the test part of a set: same image size, same classes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Split {
+    /// What is learned from. Empty if the path held a test part only.
+    pub train: Arc<Dataset>,
+    /// What is tested on. Empty if the share that was asked for comes to no image.
+    pub test: Arc<Dataset>,
+    /// What a reader should know of where the parts come from: batches that are missing, folders left out, a split
+    /// that was drawn.
+    pub notes: Vec<String>,
+}
+
+impl Split {
+    /// Name of the set.
+    pub fn name(&self) -> &str {
+        &self.train.name
+    }
+
+    /// Mean and standard deviation a channel to normalise with: the ones everybody uses if the set is a known one
+    /// ([`Stats::known`]), else those of the training part (of the test part if there is no training part).
+    pub fn normalization(&self) -> Stats {
+        let part = if self.train.is_empty() { &self.test } else { &self.train };
+        Stats::known(&part.name).filter(|s| s.mean.len() == part.c).unwrap_or_else(|| part.stats())
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let d = if self.train.is_empty() { &self.test } else { &self.train };
+        write!(f, "{}: {} train, {} test, {}x{}x{}, ", d.name, self.train.len(), self.test.len(), d.h, d.w, d.c)?;
+        let unlabelled = |part: &Dataset| !part.is_empty() && part.labels.is_none();
+        let classes = self.train.classes.len().max(self.test.classes.len());
+        match (unlabelled(&self.train), unlabelled(&self.test)) {
+            (false, false) => write!(f, "{classes} classes")?,
+            (true, false) if !self.test.is_empty() => write!(f, "{classes} classes, training part unlabelled")?,
+            (false, true) if !self.train.is_empty() => write!(f, "{classes} classes, test part unlabelled")?,
+            _ => f.write_str("unlabelled")?,
+        }
+        if !self.notes.is_empty() {
+            write!(f, " ({})", self.notes.join("; "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) fn tiny(n: usize) -> Dataset {
+        Dataset {
+            name: "tiny".into(),
+            images: (0..n * 6).map(|i| i as u8).collect(),
+            h: 2,
+            w: 1,
+            c: 3,
+            labels: Some((0..n as u32).map(|i| i % 2).collect()),
+            classes: vec!["a".into(), "b".into()],
+        }
+    }
+
+    #[test]
+    fn select_takes_images_and_labels_together() {
+        let d = tiny(5).select(&[3, 0]);
+        assert_eq!(d.len(), 2);
+        assert_eq!(d.images, [18, 19, 20, 21, 22, 23, 0, 1, 2, 3, 4, 5]);
+        assert_eq!(d.labels, Some(vec![1, 0]));
+        assert_eq!(d.class_counts(), [1, 1]);
+        assert_eq!(d.to_string(), "tiny: 2 images, 2x1x3, 2 classes");
+    }
+
+    #[test]
+    fn check_names_what_does_not_fit() {
+        let path = Path::new("some/file");
+        tiny(4).check(path).unwrap();
+        let mut d = tiny(4);
+        d.labels.as_mut().unwrap()[2] = 7;
+        let message = d.check(path).unwrap_err().to_string();
+        assert!(message.contains("some/file") && message.contains("image 2 is 7") && message.contains("0..=1"));
+        d.labels = Some(vec![0; 3]);
+        assert!(d.check(path).unwrap_err().to_string().contains("4 images but 3 labels"));
+        d.images.pop();
+        assert!(d.check(path).unwrap_err().to_string().contains("23 bytes"));
+    }
+
+    #[test]
+    fn a_split_sums_itself_up() {
+        let split = Split { train: Arc::new(tiny(4)), test: Arc::new(tiny(1)), notes: vec!["half is missing".into()] };
+        assert_eq!(split.to_string(), "tiny: 4 train, 1 test, 2x1x3, 2 classes (half is missing)");
+        let unlabelled = Dataset { labels: None, classes: vec![], ..tiny(2) };
+        let split = |train: &Dataset, test: &Dataset| {
+            Split { train: Arc::new(train.clone()), test: Arc::new(test.clone()), notes: vec![] }.to_string()
+        };
+        assert_eq!(split(&unlabelled, &tiny(1)), "tiny: 2 train, 1 test, 2x1x3, 2 classes, training part unlabelled");
+        assert_eq!(split(&tiny(1), &unlabelled), "tiny: 1 train, 2 test, 2x1x3, 2 classes, test part unlabelled");
+        assert_eq!(split(&unlabelled, &unlabelled.select(&[])), "tiny: 2 train, 0 test, 2x1x3, unlabelled");
+        assert_eq!(split(&tiny(0), &tiny(1)), "tiny: 0 train, 1 test, 2x1x3, 2 classes");
+    }
+}
