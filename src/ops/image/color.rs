@@ -35,7 +35,7 @@ pub(super) fn luma<T: Real>(p: &[T]) -> T {
 fn turn_hue<T: Real>([r, g, b]: [T; 3], shift: T) -> [T; 3] {
     let (high, low) = (r.max(g).max(b), r.min(g).min(b));
     let range = high - low;
-    if !(range > T::c(0.0)) {
+    if range <= T::c(0.0) {
         return [r, g, b];
     }
     let [rc, gc, bc] = [r, g, b].map(|v| (high - v) / range);
