@@ -23,9 +23,6 @@ pub mod methods;
 pub mod nn;
 #[cfg(feature = "train")]
 #[macro_use]
-pub mod nn;
-#[cfg(feature = "train")]
-#[macro_use]
 pub mod ops;
 #[cfg(feature = "train")]
 pub mod optim;

@@ -42,12 +42,21 @@ fn run_compiled_for(label: &str, device: &Device, backend: Backend, options: Opt
     assert!(wrong.is_empty(), "{label}: {} of {} cases\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
+/// All cases, or those whose op contains `ONEBIT_OP`.
+fn cases() -> Vec<Case> {
+    let wanted = std::env::var("ONEBIT_OP").unwrap_or_default();
+    let cases: Vec<Case> = cases::all().into_iter().filter(|c| c.op.contains(&wanted)).collect();
+    assert!(!cases.is_empty(), "no case is of an op called {wanted}");
+    cases
+}
+
 const UNFUSED: Options = Options { fuse: false, reuse: false };
 
 #[test]
 fn gradients_equal_finite_differences() {
     let mut checked = 0;
-    for case in cases::all().iter().filter(|c| c.differentiable && c.graph.outputs().iter().any(|(n, _)| n == "loss")) {
+    let all = cases();
+    for case in all.iter().filter(|c| c.differentiable && c.graph.outputs().iter().any(|(n, _)| n == "loss")) {
         check_gradient(case);
         checked += 1;
     }
@@ -56,14 +65,14 @@ fn gradients_equal_finite_differences() {
 
 #[test]
 fn cpu_device() {
-    let cases = cases::all();
+    let cases = cases();
     run("cpu, fused", &Device::Cpu, Options::default(), &cases);
     run("cpu, op by op", &Device::Cpu, UNFUSED, &cases);
 }
 
 #[test]
 fn every_adapter() {
-    let cases = cases::all();
+    let cases = cases();
     for (name, device) in common::devices(GpuOptions::default()) {
         run(&format!("{name}, unchecked, fused"), &device, Options::default(), &cases);
         run(&format!("{name}, unchecked, op by op"), &device, UNFUSED, &cases);
@@ -74,7 +83,7 @@ fn every_adapter() {
 /// runs those of the other kind, so that both are tested wherever the tests run.
 #[test]
 fn every_adapter_with_the_kernels_of_the_other_kind() {
-    let cases = cases::all();
+    let cases = cases();
     for (name, device) in common::devices(GpuOptions::default()) {
         let Backend::Gpu(mut target) = device.backend() else { panic!("{name} is no GPU") };
         target.software = !target.software;
@@ -85,7 +94,7 @@ fn every_adapter_with_the_kernels_of_the_other_kind() {
 
 #[test]
 fn every_adapter_with_bounds_checks() {
-    let cases = cases::all();
+    let cases = cases();
     for (name, device) in common::devices(GpuOptions { checked: true, ..Default::default() }) {
         run(&format!("{name}, checked"), &device, Options::default(), &cases);
     }
@@ -93,7 +102,7 @@ fn every_adapter_with_bounds_checks() {
 
 #[test]
 fn every_adapter_under_default_limits() {
-    let cases = cases::all();
+    let cases = cases();
     for (name, device) in common::devices(GpuOptions { limits: LimitSet::Defaults, ..Default::default() }) {
         run(&format!("{name}, default limits"), &device, Options::default(), &cases);
     }
@@ -101,7 +110,7 @@ fn every_adapter_under_default_limits() {
 
 #[test]
 fn every_adapter_under_downlevel_limits() {
-    let cases = cases::all();
+    let cases = cases();
     for (name, device) in common::devices(GpuOptions { limits: LimitSet::Downlevel, ..Default::default() }) {
         run(&format!("{name}, downlevel limits"), &device, Options::default(), &cases);
     }

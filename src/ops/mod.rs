@@ -1,6 +1,7 @@
 //! What can be computed: one file per op, with its shape rule, gradient, CPU reference and lowering.
 //! Each file adds its builder to [`crate::graph::Graph`].
 
+pub mod image;
 #[macro_use]
 pub mod pointwise;
 

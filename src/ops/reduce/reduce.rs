@@ -361,3 +361,39 @@ impl Graph {
         self.reshape(sum, shape)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::device::{Device, Store};
+    use crate::graph::{Graph, Meta};
+    use crate::rng::Philox;
+    use crate::tensor::HostTensor;
+
+    /// Sums in one task, in several along the reduced axis, and in several beside it.
+    #[test]
+    fn sums_do_not_depend_on_the_number_of_threads() {
+        for (shape, axis) in [([3, 70_001, 1], 1), ([2, 5_003, 37], 1), ([9_001, 40, 3], 1), ([1, 300_000, 1], 1)] {
+            let sums = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    let mut g = Graph::new();
+                    let x = g.input("x", Meta::f32(shape)).unwrap();
+                    let y = g.sum(x, &[axis]).unwrap();
+                    g.output("y", y);
+                    let mut store = Store::new(Device::Cpu);
+                    let mut exe = store.load(g).unwrap();
+                    let p = Philox::new(1, 2);
+                    let n: usize = shape.iter().product();
+                    let values = (0..n).map(|i| p.uniform(0, i as u64) - 0.3).collect();
+                    store.write("x", &HostTensor::from_f32(shape, values)).unwrap();
+                    exe.run(&[]).unwrap();
+                    exe.read("y").unwrap()
+                })
+            };
+            let one = sums(1);
+            assert!(one.f32s().iter().all(|v| *v != 0.0));
+            assert_eq!(one, sums(2), "{shape:?}");
+            assert_eq!(one, sums(3), "{shape:?}");
+        }
+    }
+}

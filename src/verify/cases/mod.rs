@@ -3,6 +3,7 @@
 
 mod activation;
 mod conv;
+mod image;
 mod linalg;
 mod loss;
 mod norm;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Case> {
         softmax::cases(),
         loss::cases(),
         optim::cases(),
+        image::cases(),
     ]
     .concat()
 }

@@ -3,10 +3,15 @@
 use crate::tensor::{DType, HostTensor};
 use crate::verify::Case;
 
+/// Elements before and after, an axis each.
+type Pairs = Vec<(usize, usize)>;
+/// Start, end and step, an axis each.
+type Ranges = Vec<(usize, usize, usize)>;
+
 /// The cases of this family.
 pub fn cases() -> Vec<Case> {
     let mut all = Vec::new();
-    let pads: [(Vec<usize>, Vec<(usize, usize)>, f32); 5] = [
+    let pads: [(Vec<usize>, Pairs, f32); 5] = [
         (vec![1], vec![(0, 0)], 0.0),
         (vec![5], vec![(2, 3)], -1.5),
         (vec![2, 5, 3, 33], vec![(0, 0), (1, 2), (3, 0), (0, 0)], 0.0),
@@ -20,7 +25,7 @@ pub fn cases() -> Vec<Case> {
             c.grad(y)
         }));
     }
-    let slices: [(Vec<usize>, Vec<(usize, usize, usize)>); 5] = [
+    let slices: [(Vec<usize>, Ranges); 5] = [
         (vec![7], vec![(1, 7, 2)]),
         (vec![7], vec![(6, 7, 9)]),
         (vec![2, 9, 8, 3], vec![(0, 2, 1), (0, 9, 2), (1, 8, 2), (0, 3, 1)]),
