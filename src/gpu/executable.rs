@@ -23,6 +23,9 @@ pub struct GpuBuffer {
 const GUARD_WORDS: usize = 64;
 const GUARD: u32 = 0x5EA1_5EA1;
 
+/// A shader and the defines that it was assembled with.
+type Variant = (&'static str, Vec<(&'static str, u32)>);
+
 struct Dispatch {
     step: usize,
     pipeline: Arc<wgpu::ComputePipeline>,
@@ -129,7 +132,7 @@ impl GpuDevice {
             Copy { step: usize, from: usize, to: usize },
         }
         let mut items = Vec::new();
-        let mut sources: HashMap<(&'static str, Vec<(&'static str, u32)>), Arc<str>> = HashMap::new();
+        let mut sources: HashMap<Variant, Arc<str>> = HashMap::new();
         let mut texts: HashMap<String, Arc<str>> = HashMap::new();
         let at = |v: Value| program.place[v.index()].expect("what a step touches has a buffer");
         for (i, step) in program.steps.iter().enumerate() {

@@ -105,9 +105,10 @@ pub struct ValueInfo {
 }
 
 /// The part of a step that a node belongs to. Fusion does not cross it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Default)]
 pub enum Phase {
     /// From inputs to the loss.
+    #[default]
     Forward,
     /// Gradients.
     Backward,
@@ -142,12 +143,6 @@ pub struct Graph {
     inits: HashMap<Value, (Init, Role)>,
     scope: Vec<String>,
     phase: Phase,
-}
-
-impl Default for Phase {
-    fn default() -> Self {
-        Phase::Forward
-    }
 }
 
 impl Graph {

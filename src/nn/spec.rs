@@ -185,7 +185,7 @@ impl NetSpec {
 
     /// Widths of stem and stages: the given ones, or `own` (stem first).
     pub(super) fn widths(&self, own: &[usize]) -> Result<Vec<usize>> {
-        if self.widths.iter().any(|w| *w == 0) {
+        if self.widths.contains(&0) {
             return Err(Error::Config(format!("net.widths {:?} holds a zero", self.widths)));
         }
         match self.widths.len() {

@@ -65,10 +65,10 @@ fn live_nodes(graph: &Graph) -> Vec<bool> {
     let mut stack: Vec<Value> =
         graph.outputs().iter().map(|(_, v)| *v).chain(graph.assigns().iter().map(|(_, v)| *v)).collect();
     while let Some(v) = stack.pop() {
-        if let Def::Node { node, .. } = graph.def(v) {
-            if !std::mem::replace(&mut live[*node], true) {
-                stack.extend(&graph.nodes()[*node].inputs);
-            }
+        if let Def::Node { node, .. } = graph.def(v)
+            && !std::mem::replace(&mut live[*node], true)
+        {
+            stack.extend(&graph.nodes()[*node].inputs);
         }
     }
     live

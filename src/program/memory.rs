@@ -106,8 +106,8 @@ pub(super) fn plan(graph: &Graph, steps: &mut [Step], reuse: bool) -> Plan {
     // A fused kernel may write over an input that dies with it, element by element.
     let mut shared: HashMap<Value, Value> = HashMap::new();
     if reuse {
-        for i in 0..steps.len() {
-            let Work::Fused(fused) = &mut steps[i].work else { continue };
+        for (i, step) in steps.iter_mut().enumerate() {
+            let Work::Fused(fused) = &mut step.work else { continue };
             let mut taken: Vec<usize> = fused.in_place.iter().flatten().copied().collect();
             for s in 0..fused.stores.len() {
                 let out = fused.stores[s].0;

@@ -230,7 +230,7 @@ impl<'a> Fit<'a> {
                 self.step(&batch)?;
                 batches.recycle(batch);
                 let within = self.position.step < per_epoch;
-                let due = self.unread >= self.unread_limit || self.position.step as u64 % LINE_STEPS == 0;
+                let due = self.unread >= self.unread_limit || (self.position.step as u64).is_multiple_of(LINE_STEPS);
                 if due || !within || self.stopping() || self.save_due() {
                     self.look()?;
                 }
@@ -241,10 +241,11 @@ impl<'a> Fit<'a> {
                     continue;
                 }
             }
-            if self.position.step == per_epoch && !self.stopping() {
-                if let Some(test) = self.end_epoch()? {
-                    last_test = test;
-                }
+            if self.position.step == per_epoch
+                && !self.stopping()
+                && let Some(test) = self.end_epoch()?
+            {
+                last_test = test;
             }
             if self.stopping() && self.position.epoch < self.job.recipe.epochs {
                 self.save()?;
@@ -329,7 +330,7 @@ impl<'a> Fit<'a> {
         let per_epoch = self.loader.steps();
         let at = self.progress(self.position.steps);
         let mean = |s: &Sums| (s.loss / s.steps as f64, s.correct / (s.steps * batch as u64) as f64);
-        if self.position.step as u64 % LINE_STEPS == 0 || self.position.step == per_epoch {
+        if (self.position.step as u64).is_multiple_of(LINE_STEPS) || self.position.step == per_epoch {
             let (loss, accuracy) = mean(&self.line_sums);
             let last = self.progress(self.position.steps - 1);
             let lr = self.job.method.scalar(&self.job.recipe, last, "lr").unwrap_or(0.0);
@@ -365,7 +366,7 @@ impl<'a> Fit<'a> {
     /// Tests if it is time, and saves. `None` if it was stopped before the test was done.
     fn end_epoch(&mut self) -> Result<Option<Option<Evaluation>>> {
         let done = self.position.epoch + 1;
-        let due = done % self.job.recipe.eval.every_epochs == 0 || done == self.job.recipe.epochs;
+        let due = done.is_multiple_of(self.job.recipe.eval.every_epochs) || done == self.job.recipe.epochs;
         let test = match due {
             true => match self.test()? {
                 Some(test) => test,
@@ -408,7 +409,7 @@ impl<'a> Fit<'a> {
     fn save_due(&self) -> bool {
         let every = &self.job.recipe.checkpoint;
         let by_time = every.every_seconds > 0 && self.saved_at.elapsed().as_secs() >= every.every_seconds;
-        let by_steps = every.every_steps > 0 && self.position.steps % every.every_steps == 0;
+        let by_steps = every.every_steps > 0 && self.position.steps.is_multiple_of(every.every_steps);
         by_time || by_steps
     }
 
@@ -450,10 +451,10 @@ impl<'a> Fit<'a> {
 
     /// The step and op that made the first number that is not finite.
     fn cause(&mut self, bad: u64) -> Result<Option<(u64, String)>> {
-        if self.scheduler.first_bad_parameter()?.is_none() {
-            if let Some(cause) = self.find(bad)? {
-                return Ok(Some((bad, cause)));
-            }
+        if self.scheduler.first_bad_parameter()?.is_none()
+            && let Some(cause) = self.find(bad)?
+        {
+            return Ok(Some((bad, cause)));
         }
         self.replay(bad)
     }

@@ -151,7 +151,7 @@ fn expect_fused(
     let mut made: Vec<(Value, Vec<f64>, Vec<f64>)> =
         f.stores.iter().map(|(v, _)| (*v, vec![0.0; n], vec![0.0; n])).collect();
     let mut values = vec![(0.0f64, 0.0f64); f.exprs.len()];
-    for e in 0..n {
+    let mut element = |e: usize| {
         for (i, expr) in f.exprs.iter().enumerate() {
             values[i] = match expr {
                 Expr::Load(l) => match &f.loads[*l] {
@@ -183,7 +183,8 @@ fn expect_fused(
         for (store, (_, x)) in made.iter_mut().zip(&f.stores) {
             (store.1[e], store.2[e]) = values[*x];
         }
-    }
+    };
+    (0..n).for_each(&mut element);
     made.into_iter()
         .map(|(v, data, bound)| (v, RefTensor::new(graph.shape(v).clone(), graph.dtype(v), data), bound))
         .collect()

@@ -174,7 +174,7 @@ fn a_batch_that_the_adapter_cannot_hold() {
     ]);
     let fits: u64 =
         failed.err.split("the largest batch that fits is ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
-    assert!(fits >= 1 && fits < 1000, "{fits}");
+    assert!((1..1000).contains(&fits), "{fits}");
     assert!(!place.path("runs").exists());
 }
 

@@ -94,6 +94,7 @@ impl Op for ColorJitter {
         let (pixels, chunks) = (h * w, (h * w).div_ceil(CHUNK));
         let apply = Launch {
             shader: "image/color_jitter",
+            defines: vec![],
             constants: vec![
                 ("COUNT", (n * pixels) as f64),
                 ("PIXELS", pixels as f64),
@@ -110,6 +111,7 @@ impl Op for ColorJitter {
         }
         let partial = Launch {
             shader: "image/color_jitter_mean",
+            defines: vec![],
             constants: vec![
                 ("COUNT", (n * chunks) as f64),
                 ("PIXELS", pixels as f64),
@@ -122,6 +124,7 @@ impl Op for ColorJitter {
         };
         let sum = Launch {
             shader: "reduce/reduce",
+            defines: vec![],
             constants: vec![
                 ("KIND", 0.0),
                 ("OUTER", n as f64),

@@ -184,6 +184,7 @@ impl Op for CropResize {
             temps: vec![],
             launches: vec![Launch {
                 shader: "image/crop_resize",
+                defines: vec![],
                 constants: constants.map(|(n, v)| (n, v as f64)).to_vec(),
                 workgroups: fold_groups(pixels.div_ceil(64)),
                 operands: vec![Operand::In(0), Operand::In(1), Operand::Out(0)],

@@ -126,6 +126,7 @@ impl Op for GaussianBlur {
         // Seen along the blurred axis the batch is [n, outer, extent, inner].
         let pass = |extent: usize, inner: usize, from: Operand, to: Operand| Launch {
             shader: "image/gaussian_blur",
+            defines: vec![],
             constants: [
                 ("COUNT", count),
                 ("IMAGE", h * w * c),

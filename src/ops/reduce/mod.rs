@@ -1,9 +1,9 @@
 //! Reductions over axes.
 
 mod argmax;
-mod reduce;
+mod over_axes;
 mod top_k;
 
 pub use argmax::Argmax;
-pub use reduce::{Reduce, ReduceKind};
+pub use over_axes::{Reduce, ReduceKind};
 pub use top_k::{TopK, TopKGrad};
