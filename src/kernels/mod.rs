@@ -4,7 +4,9 @@
 //! size does not depend on it, and partial sums are added in a fixed order.
 
 mod conv2d;
+mod direct;
 mod gemm;
+mod grid;
 mod im2col;
 mod xnor;
 

@@ -1,0 +1,35 @@
+//! Convolution without a matrix of windows, for layers of few channels: a tile of results stays in
+//! vector registers while the window's floats pass by, one broadcast after the other.
+//!
+//! The matrix of windows has kh kw times the floats of the image; with 16 filters, writing it costs as
+//! much as multiplying by it.
+
+mod stencil;
+mod tile;
+mod weight_grad;
+mod weight_grad_wide;
+
+use crate::tensor::Conv2dGeometry;
+pub(super) use stencil::{forward, input_grad};
+
+/// Whether the convolution or input gradient with results of `lanes` channels is for these kernels.
+/// Windows of one pixel are a matrix already.
+pub(super) fn suits(g: &Conv2dGeometry, lanes: usize) -> bool {
+    g.groups == 1 && lanes % 16 == 0 && g.kh * g.kw > 1
+}
+
+/// Up to how many floats the weight gradient keeps all sums in the caches near a core.
+const NARROW: usize = 64 * 9 * 64;
+
+/// dw from dy and x, where a kernel suits.
+pub(super) fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) -> bool {
+    let narrow = suits(g, g.o) && dw.len() <= NARROW;
+    if narrow {
+        weight_grad::weight_grad(g, dy, x, dw);
+    } else if weight_grad_wide::suits(g) {
+        weight_grad_wide::weight_grad(g, dy, x, dw);
+    } else {
+        return false;
+    }
+    true
+}

@@ -1,0 +1,219 @@
+//! Forward pass and input gradient: every output is a sum over the same few runs of source floats.
+
+use super::tile::{Place, Segment, windows_times_panel};
+use crate::kernels::grid::Grid;
+use crate::tensor::Conv2dGeometry;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+/// Outputs that share their taps: all of them in a forward pass, one in `stride` squared in an input
+/// gradient.
+struct Phase {
+    places: Vec<Place>,
+    segments: Vec<Segment>,
+    /// Floats of a window.
+    k: usize,
+    /// Weights `[block of outputs][float of the window][output]`.
+    panel: Vec<f32>,
+}
+
+/// Everything but the numbers of the images.
+struct Stencil {
+    grid: Grid,
+    /// Floats of an image of outputs, and of one of its pixels.
+    out: [usize; 2],
+    phases: Vec<Phase>,
+}
+
+/// Widest block of outputs that share a panel: two vectors of 16 lanes or four of 8.
+const BLOCK: usize = 32;
+
+/// First output and width of each block.
+fn blocks(o: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..o).step_by(BLOCK).map(move |first| (first, (o - first).min(BLOCK)))
+}
+
+impl Phase {
+    /// `taps`: offset in the padded source, of `c` floats each, and the tap's place in the weights.
+    /// `fill(tap, first output, width, rows)` writes the weights of a tap, `[c, width]`.
+    fn new(
+        places: Vec<Place>,
+        [c, o]: [usize; 2],
+        mut taps: Vec<(usize, usize)>,
+        fill: impl Fn(usize, usize, usize, &mut [f32]) + Sync,
+    ) -> Phase {
+        taps.sort_unstable();
+        let mut segments: Vec<Segment> = Vec::new();
+        for &(offset, _) in &taps {
+            match segments.last_mut() {
+                Some(s) if s.offset + s.len == offset => s.len += c,
+                _ => segments.push(Segment { offset, len: c }),
+            }
+        }
+        let k = taps.len() * c;
+        let mut panel = vec![0.0; k * o];
+        panel.par_chunks_mut((k * BLOCK).max(1)).zip(blocks(o).collect::<Vec<_>>()).for_each(
+            |(panel, (first, width))| {
+                for (rows, &(_, tap)) in panel.chunks_mut(c * width).zip(&taps) {
+                    fill(tap, first, width, rows);
+                }
+            },
+        );
+        Phase { places, segments, k, panel }
+    }
+}
+
+/// Neighbouring images, padded, and their outputs.
+struct Images<'a> {
+    stencil: &'a Stencil,
+    sources: &'a [f32],
+    outs: &'a mut [f32],
+}
+
+/// `V` vectors of all outputs of a phase, as many outputs at once as there are registers for.
+#[inline(always)]
+fn outputs<S: Simd, const V: usize>(
+    simd: S,
+    from: &[f32],
+    phase: &Phase,
+    panel: (&[f32], usize),
+    to: &mut [f32],
+) {
+    let mut places = &phase.places[..];
+    macro_rules! tiles {
+        ($t:literal) => {
+            while let Some((tile, rest)) = places.split_first_chunk::<$t>() {
+                windows_times_panel::<S, $t, V>(simd, from, &phase.segments, panel, to, tile);
+                places = rest;
+            }
+        };
+    }
+    // AVX-512 has twice the registers of AVX2.
+    if S::F32_LANES == 16 {
+        tiles!(8);
+    }
+    tiles!(4);
+    tiles!(1);
+}
+
+impl WithSimd for Images<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Stencil { grid, out: [image, o], phases } = self.stencil;
+        for phase in phases {
+            for (first, width) in blocks(*o) {
+                let panel = &phase.panel[first * phase.k..][..phase.k * width];
+                for (source, out) in self.sources.chunks(grid.len()).zip(self.outs.chunks_mut(*image)) {
+                    if width == S::F32_LANES {
+                        outputs::<S, 1>(simd, source, phase, (panel, width), &mut out[first..]);
+                        continue;
+                    }
+                    for j in (0..width).step_by(2 * S::F32_LANES) {
+                        let panel = (panel.get(j..).unwrap_or(&[]), width);
+                        outputs::<S, 2>(simd, source, phase, panel, &mut out[first + j..]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Floats of the images that a task pads at once: together with a panel they stay in the second-level cache.
+const SOURCES: usize = 96 * 1024;
+
+impl Stencil {
+    fn run(&self, source: &[f32], out: &mut [f32]) {
+        let arch = Arch::new();
+        let from: usize = self.grid.size.iter().product();
+        let fair = (source.len() / from).div_ceil(2 * rayon::current_num_threads());
+        let images = (SOURCES / self.grid.len()).min(fair).max(1);
+        out.par_chunks_mut(images * self.out[0]).zip(source.par_chunks(images * from)).for_each_init(
+            || vec![0.0; images * self.grid.len()],
+            |padded, (outs, sources)| {
+                for (padded, image) in padded.chunks_mut(self.grid.len()).zip(sources.chunks(from)) {
+                    self.grid.fill(image, padded);
+                }
+                arch.dispatch(Images { stencil: self, sources: padded, outs });
+            },
+        );
+    }
+}
+
+/// `y = conv(x, w)`.
+pub fn forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
+    let grid = Grid::under_windows(g, g.c);
+    let mut taps = Vec::new();
+    for ky in 0..g.kh {
+        for kx in 0..g.kw {
+            taps.push(((ky * grid.padded[1] + kx) * g.c, ky * g.kw + kx));
+        }
+    }
+    let mut places = Vec::with_capacity(g.oh * g.ow);
+    for oy in 0..g.oh {
+        for ox in 0..g.ow {
+            let from = (oy * grid.padded[1] + ox) * g.stride * g.c;
+            places.push(Place { from, to: (oy * g.ow + ox) * g.o });
+        }
+    }
+    let k = g.kh * g.kw * g.c;
+    let fill = |tap: usize, first: usize, width: usize, rows: &mut [f32]| {
+        // Sixteen floats of every filter at a time: both sides stay in the first-level cache.
+        for (i, rows) in rows.chunks_mut(16 * width).enumerate() {
+            for j in 0..width {
+                let filter = &w[(first + j) * k + tap * g.c + i * 16..];
+                for (row, &w) in rows.chunks_mut(width).zip(filter) {
+                    row[j] = w;
+                }
+            }
+        }
+    };
+    let phase = Phase::new(places, [g.c, g.o], taps, fill);
+    Stencil { grid, out: [g.oh * g.ow * g.o, g.o], phases: vec![phase] }.run(x, y);
+}
+
+/// dx from dy and w. Input pixel `stride q + a` gets tap k of output `q + (a + padding - k) / stride`,
+/// for the taps that make this whole: one phase for each a.
+pub fn input_grad(g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    let s = g.stride as isize;
+    let shifts = |a: usize, kernel: usize| {
+        let taps = (0..kernel).map(move |k| (k, (a + g.padding) as isize - k as isize));
+        taps.filter(|(_, d)| d.rem_euclid(s) == 0).map(|(k, d)| (k, d.div_euclid(s))).collect::<Vec<_>>()
+    };
+    let count = |a: usize, size: usize| size.saturating_sub(a).div_ceil(g.stride);
+    let (mut before, mut padded) = ([0; 2], [g.oh, g.ow]);
+    for (axis, (kernel, size)) in [(g.kh, g.h), (g.kw, g.w)].into_iter().enumerate() {
+        let all = || (0..g.stride).flat_map(|a| shifts(a, kernel).into_iter().map(move |(_, d)| (a, d)));
+        before[axis] = all().map(|(_, d)| (-d).max(0) as usize).max().unwrap_or(0);
+        let end = all().map(|(a, d)| (count(a, size) as isize + d).max(0) as usize).max().unwrap_or(0);
+        padded[axis] = before[axis] + padded[axis].max(end);
+    }
+    let grid = Grid { size: [g.oh, g.ow, g.o], before, padded };
+    let mut phases = Vec::new();
+    for a in 0..g.stride {
+        for b in 0..g.stride {
+            let mut taps = Vec::new();
+            for &(ky, dy) in &shifts(a, g.kh) {
+                for &(kx, dx) in &shifts(b, g.kw) {
+                    let (y, x) = (dy + before[0] as isize, dx + before[1] as isize);
+                    taps.push(((y as usize * padded[1] + x as usize) * g.o, ky * g.kw + kx));
+                }
+            }
+            let mut places = Vec::new();
+            for y in 0..count(a, g.h) {
+                for x in 0..count(b, g.w) {
+                    let to = ((y * g.stride + a) * g.w + x * g.stride + b) * g.c;
+                    places.push(Place { from: (y * padded[1] + x) * g.o, to });
+                }
+            }
+            let fill = |tap: usize, first: usize, width: usize, rows: &mut [f32]| {
+                for (i, row) in rows.chunks_mut(width).enumerate() {
+                    row.copy_from_slice(&w[(i * g.kh * g.kw + tap) * g.c + first..][..width]);
+                }
+            };
+            phases.push(Phase::new(places, [g.o, g.c], taps, fill));
+        }
+    }
+    Stencil { grid, out: [g.h * g.w * g.c, g.c], phases }.run(dy, dx);
+}
