@@ -8,6 +8,7 @@ mod direct;
 mod gemm;
 mod grid;
 mod im2col;
+mod taps;
 mod xnor;
 
 pub use conv2d::{conv2d_forward, conv2d_input_grad, conv2d_weight_grad};

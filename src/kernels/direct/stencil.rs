@@ -1,13 +1,13 @@
 //! Forward pass and input gradient: every output is a sum over the same few runs of source floats.
 
-use super::tile::{Place, Segment, windows_times_panel};
+use super::tile::{Segment, windows_times_panel};
 use crate::kernels::grid::Grid;
+use crate::kernels::taps::{Place, Taps, input_taps, output_taps};
 use crate::tensor::Conv2dGeometry;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Outputs that share their taps: all of them in a forward pass, one in `stride` squared in an input
-/// gradient.
+/// Outputs that share their taps, and the weights of those taps.
 struct Phase {
     places: Vec<Place>,
     segments: Vec<Segment>,
@@ -34,17 +34,15 @@ fn blocks(o: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 impl Phase {
-    /// `taps`: offset in the padded source, of `c` floats each, and the tap's place in the weights.
-    /// `fill(tap, first output, width, rows)` writes the weights of a tap, `[c, width]`.
+    /// `c` floats a source pixel, `o` an output pixel; `fill(tap, first output, width, rows)` writes the
+    /// weights of a tap, `[c, width]`.
     fn new(
-        places: Vec<Place>,
+        Taps { places, taps }: Taps,
         [c, o]: [usize; 2],
-        mut taps: Vec<(usize, usize)>,
         fill: impl Fn(usize, usize, usize, &mut [f32]) + Sync,
     ) -> Phase {
-        taps.sort_unstable();
         let mut segments: Vec<Segment> = Vec::new();
-        for &(offset, _) in &taps {
+        for offset in taps.iter().map(|t| t.0 * c) {
             match segments.last_mut() {
                 Some(s) if s.offset + s.len == offset => s.len += c,
                 _ => segments.push(Segment { offset, len: c }),
@@ -74,16 +72,16 @@ struct Images<'a> {
 #[inline(always)]
 fn outputs<S: Simd, const V: usize>(
     simd: S,
-    from: &[f32],
+    from: (&[f32], usize),
     phase: &Phase,
     panel: (&[f32], usize),
-    to: &mut [f32],
+    (to, o): (&mut [f32], usize),
 ) {
     let mut places = &phase.places[..];
     macro_rules! tiles {
         ($t:literal) => {
             while let Some((tile, rest)) = places.split_first_chunk::<$t>() {
-                windows_times_panel::<S, $t, V>(simd, from, &phase.segments, panel, to, tile);
+                windows_times_panel::<S, $t, V>(simd, from, &phase.segments, panel, (to, o), tile);
                 places = rest;
             }
         };
@@ -107,12 +105,12 @@ impl WithSimd for Images<'_> {
                 let panel = &phase.panel[first * phase.k..][..phase.k * width];
                 for (source, out) in self.sources.chunks(grid.len()).zip(self.outs.chunks_mut(*image)) {
                     if width == S::F32_LANES {
-                        outputs::<S, 1>(simd, source, phase, (panel, width), &mut out[first..]);
+                        outputs::<S, 1>(simd, (source, grid.size[2]), phase, (panel, width), (&mut out[first..], *o));
                         continue;
                     }
                     for j in (0..width).step_by(2 * S::F32_LANES) {
                         let panel = (panel.get(j..).unwrap_or(&[]), width);
-                        outputs::<S, 2>(simd, source, phase, panel, &mut out[first + j..]);
+                        outputs::<S, 2>(simd, (source, grid.size[2]), phase, panel, (&mut out[first + j..], *o));
                     }
                 }
             }
@@ -143,20 +141,7 @@ impl Stencil {
 
 /// `y = conv(x, w)`.
 pub fn forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
-    let grid = Grid::under_windows(g, g.c);
-    let mut taps = Vec::new();
-    for ky in 0..g.kh {
-        for kx in 0..g.kw {
-            taps.push(((ky * grid.padded[1] + kx) * g.c, ky * g.kw + kx));
-        }
-    }
-    let mut places = Vec::with_capacity(g.oh * g.ow);
-    for oy in 0..g.oh {
-        for ox in 0..g.ow {
-            let from = (oy * grid.padded[1] + ox) * g.stride * g.c;
-            places.push(Place { from, to: (oy * g.ow + ox) * g.o });
-        }
-    }
+    let (grid, taps) = output_taps(g, g.c);
     let k = g.kh * g.kw * g.c;
     let fill = |tap: usize, first: usize, width: usize, rows: &mut [f32]| {
         // Sixteen floats of every filter at a time: both sides stay in the first-level cache.
@@ -169,51 +154,18 @@ pub fn forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
             }
         }
     };
-    let phase = Phase::new(places, [g.c, g.o], taps, fill);
+    let phase = Phase::new(taps, [g.c, g.o], fill);
     Stencil { grid, out: [g.oh * g.ow * g.o, g.o], phases: vec![phase] }.run(x, y);
 }
 
-/// dx from dy and w. Input pixel `stride q + a` gets tap k of output `q + (a + padding - k) / stride`,
-/// for the taps that make this whole: one phase for each a.
+/// dx from dy and w.
 pub fn input_grad(g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    let s = g.stride as isize;
-    let shifts = |a: usize, kernel: usize| {
-        let taps = (0..kernel).map(move |k| (k, (a + g.padding) as isize - k as isize));
-        taps.filter(|(_, d)| d.rem_euclid(s) == 0).map(|(k, d)| (k, d.div_euclid(s))).collect::<Vec<_>>()
-    };
-    let count = |a: usize, size: usize| size.saturating_sub(a).div_ceil(g.stride);
-    let (mut before, mut padded) = ([0; 2], [g.oh, g.ow]);
-    for (axis, (kernel, size)) in [(g.kh, g.h), (g.kw, g.w)].into_iter().enumerate() {
-        let all = || (0..g.stride).flat_map(|a| shifts(a, kernel).into_iter().map(move |(_, d)| (a, d)));
-        before[axis] = all().map(|(_, d)| (-d).max(0) as usize).max().unwrap_or(0);
-        let end = all().map(|(a, d)| (count(a, size) as isize + d).max(0) as usize).max().unwrap_or(0);
-        padded[axis] = before[axis] + padded[axis].max(end);
-    }
-    let grid = Grid { size: [g.oh, g.ow, g.o], before, padded };
-    let mut phases = Vec::new();
-    for a in 0..g.stride {
-        for b in 0..g.stride {
-            let mut taps = Vec::new();
-            for &(ky, dy) in &shifts(a, g.kh) {
-                for &(kx, dx) in &shifts(b, g.kw) {
-                    let (y, x) = (dy + before[0] as isize, dx + before[1] as isize);
-                    taps.push(((y as usize * padded[1] + x as usize) * g.o, ky * g.kw + kx));
-                }
-            }
-            let mut places = Vec::new();
-            for y in 0..count(a, g.h) {
-                for x in 0..count(b, g.w) {
-                    let to = ((y * g.stride + a) * g.w + x * g.stride + b) * g.c;
-                    places.push(Place { from: (y * padded[1] + x) * g.o, to });
-                }
-            }
-            let fill = |tap: usize, first: usize, width: usize, rows: &mut [f32]| {
-                for (i, row) in rows.chunks_mut(width).enumerate() {
-                    row.copy_from_slice(&w[(i * g.kh * g.kw + tap) * g.c + first..][..width]);
-                }
-            };
-            phases.push(Phase::new(places, [g.o, g.c], taps, fill));
+    let (grid, taps) = input_taps(g, g.o);
+    let fill = |tap: usize, first: usize, width: usize, rows: &mut [f32]| {
+        for (i, row) in rows.chunks_mut(width).enumerate() {
+            row.copy_from_slice(&w[(i * g.kh * g.kw + tap) * g.c + first..][..width]);
         }
-    }
+    };
+    let phases = taps.into_iter().map(|taps| Phase::new(taps, [g.o, g.c], fill)).collect();
     Stencil { grid, out: [g.h * g.w * g.c, g.c], phases }.run(dy, dx);
 }

@@ -1,5 +1,6 @@
 //! The two inner loops: a tile of `T` rows by `V` vectors of results in registers.
 
+use crate::kernels::taps::Place;
 use pulp::Simd;
 
 /// `len` neighbouring floats of a window, `offset` from its first float.
@@ -25,13 +26,6 @@ fn store<S: Simd, const V: usize>(x: &mut [f32], at: usize, values: [S::f32s; V]
     }
 }
 
-/// Where the window of an output begins in the padded source, and where the output lies.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub from: usize,
-    pub to: usize,
-}
-
 /// Adds the products of `U` floats of each window, `first` floats from its begin, with `U` rows of the panel.
 #[inline(always)]
 fn advance<S: Simd, const T: usize, const V: usize, const U: usize>(
@@ -54,22 +48,22 @@ fn advance<S: Simd, const T: usize, const V: usize, const U: usize>(
 }
 
 /// Writes `T` outputs of `V` vectors: their windows times `panel`, which has a row of `pitch` floats for
-/// each float of a window.
+/// each float of a window. A pixel has `c` floats in `from` and `o` in `to`.
 #[inline(always)]
 pub(super) fn windows_times_panel<S: Simd, const T: usize, const V: usize>(
     simd: S,
-    from: &[f32],
+    (from, c): (&[f32], usize),
     segments: &[Segment],
     (panel, pitch): (&[f32], usize),
-    to: &mut [f32],
+    (to, o): (&mut [f32], usize),
     places: &[Place; T],
 ) {
     let width = V * S::F32_LANES;
     let reach = segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0);
     let k: usize = segments.iter().map(|s| s.len).sum();
     assert!(k == 0 || (k - 1) * pitch + width <= panel.len());
-    assert!(places.iter().all(|p| p.from + reach <= from.len() && p.to + width <= to.len()));
-    let windows = places.map(|p| from[p.from..].as_ptr());
+    assert!(places.iter().all(|p| p.from * c + reach <= from.len() && p.to * o + width <= to.len()));
+    let windows = places.map(|p| from[p.from * c..].as_ptr());
     let mut sums = [[simd.splat_f32s(0.0); V]; T];
     let mut panel = panel;
     for s in segments {
@@ -85,7 +79,7 @@ pub(super) fn windows_times_panel<S: Simd, const T: usize, const V: usize>(
         }
     }
     for (sum, place) in sums.into_iter().zip(places) {
-        store::<S, V>(to, place.to, sum);
+        store::<S, V>(to, place.to * o, sum);
     }
 }
 

@@ -2,7 +2,7 @@
 //! pixels of a wide image lie so far apart that few of them fit the first-level cache together.
 
 use super::tile::pixels_outer_product;
-use crate::kernels::grid::Grid;
+use crate::kernels::taps::output_taps;
 use crate::tensor::Conv2dGeometry;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -53,16 +53,11 @@ impl WithSimd for Block<'_> {
 /// dw from dy and x.
 pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
     let arch = Arch::new();
-    let grid = Grid::under_windows(g, g.c);
+    let (grid, taps) = output_taps(g, g.c);
     let mut padded = vec![0.0; g.n * grid.len()];
     padded.par_chunks_mut(grid.len()).zip(x.par_chunks(g.h * g.w * g.c)).for_each(|(to, image)| grid.fill(image, to));
-    let pixels = g.n * g.oh * g.ow;
-    let windows: Vec<usize> = (0..pixels)
-        .map(|p| {
-            let (n, oy, ox) = (p / (g.oh * g.ow), p / g.ow % g.oh, p % g.ow);
-            n * grid.len() + (oy * grid.padded[1] + ox) * g.stride * g.c
-        })
-        .collect();
+    let windows: Vec<usize> =
+        (0..g.n).flat_map(|n| taps.places.iter().map(move |p| n * grid.len() + p.from * g.c)).collect();
     let k = g.kh * g.kw * g.c;
     dw.par_chunks_mut(FILTERS * k).enumerate().for_each_init(
         || (vec![0.0; PIXELS * FILTERS], vec![0.0; PIXELS * CHANNELS]),
@@ -72,11 +67,10 @@ pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
                 for (i, to) in dy_block.chunks_mut(FILTERS).take(windows.len()).enumerate() {
                     to.copy_from_slice(&dy[(first + i) * g.o + task * FILTERS..][..FILTERS]);
                 }
-                for tap in 0..g.kh * g.kw {
-                    let at = (tap / g.kw * grid.padded[1] + tap % g.kw) * g.c;
+                for &(offset, tap) in &taps.taps {
                     for c in (0..g.c).step_by(CHANNELS) {
                         for (to, window) in x_block.chunks_mut(CHANNELS).zip(windows) {
-                            to.copy_from_slice(&padded[window + at + c..][..CHANNELS]);
+                            to.copy_from_slice(&padded[window + offset * g.c + c..][..CHANNELS]);
                         }
                         arch.dispatch(Block {
                             dy: &dy_block[..windows.len() * FILTERS],

@@ -1,15 +1,14 @@
-//! Convolution of packed bits by popcount, and its gradients, which expand bits into one tile at a
-//! time and never into a tensor.
+//! Any machine, any shape.
 
-use super::conv2d::{sum_over_images, tile_pixels};
-use super::gemm::{View, product};
-use super::im2col::{expand, gather_bits, taps};
+use crate::kernels::conv2d::{sum_over_images, tile_pixels};
+use crate::kernels::gemm::{View, product};
+use crate::kernels::im2col::{expand, gather_bits, taps};
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WeightCode;
 use rayon::prelude::*;
 
 /// Integers `y = conv(x, w)` of packed bits, two to a word.
-pub fn xnor_conv2d_forward(g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &[u32], y: &mut [u32]) {
+pub fn forward(g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &[u32], y: &mut [u32]) {
     let words = g.c.div_ceil(32);
     let row = g.o.div_ceil(2);
     let pixels = 64;
@@ -41,7 +40,7 @@ pub fn xnor_conv2d_forward(g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &
 }
 
 /// dx from dy and the packed weights.
-pub fn xnor_conv2d_input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], dx: &mut [f32]) {
+pub fn input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], dx: &mut [f32]) {
     let words = g.c.div_ceil(32);
     let low = if code == WeightCode::PlusMinus { -1.0 } else { 0.0 };
     let per_image = g.oh * g.ow;
@@ -74,7 +73,7 @@ pub fn xnor_conv2d_input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], 
 }
 
 /// dw from dy and the packed activations.
-pub fn xnor_conv2d_weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
+pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
     let k = g.kh * g.kw * g.c;
     let per_image = g.oh * g.ow;
     let pixels = tile_pixels(k);
