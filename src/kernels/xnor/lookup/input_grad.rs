@@ -1,6 +1,6 @@
 //! dx: tables hold sums over four filters of dy, the bits are those of the weights.
 
-use super::table::{fill, look_up};
+use super::table::{Tables, look_up};
 use super::{FLOATS, LANES};
 use crate::kernels::taps::{Place, Taps, input_taps};
 use crate::tensor::Conv2dGeometry;
@@ -128,7 +128,7 @@ pub fn input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], d
             grid.fill(dy, padded);
             // SAFETY: `available` was asked, and the tables are those of the padded image.
             unsafe {
-                fill(low, padded, tables);
+                Tables::new(low).of_runs(padded, tables);
                 for phase in &plan.phases {
                     let words = phase.taps.taps.len() * filters;
                     for (first, width) in blocks(g.c) {

@@ -3,26 +3,60 @@
 use super::{FLOATS, LANES};
 use std::arch::x86_64::*;
 
-/// For each group of four floats of `values`, the sums for the 16 patterns of bits: a set bit stands for
-/// +1, another for `low`.
-///
-/// # Safety
-/// The machine has AVX-512.
-#[target_feature(enable = "avx512f")]
-pub(super) unsafe fn fill(low: f32, values: &[f32], tables: &mut [f32]) {
-    let signs: [[f32; LANES]; FLOATS] =
-        std::array::from_fn(|i| std::array::from_fn(|bits| if bits >> i & 1 == 1 { 1.0 } else { low }));
-    let (values, _) = values.as_chunks::<FLOATS>();
-    let (tables, _) = tables.as_chunks_mut::<LANES>();
-    assert_eq!(values.len(), tables.len());
-    // SAFETY: all registers are loaded from and stored to arrays of 16 floats.
-    unsafe {
-        let signs = signs.map(|s| _mm512_loadu_ps(s.as_ptr()));
-        for (value, table) in values.iter().zip(tables) {
-            let [a, b, c, d] = value.map(|v| _mm512_set1_ps(v));
-            let sum = _mm512_fmadd_ps(b, signs[1], _mm512_mul_ps(a, signs[0]));
-            let sum = _mm512_fmadd_ps(d, signs[3], _mm512_fmadd_ps(c, signs[2], sum));
-            _mm512_storeu_ps(table.as_mut_ptr(), sum);
+/// Makes tables: lane `bits` is the sum of four floats, each taken as it is where its bit is set and
+/// times `low` where it is not.
+#[derive(Clone, Copy)]
+pub(super) struct Tables {
+    signs: [__m512; FLOATS],
+}
+
+impl Tables {
+    /// # Safety
+    /// The machine has AVX-512.
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn new(low: f32) -> Tables {
+        let signs: [[f32; LANES]; FLOATS] =
+            std::array::from_fn(|i| std::array::from_fn(|bits| if bits >> i & 1 == 1 { 1.0 } else { low }));
+        // SAFETY: each is an array of 16 floats.
+        Tables { signs: signs.map(|s| unsafe { _mm512_loadu_ps(s.as_ptr()) }) }
+    }
+
+    /// The table of four floats.
+    ///
+    /// # Safety
+    /// The machine has AVX-512.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn of(&self, [a, b, c, d]: [f32; FLOATS], table: &mut [f32; LANES]) {
+        let sum = _mm512_fmadd_ps(_mm512_set1_ps(b), self.signs[1], _mm512_mul_ps(_mm512_set1_ps(a), self.signs[0]));
+        let sum = _mm512_fmadd_ps(_mm512_set1_ps(c), self.signs[2], sum);
+        let sum = _mm512_fmadd_ps(_mm512_set1_ps(d), self.signs[3], sum);
+        // SAFETY: an array of 16 floats.
+        unsafe { _mm512_storeu_ps(table.as_mut_ptr(), sum) };
+    }
+
+    /// Tables of four neighbouring floats each.
+    ///
+    /// # Safety
+    /// The machine has AVX-512.
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn of_runs(&self, values: &[f32], tables: &mut [f32]) {
+        for (&value, table) in values.as_chunks().0.iter().zip(tables.as_chunks_mut().0) {
+            // SAFETY: passed on.
+            unsafe { self.of(value, table) };
+        }
+    }
+
+    /// Tables of four rows, one for each column.
+    ///
+    /// # Safety
+    /// The machine has AVX-512.
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn of_columns(&self, rows: [&[f32]; FLOATS], tables: &mut [f32]) {
+        let [a, b, c, d] = rows;
+        for ((((&a, &b), &c), &d), table) in a.iter().zip(b).zip(c).zip(d).zip(tables.as_chunks_mut().0) {
+            // SAFETY: passed on.
+            unsafe { self.of([a, b, c, d], table) };
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A tap outside the image is a zero bit, which a table reads as -1: what it takes away is added back.
 
-use super::table::{fill, look_up};
+use super::table::{Tables, look_up};
 use super::{FLOATS, LANES};
 use crate::kernels::taps::output_taps;
 use crate::tensor::Conv2dGeometry;
@@ -35,9 +35,11 @@ fn windows_by_pixels(g: &Conv2dGeometry, x: &[u32]) -> Vec<u32> {
                 for (row, window) in rows.iter_mut().zip(windows) {
                     *row = padded[window + offset * words + channels];
                 }
-                // SAFETY: `available` was asked.
-                let turned = unsafe { transpose(&rows) };
-                out.copy_from_slice(&turned[..out.len()]);
+                for (i, out) in out.chunks_mut(LANES).enumerate() {
+                    // SAFETY: `available` was asked.
+                    let turned = unsafe { transpose(&rows, i * LANES) };
+                    out.copy_from_slice(&turned);
+                }
             }
         }
     });
@@ -51,17 +53,17 @@ fn outside(g: &Conv2dGeometry) -> Vec<Vec<usize>> {
     (0..g.oh * g.ow).map(|p| (0..g.kh * g.kw).filter(|&tap| !inside(p, tap)).collect()).collect()
 }
 
-/// Bit `j` of word `i` becomes bit `i` of word `j`.
+/// Bit `first + j` of word `i` becomes bit `i` of word `j`.
 ///
 /// # Safety
 /// The machine has AVX-512.
 #[target_feature(enable = "avx512f")]
-unsafe fn transpose(rows: &[u32; 32]) -> [u32; 32] {
+unsafe fn transpose(rows: &[u32; WORD], first: usize) -> [u32; LANES] {
     // SAFETY: two registers of 16 words.
     let (low, high) =
-        unsafe { (_mm512_loadu_si512(rows.as_ptr().cast()), _mm512_loadu_si512(rows[16..].as_ptr().cast())) };
+        unsafe { (_mm512_loadu_si512(rows.as_ptr().cast()), _mm512_loadu_si512(rows[LANES..].as_ptr().cast())) };
     std::array::from_fn(|j| {
-        let bit = _mm512_set1_epi32(1 << j);
+        let bit = _mm512_set1_epi32(1 << (first + j));
         u32::from(_mm512_test_epi32_mask(low, bit)) | u32::from(_mm512_test_epi32_mask(high, bit)) << 16
     })
 }
@@ -143,40 +145,38 @@ pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
         .flat_map(|(part, sums)| sums.chunks_mut(FILTERS * k).enumerate().map(move |(t, sums)| (part, t, sums)))
         .collect();
     let outside = outside(g);
+    // SAFETY: `available` was asked.
+    let makes = unsafe { Tables::new(-1.0) };
     work.into_par_iter().for_each_init(
-        || (Vec::new(), Vec::new()),
-        |(turned, tables): &mut (Vec<f32>, Vec<f32>), (part, task, sums)| {
+        || vec![0.0; WORDS * WORD * FILTERS * (LANES / FLOATS)],
+        |tables, (part, task, sums)| {
             let filters = sums.len() / k;
-            turned.resize(WORDS * WORD * filters, 0.0);
-            tables.resize(turned.len() * (LANES / FLOATS), 0.0);
+            let zeros = [0.0; FILTERS];
             let mut taken = vec![0.0; taps * filters];
             let end = ((part + 1) * per_part).min(words);
             for first in (part * per_part..end).step_by(WORDS) {
                 let count = WORDS.min(end - first);
-                for p in 0..count * WORD {
-                    let pixel = first * WORD + p;
-                    let row = dy.get(pixel * g.o + task * FILTERS..).unwrap_or(&[]);
-                    // Four pixels of a filter together.
-                    for f in 0..filters {
-                        let to = ((p / FLOATS) * filters + f) * FLOATS + p % FLOATS;
-                        turned[to] = row.get(f).copied().unwrap_or(0.0);
-                    }
-                    if pixel < pixels {
+                let tables = &mut tables[..count * WORD * filters * (LANES / FLOATS)];
+                for (group, tables) in tables.chunks_mut(filters * LANES).enumerate() {
+                    let rows: [&[f32]; FLOATS] = std::array::from_fn(|i| {
+                        let pixel = first * WORD + group * FLOATS + i;
+                        if pixel >= pixels {
+                            return &zeros[..filters];
+                        }
+                        let row = &dy[pixel * g.o + task * FILTERS..][..filters];
                         for tap in &outside[pixel % outside.len()] {
                             for (t, v) in taken[tap * filters..][..filters].iter_mut().zip(row) {
                                 *t += v;
                             }
                         }
-                    }
+                        row
+                    });
+                    // SAFETY: `available` was asked.
+                    unsafe { makes.of_columns(rows, tables) };
                 }
-                let length = count * WORD * filters;
-                let tables = &mut tables[..length * (LANES / FLOATS)];
+                let bits = &bits[first * k..][..count * k];
                 // SAFETY: `available` was asked.
-                unsafe {
-                    fill(-1.0, &turned[..length], tables);
-                    let bits = &bits[first * k..][..count * k];
-                    Block { tables, filters, bits, k }.add_to(sums);
-                }
+                unsafe { Block { tables, filters, bits, k }.add_to(sums) };
             }
             for (f, sums) in sums.chunks_mut(k).enumerate() {
                 for (tap, sums) in sums.chunks_mut(g.c).enumerate() {
