@@ -1,4 +1,57 @@
-//! `onebit` trains, checks, profiles and ships 1-bit vision networks on any GPU that WebGPU reaches.
+//! `onebit` trains, checks, profiles and ships 1-bit vision networks on any GPU that WebGPU reaches,
+//! and on the CPU.
+//!
+//! A training step is data: a [`graph::Graph`] is built, differentiated by appending ordinary nodes,
+//! compiled to a [`program::Program`] whose kernels, buffers and offsets are known before anything is
+//! allocated, and replayed on a [`device::Device`]. Activations are NHWC, weights OHWI; packed bits lie
+//! in 32-bit words along the last axis. `src/README.md` is the map of the modules.
+//!
+//! # A layer of one bit, trained
+//!
+//! ```
+//! use onebit::device::{Device, Store};
+//! use onebit::graph::{Graph, Init, Meta, Role};
+//! use onebit::ops::pointwise::Ste;
+//! use onebit::optim::{OptimSpec, Rule};
+//! use onebit::tensor::bits::WeightCode;
+//! use onebit::tensor::{DType, HostTensor};
+//!
+//! # fn main() -> onebit::error::Result<()> {
+//! // Sixteen signs in, three classes out; activations and weights are packed, the product is a popcount.
+//! let mut g = Graph::new();
+//! let x = g.input("x", Meta::f32([6, 16]))?;
+//! let labels = g.input("labels", Meta::new([6], DType::U32))?;
+//! let w = g.param("w", [3, 16], Init::Uniform(0.1), Role::BinaryWeight)?;
+//! let (xb, wb) = (g.sign(x, Ste::ClippedIdentity)?, g.sign(w, Ste::ClippedIdentity)?);
+//! let y = g.xnor_linear(xb, wb, WeightCode::PlusMinus)?;
+//! let logits = g.to_f32(y)?;
+//! let loss = g.cross_entropy(logits, labels, 0.0)?;
+//! g.output("loss", loss);
+//! let grads = g.backward(loss, &[w])?;
+//! let sgd = OptimSpec::new(Rule::Sgd { momentum: 0.9, nesterov: false });
+//! sgd.step(&mut g, &[w], &grads, None)?;
+//!
+//! // The CPU here; `Device::Gpu` runs the same graph.
+//! let mut store = Store::new(Device::Cpu);
+//! let mut step = store.load(g)?;
+//! store.write("w", &Init::Uniform(0.1).make(&[3, 16].into(), 1, "w"))?;
+//! let images = (0..96).map(|i| ((i * i + i / 16) as f32).sin()).collect();
+//! store.write("x", &HostTensor::from_f32([6, 16], images))?;
+//! store.write("labels", &HostTensor::from_u32([6], vec![0, 1, 2, 0, 1, 2]))?;
+//! let learning_rate = [0.01];
+//! step.run(&learning_rate)?;
+//! let first = step.read("loss")?.f32s()[0];
+//! for _ in 0..50 {
+//!     step.run(&learning_rate)?;
+//! }
+//! assert!(step.read("loss")?.f32s()[0] < first);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! `train` (default) is everything. Without it the crate builds only what an edge device needs.
 
 #[cfg(feature = "train")]
 pub mod cli;

@@ -60,7 +60,8 @@ fn gradients_equal_finite_differences() {
         check_gradient(case);
         checked += 1;
     }
-    assert!(checked > 40, "only {checked} cases have gradients");
+    let all_ops = std::env::var_os("ONEBIT_OP").is_none();
+    assert!(!all_ops || checked > 40, "only {checked} cases have gradients");
 }
 
 #[test]

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 ///     onebit train fashion-float                        its full-precision twin
 ///     onebit train fashion-binary --data ~/mnist        another data set: IDX, CIFAR, or folders of images
 ///     onebit train mine.toml --device vulkan --seed 3   your own recipe
-///     onebit train --set epochs=5 --set schedule.lr=0.01
+///     onebit train --set epochs=5 --set lr=0.01
 ///     onebit train --resume --out runs/fashion-binary   go on where it was stopped or killed
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]

@@ -163,10 +163,16 @@ impl Op for XnorConv2dWeightGrad {
         vec![RefTensor::f32(outputs[0].shape.clone(), dw)]
     }
 
-    /// n oh ow terms ±dy meet in a weight.
+    /// n oh ow terms ±dy meet in a weight; a kernel may count taps outside the image and take them away
+    /// again, so their terms belong to the magnitude as well.
     fn bound(&self, inputs: &[&RefTensor], _outputs: &[RefTensor]) -> Vec<Vec<f64>> {
         let g = &self.geometry;
-        dot_bound(g.n * g.oh * g.ow, weight_grad(g, &inputs[0].abs(), &inputs[1].signed().abs()))
+        let mut magnitude = vec![0.0; g.o];
+        for row in inputs[0].data.chunks(g.o) {
+            magnitude.iter_mut().zip(row).for_each(|(m, dy)| *m += dy.abs());
+        }
+        let k = g.kh * g.kw * g.c;
+        dot_bound(g.n * g.oh * g.ow, magnitude.into_iter().flat_map(|m| std::iter::repeat_n(m, k)).collect())
     }
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {

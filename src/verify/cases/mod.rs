@@ -14,6 +14,7 @@ mod random;
 mod reduce;
 mod shape;
 mod softmax;
+mod step;
 
 use super::Case;
 
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Case> {
         loss::cases(),
         optim::cases(),
         image::cases(),
+        step::cases(),
     ]
     .concat()
 }
