@@ -64,10 +64,18 @@ fn reached() -> Reached {
     for case in cases::all() {
         for software in [true, false] {
             for max_storage_buffers in [4, 16] {
-                let (max_workgroup_memory, max_binding_bytes) = (16_384, 128 << 20);
-                let target = Target { software, max_storage_buffers, max_workgroup_memory, max_binding_bytes };
-                let program = Program::compile_with(case.graph.clone(), Backend::Gpu(target), Options::default());
-                reached.program(&program.unwrap_or_else(|e| panic!("{} {}: {e}", case.op, case.name)));
+                // With few workgroups wanted, large tiles are chosen too.
+                for busy_workgroups in [1, Target::BUSY_WORKGROUPS] {
+                    let target = Target {
+                        software,
+                        max_storage_buffers,
+                        max_workgroup_memory: 16 << 10,
+                        max_binding_bytes: 128 << 20,
+                        busy_workgroups,
+                    };
+                    let program = Program::compile_with(case.graph.clone(), Backend::Gpu(target), Options::default());
+                    reached.program(&program.unwrap_or_else(|e| panic!("{} {}: {e}", case.op, case.name)));
+                }
             }
         }
     }
@@ -78,8 +86,11 @@ fn reached() -> Reached {
 fn translate(kernel: &Kernel) -> Result<(), Box<dyn Error>> {
     let source = &kernel.source;
     let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
-    let validate = |m: &naga::Module| Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(m);
-    let info = validate(&module).map_err(|e| e.emit_to_string(source))?;
+    let validate = |m: &naga::Module| {
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        validator.validate(m).map_err(|e| e.emit_to_string(source))
+    };
+    let info = validate(&module)?;
     let constants = kernel.constants.iter().map(|(n, v)| (n.to_string(), *v)).collect();
     let entry = (ShaderStage::Compute, "main");
     let (module, _) = process_overrides(&module, &info, Some(entry), &constants)?;
