@@ -11,7 +11,7 @@ use crate::tensor::bits::WeightCode;
 type Defines = Vec<(&'static str, u32)>;
 type Constants = Vec<(&'static str, f64)>;
 
-fn constants(g: &Conv2dGeometry) -> Constants {
+pub(super) fn constants(g: &Conv2dGeometry) -> Constants {
     [
         ("NB", g.n),
         ("H", g.h),
@@ -68,9 +68,7 @@ pub(super) fn phase_pixels(g: &Conv2dGeometry) -> usize {
 
 /// Forward.
 pub fn conv2d(g: &Conv2dGeometry, target: &Target) -> Lowering {
-    if !target.software
-        && let Some(lowering) = conv_tiles::conv2d(g, target, constants(g))
-    {
+    if let Some(lowering) = conv_tiles::conv2d(g, target) {
         return lowering;
     }
     let pixels = g.n * g.oh * g.ow;
@@ -85,9 +83,7 @@ pub fn conv2d(g: &Conv2dGeometry, target: &Target) -> Lowering {
 
 /// Input gradient.
 pub fn conv2d_input_grad(g: &Conv2dGeometry, target: &Target) -> Lowering {
-    if !target.software
-        && let Some(lowering) = conv_tiles::input_grad(g, None, target, constants(g))
-    {
+    if let Some(lowering) = conv_tiles::input_grad(g, None, target) {
         return lowering;
     }
     if let (true, 1, 0, Some(columns)) = (target.software, g.groups, g.o % 4, dividing(g.c, &[16, 8, 4])) {
@@ -137,9 +133,7 @@ const GPU_INVOCATIONS: usize = 16384;
 
 /// Weight gradient.
 pub fn conv2d_weight_grad(g: &Conv2dGeometry, target: &Target) -> Lowering {
-    if !target.software
-        && let Some(lowering) = conv_tiles::weight_grad(g, None, target, constants(g))
-    {
+    if let Some(lowering) = conv_tiles::weight_grad(g, None, target) {
         return lowering;
     }
     let tile = dividing(g.o, &[16, 8, 4]).zip(dividing(g.c, &[16, 8, 4]));
@@ -159,9 +153,7 @@ fn zero_one(code: WeightCode) -> u32 {
 
 /// Forward on packed bits.
 pub fn xnor_conv2d(g: &Conv2dGeometry, code: WeightCode, target: &Target) -> Lowering {
-    if !target.software
-        && let Some(lowering) = conv_tiles::xnor_conv2d(g, code, target, constants(g))
-    {
+    if let Some(lowering) = conv_tiles::xnor_conv2d(g, code, target) {
         return lowering;
     }
     let pixels = g.n * g.oh * g.ow;
@@ -177,9 +169,7 @@ pub fn xnor_conv2d(g: &Conv2dGeometry, code: WeightCode, target: &Target) -> Low
 
 /// Input gradient from packed weights.
 pub fn xnor_conv2d_input_grad(g: &Conv2dGeometry, code: WeightCode, target: &Target) -> Lowering {
-    if !target.software
-        && let Some(lowering) = conv_tiles::input_grad(g, Some(code), target, constants(g))
-    {
+    if let Some(lowering) = conv_tiles::input_grad(g, Some(code), target) {
         return lowering;
     }
     if let (true, 0, Some(bits)) = (target.software, g.o % 4, word_bits(g.c)) {
@@ -195,9 +185,7 @@ pub fn xnor_conv2d_input_grad(g: &Conv2dGeometry, code: WeightCode, target: &Tar
 
 /// Weight gradient from packed activations.
 pub fn xnor_conv2d_weight_grad(g: &Conv2dGeometry, target: &Target) -> Lowering {
-    if !target.software
-        && let Some(lowering) = conv_tiles::weight_grad(g, Some(WeightCode::PlusMinus), target, constants(g))
-    {
+    if let Some(lowering) = conv_tiles::weight_grad(g, Some(WeightCode::PlusMinus), target) {
         return lowering;
     }
     if let (true, Some(bits), Some(rows)) = (target.software, word_bits(g.c), dividing(g.o, &[16, 8, 4])) {

@@ -21,9 +21,7 @@ fn by_tiles(e: &MatMulExtents, target: &Target) -> Option<Lowering> {
 /// The product. GPUs get tiles in workgroup memory, software adapters a register tile an invocation
 /// where the extents allow.
 pub fn matmul(e: &MatMulExtents, target: &Target) -> Lowering {
-    if !target.software
-        && let Some(lowering) = by_tiles(e, target)
-    {
+    if let Some(lowering) = by_tiles(e, target) {
         return lowering;
     }
     let batch = [

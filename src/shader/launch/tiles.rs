@@ -37,8 +37,12 @@ impl Tile {
 
     /// The tile for `slices` products of `m x n` numbers: that of least work, where workgroups that
     /// are missing to keep the GPU busy count as if they worked too. None if most of it would lie
-    /// outside the product: then one invocation an element is the better kernel.
+    /// outside the product: then one invocation an element is the better kernel. None for software
+    /// adapters, where barriers cost more than tiles save.
     pub(super) fn choose(target: &Target, slices: usize, m: usize, n: usize) -> Option<Tile> {
+        if target.software {
+            return None;
+        }
         let busy = target.busy_workgroups;
         let area = |t: &Tile| t.height * t.width;
         let work = |t: &Tile| (slices * t.count(m, n)).max(busy) * (area(t) + FETCH * (t.height + t.width));
@@ -46,7 +50,7 @@ impl Tile {
         (4 * m * n >= best.count(m, n) * area(&best)).then_some(best)
     }
 
-    /// Workgroups, and the names and values that say how the product is cut.
+    /// The dispatch of `shader` for a product of these `[slices, m, n]`, cut into such tiles.
     pub(super) fn launch(
         self,
         shader: &'static str,
@@ -62,7 +66,7 @@ impl Tile {
         Launch { shader, defines, constants, workgroups, operands: vec![Operand::In(0), Operand::In(1), to] }
     }
 
-    /// How many slices a long sum should be split into.
+    /// Slices that the sums of one `m x n` product are cut into to keep the GPU busy.
     pub(super) fn splits(self, target: &Target, m: usize, n: usize) -> usize {
         target.busy_workgroups.div_ceil(self.count(m, n))
     }
@@ -123,7 +127,7 @@ mod tests {
         assert_eq!(size(256, 16, 576), Some((16, 64)));
         // Large tiles would leave most of the GPU idle.
         assert_eq!(size(1, 512, 512), Some((32, 32)));
-        // An image's classes: an invocation an element wastes less.
+        // Mostly outside of any tile.
         assert_eq!(size(1, 4, 10), None);
         assert_eq!(size(1, 4096, 1), None);
     }
