@@ -5,6 +5,7 @@ mod common;
 use onebit::device::{Device, Store};
 use onebit::gpu::{GpuOptions, LimitSet};
 use onebit::program::{Backend, Options, Program};
+use onebit::shader::launch::Target;
 use onebit::verify::{Case, cases, check_gradient, compare_program};
 
 /// Runs the cases on a device; panics with all that is wrong.
@@ -81,15 +82,28 @@ fn every_adapter() {
 }
 
 /// Software adapters are given other kernels than real GPUs where barriers matter: here every adapter
-/// runs those of the other kind, so that both are tested wherever the tests run.
+/// runs those of the other kind, so that both are tested wherever the tests run, and under the least
+/// limits, because a software adapter's own are larger than a GPU's.
 #[test]
 fn every_adapter_with_the_kernels_of_the_other_kind() {
     let cases = cases();
-    for (name, device) in common::devices(GpuOptions::default()) {
+    for (name, device) in common::devices(GpuOptions { limits: LimitSet::Downlevel, ..Default::default() }) {
         let Backend::Gpu(mut target) = device.backend() else { panic!("{name} is no GPU") };
         target.software = !target.software;
         let label = format!("{name}, kernels for software: {}", target.software);
         run_compiled_for(&label, &device, Backend::Gpu(target), Options::default(), &cases);
+    }
+}
+
+/// The cases are small, so that the kernels of real GPUs would only ever take their smallest tiles: here
+/// few workgroups are enough. Other ops know no tiles.
+#[test]
+fn every_adapter_with_large_tiles() {
+    let cases: Vec<Case> = cases().into_iter().filter(|c| c.op == "matmul" || c.op.ends_with("conv2d")).collect();
+    for (name, device) in common::devices(GpuOptions { limits: LimitSet::Downlevel, ..Default::default() }) {
+        let Backend::Gpu(target) = device.backend() else { panic!("{name} is no GPU") };
+        let target = Target { software: false, busy_workgroups: 1, ..target };
+        run_compiled_for(&format!("{name}, large tiles"), &device, Backend::Gpu(target), Options::default(), &cases);
     }
 }
 

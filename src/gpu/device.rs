@@ -88,6 +88,7 @@ impl GpuDevice {
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             max_workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding_bytes: (limits.max_storage_buffer_binding_size).min(limits.max_buffer_size),
+            busy_workgroups: Target::BUSY_WORKGROUPS,
         };
         let pipelines = Pipelines::default();
         let info = report.info.clone();

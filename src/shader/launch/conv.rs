@@ -1,16 +1,17 @@
 //! How convolutions are dispatched.
 //!
-//! Software adapters get the `_lanes` kernels, which keep a register tile an invocation; their sizes must
-//! divide the channels. Whatever fits no variant takes the plain kernel, one invocation an element.
+//! GPUs get the `_tiles` kernels, which share tiles in workgroup memory. Software adapters get the `_lanes`
+//! kernels, which keep a register tile an invocation; their sizes must divide the channels. Whatever fits
+//! no variant takes the plain kernel, one invocation an element.
 
-use super::{Launch, Lowering, Operand, Target, fold_groups};
+use super::{Launch, Lowering, Operand, Target, conv_tiles, fold_groups};
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WeightCode;
 
 type Defines = Vec<(&'static str, u32)>;
 type Constants = Vec<(&'static str, f64)>;
 
-fn constants(g: &Conv2dGeometry) -> Constants {
+pub(super) fn constants(g: &Conv2dGeometry) -> Constants {
     [
         ("NB", g.n),
         ("H", g.h),
@@ -61,12 +62,15 @@ fn tile_rows(pixels: usize, columns: usize) -> usize {
 }
 
 /// Pixels of one phase of the input of a strided convolution (`shaders/shared/phase.wgsl`).
-fn phase_pixels(g: &Conv2dGeometry) -> usize {
+pub(super) fn phase_pixels(g: &Conv2dGeometry) -> usize {
     g.n * g.h.div_ceil(g.stride) * g.w.div_ceil(g.stride)
 }
 
 /// Forward.
 pub fn conv2d(g: &Conv2dGeometry, target: &Target) -> Lowering {
+    if let Some(lowering) = conv_tiles::conv2d(g, target) {
+        return lowering;
+    }
     let pixels = g.n * g.oh * g.ow;
     if let (true, 1, 0, Some(columns)) = (target.software, g.groups, g.c % 4, dividing(g.o, &[16, 8, 4])) {
         let rows = tile_rows(pixels, g.o / columns);
@@ -79,6 +83,9 @@ pub fn conv2d(g: &Conv2dGeometry, target: &Target) -> Lowering {
 
 /// Input gradient.
 pub fn conv2d_input_grad(g: &Conv2dGeometry, target: &Target) -> Lowering {
+    if let Some(lowering) = conv_tiles::input_grad(g, None, target) {
+        return lowering;
+    }
     if let (true, 1, 0, Some(columns)) = (target.software, g.groups, g.o % 4, dividing(g.c, &[16, 8, 4])) {
         let pixels = phase_pixels(g);
         let rows = tile_rows(pixels, g.c / columns * g.stride * g.stride);
@@ -126,6 +133,9 @@ const GPU_INVOCATIONS: usize = 16384;
 
 /// Weight gradient.
 pub fn conv2d_weight_grad(g: &Conv2dGeometry, target: &Target) -> Lowering {
+    if let Some(lowering) = conv_tiles::weight_grad(g, None, target) {
+        return lowering;
+    }
     let tile = dividing(g.o, &[16, 8, 4]).zip(dividing(g.c, &[16, 8, 4]));
     if let (true, 1, Some((rows, columns))) = (target.software, g.groups, tile) {
         let defines = vec![("ROWS", rows as u32), ("COLUMNS", columns as u32)];
@@ -143,6 +153,9 @@ fn zero_one(code: WeightCode) -> u32 {
 
 /// Forward on packed bits.
 pub fn xnor_conv2d(g: &Conv2dGeometry, code: WeightCode, target: &Target) -> Lowering {
+    if let Some(lowering) = conv_tiles::xnor_conv2d(g, code, target) {
+        return lowering;
+    }
     let pixels = g.n * g.oh * g.ow;
     if let (true, Some(columns)) = (target.software, dividing(g.o, &[16, 8, 4, 2])) {
         let rows = tile_rows(pixels, g.o / columns).min(8);
@@ -156,6 +169,9 @@ pub fn xnor_conv2d(g: &Conv2dGeometry, code: WeightCode, target: &Target) -> Low
 
 /// Input gradient from packed weights.
 pub fn xnor_conv2d_input_grad(g: &Conv2dGeometry, code: WeightCode, target: &Target) -> Lowering {
+    if let Some(lowering) = conv_tiles::input_grad(g, Some(code), target) {
+        return lowering;
+    }
     if let (true, 0, Some(bits)) = (target.software, g.o % 4, word_bits(g.c)) {
         let rows = 256 / bits;
         let pixels = phase_pixels(g);
@@ -169,6 +185,9 @@ pub fn xnor_conv2d_input_grad(g: &Conv2dGeometry, code: WeightCode, target: &Tar
 
 /// Weight gradient from packed activations.
 pub fn xnor_conv2d_weight_grad(g: &Conv2dGeometry, target: &Target) -> Lowering {
+    if let Some(lowering) = conv_tiles::weight_grad(g, Some(WeightCode::PlusMinus), target) {
+        return lowering;
+    }
     if let (true, Some(bits), Some(rows)) = (target.software, word_bits(g.c), dividing(g.o, &[16, 8, 4])) {
         let rows = rows.min(256 / bits);
         let defines = vec![("ROWS", rows as u32), ("BITS", bits as u32)];

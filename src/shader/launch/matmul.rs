@@ -1,12 +1,29 @@
 //! How matrix products are dispatched.
 
+use super::tiles::{Quads, Tile, access};
 use super::{Launch, Lowering, Operand, Target, fold_groups};
 
 /// Extents of `C[i] = op(A[i]) op(B[i])`.
 pub use crate::kernels::MatMulExtents;
 
-/// The product. Software adapters get a register tile an invocation where the extents allow.
+/// The product by tiles in workgroup memory, if they would not lie mostly outside.
+fn by_tiles(e: &MatMulExtents, target: &Target) -> Option<Lowering> {
+    let tile = Tile::choose(target, e.batch, e.m, e.n)?;
+    let a = if e.transpose_a { Quads::Flat.fitting(e.m) } else { Quads::Deep.fitting(e.k) };
+    let b = if e.transpose_b { Quads::Deep.fitting(e.k) } else { Quads::Flat.fitting(e.n) };
+    let transposes = [("TA", e.transpose_a as u32), ("TB", e.transpose_b as u32)];
+    let defines = [access(a, b, None, e.n), transposes.to_vec()].concat();
+    let constants =
+        vec![("K", e.k as f64), ("BATCHED_A", e.batched_a as u8 as f64), ("BATCHED_B", e.batched_b as u8 as f64)];
+    Some(tile.launch("linalg/matmul_tiles", [e.batch, e.m, e.n], defines, constants, Operand::Out(0)).into())
+}
+
+/// The product. GPUs get tiles in workgroup memory, software adapters a register tile an invocation
+/// where the extents allow.
 pub fn matmul(e: &MatMulExtents, target: &Target) -> Lowering {
+    if let Some(lowering) = by_tiles(e, target) {
+        return lowering;
+    }
     let batch = [
         ("BATCH", e.batch as f64),
         ("M", e.m as f64),

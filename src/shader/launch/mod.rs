@@ -1,7 +1,9 @@
 //! How an op becomes dispatches: plain data, decided before any device is touched.
 
 mod conv;
+mod conv_tiles;
 mod matmul;
+mod tiles;
 
 pub use conv::{
     conv2d, conv2d_input_grad, conv2d_weight_grad, xnor_conv2d, xnor_conv2d_input_grad, xnor_conv2d_weight_grad,
@@ -19,6 +21,14 @@ pub struct Target {
     pub max_workgroup_memory: u32,
     /// Bytes that one storage binding may cover.
     pub max_binding_bytes: u64,
+    /// Workgroups of 64 that keep it busy.
+    pub busy_workgroups: usize,
+}
+
+impl Target {
+    /// What `busy_workgroups` is where nothing better is known; no graphics API tells. Some for each
+    /// core of a large GPU.
+    pub const BUSY_WORKGROUPS: usize = 256;
 }
 
 /// A buffer that a kernel binds.
@@ -54,6 +64,12 @@ pub struct Lowering {
     pub temps: Vec<usize>,
     /// What is dispatched.
     pub launches: Vec<Launch>,
+}
+
+impl From<Launch> for Lowering {
+    fn from(launch: Launch) -> Self {
+        Lowering { temps: vec![], launches: vec![launch] }
+    }
 }
 
 /// Workgroups for `total` linear groups, folded into two dimensions when one is too short.

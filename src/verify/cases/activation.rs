@@ -97,6 +97,14 @@ pub fn cases() -> Vec<Case> {
         let y = c.graph.add(y, direct)?;
         c.grad(y)
     }));
+    all.push(Case::new("prelu", "the gradient of the slope's gradient", |c| {
+        let (x, slope) = (c.random([4, 5]), c.input(HostTensor::from_f32([1], vec![0.25])));
+        let y = c.graph.prelu(x, slope)?;
+        let y = c.graph.square(y)?;
+        let loss = c.graph.mean_all(y)?;
+        let slope_grad = c.graph.backward(loss, &[slope])?[0];
+        c.grad(slope_grad)
+    }));
     compare_cases(&mut all);
     all
 }

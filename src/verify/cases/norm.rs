@@ -130,6 +130,12 @@ fn batch_norm_cases(all: &mut Vec<Case>, name: &str, mode: Mode) {
             c.keep(dx)
         }));
     }
+    all.push(Case::new("batch_norm", format!("{name}, sums of three stages"), |c| {
+        let x = c.random([8300, 1]);
+        let l = leaves(c, 1)?;
+        let y = c.graph.batch_norm(x, None, &l, mode(None), 1e-2)?;
+        finish(c, x, y)
+    }));
     all.push(Case::new("batch_norm", format!("{name}, then shortcut, relu and sign"), |c| {
         let (x, shortcut) = (c.random([3, 4, 5, 33]), c.random([3, 4, 5, 33]));
         let l = leaves(c, 33)?;

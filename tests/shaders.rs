@@ -1,0 +1,139 @@
+//! Every shader, in every variant that the cases reach, on every graphics API: naga validates it and
+//! writes it for Vulkan, Metal and DX12. Needs no GPU, so it also covers those that are not at hand.
+
+use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{AddressSpace, ShaderStage};
+use onebit::program::{Backend, Expr, Options, Program, Work};
+use onebit::shader::assemble::{all, assemble};
+use onebit::shader::fused::generate;
+use onebit::shader::launch::Target;
+use onebit::verify::cases;
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+
+/// A shader's text and the values of its `override` constants, with a name for messages.
+struct Kernel {
+    name: String,
+    source: String,
+    constants: Vec<(&'static str, f64)>,
+}
+
+/// What the programs of the cases are made of.
+#[derive(Default)]
+struct Reached {
+    /// Each kernel once, by text and constants.
+    kernels: BTreeMap<(String, String), Kernel>,
+    files: BTreeSet<String>,
+}
+
+impl Reached {
+    fn insert(&mut self, name: String, source: String, constants: Vec<(&'static str, f64)>) {
+        let key = (source.clone(), format!("{constants:?}"));
+        self.kernels.entry(key).or_insert(Kernel { name, source, constants });
+    }
+
+    fn program(&mut self, p: &Program) {
+        for (i, step) in p.steps.iter().enumerate() {
+            match &step.work {
+                Work::Fused(fused) => {
+                    let shader = generate(&p.graph, fused, &p.place).expect("its files exist");
+                    self.insert(p.step_name(i), shader.source, shader.constants);
+                    for e in &fused.exprs {
+                        if let Expr::Apply { node, port, .. } = e {
+                            let op = p.graph.nodes()[*node].op.pointwise().expect("only pointwise nodes are fused");
+                            self.files.insert(format!("pointwise/{}", op.wgsl(*port)));
+                        }
+                    }
+                }
+                Work::Node { lowering, .. } => {
+                    for launch in &lowering.launches {
+                        let source = assemble(launch.shader, &launch.defines).unwrap_or_else(|e| panic!("{e}"));
+                        self.insert(launch.shader.to_string(), source, launch.constants.clone());
+                        self.files.insert(launch.shader.to_string());
+                    }
+                }
+                Work::Copy { .. } => {}
+            }
+        }
+    }
+}
+
+fn reached() -> Reached {
+    let mut reached = Reached::default();
+    for case in cases::all() {
+        for software in [true, false] {
+            for max_storage_buffers in [4, 16] {
+                // With few workgroups wanted, large tiles are chosen too.
+                for busy_workgroups in [1, Target::BUSY_WORKGROUPS] {
+                    let target = Target {
+                        software,
+                        max_storage_buffers,
+                        max_workgroup_memory: 16 << 10,
+                        max_binding_bytes: 128 << 20,
+                        busy_workgroups,
+                    };
+                    let program = Program::compile_with(case.graph.clone(), Backend::Gpu(target), Options::default());
+                    reached.program(&program.unwrap_or_else(|e| panic!("{} {}: {e}", case.op, case.name)));
+                }
+            }
+        }
+    }
+    reached
+}
+
+/// Validates a kernel and writes it for each API; the least limits of any device must be enough for it.
+fn translate(kernel: &Kernel) -> Result<(), Box<dyn Error>> {
+    let source = &kernel.source;
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
+    let validate = |m: &naga::Module| {
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        validator.validate(m).map_err(|e| e.emit_to_string(source))
+    };
+    let info = validate(&module)?;
+    let constants = kernel.constants.iter().map(|(n, v)| (n.to_string(), *v)).collect();
+    let entry = (ShaderStage::Compute, "main");
+    let (module, _) = process_overrides(&module, &info, Some(entry), &constants)?;
+    let info = validate(&module)?;
+
+    let limits = wgpu::Limits::downlevel_defaults();
+    let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
+    let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
+    let bytes: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
+    if invocations > limits.max_compute_invocations_per_workgroup || bytes > limits.max_compute_workgroup_storage_size {
+        return Err(format!("{invocations} invocations, {bytes} bytes of workgroup memory").into());
+    }
+
+    let pipeline = spv::PipelineOptions { shader_stage: entry.0, entry_point: entry.1.to_string() };
+    spv::write_vec(&module, &info, &spv::Options::default(), Some(&pipeline))?;
+    let entry_point = Some((entry.0, entry.1.to_string()));
+    let pipeline = msl::PipelineOptions { entry_point: entry_point.clone(), ..Default::default() };
+    // Metal 2.0 is of 2017.
+    let options = msl::Options { lang_version: (2, 0), ..Default::default() };
+    msl::write_string(&module, &info, &options, &pipeline)?;
+    let (options, pipeline, mut text) =
+        (hlsl::Options::default(), hlsl::PipelineOptions { entry_point }, String::new());
+    hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None)?;
+    Ok(())
+}
+
+#[test]
+fn every_kernel_translates_for_every_api() {
+    let kernels: Vec<Kernel> = reached().kernels.into_values().collect();
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let failure = |k: &Kernel| translate(k).err().map(|e| format!("{} {:?}: {e}", k.name, k.constants));
+    let failures: Vec<String> = std::thread::scope(|s| {
+        let chunks = kernels.chunks(kernels.len().div_ceil(threads));
+        let workers: Vec<_> = chunks.map(|c| s.spawn(|| c.iter().filter_map(failure).collect::<Vec<_>>())).collect();
+        workers.into_iter().flat_map(|w| w.join().expect("failures are returned")).collect()
+    });
+    assert!(failures.is_empty(), "{} of {} kernels\n{}", failures.len(), kernels.len(), failures.join("\n"));
+}
+
+/// `shaders/shared` is only imported.
+#[test]
+fn cases_reach_every_shader() {
+    let reached = reached().files;
+    let missed: Vec<String> = all().into_iter().filter(|f| !f.starts_with("shared/") && !reached.contains(f)).collect();
+    assert!(missed.is_empty(), "no case reaches {}", missed.join(", "));
+}
