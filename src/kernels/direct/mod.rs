@@ -15,7 +15,7 @@ pub(super) use stencil::{forward, input_grad};
 /// Whether the convolution or input gradient with results of `lanes` channels is for these kernels.
 /// Windows of one pixel are a matrix already.
 pub(super) fn suits(g: &Conv2dGeometry, lanes: usize) -> bool {
-    g.groups == 1 && lanes % 16 == 0 && g.kh * g.kw > 1
+    g.groups == 1 && lanes.is_multiple_of(16) && g.kh * g.kw > 1
 }
 
 /// Up to how many floats the weight gradient keeps all sums in the caches near a core.

@@ -33,7 +33,7 @@ impl Image<'_> {
                 let mut i = 0;
                 macro_rules! tiles {
                     ($t:literal) => {
-                        while i + $t <= run {
+                        while run - i >= $t {
                             let sums = &mut self.sums[(ky * run + i) * g.o + filter..];
                             let x = (&x[i..], x_row, x_step);
                             pixels_outer_product::<S, $t, V>(simd, [rows, g.ow], x, dy, (sums, g.o));
@@ -65,7 +65,7 @@ impl WithSimd for Image<'_> {
         let rows = (BLOCK / row).clamp(1, g.oh);
         for first in (0..g.oh).step_by(rows) {
             let rows = rows.min(g.oh - first);
-            if g.o % (2 * S::F32_LANES) == 0 {
+            if g.o.is_multiple_of(2 * S::F32_LANES) {
                 self.rows::<S, 2>(simd, first, rows);
             } else {
                 self.rows::<S, 1>(simd, first, rows);

@@ -14,7 +14,7 @@ const PIXELS: usize = 128;
 
 /// Whether the blocks fit.
 pub fn suits(g: &Conv2dGeometry) -> bool {
-    g.groups == 1 && g.c % CHANNELS == 0 && g.o % FILTERS == 0
+    g.groups == 1 && g.c.is_multiple_of(CHANNELS) && g.o.is_multiple_of(FILTERS)
 }
 
 /// Adds the products of a block of pixels to the weights of a block of filters and channels.

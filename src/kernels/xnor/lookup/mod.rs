@@ -23,5 +23,5 @@ pub fn available() -> bool {
 
 /// Whether channels fill registers.
 pub fn suits(g: &Conv2dGeometry) -> bool {
-    g.c % LANES == 0 && g.o % LANES == 0
+    g.c.is_multiple_of(LANES) && g.o.is_multiple_of(LANES)
 }
