@@ -1,7 +1,7 @@
 //! Convolution as products of matrices of windows, a tile of output pixels at a time, so that the
 //! windows stay in the second-level cache.
 
-use super::direct;
+use super::direct::{self, Arch};
 use super::gemm::{View, product};
 use super::im2col::{gather, scatter_add};
 use crate::tensor::Conv2dGeometry;
@@ -19,7 +19,7 @@ pub(super) fn tile_pixels(k: usize) -> usize {
 /// `y = conv(x, w)`.
 pub fn conv2d_forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
     if direct::suits(g, g.o) {
-        return direct::forward(g, x, w, y);
+        return direct::forward(Arch::new(), g, x, w, y);
     }
     let (ci, oi) = (g.c / g.groups, g.o / g.groups);
     let k = g.kh * g.kw * ci;
@@ -42,7 +42,7 @@ pub fn conv2d_forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
 /// dx from dy and w.
 pub fn conv2d_input_grad(g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     if direct::suits(g, g.c) {
-        return direct::input_grad(g, dy, w, dx);
+        return direct::input_grad(Arch::new(), g, dy, w, dx);
     }
     let (ci, oi) = (g.c / g.groups, g.o / g.groups);
     let k = g.kh * g.kw * ci;
@@ -83,7 +83,7 @@ pub(super) fn sum_over_images(
 
 /// dw from dy and x.
 pub fn conv2d_weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
-    if direct::weight_grad(g, dy, x, dw) {
+    if direct::weight_grad(Arch::new(), g, dy, x, dw) {
         return;
     }
     let (ci, oi) = (g.c / g.groups, g.o / g.groups);

@@ -122,8 +122,7 @@ impl WithSimd for Images<'_> {
 const SOURCES: usize = 96 * 1024;
 
 impl Stencil {
-    fn run(&self, source: &[f32], out: &mut [f32]) {
-        let arch = Arch::new();
+    fn run(&self, arch: Arch, source: &[f32], out: &mut [f32]) {
         let from: usize = self.grid.size.iter().product();
         let fair = (source.len() / from).div_ceil(2 * rayon::current_num_threads());
         let images = (SOURCES / self.grid.len()).min(fair).max(1);
@@ -140,7 +139,7 @@ impl Stencil {
 }
 
 /// `y = conv(x, w)`.
-pub fn forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
+pub fn forward(arch: Arch, g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
     let (grid, taps) = output_taps(g, g.c);
     let k = g.kh * g.kw * g.c;
     let fill = |tap: usize, first: usize, width: usize, rows: &mut [f32]| {
@@ -155,11 +154,11 @@ pub fn forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
         }
     };
     let phase = Phase::new(taps, [g.c, g.o], fill);
-    Stencil { grid, out: [g.oh * g.ow * g.o, g.o], phases: vec![phase] }.run(x, y);
+    Stencil { grid, out: [g.oh * g.ow * g.o, g.o], phases: vec![phase] }.run(arch, x, y);
 }
 
 /// dx from dy and w.
-pub fn input_grad(g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+pub fn input_grad(arch: Arch, g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     let (grid, taps) = input_taps(g, g.o);
     let fill = |tap: usize, first: usize, width: usize, rows: &mut [f32]| {
         for (i, row) in rows.chunks_mut(width).enumerate() {
@@ -167,5 +166,5 @@ pub fn input_grad(g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
         }
     };
     let phases = taps.into_iter().map(|taps| Phase::new(taps, [g.o, g.c], fill)).collect();
-    Stencil { grid, out: [g.h * g.w * g.c, g.c], phases }.run(dy, dx);
+    Stencil { grid, out: [g.h * g.w * g.c, g.c], phases }.run(arch, dy, dx);
 }

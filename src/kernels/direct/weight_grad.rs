@@ -75,9 +75,8 @@ impl WithSimd for Image<'_> {
 }
 
 /// dw from dy and x.
-pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
+pub fn weight_grad(arch: Arch, g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
     let grid = Grid::under_windows(g, g.c);
-    let arch = Arch::new();
     let k = g.kh * g.kw * g.c;
     let mut by_window = vec![0.0; dw.len()];
     sum_over_images(g, &mut by_window, |images, sums| {

@@ -51,8 +51,7 @@ impl WithSimd for Block<'_> {
 }
 
 /// dw from dy and x.
-pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
-    let arch = Arch::new();
+pub fn weight_grad(arch: Arch, g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
     let (grid, taps) = output_taps(g, g.c);
     let mut padded = vec![0.0; g.n * grid.len()];
     padded.par_chunks_mut(grid.len()).zip(x.par_chunks(g.h * g.w * g.c)).for_each(|(to, image)| grid.fill(image, to));
