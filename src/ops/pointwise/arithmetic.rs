@@ -1,7 +1,7 @@
 //! Sums, differences, products and quotients, with broadcasting.
 
 use crate::error::Result;
-use crate::graph::{Graph, Value};
+use crate::graph::{EPS, Graph, Value};
 
 pointwise! {
     /// `a + b`.
@@ -22,8 +22,9 @@ pointwise! {
 }
 
 pointwise! {
-    /// `a / b`.
+    /// `a / b`; WGSL allows 2.5 units in the last place.
     Div {} "div" (a, b) => a / b;
+    bound |_x, y| 5.0 * EPS * y.abs() + f32::MIN_POSITIVE as f64;
     grad |_me, g, x, y, dy| {
         let da = g.div(dy, x[1])?;
         let t = g.mul(da, y[0])?;
