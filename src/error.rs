@@ -23,15 +23,15 @@ pub enum Error {
         /// What is wrong with it and what to do.
         message: String,
     },
-    /// The operating system refused a file operation.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    /// The operating system refused a file operation. The message has its answer, so that it is no `source` of this one.
+    #[error("{}: cannot {action}: {cause}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What was tried: "read", "create", "write", ...
         action: &'static str,
         /// The system's answer.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A recipe, a setting or a flag that makes no sense.
     #[error("{0}")]
@@ -69,6 +69,6 @@ impl Error {
     /// Wraps an I/O error with the file and what was tried.
     pub fn io(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Error::Io { path, action, source }
+        move |cause| Error::Io { path, action, cause }
     }
 }
