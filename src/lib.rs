@@ -53,7 +53,8 @@
 //!
 //! `train` (default) is everything. Without it the crate builds only what an edge device needs.
 
-#[cfg(feature = "train")]
+// Its doc comments are the texts of `--help`, whose command lines are no Rust to test.
+#[cfg(all(feature = "train", not(doctest)))]
 pub mod cli;
 #[cfg(feature = "train")]
 pub mod cpu;

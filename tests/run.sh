@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 need=()
 if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
-    ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json >/dev/null 2>&1 || need+=(mesa-vulkan-drivers)
+    find /usr/share/vulkan/icd.d /etc/vulkan/icd.d -name '*.json' 2>/dev/null | grep -q . || need+=(mesa-vulkan-drivers)
     ldconfig -p | grep -q 'libvulkan\.so\.1' || need+=(libvulkan1)
     ldconfig -p | grep -q 'libEGL\.so\.1' || need+=(libegl1)
     ldconfig -p | grep -q 'libEGL_mesa\.so' || need+=(libegl-mesa0 libgl1-mesa-dri)
