@@ -42,7 +42,8 @@ pub(super) fn input_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Vec<Taps
         let all = || (0..g.stride).flat_map(|a| shifts(a, kernel).into_iter().map(move |(_, d)| (a, d)));
         before[axis] = all().map(|(_, d)| (-d).max(0) as usize).max().unwrap_or(0);
         let end = all().map(|(a, d)| (count(a, size) as isize + d).max(0) as usize).max().unwrap_or(0);
-        padded[axis] = before[axis] + padded[axis].max(end);
+        // Pixels without taps have a place too.
+        padded[axis] = before[axis] + padded[axis].max(end).max(count(0, size));
     }
     let mut all = Vec::new();
     for a in 0..g.stride {

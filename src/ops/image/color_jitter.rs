@@ -55,7 +55,7 @@ impl Op for ColorJitter {
         vec![RefTensor::f32(outputs[0].shape.clone(), data)]
     }
 
-    /// See [`Jitter::bound`]; a mean is a sum of at most a chunk, then of the chunks.
+    /// See `Jitter::bound` in color.rs; a mean is a sum of at most a chunk, then of the chunks.
     fn bound(&self, inputs: &[&RefTensor], _outputs: &[RefTensor]) -> Vec<Vec<f64>> {
         let shape = &inputs[0].shape;
         let terms = (CHUNK + (shape[1] * shape[2]).div_ceil(CHUNK)) as f64;
