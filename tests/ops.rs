@@ -46,7 +46,8 @@ fn run_compiled_for(label: &str, device: &Device, backend: Backend, options: Opt
 /// All cases, or those whose op and name ("conv2d 2x5x7x3 to 8, ...") contain `ONEBIT_OP`.
 fn cases() -> Vec<Case> {
     let wanted = std::env::var("ONEBIT_OP").unwrap_or_default();
-    let cases: Vec<Case> = cases::all().into_iter().filter(|c| format!("{} {}", c.op, c.name).contains(&wanted)).collect();
+    let cases: Vec<Case> =
+        cases::all().into_iter().filter(|c| format!("{} {}", c.op, c.name).contains(&wanted)).collect();
     assert!(!cases.is_empty(), "no case is of an op called {wanted}");
     cases
 }

@@ -87,6 +87,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("{}: there are no training images", recipe.data.path);
     }
     let mut images = ImageInfo::of(&data);
+    if let Some(stats) = &recipe.augment.normalize {
+        (images.mean, images.std) = (stats.mean.clone(), stats.std.clone());
+    }
     if let Some((_, info)) = &old {
         (images.mean, images.std) = (info.mean.clone(), info.std.clone());
     }

@@ -1,10 +1,12 @@
 //! Supervised classification: images with labels, cross-entropy, one program a step.
 
+use crate::data::AugmentSpec;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use crate::nn::Mode;
+use crate::ops::image::{AugmentPlan, columns};
 use crate::tensor::{DType, HostTensor};
-use crate::train::method::{EVAL_IMAGES, Graphs, IMAGES, ImageInfo, LABELS, LOGITS, Method, Progress};
+use crate::train::method::{AUGMENT, EVAL_IMAGES, Graphs, IMAGES, ImageInfo, LABELS, LOGITS, Method, Progress};
 use crate::train::metrics::{correct, halted_before, track};
 use crate::train::recipe::Recipe;
 
@@ -53,7 +55,7 @@ fn train(recipe: &Recipe, images: &ImageInfo, batch: usize) -> Result<Graph> {
     let labels = g.input(LABELS, Meta::new([batch], DType::U32))?;
     let halted = halted_before(g)?;
 
-    let x = normalise(g, pixels, images)?;
+    let x = augmented(g, recipe, pixels, images)?;
     let logits = recipe.net.build(g, x, images.classes, Mode::Train, Some(halted))?;
     let loss = g.cross_entropy(logits, labels, recipe.label_smoothing)?;
 
@@ -75,6 +77,27 @@ fn eval(recipe: &Recipe, images: &ImageInfo, batch: usize) -> Result<Graph> {
     Ok(std::mem::take(g))
 }
 
+/// Bytes to normalised numbers, changed as the recipe's `[augment]` says.
+fn augmented(g: &mut Graph, recipe: &Recipe, pixels: Value, images: &ImageInfo) -> Result<Value> {
+    let spec = &recipe.augment;
+    let [h, w, _] = images.extents;
+    if *spec == (AugmentSpec { normalize: spec.normalize.clone(), ..AugmentSpec::default() }) {
+        return normalise(g, pixels, images);
+    }
+    let n = g.shape(pixels)[0];
+    let params = g.input(&format!("{AUGMENT}.0"), Meta::f32([n, columns::COUNT]))?;
+    let plan = AugmentPlan {
+        input: images.extents,
+        output: spec.output_size(h, w),
+        jitter: spec.color_jitter.is_some(),
+        gray: spec.grayscale.is_some(),
+        // Three deviations hold all but 0.3 % of a Gaussian.
+        blur_radius: spec.gaussian_blur.map(|b| (3.0 * b.sigma[1]).ceil() as usize),
+        normalize: Some((images.mean.clone(), images.std.clone())),
+    };
+    g.augment(pixels, params, &plan)
+}
+
 /// Bytes to numbers of mean 0 and variance 1 a channel, `[n, h, w, c]`.
 fn normalise(g: &mut Graph, pixels: Value, images: &ImageInfo) -> Result<Value> {
     let [h, w, c] = images.extents;
@@ -87,4 +110,22 @@ fn normalise(g: &mut Graph, pixels: Value, images: &ImageInfo) -> Result<Value> 
     let x = g.mul(pixels, scale)?;
     let x = g.add(x, shift)?;
     g.reshape(x, [n, h, w, c])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn augmentations_of_the_recipe_are_steps_of_the_program() {
+        let images = ImageInfo { extents: [28, 28, 1], classes: 10, mean: vec![0.3], std: vec![0.3] };
+        let (_, recipe) = Recipe::find("fashion-binary").expect("built in");
+        let reads = |recipe: &Recipe| {
+            let graph = train(recipe, &images, 4).expect("builds");
+            graph.values().iter().any(|v| v.name == "augment.0")
+        };
+        assert!(!reads(&recipe), "nothing is asked for");
+        let flipped = recipe.with(&["augment.flip={p=0.5}".into()]).expect("a known setting");
+        assert!(reads(&flipped));
+    }
 }
