@@ -39,6 +39,9 @@ pub enum Error {
     /// The device is missing, was lost, or is too small for what was asked.
     #[error("{0}")]
     Device(String),
+    /// Something needs more than a device offers: the limit, what is needed and what to do.
+    #[error("{0}")]
+    Limit(String),
     /// A shader that does not assemble, validate or bind.
     #[error("shader {shader}: {message}")]
     Shader {

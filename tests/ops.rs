@@ -9,32 +9,32 @@ use onebit::shader::launch::Target;
 use onebit::verify::{Case, cases, check_gradient, compare_program};
 
 /// Runs the cases on a device; panics with all that is wrong.
-fn run(label: &str, device: &Device, options: Options, cases: &[Case]) {
+fn run(label: &str, device: &Device, options: &Options, cases: &[Case]) {
     run_compiled_for(label, device, device.backend(), options, cases);
 }
 
 /// As [`run`], with programs compiled for `backend`.
-fn run_compiled_for(label: &str, device: &Device, backend: Backend, options: Options, cases: &[Case]) {
+fn run_compiled_for(label: &str, device: &Device, backend: Backend, options: &Options, cases: &[Case]) {
     let mut wrong = Vec::new();
     for case in cases {
         let mut store = Store::new(device.clone());
-        let compared = Program::compile_with(case.graph.clone(), backend.clone(), options)
+        let compared = Program::compile_with(case.graph.clone(), backend.clone(), options.clone())
             .and_then(|program| compare_program(&mut store, program, &case.leaves, &case.scalars));
         match compared {
             Err(e) => wrong.push(format!("{} {}: {e}", case.op, case.name)),
             Ok(findings) => {
                 assert!(!findings.is_empty(), "{} {}: nothing was compared", case.op, case.name);
-                wrong.extend(findings.iter().filter(|f| f.worst > 1.0).map(|f| {
+                wrong.extend(findings.iter().filter(|f| f.is_wrong()).map(|f| {
                     format!(
                         "{} {}: step {} (value {}) at {}: got {}, expected {}, {} of the bound",
                         case.op,
                         case.name,
                         f.step,
                         f.value.index(),
-                        f.at,
-                        f.got,
-                        f.expected,
-                        f.worst
+                        f.worst.at,
+                        f.worst.got,
+                        f.worst.expected,
+                        f.worst.fraction
                     )
                 }));
             }
@@ -46,13 +46,11 @@ fn run_compiled_for(label: &str, device: &Device, backend: Backend, options: Opt
 /// All cases, or those whose op and name ("conv2d 2x5x7x3 to 8, ...") contain `ONEBIT_OP`.
 fn cases() -> Vec<Case> {
     let wanted = std::env::var("ONEBIT_OP").unwrap_or_default();
-    let cases: Vec<Case> =
-        cases::all().into_iter().filter(|c| format!("{} {}", c.op, c.name).contains(&wanted)).collect();
+    let specs = cases::all().into_iter().filter(|c| !c.large && c.title().contains(&wanted));
+    let cases: Vec<Case> = specs.map(|c| c.build(cases::SEED)).collect();
     assert!(!cases.is_empty(), "no case is of an op called {wanted}");
     cases
 }
-
-const UNFUSED: Options = Options { fuse: false, reuse: false };
 
 #[test]
 fn gradients_equal_finite_differences() {
@@ -69,16 +67,16 @@ fn gradients_equal_finite_differences() {
 #[test]
 fn cpu_device() {
     let cases = cases();
-    run("cpu, fused", &Device::Cpu, Options::default(), &cases);
-    run("cpu, op by op", &Device::Cpu, UNFUSED, &cases);
+    run("cpu, fused", &Device::Cpu, &Options::default(), &cases);
+    run("cpu, op by op", &Device::Cpu, &Options::op_by_op(), &cases);
 }
 
 #[test]
 fn every_adapter() {
     let cases = cases();
     for (name, device) in common::devices(GpuOptions::default()) {
-        run(&format!("{name}, unchecked, fused"), &device, Options::default(), &cases);
-        run(&format!("{name}, unchecked, op by op"), &device, UNFUSED, &cases);
+        run(&format!("{name}, unchecked, fused"), &device, &Options::default(), &cases);
+        run(&format!("{name}, unchecked, op by op"), &device, &Options::op_by_op(), &cases);
     }
 }
 
@@ -92,7 +90,7 @@ fn every_adapter_with_the_kernels_of_the_other_kind() {
         let Backend::Gpu(mut target) = device.backend() else { panic!("{name} is no GPU") };
         target.software = !target.software;
         let label = format!("{name}, kernels for software: {}", target.software);
-        run_compiled_for(&label, &device, Backend::Gpu(target), Options::default(), &cases);
+        run_compiled_for(&label, &device, Backend::Gpu(target), &Options::default(), &cases);
     }
 }
 
@@ -104,7 +102,7 @@ fn every_adapter_with_large_tiles() {
     for (name, device) in common::devices(GpuOptions { limits: LimitSet::Downlevel, ..Default::default() }) {
         let Backend::Gpu(target) = device.backend() else { panic!("{name} is no GPU") };
         let target = Target { software: false, busy_workgroups: 1, ..target };
-        run_compiled_for(&format!("{name}, large tiles"), &device, Backend::Gpu(target), Options::default(), &cases);
+        run_compiled_for(&format!("{name}, large tiles"), &device, Backend::Gpu(target), &Options::default(), &cases);
     }
 }
 
@@ -112,7 +110,7 @@ fn every_adapter_with_large_tiles() {
 fn every_adapter_with_bounds_checks() {
     let cases = cases();
     for (name, device) in common::devices(GpuOptions { checked: true, ..Default::default() }) {
-        run(&format!("{name}, checked"), &device, Options::default(), &cases);
+        run(&format!("{name}, checked"), &device, &Options::default(), &cases);
     }
 }
 
@@ -120,7 +118,7 @@ fn every_adapter_with_bounds_checks() {
 fn every_adapter_under_default_limits() {
     let cases = cases();
     for (name, device) in common::devices(GpuOptions { limits: LimitSet::Defaults, ..Default::default() }) {
-        run(&format!("{name}, default limits"), &device, Options::default(), &cases);
+        run(&format!("{name}, default limits"), &device, &Options::default(), &cases);
     }
 }
 
@@ -128,6 +126,6 @@ fn every_adapter_under_default_limits() {
 fn every_adapter_under_downlevel_limits() {
     let cases = cases();
     for (name, device) in common::devices(GpuOptions { limits: LimitSet::Downlevel, ..Default::default() }) {
-        run(&format!("{name}, downlevel limits"), &device, Options::default(), &cases);
+        run(&format!("{name}, downlevel limits"), &device, &Options::default(), &cases);
     }
 }

@@ -33,6 +33,10 @@ enum Command {
     Eval(eval::Args),
 }
 
+/// Exit code of a program that could not do what it was asked. 1 is for one that did, and the answer is no: a
+/// check that failed.
+const COULD_NOT: u8 = 2;
+
 /// Runs the program; prints what went wrong as one message.
 pub fn main() -> ExitCode {
     panic::set_hook(Box::new(|_| {}));
@@ -44,7 +48,7 @@ pub fn main() -> ExitCode {
             if !text::is_broken_pipe(&e) {
                 eprintln!("error: {e:#}");
             }
-            ExitCode::FAILURE
+            ExitCode::from(COULD_NOT)
         }
         Err(panic) => {
             let what = panic.downcast_ref::<String>().map(String::as_str);

@@ -126,7 +126,7 @@ impl GpuDevice {
     pub(super) fn buffer(&self, words: usize, slack: usize, what: &str) -> Result<wgpu::Buffer> {
         let bytes = 4 * words as u64;
         if bytes > self.0.target.max_binding_bytes {
-            return Err(Error::Device(format!(
+            return Err(Error::Limit(format!(
                 "{}: {what} needs {bytes} bytes, but one storage binding covers at most {} (max_storage_buffer_binding_size); \
                  use a smaller batch",
                 self.0.info.name, self.0.target.max_binding_bytes
@@ -140,7 +140,7 @@ impl GpuDevice {
             mapped_at_creation: false,
         });
         match block_on(scope.pop()) {
-            Some(_) => Err(Error::Device(format!(
+            Some(_) => Err(Error::Limit(format!(
                 "{}: out of memory: no {bytes} bytes for {what}; use a smaller batch or another device",
                 self.0.info.name
             ))),

@@ -1,13 +1,10 @@
 //! A program loaded on a device: buffers, bind groups, and the replay of its dispatches.
 
 use super::device::GpuDevice;
-use super::pipeline::Kernel;
 use crate::error::{Error, Result};
 use crate::graph::{Def, Leaf, Value};
-use crate::program::{BufferKind, Program, Work};
-use crate::shader::assemble::assemble;
-use crate::shader::fused::{SCALAR_SLOTS, generate};
-use crate::shader::launch::Operand;
+use crate::program::{BufferKind, Command, Dispatch, Kernel, Program};
+use crate::shader::fused::SCALAR_SLOTS;
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,20 +20,28 @@ pub struct GpuBuffer {
 const GUARD_WORDS: usize = 64;
 const GUARD: u32 = 0x5EA1_5EA1;
 
-/// A shader and the defines that it was assembled with.
-type Variant = (&'static str, Vec<(&'static str, u32)>);
-
-struct Dispatch {
-    step: usize,
-    pipeline: Arc<wgpu::ComputePipeline>,
-    bind: wgpu::BindGroup,
-    scalars: Option<wgpu::BindGroup>,
-    workgroups: [u32; 3],
+enum Recorded {
+    Dispatch {
+        step: usize,
+        pipeline: Arc<wgpu::ComputePipeline>,
+        bind: wgpu::BindGroup,
+        scalars: Option<wgpu::BindGroup>,
+        workgroups: [u32; 3],
+    },
+    Copy {
+        step: usize,
+        from: wgpu::Buffer,
+        to: wgpu::Buffer,
+        bytes: u64,
+    },
 }
 
-enum Command {
-    Dispatch(Dispatch),
-    Copy { step: usize, from: wgpu::Buffer, to: wgpu::Buffer, bytes: u64 },
+impl Recorded {
+    fn step(&self) -> usize {
+        match self {
+            Recorded::Dispatch { step, .. } | Recorded::Copy { step, .. } => *step,
+        }
+    }
 }
 
 /// A program with everything that its replay needs.
@@ -44,7 +49,7 @@ pub struct GpuExecutable {
     device: GpuDevice,
     program: Arc<Program>,
     buffers: Vec<GpuBuffer>,
-    commands: Vec<Command>,
+    commands: Vec<Recorded>,
     scalars: wgpu::Buffer,
     guarded: bool,
 }
@@ -119,125 +124,61 @@ impl GpuDevice {
     }
 
     /// Compiles the kernels of a program and makes its bind groups.
-    fn record(&self, program: &Program, buffers: &[GpuBuffer], scalars: &wgpu::Buffer) -> Result<Vec<Command>> {
-        struct Pending {
-            step: usize,
-            kernel: Kernel,
-            bound: Vec<usize>,
-            uses_scalars: bool,
-            workgroups: [u32; 3],
-        }
-        enum Item {
-            Kernel(Pending),
-            Copy { step: usize, from: usize, to: usize },
-        }
-        let mut items = Vec::new();
-        let mut sources: HashMap<Variant, Arc<str>> = HashMap::new();
-        let mut texts: HashMap<String, Arc<str>> = HashMap::new();
-        let at = |v: Value| program.place[v.index()].expect("what a step touches has a buffer");
-        for (i, step) in program.steps.iter().enumerate() {
-            match &step.work {
-                Work::Fused(fused) => {
-                    let shader = generate(&program.graph, fused, &program.place)?;
-                    let source: Arc<str> = shader.source.into();
-                    let source = texts.entry(source.to_string()).or_insert(source).clone();
-                    items.push(Item::Kernel(Pending {
-                        step: i,
-                        kernel: Kernel { name: program.step_name(i), source, constants: shader.constants },
-                        bound: shader.buffers,
-                        uses_scalars: shader.uses_scalars,
-                        workgroups: shader.workgroups,
-                    }));
-                }
-                Work::Node { lowering, temps, .. } => {
-                    for launch in &lowering.launches {
-                        let key = (launch.shader, launch.defines.clone());
-                        let source = match sources.get(&key) {
-                            Some(s) => s.clone(),
-                            None => {
-                                let text = assemble(launch.shader, &launch.defines)?.into();
-                                sources.entry(key).or_insert(text).clone()
-                            }
-                        };
-                        let bound = launch
-                            .operands
-                            .iter()
-                            .map(|o| match o {
-                                Operand::In(k) => at(step.inputs[*k]),
-                                Operand::Out(k) => at(step.outputs[*k]),
-                                Operand::Temp(k) => temps[*k],
-                            })
-                            .collect();
-                        items.push(Item::Kernel(Pending {
-                            step: i,
-                            kernel: Kernel {
-                                name: launch.shader.to_string(),
-                                source,
-                                constants: launch.constants.clone(),
-                            },
-                            bound,
-                            uses_scalars: false,
-                            workgroups: launch.workgroups,
-                        }));
-                    }
-                }
-                Work::Copy { from, to } => items.push(Item::Copy { step: i, from: at(*from), to: at(*to) }),
-            }
-        }
-        let kernels: Vec<Kernel> =
-            items.iter().filter_map(|i| if let Item::Kernel(p) = i { Some(p.kernel.clone()) } else { None }).collect();
+    fn record(&self, program: &Program, buffers: &[GpuBuffer], scalars: &wgpu::Buffer) -> Result<Vec<Recorded>> {
+        let commands = program.commands()?;
+        let kernels: Vec<&Kernel> =
+            commands.iter().filter_map(|c| if let Command::Dispatch(d) = c { Some(&d.kernel) } else { None }).collect();
         let mut pipelines = self.pipelines(&kernels)?.into_iter();
         let mut scalar_groups: HashMap<usize, wgpu::BindGroup> = HashMap::new();
-        let commands = items
-            .into_iter()
-            .map(|item| match item {
-                Item::Kernel(p) => {
+        let mut recorded = Vec::with_capacity(commands.len());
+        for command in &commands {
+            recorded.push(match command {
+                Command::Dispatch(d) => {
                     let pipeline = pipelines.next().expect("one pipeline a kernel");
-                    let entries: Vec<wgpu::BindGroupEntry<'_>> = p
-                        .bound
-                        .iter()
-                        .enumerate()
-                        .map(|(i, b)| wgpu::BindGroupEntry {
-                            binding: i as u32,
-                            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                                buffer: &buffers[*b].buffer,
-                                offset: 0,
-                                size: wgpu::BufferSize::new(4 * buffers[*b].words as u64),
-                            }),
-                        })
-                        .collect();
-                    let bind = self.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                        label: Some(&p.kernel.name),
-                        layout: &pipeline.get_bind_group_layout(0),
-                        entries: &entries,
-                    });
-                    let scalars = p.uses_scalars.then(|| {
+                    let bind = self.bind(d, &pipeline, buffers);
+                    let scalars = d.uses_scalars.then(|| {
                         let key = Arc::as_ptr(&pipeline) as usize;
-                        scalar_groups
-                            .entry(key)
-                            .or_insert_with(|| {
-                                self.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                                    label: Some("scalars"),
-                                    layout: &pipeline.get_bind_group_layout(1),
-                                    entries: &[wgpu::BindGroupEntry {
-                                        binding: 0,
-                                        resource: scalars.as_entire_binding(),
-                                    }],
-                                })
-                            })
-                            .clone()
+                        let group = || self.bind_scalars(&pipeline, scalars);
+                        scalar_groups.entry(key).or_insert_with(group).clone()
                     });
-                    Command::Dispatch(Dispatch { step: p.step, pipeline, bind, scalars, workgroups: p.workgroups })
+                    Recorded::Dispatch { step: d.step, pipeline, bind, scalars, workgroups: d.workgroups }
                 }
-                Item::Copy { step, from, to } => Command::Copy {
-                    step,
-                    from: buffers[from].buffer.clone(),
-                    to: buffers[to].buffer.clone(),
-                    bytes: 4 * buffers[to].words as u64,
+                Command::Copy { step, from, to } => Recorded::Copy {
+                    step: *step,
+                    from: buffers[*from].buffer.clone(),
+                    to: buffers[*to].buffer.clone(),
+                    bytes: 4 * buffers[*to].words as u64,
                 },
+            });
+        }
+        Ok(recorded)
+    }
+
+    fn bind(&self, d: &Dispatch, pipeline: &wgpu::ComputePipeline, buffers: &[GpuBuffer]) -> wgpu::BindGroup {
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
+            .zip(&d.buffers)
+            .map(|(binding, b)| wgpu::BindGroupEntry {
+                binding,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &buffers[*b].buffer,
+                    offset: 0,
+                    size: wgpu::BufferSize::new(4 * buffers[*b].words as u64),
+                }),
             })
             .collect();
-        Ok(commands)
+        self.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&d.kernel.name),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        })
+    }
+
+    fn bind_scalars(&self, pipeline: &wgpu::ComputePipeline, scalars: &wgpu::Buffer) -> wgpu::BindGroup {
+        self.0.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("scalars"),
+            layout: &pipeline.get_bind_group_layout(1),
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: scalars.as_entire_binding() }],
+        })
     }
 }
 
@@ -272,28 +213,23 @@ impl GpuExecutable {
             self.device.0.queue.write_buffer(&self.scalars, 0, bytemuck::cast_slice(scalars));
         }
         let mut encoder = self.device.0.device.create_command_encoder(&Default::default());
-        let mut commands = self
-            .commands
-            .iter()
-            .filter(|c| match c {
-                Command::Dispatch(d) => steps.contains(&d.step),
-                Command::Copy { step, .. } => steps.contains(step),
-            })
-            .peekable();
+        let mut commands = self.commands.iter().filter(|c| steps.contains(&c.step())).peekable();
         while commands.peek().is_some() {
             {
                 let mut pass = encoder.begin_compute_pass(&Default::default());
-                while let Some(Command::Dispatch(d)) = commands.next_if(|c| matches!(c, Command::Dispatch(_))) {
-                    pass.set_pipeline(&d.pipeline);
-                    pass.set_bind_group(0, &d.bind, &[]);
-                    if let Some(s) = &d.scalars {
+                while let Some(Recorded::Dispatch { pipeline, bind, scalars, workgroups: [x, y, z], .. }) =
+                    commands.next_if(|c| matches!(c, Recorded::Dispatch { .. }))
+                {
+                    pass.set_pipeline(pipeline);
+                    pass.set_bind_group(0, bind, &[]);
+                    if let Some(s) = scalars {
                         pass.set_bind_group(1, s, &[]);
                     }
-                    pass.dispatch_workgroups(d.workgroups[0], d.workgroups[1], d.workgroups[2]);
+                    pass.dispatch_workgroups(*x, *y, *z);
                 }
             }
-            while let Some(Command::Copy { from, to, bytes, .. }) =
-                commands.next_if(|c| matches!(c, Command::Copy { .. }))
+            while let Some(Recorded::Copy { from, to, bytes, .. }) =
+                commands.next_if(|c| matches!(c, Recorded::Copy { .. }))
             {
                 encoder.copy_buffer_to_buffer(from, 0, to, 0, *bytes);
             }

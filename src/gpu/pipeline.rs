@@ -2,18 +2,10 @@
 
 use super::device::GpuDevice;
 use crate::error::{Error, Result};
+use crate::program::Kernel;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-
-/// A kernel to compile: its text and the values of its `override` constants.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Kernel {
-    /// Name for messages.
-    pub name: String,
-    pub source: Arc<str>,
-    pub constants: Vec<(&'static str, f64)>,
-}
 
 type Key = (Arc<str>, Vec<(&'static str, u64)>);
 
@@ -23,29 +15,27 @@ pub(super) struct Pipelines {
     pipelines: Mutex<HashMap<Key, Arc<wgpu::ComputePipeline>>>,
 }
 
-impl Kernel {
-    fn key(&self) -> Key {
-        (self.source.clone(), self.constants.iter().map(|(n, v)| (*n, v.to_bits())).collect())
-    }
+fn key(kernel: &Kernel) -> Key {
+    (kernel.source.clone(), kernel.constants.iter().map(|(n, v)| (*n, v.to_bits())).collect())
 }
 
 impl GpuDevice {
     /// The pipelines of `kernels`, in order; those not compiled yet are compiled in parallel.
-    pub(super) fn pipelines(&self, kernels: &[Kernel]) -> Result<Vec<Arc<wgpu::ComputePipeline>>> {
+    pub(super) fn pipelines(&self, kernels: &[&Kernel]) -> Result<Vec<Arc<wgpu::ComputePipeline>>> {
         let mut missing: Vec<&Kernel> = Vec::new();
         {
             let known = self.0.pipelines.pipelines.lock().expect("no panic holds this lock");
-            for k in kernels {
-                if !known.contains_key(&k.key()) && !missing.contains(&k) {
+            for &k in kernels {
+                if !known.contains_key(&key(k)) && !missing.contains(&k) {
                     missing.push(k);
                 }
             }
         }
         let made: Vec<(Key, Arc<wgpu::ComputePipeline>)> =
-            missing.par_iter().map(|k| Ok((k.key(), self.compile(k)?))).collect::<Result<_>>()?;
+            missing.par_iter().map(|k| Ok((key(k), self.compile(k)?))).collect::<Result<_>>()?;
         let mut known = self.0.pipelines.pipelines.lock().expect("no panic holds this lock");
         known.extend(made);
-        Ok(kernels.iter().map(|k| known[&k.key()].clone()).collect())
+        Ok(kernels.iter().map(|k| known[&key(k)].clone()).collect())
     }
 
     fn module(&self, kernel: &Kernel) -> Result<Arc<wgpu::ShaderModule>> {

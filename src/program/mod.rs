@@ -1,16 +1,19 @@
 //! How a graph is computed: fused, ordered and laid out in memory, before anything is allocated.
 
+mod command;
 mod fuse;
 mod memory;
 mod print;
 mod schedule;
 
+pub use command::{Command, Dispatch, Kernel};
 pub use fuse::{Access, Expr, Fused};
 pub use memory::{Buffer, BufferKind};
 
 use crate::error::Result;
 use crate::graph::{Graph, LowerCx, Meta, Phase, Value};
 use crate::shader::launch::{Lowering, Target};
+use crate::shader::sources::Sources;
 use std::sync::Arc;
 
 /// What a program is made for.
@@ -71,20 +74,31 @@ pub struct Program {
     pub buffers: Vec<Buffer>,
     /// Buffer of each value, by value number; `None` for scalars and what is never stored.
     pub place: Vec<Option<usize>>,
+    /// The shader files that its kernels are assembled from.
+    pub sources: Sources,
 }
 
 /// Switches of compilation, for tests and for finding faults.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Fuse chains of pointwise ops.
     pub fuse: bool,
     /// Let values whose lives do not overlap share a buffer.
     pub reuse: bool,
+    /// The shader files.
+    pub sources: Sources,
+}
+
+impl Options {
+    /// Op by op, with a buffer for every value.
+    pub fn op_by_op() -> Self {
+        Options { fuse: false, reuse: false, ..Options::default() }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { fuse: true, reuse: true }
+        Options { fuse: true, reuse: true, sources: Sources::default() }
     }
 }
 
@@ -108,7 +122,8 @@ impl Program {
             }
         }
         let plan = memory::plan(&graph, &mut steps, options.reuse);
-        Ok(Program { graph: Arc::new(graph), backend, steps, buffers: plan.buffers, place: plan.place })
+        let (buffers, place) = (plan.buffers, plan.place);
+        Ok(Program { graph: Arc::new(graph), backend, steps, buffers, place, sources: options.sources })
     }
 
     /// Bytes of all buffers of this program: parameters, state, inputs, activations, scratch.

@@ -12,45 +12,50 @@
 //! (`COLUMNS/4`). `$NAME` stands for the value of a name anywhere, `${4*j+1}` for that of an expression. Loops over registers are unrolled in the text
 //! because drivers do not do it reliably.
 
+use super::sources::Sources;
 use crate::error::{Error, Result};
-use include_dir::{Dir, include_dir};
-use std::collections::HashSet;
-
-static SHADERS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/shaders");
+use std::collections::BTreeSet;
 
 /// Names and values that a launch gives to a shader's text.
 pub type Defines = [(&'static str, u32)];
 
-/// The text of `shaders/<path>.wgsl` with its imports, unrolled.
-pub fn assemble(path: &str, defines: &Defines) -> Result<String> {
-    let mut text = String::new();
-    include(path, &mut HashSet::new(), &mut text)?;
-    let values: Vec<(String, u32)> = defines.iter().map(|(n, v)| (n.to_string(), *v)).collect();
-    let lines: Vec<&str> = text.lines().collect();
-    let mut out = String::new();
-    Expander { path }.expand(&lines, &values, &mut out)?;
-    Ok(out)
+/// A text put together, and the files that it is made of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assembled {
+    /// WGSL.
+    pub text: String,
+    /// Paths below `shaders/`, without the extension.
+    pub files: BTreeSet<String>,
 }
 
-/// Appends a file and what it imports to `out`, unless `seen` has it.
-pub fn include(path: &str, seen: &mut HashSet<String>, out: &mut String) -> Result<()> {
-    if !seen.insert(path.to_string()) {
-        return Ok(());
-    }
-    let text = SHADERS
-        .get_file(format!("{path}.wgsl"))
-        .and_then(|f| f.contents_utf8())
-        .ok_or_else(|| Error::Shader { shader: path.to_string(), message: "there is no such file".to_string() })?;
-    for line in text.lines() {
-        match line.trim().strip_prefix("#import ") {
-            Some(import) => include(import.trim().trim_end_matches(".wgsl"), seen, out)?,
-            None => {
-                out.push_str(line);
-                out.push('\n');
+/// The text of `shaders/<path>.wgsl` with its imports, unrolled.
+pub fn assemble(sources: &Sources, path: &str, defines: &Defines) -> Result<Assembled> {
+    let mut raw = Assembled::default();
+    raw.include(sources, path)?;
+    let values: Vec<(String, u32)> = defines.iter().map(|(n, v)| (n.to_string(), *v)).collect();
+    let lines: Vec<&str> = raw.text.lines().collect();
+    let mut text = String::new();
+    Expander { path }.expand(&lines, &values, &mut text)?;
+    Ok(Assembled { text, files: raw.files })
+}
+
+impl Assembled {
+    /// Appends a file and what it imports, unless it is there.
+    pub fn include(&mut self, sources: &Sources, path: &str) -> Result<()> {
+        if !self.files.insert(path.to_string()) {
+            return Ok(());
+        }
+        for line in sources.text(path)?.lines() {
+            match line.trim().strip_prefix("#import ") {
+                Some(import) => self.include(sources, import.trim().trim_end_matches(".wgsl"))?,
+                None => {
+                    self.text.push_str(line);
+                    self.text.push('\n');
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 struct Expander<'a> {
@@ -152,18 +157,6 @@ impl Expander<'_> {
         out.push('\n');
         Ok(())
     }
-}
-
-/// Paths of all shader files, without the extension.
-pub fn all() -> Vec<String> {
-    fn walk(dir: &Dir<'_>, out: &mut Vec<String>) {
-        out.extend(dir.files().filter_map(|f| f.path().to_str()?.strip_suffix(".wgsl").map(String::from)));
-        dir.dirs().for_each(|d| walk(d, out));
-    }
-    let mut out = Vec::new();
-    walk(&SHADERS, &mut out);
-    out.sort();
-    out
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@
 //! (a store is bits): an invocation makes the 32 elements of one word of one row, so that every word
 //! has one writer. The functions of the ops come from `shaders/pointwise`.
 
-use super::assemble;
+use super::assemble::Assembled;
 use super::launch::fold_groups;
+use super::sources::Sources;
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::program::{Access, Expr, Fused};
 use crate::tensor::DType;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Slots of the scalars buffer.
@@ -21,6 +22,8 @@ pub const SCALAR_SLOTS: usize = 256;
 pub struct FusedShader {
     /// WGSL.
     pub source: String,
+    /// Paths of the files that its ops come from.
+    pub files: BTreeSet<String>,
     /// Values of its `override` constants.
     pub constants: Vec<(&'static str, f64)>,
     /// Workgroups along x, y, z.
@@ -53,8 +56,8 @@ struct Writer<'a> {
 }
 
 /// Writes the kernel of `fused`, whose values lie in the buffers `place`.
-pub fn generate(graph: &Graph, fused: &Fused, place: &[Option<usize>]) -> Result<FusedShader> {
-    Writer::new(graph, fused, place).write()
+pub fn generate(sources: &Sources, graph: &Graph, fused: &Fused, place: &[Option<usize>]) -> Result<FusedShader> {
+    Writer::new(graph, fused, place).write(sources)
 }
 
 fn literal(v: f32) -> String {
@@ -106,15 +109,15 @@ impl<'a> Writer<'a> {
         Writer { graph, fused, bindings, load_at, store_at, rows, columns, width, packs }
     }
 
-    fn write(&self) -> Result<FusedShader> {
-        let mut s = String::new();
-        let mut seen = HashSet::new();
+    fn write(&self, sources: &Sources) -> Result<FusedShader> {
+        let mut ops = Assembled::default();
         for e in &self.fused.exprs {
             if let Expr::Apply { node, port, .. } = e {
                 let op = self.pointwise(*node);
-                assemble::include(&format!("pointwise/{}", op.wgsl(*port)), &mut seen, &mut s)?;
+                ops.include(sources, &format!("pointwise/{}", op.wgsl(*port)))?;
             }
         }
+        let Assembled { text: mut s, files } = ops;
         let uses_scalars = self.fused.loads.iter().any(|(_, a)| matches!(a, Access::Scalar(_)));
         s.push_str("override COUNT: u32;\noverride COLUMNS: u32;\n");
         for (i, b) in self.bindings.iter().enumerate() {
@@ -138,6 +141,7 @@ impl<'a> Writer<'a> {
         };
         Ok(FusedShader {
             source: s,
+            files,
             constants: vec![("COUNT", count as f64), ("COLUMNS", self.columns as f64)],
             workgroups: fold_groups(count.div_ceil(64)),
             buffers: self.bindings.iter().map(|b| b.buffer).collect(),

@@ -3,3 +3,4 @@
 pub mod assemble;
 pub mod fused;
 pub mod launch;
+pub mod sources;

@@ -19,7 +19,7 @@ pub fn first_non_finite(store: &mut Store, graph: &Arc<Graph>, scalars: &[f32]) 
         }
     }
     // Unfused, so that a name is that of one op.
-    let options = Options { fuse: false, reuse: true };
+    let options = Options { fuse: false, ..Options::default() };
     let program = Program::compile_with((**graph).clone(), store.device().backend(), options)?;
     let steps = program.steps.len();
     let mut exe = store.load_program(program, false)?;

@@ -5,6 +5,70 @@ use crate::graph::{Graph, Init, Meta, Role, Value};
 use crate::rng::Philox;
 use crate::tensor::{DType, HostTensor, Shape};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a case does, as its table says it.
+type Build = dyn Fn(&mut Case) -> Result<()> + Send + Sync;
+
+/// A case of the table, not built yet.
+#[derive(Clone)]
+pub struct CaseSpec {
+    /// The op that it tests.
+    pub op: &'static str,
+    /// What is special about it.
+    pub name: String,
+    /// Whether it needs much memory or time: left out of a quick check and of tests that run many.
+    pub large: bool,
+    build: Arc<Build>,
+}
+
+impl CaseSpec {
+    /// A case. `build` makes leaves with the methods of [`Case`] and ends with [`Case::keep`] or
+    /// [`Case::grad`].
+    pub fn new(
+        op: &'static str,
+        name: impl Into<String>,
+        build: impl Fn(&mut Case) -> Result<()> + Send + Sync + 'static,
+    ) -> CaseSpec {
+        CaseSpec { op, name: name.into(), large: false, build: Arc::new(build) }
+    }
+
+    /// As [`CaseSpec::new`], for one that needs much memory or time.
+    pub fn large(
+        op: &'static str,
+        name: impl Into<String>,
+        build: impl Fn(&mut Case) -> Result<()> + Send + Sync + 'static,
+    ) -> CaseSpec {
+        CaseSpec { large: true, ..CaseSpec::new(op, name, build) }
+    }
+
+    /// The op and what is special, as filters see them.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.op, self.name)
+    }
+
+    /// Builds the case; `seed` decides its random content.
+    ///
+    /// # Panics
+    /// If the graph cannot be built: the table is fixed.
+    pub fn build(&self, seed: u64) -> Case {
+        let mut case = Case {
+            op: self.op,
+            name: self.name.clone(),
+            graph: Graph::new(),
+            leaves: BTreeMap::new(),
+            scalars: Vec::new(),
+            differentiable: true,
+            seed,
+            random: 0,
+            trained: Vec::new(),
+        };
+        if let Err(e) = (self.build)(&mut case) {
+            panic!("case {}: {e}", self.title());
+        }
+        case
+    }
+}
 
 /// A graph with the content of its leaves.
 #[derive(Clone, Debug)]
@@ -22,36 +86,15 @@ pub struct Case {
     /// Whether finite differences of the forward pass must equal the gradient: not for
     /// straight-through estimators.
     pub differentiable: bool,
+    seed: u64,
     random: u64,
     trained: Vec<Value>,
 }
 
 impl Case {
-    /// Builds a case. `build` makes leaves with the methods below and ends with [`Case::keep`] or
-    /// [`Case::grad`].
-    ///
-    /// # Panics
-    /// If the graph cannot be built: cases are fixed.
-    pub fn new(op: &'static str, name: impl Into<String>, build: impl FnOnce(&mut Case) -> Result<()>) -> Case {
-        let mut case = Case {
-            op,
-            name: name.into(),
-            graph: Graph::new(),
-            leaves: BTreeMap::new(),
-            scalars: Vec::new(),
-            differentiable: true,
-            random: 0,
-            trained: Vec::new(),
-        };
-        if let Err(e) = build(&mut case) {
-            panic!("case {op} {}: {e}", case.name);
-        }
-        case
-    }
-
     fn philox(&mut self) -> Philox {
         self.random += 1;
-        Philox::new(0x0b17, self.random)
+        Philox::new(self.seed, self.random)
     }
 
     /// A trained leaf of normal random numbers times `scale`.

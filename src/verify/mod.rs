@@ -3,10 +3,12 @@
 pub mod case;
 pub mod cases;
 mod compare;
+mod expect;
 mod gradient;
 mod reference;
 
-pub use case::Case;
-pub use compare::{Finding, compare, compare_program};
+pub use case::{Case, CaseSpec};
+pub use compare::{Finding, StepRun, compare, compare_program, compare_steps};
+pub use expect::{Expectation, Worst, expect};
 pub use gradient::check_gradient;
 pub use reference::run_reference;

@@ -87,7 +87,7 @@ impl Outcome {
 
     /// The run must have failed with exactly one message, which holds all of `parts`.
     pub fn fails_with(self, parts: &[&str]) -> Self {
-        assert_eq!(self.code, Some(1), "{}\n{}", self.out, self.err);
+        assert_eq!(self.code, Some(2), "{}\n{}", self.out, self.err);
         let message = self.err.trim_end();
         assert!(message.starts_with("error: ") && message.lines().count() == 1, "not one message: {message}");
         for bad in ["panicked", "RUST_BACKTRACE", "fault of onebit", "unwrap"] {

@@ -4,12 +4,12 @@ use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::ops::pointwise::Ste;
 use crate::tensor::{DType, HostTensor};
-use crate::verify::Case;
+use crate::verify::{Case, CaseSpec};
 
 type Unary = fn(&mut Graph, Value) -> Result<Value>;
 
 /// The cases of this family.
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<CaseSpec> {
     let mut all = Vec::new();
     let unary: [(&'static str, Unary); 9] = [
         ("relu", Graph::relu),
@@ -23,14 +23,14 @@ pub fn cases() -> Vec<Case> {
         ("leaky_relu", |g, x| g.leaky_relu(x, 0.1)),
     ];
     for (op, f) in unary {
-        for shape in [vec![1], vec![3, 5], vec![2, 3, 31], vec![5, 64]] {
-            all.push(Case::new(op, format!("{shape:?}"), |c| {
-                let x = c.random_scaled(shape.clone(), 2.0);
+        for shape in [&[1][..], &[3, 5], &[2, 3, 31], &[5, 64]] {
+            all.push(CaseSpec::new(op, format!("{shape:?}"), move |c| {
+                let x = c.random_scaled(shape, 2.0);
                 let y = f(&mut c.graph, x)?;
                 c.grad(y)
             }));
         }
-        all.push(Case::new(op, "of what another op made", |c| {
+        all.push(CaseSpec::new(op, "of what another op made", move |c| {
             let (a, b) = (c.random([4, 33]), c.random([33]));
             let x = c.graph.add(a, b)?;
             let y = f(&mut c.graph, x)?;
@@ -38,14 +38,14 @@ pub fn cases() -> Vec<Case> {
         }));
     }
     for (op, f) in [("sigmoid", Graph::sigmoid as Unary), ("tanh", Graph::tanh), ("gelu", Graph::gelu)] {
-        all.push(Case::new(op, "from -20 to 20, and near 0", |c| {
+        all.push(CaseSpec::new(op, "from -20 to 20, and near 0", move |c| {
             let near = (0..40).map(|i| (i as f32 - 20.0) * 0.02);
             let values = (0..401).map(|i| (i as f32 - 200.0) * 0.1).chain(near).collect();
             let x = c.leaf(HostTensor::from_f32([441], values));
             let y = f(&mut c.graph, x)?;
             c.grad(y)
         }));
-        all.push(Case::new(op, "differentiated twice", |c| {
+        all.push(CaseSpec::new(op, "differentiated twice", move |c| {
             let x = c.random([3, 7]);
             let y = f(&mut c.graph, x)?;
             twice(c, x, y)
@@ -53,43 +53,43 @@ pub fn cases() -> Vec<Case> {
     }
     for (op, f) in [("ln", Graph::ln as Unary), ("sqrt", Graph::sqrt), ("rsqrt", Graph::rsqrt)] {
         for (low, high) in [(0.5, 2.0), (0.05, 0.5), (10.0, 100.0)] {
-            all.push(Case::new(op, format!("{low} to {high}"), |c| {
+            all.push(CaseSpec::new(op, format!("{low} to {high}"), move |c| {
                 let x = c.uniform([5, 33], low, high);
                 let y = f(&mut c.graph, x)?;
                 c.grad(y)
             }));
         }
-        all.push(Case::new(op, "differentiated twice", |c| {
+        all.push(CaseSpec::new(op, "differentiated twice", move |c| {
             let x = c.uniform([3, 7], 0.5, 2.0);
             let y = f(&mut c.graph, x)?;
             twice(c, x, y)
         }));
     }
     for channels in [1, 3, 32, 33] {
-        all.push(Case::new("prelu", format!("a slope for each of {channels} channels"), |c| {
+        all.push(CaseSpec::new("prelu", format!("a slope for each of {channels} channels"), move |c| {
             let (x, slope) = (c.random([5, 3, channels]), c.uniform([channels], -0.1, 0.5));
             let y = c.graph.prelu(x, slope)?;
             c.grad(y)
         }));
-        all.push(Case::new("rprelu", format!("{channels} channels"), |c| {
+        all.push(CaseSpec::new("rprelu", format!("{channels} channels"), move |c| {
             let x = c.random([150, channels]);
             let (a, b) = (c.random([channels]), c.random([channels]));
             let slope = c.uniform([channels], 0.1, 0.5);
             let y = c.graph.rprelu(x, a, slope, b)?;
             c.grad(y)
         }));
-        all.push(Case::new("rsign", format!("{channels} channels"), |c| {
+        all.push(CaseSpec::new("rsign", format!("{channels} channels"), move |c| {
             let (x, threshold) = (c.random([5, 3, channels]), c.random([channels]));
             let bits = c.graph.rsign(x, threshold, Ste::ApproxSign)?;
             c.estimated_grad(bits)
         }));
     }
-    all.push(Case::new("prelu", "one slope for all", |c| {
+    all.push(CaseSpec::new("prelu", "one slope for all", move |c| {
         let (x, slope) = (c.random([4, 5, 6]), c.uniform([1], 0.1, 0.5));
         let y = c.graph.prelu(x, slope)?;
         c.grad(y)
     }));
-    all.push(Case::new("prelu", "of integers", |c| {
+    all.push(CaseSpec::new("prelu", "of integers", move |c| {
         let (x, slope) = (c.integers([140, 5], DType::I16, 9), c.uniform([5], 0.1, 0.5));
         let shift = c.graph.offset(x, -4.0)?;
         let y = c.graph.prelu(shift, slope)?;
@@ -97,7 +97,7 @@ pub fn cases() -> Vec<Case> {
         let y = c.graph.add(y, direct)?;
         c.grad(y)
     }));
-    all.push(Case::new("prelu", "the gradient of the slope's gradient", |c| {
+    all.push(CaseSpec::new("prelu", "the gradient of the slope's gradient", move |c| {
         let (x, slope) = (c.random([4, 5]), c.input(HostTensor::from_f32([1], vec![0.25])));
         let y = c.graph.prelu(x, slope)?;
         let y = c.graph.square(y)?;
@@ -109,10 +109,10 @@ pub fn cases() -> Vec<Case> {
     all
 }
 
-fn compare_cases(all: &mut Vec<Case>) {
+fn compare_cases(all: &mut Vec<CaseSpec>) {
     type Binary = fn(&mut Graph, Value, Value) -> Result<Value>;
     for (op, f) in [("maximum", Graph::maximum as Binary), ("minimum", Graph::minimum)] {
-        all.push(Case::new(op, "broadcast", |c| {
+        all.push(CaseSpec::new(op, "broadcast", move |c| {
             let (a, b) = (c.random([6, 5]), c.random([5]));
             let y = f(&mut c.graph, a, b)?;
             c.grad(y)
@@ -121,24 +121,24 @@ fn compare_cases(all: &mut Vec<Case>) {
     for (op, f) in
         [("equal", Graph::equal as Binary), ("greater", Graph::greater), ("greater_equal", Graph::greater_equal)]
     {
-        all.push(Case::new(op, "integers with ties", |c| {
+        all.push(CaseSpec::new(op, "integers with ties", move |c| {
             let (a, b) = (c.integers([7, 33], DType::U8, 3), c.integers([7, 33], DType::I16, 3));
             let y = f(&mut c.graph, a, b)?;
             c.keep(y)
         }));
     }
-    all.push(Case::new("clamp", "both ends", |c| {
+    all.push(CaseSpec::new("clamp", "both ends", move |c| {
         let x = c.random([6, 35]);
         let y = c.graph.clamp(x, -0.5, 0.75)?;
         c.grad(y)
     }));
-    all.push(Case::new("select", "by bits", |c| {
+    all.push(CaseSpec::new("select", "by bits", move |c| {
         let (condition, a, b) = (c.bits([6, 35]), c.random([6, 35]), c.random([35]));
         let y = c.graph.select(condition, a, b)?;
         c.grad(y)
     }));
     for flag in [0.0, 1.0] {
-        all.push(Case::new("gate", format!("a new value that is not finite, flag {flag}"), |c| {
+        all.push(CaseSpec::new("gate", format!("a new value that is not finite, flag {flag}"), move |c| {
             let values = vec![f32::NAN, 1.0, f32::INFINITY, -2.0, f32::NEG_INFINITY];
             let new = c.input(HostTensor::from_f32([5], values));
             let (flag, old) = (c.scalar(flag), c.random([5]));
@@ -146,21 +146,21 @@ fn compare_cases(all: &mut Vec<Case>) {
             c.keep(y)
         }));
     }
-    all.push(Case::new("finite_flag", "all kinds of numbers", |c| {
+    all.push(CaseSpec::new("finite_flag", "all kinds of numbers", move |c| {
         let values = vec![0.0, -0.0, 1.0, f32::MAX, f32::MIN, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-30];
         let x = c.input(HostTensor::from_f32([9], values));
         let y = c.graph.finite_flag(x)?;
         c.keep(y)
     }));
     for (dtype, below) in [(DType::U8, 256), (DType::I16, 30_000), (DType::U32, 1 << 24)] {
-        all.push(Case::new("to_f32", format!("of {dtype}"), |c| {
+        all.push(CaseSpec::new("to_f32", format!("of {dtype}"), move |c| {
             let x = c.integers([5, 7], dtype, below);
             let y = c.graph.to_f32(x)?;
             c.keep(y)
         }));
     }
     for channels in [1, 32, 33] {
-        all.push(Case::new("signed", format!("{channels} channels, through a sign"), |c| {
+        all.push(CaseSpec::new("signed", format!("{channels} channels, through a sign"), move |c| {
             let x = c.random([5, channels]);
             let bits = c.graph.sign(x, Ste::ClippedIdentity)?;
             let y = c.graph.signed(bits)?;

@@ -3,7 +3,7 @@
 
 use crate::ops::pointwise::Ste;
 use crate::tensor::bits::WeightCode;
-use crate::verify::Case;
+use crate::verify::CaseSpec;
 
 /// `[n, h, w, c, o, k, stride, padding, groups]`.
 const REAL: &[[usize; 9]] = &[
@@ -55,11 +55,11 @@ const PACKED: &[[usize; 8]] = &[
 ];
 
 /// The cases of this family.
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<CaseSpec> {
     let mut all = Vec::new();
     for &[n, h, w, c, o, k, stride, padding, groups] in REAL {
         let name = format!("{n}x{h}x{w}x{c} to {o}, kernel {k}, stride {stride}, padding {padding}, groups {groups}");
-        all.push(Case::new("conv2d", name, |case| {
+        all.push(CaseSpec::new("conv2d", name, move |case| {
             let (x, f) = (case.random([n, h, w, c]), case.random([o, k, k, c / groups]));
             let y = case.graph.conv2d(x, f, stride, padding, groups)?;
             case.grad(y)
@@ -68,7 +68,7 @@ pub fn cases() -> Vec<Case> {
     for &[n, h, w, c, o, k, stride, padding] in PACKED {
         for code in [WeightCode::PlusMinus, WeightCode::ZeroOne] {
             let name = format!("{code:?} {n}x{h}x{w}x{c} to {o}, kernel {k}, stride {stride}, padding {padding}");
-            all.push(Case::new("xnor_conv2d", name, |case| {
+            all.push(CaseSpec::new("xnor_conv2d", name, move |case| {
                 let (x, f) = (case.random([n, h, w, c]), case.random([o, k, k, c]));
                 let x = case.graph.sign(x, Ste::ClippedIdentity)?;
                 let f = case.graph.sign(f, Ste::Identity)?;
@@ -77,7 +77,7 @@ pub fn cases() -> Vec<Case> {
             }));
         }
     }
-    all.push(Case::new("xnor_linear", "5x70 to 33", |case| {
+    all.push(CaseSpec::new("xnor_linear", "5x70 to 33", move |case| {
         let (x, f) = (case.bits([5, 70]), case.bits([33, 70]));
         let y = case.graph.xnor_linear(x, f, WeightCode::PlusMinus)?;
         case.keep(y)

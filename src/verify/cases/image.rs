@@ -5,7 +5,7 @@ use crate::graph::Value;
 use crate::ops::image::columns as col;
 use crate::rng::Philox;
 use crate::tensor::{DType, HostTensor};
-use crate::verify::Case;
+use crate::verify::{Case, CaseSpec};
 
 /// `n` rows of parameters: a box in or around `h` x `w`, everything else in the ranges of strong
 /// augmentation. Every other row is neutral in colour, every third not blurred.
@@ -53,10 +53,10 @@ fn pixels(c: &mut Case, n: usize, h: usize, w: usize, channels: usize) -> crate:
 }
 
 /// The cases of this family.
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<CaseSpec> {
     let mut all = Vec::new();
     for [n, h, w, channels] in [[1, 1, 1, 1], [2, 5, 7, 3], [3, 8, 8, 1], [2, 6, 5, 2]] {
-        all.push(Case::new("image_to_f32", format!("{n} of {h} x {w} x {channels}"), |c| {
+        all.push(CaseSpec::new("image_to_f32", format!("{n} of {h} x {w} x {channels}"), move |c| {
             let y = pixels(c, n, h, w, channels)?;
             c.keep(y)
         }));
@@ -73,7 +73,7 @@ pub fn cases() -> Vec<Case> {
     for [n, h, w, channels, oh, ow] in sizes {
         for resized in [false, true] {
             let name = format!("{n} of {h} x {w} x {channels} to {oh} x {ow}, boxes of their own size: {resized}");
-            all.push(Case::new("crop_resize", name, |c| {
+            all.push(CaseSpec::new("crop_resize", name, move |c| {
                 let images = c.integers([n, h * w * channels], DType::U8, 256);
                 let p = c.input(params(n, h, w, resized));
                 let y = c.graph.crop_resize(images, p, [h, w, channels], [oh, ow])?;
@@ -82,13 +82,13 @@ pub fn cases() -> Vec<Case> {
         }
     }
     for [n, h, w, channels] in [[1, 1, 1, 3], [8, 5, 7, 3], [9, 16, 12, 3], [5, 9, 8, 1], [2, 33, 40, 3]] {
-        all.push(Case::new("color_jitter", format!("{n} of {h} x {w} x {channels}"), |c| {
+        all.push(CaseSpec::new("color_jitter", format!("{n} of {h} x {w} x {channels}"), move |c| {
             let p = c.input(params(n, h, w, true));
             let x = pixels(c, n, h, w, channels)?;
             let y = c.graph.color_jitter(x, p)?;
             c.keep(y)
         }));
-        all.push(Case::new("grayscale", format!("{n} of {h} x {w} x {channels}"), |c| {
+        all.push(CaseSpec::new("grayscale", format!("{n} of {h} x {w} x {channels}"), move |c| {
             let p = c.input(params(n, h, w, true));
             let x = pixels(c, n, h, w, channels)?;
             let y = c.graph.grayscale(x, p)?;
@@ -96,14 +96,14 @@ pub fn cases() -> Vec<Case> {
         }));
     }
     for [n, h, w, channels, radius] in [[3, 2, 2, 1, 1], [4, 9, 7, 3, 3], [3, 12, 20, 3, 11], [2, 5, 6, 33, 4]] {
-        all.push(Case::new("gaussian_blur", format!("{n} of {h} x {w} x {channels}, radius {radius}"), |c| {
+        all.push(CaseSpec::new("gaussian_blur", format!("{n} of {h} x {w} x {channels}, radius {radius}"), move |c| {
             let p = c.input(params(n, h, w, true));
             let x = c.random([n, h, w, channels]);
             let y = c.graph.gaussian_blur(x, p, radius)?;
             c.keep(y)
         }));
     }
-    all.push(Case::new("normalize", "three channels", |c| {
+    all.push(CaseSpec::new("normalize", "three channels", move |c| {
         let x = c.random([2, 3, 4, 3]);
         let y = c.graph.normalize(x, &[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225])?;
         c.grad(y)

@@ -1,16 +1,16 @@
 //! Losses and counts of correct answers.
 
 use crate::tensor::{DType, HostTensor};
-use crate::verify::Case;
+use crate::verify::CaseSpec;
 
 const SHAPES: [[usize; 2]; 8] = [[1, 1], [1, 2], [5, 10], [7, 33], [3, 64], [2, 300], [70, 100], [1000, 3]];
 
 /// The cases of this family.
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<CaseSpec> {
     let mut all = Vec::new();
     for [n, k] in SHAPES {
         for smoothing in [0.0, 0.1] {
-            all.push(Case::new("cross_entropy", format!("[{n}, {k}], smoothing {smoothing}"), |c| {
+            all.push(CaseSpec::new("cross_entropy", format!("[{n}, {k}], smoothing {smoothing}"), move |c| {
                 let (x, labels) = (c.random_scaled([n, k], 3.0), c.integers([n], DType::U32, k as u32));
                 let rows = c.graph.cross_entropy_rows(x, labels, smoothing)?;
                 c.keep(rows)?;
@@ -19,7 +19,7 @@ pub fn cases() -> Vec<Case> {
             }));
         }
         for top in [1, 5] {
-            all.push(Case::new("correct_top_k", format!("[{n}, {k}], k = {top}"), |c| {
+            all.push(CaseSpec::new("correct_top_k", format!("[{n}, {k}], k = {top}"), move |c| {
                 // Few distinct logits, so that there are ties.
                 let x = c.integers([n, k], DType::U8, 4);
                 let x = c.graph.to_f32(x)?;
@@ -29,7 +29,7 @@ pub fn cases() -> Vec<Case> {
             }));
         }
     }
-    all.push(Case::new("cross_entropy", "a label that is no class", |c| {
+    all.push(CaseSpec::new("cross_entropy", "a label that is no class", move |c| {
         let x = c.random([3, 4]);
         let labels = c.input(HostTensor::from_u32([3], vec![1, 4, 77]));
         let rows = c.graph.cross_entropy_rows(x, labels, 0.1)?;
@@ -37,20 +37,20 @@ pub fn cases() -> Vec<Case> {
         let correct = c.graph.correct_top_k(x, labels, 4)?;
         c.keep(correct)
     }));
-    all.push(Case::new("mse", "[5, 7]", |c| {
+    all.push(CaseSpec::new("mse", "[5, 7]", move |c| {
         let (a, b) = (c.random([5, 7]), c.random([5, 7]));
         let y = c.graph.mse(a, b)?;
         c.grad(y)
     }));
     for temperature in [1.0, 4.0] {
-        all.push(Case::new("kl_divergence", format!("temperature {temperature}"), |c| {
+        all.push(CaseSpec::new("kl_divergence", format!("temperature {temperature}"), move |c| {
             let teacher = HostTensor::from_f32([4, 3], (0..12).map(|i| ((i * 7) % 5) as f32 - 2.0).collect());
             let (teacher, student) = (c.input(teacher), c.random([4, 3]));
             let y = c.graph.kl_divergence(teacher, student, temperature, true)?;
             c.grad(y)
         }));
     }
-    all.push(Case::new("distribution_loss", "[4, 3]", |c| {
+    all.push(CaseSpec::new("distribution_loss", "[4, 3]", move |c| {
         let teacher = HostTensor::from_f32([4, 3], (0..12).map(|i| ((i * 7) % 5) as f32 - 2.0).collect());
         let (teacher, student) = (c.input(teacher), c.random([4, 3]));
         let y = c.graph.distribution_loss(teacher, student)?;

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::graph::{Init, Meta, Value};
 use crate::ops::norm::{BatchNormLeaves, BatchNormMode};
 use crate::tensor::{DType, HostTensor};
-use crate::verify::Case;
+use crate::verify::{Case, CaseSpec};
 
 /// A mode, given the gate of its running statistics.
 type Mode = fn(Option<Value>) -> BatchNormMode;
@@ -34,7 +34,7 @@ fn leaves(c: &mut Case, channels: usize) -> Result<BatchNormLeaves> {
 }
 
 /// The cases of this family.
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<CaseSpec> {
     let mut all = Vec::new();
     let shapes: [&[usize]; 10] = [
         &[2, 1],
@@ -49,7 +49,7 @@ pub fn cases() -> Vec<Case> {
         &[8300, 1],
     ];
     for shape in shapes {
-        all.push(Case::new("channel_stats", format!("{shape:?}"), |c| {
+        all.push(CaseSpec::new("channel_stats", format!("{shape:?}"), move |c| {
             let x = c.random(shape);
             let x = c.graph.offset(x, 3.0)?;
             let (mean, var) = c.graph.channel_stats(x)?;
@@ -58,14 +58,14 @@ pub fn cases() -> Vec<Case> {
             let y = c.graph.add(y, mean)?;
             c.grad(y)
         }));
-        all.push(Case::new("channel_stats", format!("{shape:?}, integers"), |c| {
+        all.push(CaseSpec::new("channel_stats", format!("{shape:?}, integers"), move |c| {
             let x = integers(c, shape, 5);
             let (mean, var) = c.graph.channel_stats(x)?;
             c.keep(mean)?;
             c.keep(var)
         }));
     }
-    all.push(Case::new("channel_stats", "a mean of a thousand deviations", |c| {
+    all.push(CaseSpec::new("channel_stats", "a mean of a thousand deviations", move |c| {
         let x = c.random([600, 5]);
         let x = c.graph.offset(x, 1000.0)?;
         let (mean, var) = c.graph.channel_stats(x)?;
@@ -76,7 +76,7 @@ pub fn cases() -> Vec<Case> {
         batch_norm_cases(&mut all, name, mode);
     }
     for flag in [0.0, 1.0] {
-        all.push(Case::new("batch_norm", format!("running statistics gated by {flag}"), |c| {
+        all.push(CaseSpec::new("batch_norm", format!("running statistics gated by {flag}"), move |c| {
             let (x, l, flag) = (c.random([6, 5]), leaves(c, 5)?, c.scalar(flag));
             let mode = BatchNormMode::Train { momentum: 0.1, gate: Some(flag) };
             let y = c.graph.batch_norm(x, None, &l, mode, 1e-5)?;
@@ -87,7 +87,7 @@ pub fn cases() -> Vec<Case> {
     all
 }
 
-fn batch_norm_cases(all: &mut Vec<Case>, name: &str, mode: Mode) {
+fn batch_norm_cases(all: &mut Vec<CaseSpec>, name: &'static str, mode: Mode) {
     // In evaluation gamma and beta have no gradient.
     let finish = move |c: &mut Case, x: Value, y: Value| match name {
         "eval" => {
@@ -100,13 +100,13 @@ fn batch_norm_cases(all: &mut Vec<Case>, name: &str, mode: Mode) {
     };
     for shape in [&[2usize, 1][..], &[5, 3], &[2, 3, 4, 31], &[6, 64], &[150, 33], &[2, 5, 7, 8]] {
         let channels = *shape.last().expect("not empty");
-        all.push(Case::new("batch_norm", format!("{name}, {shape:?}"), |c| {
+        all.push(CaseSpec::new("batch_norm", format!("{name}, {shape:?}"), move |c| {
             let x = c.random(shape);
             let l = leaves(c, channels)?;
             let y = c.graph.batch_norm(x, None, &l, mode(None), 1e-2)?;
             finish(c, x, y)
         }));
-        all.push(Case::new("batch_norm", format!("{name}, {shape:?}, scaled"), |c| {
+        all.push(CaseSpec::new("batch_norm", format!("{name}, {shape:?}, scaled"), move |c| {
             let x = c.random(shape);
             let l = leaves(c, channels)?;
             let values = (0..channels).map(|i| 0.05 + 0.01 * i as f32).collect();
@@ -114,7 +114,7 @@ fn batch_norm_cases(all: &mut Vec<Case>, name: &str, mode: Mode) {
             let y = c.graph.batch_norm(x, Some(scale), &l, mode(None), 1e-2)?;
             finish(c, x, y)
         }));
-        all.push(Case::new("batch_norm", format!("{name}, {shape:?}, scaled integers"), |c| {
+        all.push(CaseSpec::new("batch_norm", format!("{name}, {shape:?}, scaled integers"), move |c| {
             let x = integers(c, shape, 3);
             let l = leaves(c, channels)?;
             let values = (0..channels).map(|i| 0.05 + 0.01 * i as f32).collect();
@@ -130,13 +130,13 @@ fn batch_norm_cases(all: &mut Vec<Case>, name: &str, mode: Mode) {
             c.keep(dx)
         }));
     }
-    all.push(Case::new("batch_norm", format!("{name}, sums of three stages"), |c| {
+    all.push(CaseSpec::new("batch_norm", format!("{name}, sums of three stages"), move |c| {
         let x = c.random([8300, 1]);
         let l = leaves(c, 1)?;
         let y = c.graph.batch_norm(x, None, &l, mode(None), 1e-2)?;
         finish(c, x, y)
     }));
-    all.push(Case::new("batch_norm", format!("{name}, then shortcut, relu and sign"), |c| {
+    all.push(CaseSpec::new("batch_norm", format!("{name}, then shortcut, relu and sign"), move |c| {
         let (x, shortcut) = (c.random([3, 4, 5, 33]), c.random([3, 4, 5, 33]));
         let l = leaves(c, 33)?;
         let mode = if name == "eval" { BatchNormMode::Frozen } else { mode(None) };
@@ -149,10 +149,10 @@ fn batch_norm_cases(all: &mut Vec<Case>, name: &str, mode: Mode) {
     }));
 }
 
-fn layer_norm_cases(all: &mut Vec<Case>) {
+fn layer_norm_cases(all: &mut Vec<CaseSpec>) {
     // One invocation a row, and, for few long rows, sixty-four.
     for shape in [&[1usize, 2][..], &[5, 3], &[2, 3, 31], &[3, 64], &[2, 300], &[70, 100], &[63, 65]] {
-        all.push(Case::new("layer_norm", format!("{shape:?}"), |c| {
+        all.push(CaseSpec::new("layer_norm", format!("{shape:?}"), move |c| {
             let x = c.random(shape);
             let x = c.graph.offset(x, 0.5)?;
             let d = *shape.last().expect("not empty");

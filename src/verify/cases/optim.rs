@@ -2,10 +2,10 @@
 
 use crate::optim::{OptimSpec, Rule};
 use crate::tensor::HostTensor;
-use crate::verify::Case;
+use crate::verify::CaseSpec;
 
 /// The cases of this family.
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<CaseSpec> {
     let rules = [
         Rule::Sgd { momentum: 0.0, nesterov: false },
         Rule::Sgd { momentum: 0.9, nesterov: true },
@@ -16,9 +16,9 @@ pub fn cases() -> Vec<Case> {
     ];
     let mut all = Vec::new();
     for rule in rules {
-        for (shape, flag) in [(vec![1], None), (vec![5, 33], Some(0.0)), (vec![2, 3, 3, 64], Some(1.0))] {
-            all.push(Case::new(rule.name(), format!("{rule:?} of {shape:?}, gate {flag:?}"), |c| {
-                let (p, d) = (c.random(shape.clone()), c.random(shape));
+        for (shape, flag) in [(&[1][..], None), (&[5, 33], Some(0.0)), (&[2, 3, 3, 64], Some(1.0))] {
+            all.push(CaseSpec::new(rule.name(), format!("{rule:?} of {shape:?}, gate {flag:?}"), move |c| {
+                let (p, d) = (c.random(shape), c.random(shape));
                 let gate = flag.map(|f| c.input(HostTensor::from_f32([1], vec![f])));
                 let spec = OptimSpec { other_weight_decay: 0.01, ..OptimSpec::new(rule) };
                 spec.step(&mut c.graph, &[p], &[d], gate)?;
@@ -34,7 +34,7 @@ pub fn cases() -> Vec<Case> {
             }));
         }
     }
-    all.push(Case::new("gate", "by element, broadcast", |c| {
+    all.push(CaseSpec::new("gate", "by element, broadcast", move |c| {
         let (made, old) = (c.random([4, 33]), c.random([33]));
         let flag = c.bits([4, 33]);
         let y = c.graph.gate(flag, made, old)?;

@@ -1,24 +1,22 @@
 //! Pointwise ops: broadcasting, packing, fusion, in-place reuse.
 
 use crate::ops::pointwise::Ste;
-use crate::verify::Case;
+use crate::verify::CaseSpec;
 
 /// The cases of this family.
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<CaseSpec> {
     let mut all = Vec::new();
-    for shape in [vec![1], vec![3, 5], vec![2, 3, 4, 8], vec![2, 33], vec![7, 64]] {
-        all.push(Case::new("add", format!("{shape:?}"), |c| {
-            let (a, b) = (c.random(shape.clone()), c.random(shape.clone()));
+    for shape in [&[1][..], &[3, 5], &[2, 3, 4, 8], &[2, 33], &[7, 64]] {
+        all.push(CaseSpec::new("add", format!("{shape:?}"), move |c| {
+            let (a, b) = (c.random(shape), c.random(shape));
             let y = c.graph.add(a, b)?;
             c.grad(y)
         }));
     }
-    for (a, b) in
-        [(vec![4, 5, 8], vec![8]), (vec![4, 5, 8], vec![5, 1]), (vec![3, 1, 7], vec![2, 7]), (vec![6, 3], vec![])]
-    {
+    for (a, b) in [(&[4, 5, 8][..], &[8][..]), (&[4, 5, 8], &[5, 1]), (&[3, 1, 7], &[2, 7]), (&[6, 3], &[])] {
         for op in ["add", "sub", "mul", "div"] {
-            all.push(Case::new(op, format!("{a:?} with {b:?}"), |c| {
-                let (x, z) = (c.random(a.clone()), c.uniform(b.clone(), 0.5, 2.0));
+            all.push(CaseSpec::new(op, format!("{a:?} with {b:?}"), move |c| {
+                let (x, z) = (c.random(a), c.uniform(b, 0.5, 2.0));
                 let y = match op {
                     "add" => c.graph.add(x, z)?,
                     "sub" => c.graph.sub(x, z)?,
@@ -29,7 +27,7 @@ pub fn cases() -> Vec<Case> {
             }));
         }
     }
-    all.push(Case::new("scale", "a chain with a scalar of the step", |c| {
+    all.push(CaseSpec::new("scale", "a chain with a scalar of the step", move |c| {
         let (x, s) = (c.random([3, 20]), c.scalar(0.37));
         let y = c.graph.scale(x, -2.5)?;
         let y = c.graph.offset(y, 0.25)?;
@@ -38,7 +36,7 @@ pub fn cases() -> Vec<Case> {
         c.grad(y)
     }));
     for columns in [1, 3, 31, 32, 33, 64, 100] {
-        all.push(Case::new("sign", format!("{columns} channels, mask kept"), |c| {
+        all.push(CaseSpec::new("sign", format!("{columns} channels, mask kept"), move |c| {
             let (x, b) = (c.random([2, 3, columns]), c.random([columns]));
             let shifted = c.graph.add(x, b)?;
             let bits = c.graph.sign(shifted, Ste::ClippedIdentity)?;
@@ -50,13 +48,13 @@ pub fn cases() -> Vec<Case> {
         ("ApproxSign", Ste::ApproxSign),
         ("identity", Ste::Identity),
     ] {
-        all.push(Case::new("sign", name, |c| {
+        all.push(CaseSpec::new("sign", name, move |c| {
             let x = c.random([5, 36]);
             let bits = c.graph.sign(x, ste)?;
             c.estimated_grad(bits)
         }));
     }
-    all.push(Case::new("sign", "EDE", |c| {
+    all.push(CaseSpec::new("sign", "EDE", move |c| {
         let (x, t, k) = (c.random([5, 36]), c.scalar(2.0), c.scalar(1.0));
         let bits = c.graph.sign(x, Ste::Ede { t, k })?;
         c.estimated_grad(bits)

@@ -1,10 +1,10 @@
 //! Pooling: windows that overlap, leave gaps, hang over the edge; equal maxima.
 
 use crate::tensor::DType;
-use crate::verify::Case;
+use crate::verify::CaseSpec;
 
 /// The cases of this family.
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<CaseSpec> {
     let mut all = Vec::new();
     // Shape, kernel, stride, padding.
     let windows = [
@@ -17,20 +17,20 @@ pub fn cases() -> Vec<Case> {
     ];
     for (shape, kernel, stride, padding) in windows {
         let name = format!("{shape:?}, kernel {kernel}, stride {stride}, padding {padding}");
-        all.push(Case::new("max_pool2d", name.clone(), |c| {
+        all.push(CaseSpec::new("max_pool2d", name.clone(), move |c| {
             let x = c.random(shape);
             let y = c.graph.max_pool2d(x, kernel, stride, padding)?;
             c.grad(y)
         }));
         for include in [true, false] {
-            all.push(Case::new("avg_pool2d", format!("{name}, padding counts: {include}"), |c| {
+            all.push(CaseSpec::new("avg_pool2d", format!("{name}, padding counts: {include}"), move |c| {
                 let x = c.random(shape);
                 let y = c.graph.avg_pool2d(x, kernel, stride, padding, include)?;
                 c.grad(y)
             }));
         }
     }
-    all.push(Case::new("max_pool2d", "equal maxima: the first wins", |c| {
+    all.push(CaseSpec::new("max_pool2d", "equal maxima: the first wins", move |c| {
         let (x, levels) = (c.random([2, 8, 8, 5]), c.integers([2, 8, 8, 5], DType::U32, 2));
         let zero = c.graph.scale(x, 0.0)?;
         let x = c.graph.add(zero, levels)?;
@@ -38,7 +38,7 @@ pub fn cases() -> Vec<Case> {
         c.estimated_grad(y)
     }));
     for shape in [[1, 1, 1, 1], [2, 7, 5, 33], [3, 4, 4, 64]] {
-        all.push(Case::new("global_avg_pool", format!("{shape:?}"), |c| {
+        all.push(CaseSpec::new("global_avg_pool", format!("{shape:?}"), move |c| {
             let x = c.random(shape);
             let y = c.graph.global_avg_pool(x)?;
             c.grad(y)

@@ -3,13 +3,13 @@
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::tensor::HostTensor;
-use crate::verify::Case;
+use crate::verify::CaseSpec;
 
 const SHAPES: [&[usize]; 9] =
     [&[1, 1], &[1, 3], &[5, 10], &[2, 3, 33], &[3, 64], &[2, 300], &[70, 100], &[65, 63], &[1000, 2]];
 
 /// The cases of this family.
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<CaseSpec> {
     type Unary = fn(&mut Graph, Value) -> Result<Value>;
     let ops: [(&'static str, Unary); 3] = [
         ("softmax", Graph::softmax),
@@ -19,21 +19,21 @@ pub fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     for (op, f) in ops {
         for shape in SHAPES {
-            all.push(Case::new(op, format!("{shape:?}"), |c| {
+            all.push(CaseSpec::new(op, format!("{shape:?}"), move |c| {
                 let x = c.random_scaled(shape, 2.0);
                 let y = f(&mut c.graph, x)?;
                 c.grad(y)
             }));
         }
     }
-    for (op, f) in &ops[..2] {
-        all.push(Case::new(op, "far from 0, far apart", |c| {
+    for (op, f) in ops.into_iter().take(2) {
+        all.push(CaseSpec::new(op, "far from 0, far apart", move |c| {
             let values = vec![1000.0, 1001.0, 990.0, -1000.0, -1080.0, -1001.5, 0.0, 50.0, 30.0];
             let x = c.leaf(HostTensor::from_f32([3, 3], values));
             let y = f(&mut c.graph, x)?;
             c.grad(y)
         }));
-        all.push(Case::new(op, "differentiated twice", |c| {
+        all.push(CaseSpec::new(op, "differentiated twice", move |c| {
             let x = c.random([4, 5]);
             let y = f(&mut c.graph, x)?;
             let squares = c.graph.square(y)?;
@@ -42,13 +42,13 @@ pub fn cases() -> Vec<Case> {
             c.grad(dx)
         }));
     }
-    all.push(Case::new("l2_normalize", "a row of zeros and one below the smallest norm", |c| {
+    all.push(CaseSpec::new("l2_normalize", "a row of zeros and one below the smallest norm", move |c| {
         let x = c.leaf(HostTensor::from_f32([3, 2], vec![0.0, 0.0, 1e-3, 2e-3, 3.0, 4.0]));
         let y = c.graph.l2_normalize(x, 0.5)?;
         c.grad(y)
     }));
     for shape in [&[1usize, 2][..], &[5, 10], &[2, 3, 33], &[3, 200]] {
-        all.push(Case::new("cosine_similarity", format!("{shape:?}"), |c| {
+        all.push(CaseSpec::new("cosine_similarity", format!("{shape:?}"), move |c| {
             let (a, b) = (c.random(shape), c.random(shape));
             let y = c.graph.cosine_similarity(a, b, 1e-12)?;
             c.grad(y)

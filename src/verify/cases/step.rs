@@ -4,14 +4,14 @@
 use crate::nn::{Activation, Mode, NetKind, NetSpec, Scale, Shortcut, Skip, SteKind, Stem};
 use crate::optim::{OptimSpec, Rule};
 use crate::tensor::DType;
-use crate::verify::Case;
+use crate::verify::CaseSpec;
 
 const SGD: Rule = Rule::Sgd { momentum: 0.9, nesterov: true };
 const ADAM: Rule = Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 const LARS: Rule = Rule::Lars { momentum: 0.9, trust: 0.001, eps: 1e-8 };
 
-fn step(name: &str, spec: NetSpec, size: usize, rule: Rule) -> Case {
-    Case::new("training_step", name, |case| {
+fn step(name: &str, spec: NetSpec, size: usize, rule: Rule) -> CaseSpec {
+    CaseSpec::new("training_step", name, move |case| {
         case.differentiable = false;
         let x = case.uniform([2, size, size, 3], -1.0, 1.0);
         let labels = case.integers([2], DType::U32, 10);
@@ -40,7 +40,7 @@ fn step(name: &str, spec: NetSpec, size: usize, rule: Rule) -> Case {
 }
 
 /// The cases of this family.
-pub fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<CaseSpec> {
     let net = |kind, binary, widths: &[usize]| NetSpec { widths: widths.to_vec(), ..NetSpec::new(kind, binary) };
     let mut double = net(NetKind::Resnet20, true, &[8, 16, 32]);
     double.shortcut = Some(Shortcut::PooledFloat);

@@ -1,0 +1,127 @@
+//! What a GPU is told to do, as plain data: kernels with their text and constants, what they bind, and
+//! how many workgroups run. A device records it, a folder for a browser holds it, a test changes it.
+
+use super::{Program, Work};
+use crate::error::Result;
+use crate::graph::Value;
+use crate::shader::assemble::assemble;
+use crate::shader::fused::generate;
+use crate::shader::launch::Operand;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// A kernel to compile: its text and the values of its `override` constants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kernel {
+    /// Name for messages: a path below `shaders/`, or the ops of a fused kernel.
+    pub name: String,
+    /// WGSL; its entry point is `main`.
+    pub source: Arc<str>,
+    /// The shader files that it is made of.
+    pub files: Arc<BTreeSet<String>>,
+    /// Values of its `override` constants.
+    pub constants: Vec<(&'static str, f64)>,
+}
+
+/// One dispatch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    /// The step of the program that it belongs to.
+    pub step: usize,
+    /// What runs.
+    pub kernel: Kernel,
+    /// Buffer of each binding of group 0.
+    pub buffers: Vec<usize>,
+    /// Whether the scalars are bound to group 1.
+    pub uses_scalars: bool,
+    /// Workgroups along x, y, z.
+    pub workgroups: [u32; 3],
+}
+
+/// One thing that a device does, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Runs a kernel.
+    Dispatch(Dispatch),
+    /// Copies the whole of a buffer over another.
+    Copy {
+        /// The step of the program that it belongs to.
+        step: usize,
+        /// Source buffer.
+        from: usize,
+        /// Buffer that is overwritten.
+        to: usize,
+    },
+}
+
+impl Command {
+    /// The step of the program that it belongs to.
+    pub fn step(&self) -> usize {
+        match self {
+            Command::Dispatch(d) => d.step,
+            Command::Copy { step, .. } => *step,
+        }
+    }
+}
+
+/// A text and the files that it is made of.
+type Text = (Arc<str>, Arc<BTreeSet<String>>);
+
+impl Program {
+    /// The commands of a run, in order. Kernels of the same text share it.
+    ///
+    /// # Errors
+    /// If a shader does not assemble.
+    pub fn commands(&self) -> Result<Vec<Command>> {
+        let mut commands = Vec::new();
+        // Texts of launches by what they are assembled from, and of fused kernels by themselves.
+        let mut launched: HashMap<(&str, &[(&str, u32)]), Text> = HashMap::new();
+        let mut fused_texts: HashMap<String, Text> = HashMap::new();
+        let at = |v: Value| self.place[v.index()].expect("what a step touches has a buffer");
+        for (i, step) in self.steps.iter().enumerate() {
+            match &step.work {
+                Work::Fused(fused) => {
+                    let made = generate(&self.sources, &self.graph, fused, &self.place)?;
+                    let text = fused_texts.entry(made.source);
+                    let text = text.or_insert_with_key(|source| (source.as_str().into(), made.files.into()));
+                    let (source, files) = text.clone();
+                    commands.push(Command::Dispatch(Dispatch {
+                        step: i,
+                        kernel: Kernel { name: self.step_name(i), source, files, constants: made.constants },
+                        buffers: made.buffers,
+                        uses_scalars: made.uses_scalars,
+                        workgroups: made.workgroups,
+                    }));
+                }
+                Work::Node { lowering, temps, .. } => {
+                    for launch in &lowering.launches {
+                        let key = (launch.shader, launch.defines.as_slice());
+                        let (source, files) = match launched.get(&key) {
+                            Some(text) => text.clone(),
+                            None => {
+                                let made = assemble(&self.sources, launch.shader, &launch.defines)?;
+                                let text: Text = (made.text.into(), made.files.into());
+                                launched.entry(key).or_insert(text).clone()
+                            }
+                        };
+                        let place = |o: &Operand| match o {
+                            Operand::In(k) => at(step.inputs[*k]),
+                            Operand::Out(k) => at(step.outputs[*k]),
+                            Operand::Temp(k) => temps[*k],
+                        };
+                        let (name, constants) = (launch.shader.to_string(), launch.constants.clone());
+                        commands.push(Command::Dispatch(Dispatch {
+                            step: i,
+                            kernel: Kernel { name, source, files, constants },
+                            buffers: launch.operands.iter().map(place).collect(),
+                            uses_scalars: false,
+                            workgroups: launch.workgroups,
+                        }));
+                    }
+                }
+                Work::Copy { from, to } => commands.push(Command::Copy { step: i, from: at(*from), to: at(*to) }),
+            }
+        }
+        Ok(commands)
+    }
+}
