@@ -44,6 +44,12 @@ pub trait Op: Debug + Send + Sync + 'static {
     /// The dispatches that compute the op.
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering>;
 
+    /// Operations of the formula (a multiply-add is two) and whether they are on single bits, for ops whose
+    /// rate people quote: products and convolutions. Memory bounds the others.
+    fn operations(&self, _inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
+        (0.0, false)
+    }
+
     /// Element by element, if it is: then it is fused with its neighbours instead of lowered.
     fn pointwise(&self) -> Option<&dyn Pointwise> {
         None

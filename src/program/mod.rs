@@ -5,10 +5,12 @@ mod fuse;
 mod memory;
 mod print;
 mod schedule;
+mod work;
 
 pub use command::{Command, Dispatch, Kernel};
 pub use fuse::{Access, Expr, Fused};
 pub use memory::{Buffer, BufferKind};
+pub use work::Amount;
 
 use crate::error::Result;
 use crate::graph::{Graph, LowerCx, Meta, Phase, Value};

@@ -6,9 +6,11 @@ mod compare;
 mod expect;
 mod gradient;
 mod reference;
+mod report;
 
 pub use case::{Case, CaseSpec};
 pub use compare::{Finding, StepRun, compare, compare_program, compare_steps};
 pub use expect::{Expectation, Worst, expect};
 pub use gradient::check_gradient;
 pub use reference::run_reference;
+pub use report::{DeviceReport, OpReport, Record, Report, Unsupported};

@@ -85,6 +85,11 @@ impl Op for Conv2d {
         Ok(())
     }
 
+    fn operations(&self, inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
+        let g = self.geometry(&inputs[0].shape, &inputs[1].shape).expect("checked by infer");
+        (2.0 * g.macs() as f64, false)
+    }
+
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let g = self.geometry(&cx.inputs[0].shape, &cx.inputs[1].shape)?;
         Ok(launch::conv2d(&g, cx.target))
@@ -126,6 +131,10 @@ impl Op for Conv2dInputGrad {
         Ok(())
     }
 
+    fn operations(&self, _inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
+        (2.0 * self.geometry.macs() as f64, false)
+    }
+
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         Ok(launch::conv2d_input_grad(&self.geometry, cx.target))
     }
@@ -164,6 +173,10 @@ impl Op for Conv2dWeightGrad {
         let (dy, x) = (io.f32(0), io.f32(1));
         kernels::conv2d_weight_grad(&self.geometry, dy, x, io.out(0));
         Ok(())
+    }
+
+    fn operations(&self, _inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
+        (2.0 * self.geometry.macs() as f64, false)
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {

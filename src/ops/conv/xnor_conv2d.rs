@@ -102,6 +102,11 @@ impl Op for XnorConv2d {
         Ok(())
     }
 
+    fn operations(&self, inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
+        let g = self.geometry(&inputs[0].shape, &inputs[1].shape).expect("checked by infer");
+        (2.0 * g.macs() as f64, true)
+    }
+
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let g = self.geometry(&cx.inputs[0].shape, &cx.inputs[1].shape)?;
         Ok(launch::xnor_conv2d(&g, self.code, cx.target))
@@ -137,6 +142,10 @@ impl Op for XnorConv2dInputGrad {
         let (dy, w) = (io.f32(0), io.words(1));
         kernels::xnor_conv2d_input_grad(&self.geometry, self.code, dy, w, io.out(0));
         Ok(())
+    }
+
+    fn operations(&self, _inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
+        (2.0 * self.geometry.macs() as f64, false)
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
@@ -179,6 +188,10 @@ impl Op for XnorConv2dWeightGrad {
         let (dy, x) = (io.f32(0), io.words(1));
         kernels::xnor_conv2d_weight_grad(&self.geometry, dy, x, io.out(0));
         Ok(())
+    }
+
+    fn operations(&self, _inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
+        (2.0 * self.geometry.macs() as f64, false)
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {

@@ -111,6 +111,11 @@ impl Op for MatMul {
         Ok(())
     }
 
+    fn operations(&self, inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
+        let e = self.extents(&inputs[0].shape, &inputs[1].shape).expect("checked by infer");
+        (2.0 * (e.batch * e.m * e.n * e.k) as f64, false)
+    }
+
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let e = self.extents(&cx.inputs[0].shape, &cx.inputs[1].shape).expect("checked by infer");
         Ok(launch::matmul(&e, cx.target))
