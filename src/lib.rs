@@ -91,3 +91,5 @@ pub mod tensor;
 pub mod train;
 #[cfg(feature = "train")]
 pub mod verify;
+#[cfg(feature = "train")]
+pub mod web;

@@ -2,6 +2,7 @@
 
 mod devices;
 mod eval;
+mod export_program;
 mod progress;
 mod recipes;
 mod stop;
@@ -31,6 +32,7 @@ enum Command {
     Recipes(recipes::Args),
     Train(train::Args),
     Eval(eval::Args),
+    ExportProgram(export_program::Args),
 }
 
 /// Exit code of a program that could not do what it was asked. 1 is for one that did, and the answer is no: a
@@ -75,5 +77,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Recipes(args) => recipes::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::ExportProgram(args) => export_program::run(&args),
     }
 }

@@ -122,6 +122,11 @@ impl Scheduler {
         &self.step
     }
 
+    /// The programs of a step, to run them piece by piece.
+    pub fn parts_mut(&mut self) -> &mut [Executable] {
+        &mut self.step
+    }
+
     /// Tensors by name.
     pub fn store(&mut self) -> &mut Store {
         &mut self.store
