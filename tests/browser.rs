@@ -35,22 +35,21 @@ fn assert_right(report: &DeviceReport, summary: &Summary) {
     assert!(report.device.starts_with("browser: "), "{}", report.device);
     assert_eq!(report.ops.keys().cloned().collect::<BTreeSet<_>>(), summary.ops);
     let outputs: usize = report.ops.values().map(|o| o.outputs).sum();
-    assert!(outputs >= summary.checks, "{outputs} outputs of {} steps", summary.checks);
+    assert!(outputs >= summary.checks - summary.compiled_only, "{outputs} outputs of {} steps", summary.checks);
     assert!(report.ops.values().all(|o| o.cases > 0 && o.worst.is_some()), "{report:?}");
 }
 
+/// The browser may have to compile for a CPU, which takes seconds for a large kernel: so each text is compiled, and one
+/// of each shader runs. All shapes: `onebit export-program --ops`, in a browser with a GPU.
 #[test]
-fn every_op_is_right_in_the_browser() {
+fn every_op_and_every_kernel_is_right_in_the_browser() {
     let (_place, folder) = folder();
-    let summary = OpsExport::default().write(&folder, |_, _| {}).unwrap_or_else(|e| panic!("{e}"));
+    let export = OpsExport { quick: true, ..OpsExport::default() };
+    let summary = export.write(&folder, |_, _| {}).unwrap_or_else(|e| panic!("{e}"));
     let table: BTreeSet<String> = cases::all().iter().filter(|c| !c.large).map(|c| c.op.to_string()).collect();
     assert_eq!(summary.ops, table, "every op of the table is exported");
-    let report = run(&folder);
-    assert_right(&report, &summary);
-    for op in table {
-        let cases = cases::all().iter().filter(|c| c.op == op && !c.large).count();
-        assert_eq!(report.ops[&op].cases, cases, "{op}");
-    }
+    assert!(summary.checks > 800 && summary.compiled_only > 50, "{summary:?}");
+    assert_right(&run(&folder), &summary);
 }
 
 #[test]
@@ -58,7 +57,7 @@ fn a_training_step_is_right_in_the_browser() {
     let (_place, folder) = folder();
     let (name, recipe) = Recipe::find(DEFAULT).unwrap_or_else(|e| panic!("{e}"));
     let recipe = recipe.with(&["batch=4".into()]).unwrap_or_else(|e| panic!("{e}"));
-    let export = StepExport { shrink: false, ..StepExport::new(name, recipe) };
+    let export = StepExport { shrink: false, quick: true, ..StepExport::new(name, recipe) };
     let (summary, batch) = export.write(&folder, |_, _| {}).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(batch, 4);
     for op in ["xnor_conv2d", "xnor_conv2d_input_grad", "conv2d", "matmul", "fused", "cross_entropy"] {
@@ -67,7 +66,7 @@ fn a_training_step_is_right_in_the_browser() {
     assert_right(&run(&folder), &summary);
 }
 
-/// One wrong constant, one shader that is no WGSL, one bit too many: each is found and named, and only that.
+/// A shader that computes something else, and one that is no WGSL: each is found and named.
 #[test]
 fn planted_faults_are_found_and_named() {
     let built_in = Sources::default();
@@ -86,7 +85,7 @@ fn planted_faults_are_found_and_named() {
         report
     };
 
-    let report = found("max_pool2d", planted("pool/max_pool2d", "max(", "min("));
+    let report = found("max_pool2d", planted("pool/max_pool2d", "best = max(", "best = min("));
     assert!(!report.ops["max_pool2d"].failures.is_empty(), "{report:?}");
 
     let report = found("relu", planted("pointwise/relu", "fn relu", "fn relu(x: f32) -> f32 { return y; }\nfn other"));

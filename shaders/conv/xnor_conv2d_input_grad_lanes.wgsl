@@ -63,14 +63,12 @@ fn main(
                 let a$r = select(vec4<f32>(), dy[at$r + q], in$r);
 #end
 #unroll j BITS/4
-                {
 #unroll n 4
-                    let b$n = values(w$n, $ju);
+                let b$n_$j = values(w$n, $ju);
 #end
 #unroll r ROWS
-                    s$r_$j += a$r.x * b0 + a$r.y * b1 + a$r.z * b2 + a$r.w * b3;
+                s$r_$j += a$r.x * b0_$j + a$r.y * b1_$j + a$r.z * b2_$j + a$r.w * b3_$j;
 #end
-                }
 #end
             }
         }

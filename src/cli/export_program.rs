@@ -1,7 +1,6 @@
 //! `onebit export-program`.
 
 use super::text::{grouped, mib, say};
-use crate::shader::sources::Sources;
 use crate::train::recipe::Recipe;
 use crate::verify::cases;
 use crate::web::{OpsExport, StepExport, Summary};
@@ -34,6 +33,10 @@ pub struct Args {
     /// Only cases whose op and name contain this.
     #[arg(long, value_name = "TEXT", requires = "ops")]
     filter: Option<String>,
+    /// Each kernel once, not with every shape; of a recipe, only kernels that GPUs take. For browsers without a GPU, which
+    /// are slow to compile.
+    #[arg(long)]
+    quick: bool,
     /// Decides the content of cases; or initial weights, order and augmentation.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -52,7 +55,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.recipe {
         None => {
             let (filter, seed) = (args.filter.clone().unwrap_or_default(), args.seed.unwrap_or(cases::SEED));
-            let export = OpsExport { filter, seed, sources: Sources::default() };
+            let export = OpsExport { filter, seed, quick: args.quick, ..OpsExport::default() };
             report(&export.write(&args.out, |_, _| {})?)?;
         }
         Some(recipe) => {
@@ -65,7 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             recipe.validate()?;
             let own = recipe.batch;
             let shrink = !args.settings.iter().any(|s| s.split('=').next().is_some_and(|k| k.trim() == "batch"));
-            let export = StepExport { shrink, steps: args.steps, ..StepExport::new(name, recipe) };
+            let export = StepExport { shrink, quick: args.quick, steps: args.steps, ..StepExport::new(name, recipe) };
             let (summary, batch) = export.write(&args.out, |_, _| {})?;
             report(&summary)?;
             if batch != own {

@@ -47,8 +47,8 @@ fn find(named: Option<PathBuf>, path: std::ffi::OsString) -> Result<PathBuf> {
         NAMES.iter().flat_map(|n| folders.iter().map(move |f| f.join(format!("{n}{}", std::env::consts::EXE_SUFFIX))));
     on_path.chain(PLACES.iter().map(PathBuf::from)).find(|p| p.is_file()).ok_or_else(|| {
         Error::Device(format!(
-            "no Chromium was found: there is no {} on the path, and none where installers put it. Install one (Debian, \
-             Ubuntu: apt-get install chromium), or name the program of yours in {VARIABLE}",
+            "no Chromium was found: there is no {} on the path, and none where installers put it. Install one (Debian: \
+             apt-get install chromium), or name the program of yours in {VARIABLE}",
             NAMES.join(", ")
         ))
     })
@@ -181,7 +181,8 @@ mod tests {
     fn the_variable_goes_first_and_what_is_missing_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (folder.path().join("a"), folder.path().join("b"));
-        [&first, &second].map(|f| fs::create_dir(f).unwrap());
+        fs::create_dir(&first).unwrap();
+        fs::create_dir(&second).unwrap();
         let path = std::env::join_paths([&first, &second]).unwrap();
         let name = format!("google-chrome{}", std::env::consts::EXE_SUFFIX);
         fs::write(second.join(&name), "").unwrap();

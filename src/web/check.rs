@@ -50,6 +50,16 @@ pub enum Recording {
     },
 }
 
+impl Recorded {
+    /// Names and texts of the kernels that run.
+    pub fn kernels(&self) -> impl Iterator<Item = (&str, &Arc<str>)> {
+        self.commands.iter().filter_map(|r| match r {
+            Recording::Dispatch { name, text, .. } => Some((name.as_str(), text)),
+            Recording::Copy { .. } => None,
+        })
+    }
+}
+
 /// What goes in and what must come out, whatever kernels are used.
 #[derive(Clone, Debug)]
 pub struct Data {
@@ -89,6 +99,8 @@ pub struct Check {
     pub recorded: Recorded,
     /// On what, and with what result.
     pub data: Arc<Data>,
+    /// The kernels' texts are compiled, and nothing runs.
+    pub compile_only: bool,
 }
 
 /// Values that step `i` writes, in the order of [`StepRun::outputs`].

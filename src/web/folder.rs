@@ -23,6 +23,8 @@ const PAGE: [(&str, &str); 6] = [
 
 /// A data file ends with the check that makes it this large.
 const FILE_BYTES: usize = 8 << 20;
+/// Or with this many checks: the page lets go of its kernels, some MiB each on a software adapter, after a file.
+const FILE_CHECKS: usize = 100;
 
 /// What an export wrote.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct Summary {
     pub folder: PathBuf,
     /// Steps that the page replays.
     pub checks: usize,
+    /// Steps among them whose kernels are compiled, but do not run.
+    pub compiled_only: usize,
     /// Rows of the report that they are of.
     pub ops: BTreeSet<String>,
     /// Different kernels: texts with their constants.
@@ -90,6 +94,7 @@ impl Folder {
         let summary = Summary {
             folder: wanted.to_path_buf(),
             checks: 0,
+            compiled_only: 0,
             ops: BTreeSet::new(),
             kernels: 0,
             left_out: Vec::new(),
@@ -110,6 +115,7 @@ impl Folder {
     /// Adds a check.
     pub fn push(&mut self, check: &Check) -> Result<()> {
         self.summary.checks += 1;
+        self.summary.compiled_only += check.compile_only as usize;
         self.summary.ops.insert(check.op.clone());
         for r in &check.recorded.commands {
             if let Recording::Dispatch { text, constants, .. } = r {
@@ -117,7 +123,7 @@ impl Folder {
             }
         }
         self.file.push(check);
-        if self.file.bytes >= FILE_BYTES { self.end_file() } else { Ok(()) }
+        if self.file.bytes >= FILE_BYTES || self.file.checks.len() >= FILE_CHECKS { self.end_file() } else { Ok(()) }
     }
 
     /// Whether nothing was added.
@@ -194,6 +200,16 @@ struct DataFile {
 
 impl DataFile {
     fn push(&mut self, check: &Check) {
+        let about = |v: Value| {
+            let mut about = json!({ "op": check.op, "case": check.case, "kernels": check.kernels, "step": check.step });
+            about.as_object_mut().expect("it is one").extend(v.as_object().cloned().expect("it is one"));
+            about
+        };
+        if check.compile_only {
+            let texts: Vec<usize> = check.recorded.kernels().map(|(_, text)| self.text(text)).collect();
+            self.checks.push(about(json!({ "compile": texts })));
+            return;
+        }
         let scalars = check.recorded.commands.iter().any(|r| matches!(r, Recording::Dispatch { scalars: true, .. }));
         let scalars = scalars.then(|| self.array(&check.data.scalars));
         let Recorded { buffers, inputs, outputs, .. } = &check.recorded;
@@ -213,10 +229,9 @@ impl DataFile {
             })
             .collect();
         let commands: Vec<Value> = check.recorded.commands.iter().map(|r| self.command(r)).collect();
-        self.checks.push(json!({
-            "op": check.op, "case": check.case, "kernels": check.kernels, "step": check.step,
+        self.checks.push(about(json!({
             "buffers": buffers, "scalars": scalars, "inputs": inputs, "outputs": outputs, "commands": commands,
-        }));
+        })));
     }
 
     fn command(&mut self, r: &Recording) -> Value {
@@ -224,18 +239,22 @@ impl DataFile {
             Recording::Dispatch { name, text, constants, buffers, scalars, workgroups } => {
                 let constants: serde_json::Map<String, Value> =
                     constants.iter().map(|(k, v)| (k.to_string(), json!(v))).collect();
-                let known = self.texts.items().len();
-                let number = self.texts.number(text);
-                if self.texts.items().len() > known {
-                    self.bytes += text.len();
-                }
                 json!({
-                    "name": name, "text": number, "constants": constants, "buffers": buffers, "scalars": scalars,
+                    "name": name, "text": self.text(text), "constants": constants, "buffers": buffers, "scalars": scalars,
                     "workgroups": workgroups,
                 })
             }
             Recording::Copy { from, to } => json!({ "copy": [from, to] }),
         }
+    }
+
+    fn text(&mut self, text: &Arc<str>) -> usize {
+        let known = self.texts.items().len();
+        let number = self.texts.number(text);
+        if self.texts.items().len() > known {
+            self.bytes += text.len();
+        }
+        number
     }
 
     fn array(&mut self, a: &Packed) -> usize {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::shader::sources::Sources;
 use crate::verify::{CaseSpec, StepRun, cases};
 use rayon::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,11 +21,14 @@ pub struct OpsExport {
     pub seed: u64,
     /// The shader files. Where they are not the built-in ones, only steps that use the others are exported.
     pub sources: Sources,
+    /// Large kernels run once for each shader and are only compiled with other sizes of tiles; small ones run once for
+    /// each text. A browser without a GPU takes seconds to compile a large kernel.
+    pub quick: bool,
 }
 
 impl Default for OpsExport {
     fn default() -> Self {
-        OpsExport { filter: String::new(), seed: cases::SEED, sources: Sources::default() }
+        OpsExport { filter: String::new(), seed: cases::SEED, sources: Sources::default(), quick: false }
     }
 }
 
@@ -50,12 +53,16 @@ impl OpsExport {
             filter => format!("ops and cases called {filter}"),
         };
         let mut folder = Folder::create(dir, title, self.seed)?;
+        let mut seen = Seen::default();
         for (n, some) in specs.chunks(AT_ONCE).enumerate() {
             each(n * AT_ONCE, specs.len());
             let made: Vec<Result<Vec<Check>>> = some.par_iter().map(|s| self.checks(s)).collect();
             for (spec, checks) in some.iter().zip(made) {
                 match checks {
                     Err(Error::Limit(why)) => folder.leave_out(spec.op, &spec.name, why),
+                    checks if self.quick => {
+                        checks?.into_iter().filter_map(|c| seen.reduce(c)).try_for_each(|c| folder.push(&c))?
+                    }
                     checks => checks?.iter().try_for_each(|c| folder.push(c))?,
                 }
             }
@@ -107,9 +114,52 @@ impl OpsExport {
                     step: program.step_name(step),
                     recorded: way.recorded.clone(),
                     data: data.clone(),
+                    compile_only: false,
                 }));
             }
         }
         Ok(checks)
+    }
+}
+
+/// What was exported already, for a quick export.
+#[derive(Default)]
+struct Seen {
+    ops: HashSet<String>,
+    /// Small kernels that run, by text.
+    small: HashSet<Arc<str>>,
+    /// Large kernels that run, by shader and how they were chosen.
+    large: HashSet<(String, String)>,
+    /// All that are compiled.
+    compiled: HashSet<Arc<str>>,
+}
+
+/// Characters of a large kernel.
+const LARGE: usize = 4000;
+
+impl Seen {
+    /// What a check brings that is new: its run, or only texts, or nothing.
+    fn reduce(&mut self, mut check: Check) -> Option<Check> {
+        let kernels: Vec<(String, Arc<str>)> = check.recorded.kernels().map(|(n, t)| (n.into(), t.clone())).collect();
+        let mut runs = kernels.is_empty() || !self.ops.contains(&check.op);
+        for (name, text) in &kernels {
+            runs |= match text.len() < LARGE {
+                true => !self.small.contains(text),
+                false => !self.large.contains(&(name.clone(), check.kernels.clone())),
+            };
+        }
+        let fresh = kernels.iter().filter(|(_, text)| self.compiled.insert(text.clone())).count();
+        if runs {
+            self.ops.insert(check.op.clone());
+            for (name, text) in kernels {
+                match text.len() < LARGE {
+                    true => self.small.insert(text),
+                    false => self.large.insert((name, check.kernels.clone())),
+                };
+            }
+            return Some(check);
+        }
+        check.compile_only = true;
+        (fresh > 0).then_some(check)
     }
 }

@@ -4,9 +4,10 @@ use super::browser::{Chromium, find_chromium};
 use crate::error::{Error, Result};
 use crate::verify::{DeviceReport, Report};
 use serde::Deserialize;
+use std::io::Write;
 use std::path::{Component, Path};
 use std::time::{Duration, Instant};
-use tiny_http::{Header, Method, Request, Response, Server};
+use tiny_http::{Method, Request, Server};
 
 /// How far the page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -121,7 +122,7 @@ fn answer(dir: &Path, mut request: Request) -> Result<Said> {
         _ => Said::Nothing,
     };
     // A page that does not wait for the answer is no error.
-    let _ = request.respond(Response::empty(204));
+    let _ = respond(request, "200 OK", "text/plain", b"");
     Ok(said)
 }
 
@@ -134,26 +135,33 @@ fn read<T: for<'a> Deserialize<'a>>(request: &mut Request) -> Result<T> {
 fn send_file(dir: &Path, name: &str, request: Request) -> Said {
     let path = Path::new(name);
     let plain = path.components().count() == 1 && path.components().all(|c| matches!(c, Component::Normal(_)));
-    let file = plain.then(|| std::fs::File::open(dir.join(path)).ok()).flatten();
+    let content = plain.then(|| std::fs::read(dir.join(path)).ok()).flatten();
     let kind = match path.extension().and_then(|e| e.to_str()) {
         Some("html") => "text/html; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         _ => "text/javascript; charset=utf-8",
     };
-    let sent = match file {
-        Some(file) => {
-            let header = Header::from_bytes("Content-Type", kind).expect("a fixed header is right");
-            request.respond(Response::from_file(file).with_header(header))
-        }
-        None => request.respond(Response::empty(404)),
+    let sent = match content {
+        Some(content) => respond(request, "200 OK", kind, &content),
+        None => respond(request, "404 Not Found", kind, b""),
     };
     if sent.is_ok() { Said::Asked } else { Said::Nothing }
+}
+
+/// Answers, and asks the browser to end the connection. The server gives each connection a thread until it ends, and
+/// when several begin at once some may be left waiting for one.
+fn respond(request: Request, status: &str, kind: &str, content: &[u8]) -> std::io::Result<()> {
+    let length = content.len();
+    let mut to = request.into_writer();
+    write!(to, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n")?;
+    to.write_all(content)?;
+    to.flush()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::Read;
 
     #[test]
     fn only_files_of_the_folder_are_served() {

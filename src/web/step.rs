@@ -25,6 +25,8 @@ pub struct StepExport {
     pub recipe: Recipe,
     /// Bring the batch down until the folder has a moderate size.
     pub shrink: bool,
+    /// Only the kernels that GPUs take, each step once.
+    pub quick: bool,
     /// How many steps, from the first.
     pub steps: u64,
     /// The shader files. Where they are not the built-in ones, only steps that use the others are exported.
@@ -39,7 +41,7 @@ const LEAST_BATCH: usize = 2;
 impl StepExport {
     /// The first step of a recipe, with its own batch or a smaller one.
     pub fn new(name: String, recipe: Recipe) -> StepExport {
-        StepExport { name, recipe, shrink: true, steps: 1, sources: Sources::default() }
+        StepExport { name, recipe, shrink: true, quick: false, steps: 1, sources: Sources::default() }
     }
 
     /// Writes the folder; gives the batch that it was made with, too. `each` is told how many steps of programs are
@@ -65,7 +67,12 @@ impl StepExport {
         let mut step = Vec::new();
         for (part, graph) in graphs.step {
             let compiled = Compiled::new(&graph, DEFAULT_STORAGE_BUFFERS, &self.sources)?;
-            ways.push(compiled.ways);
+            let mut kept = compiled.ways;
+            if self.quick {
+                // The first way of a step is that of GPUs.
+                kept.dedup_by_key(|w| w.step);
+            }
+            ways.push(kept);
             step.push((part, compiled.program));
         }
         let names: Vec<&str> = step.iter().map(|(part, _)| *part).collect();
@@ -105,6 +112,7 @@ impl StepExport {
                             step: program.step_name(i),
                             recorded: way.recorded.clone(),
                             data: data.clone(),
+                            compile_only: false,
                         })?;
                     }
                 }

@@ -17,7 +17,7 @@ pub const FEW_STORAGE_BUFFERS: u32 = 4;
 pub struct Compiled {
     /// The steps. Kernels do not matter on the CPU, where it runs.
     pub program: Program,
-    /// Each step with each kind of kernel, once.
+    /// Each step with each kind of kernel, once: by step, and first with those of GPUs.
     pub ways: Vec<Way>,
 }
 
@@ -56,6 +56,7 @@ impl Compiled {
             }
             all.push(program);
         }
+        ways.sort_by_key(|w| w.step);
         // Targets of one limit differ in kernels only: fusion and order are the same.
         let program = all.swap_remove(0);
         assert!(all.iter().all(|p| p.steps.len() == program.steps.len()), "targets do not differ in steps");
@@ -63,11 +64,11 @@ impl Compiled {
     }
 }
 
-/// The kernels of software adapters, of GPUs, and the large tiles that GPUs take for large tensors.
+/// The kernels of GPUs, of software adapters, and the large tiles that GPUs take for large tensors.
 fn targets(max_storage_buffers: u32) -> impl Iterator<Item = (String, Target)> {
     let kinds = [
-        ("those of software adapters", true, Target::BUSY_WORKGROUPS),
         ("those of GPUs", false, Target::BUSY_WORKGROUPS),
+        ("those of software adapters", true, Target::BUSY_WORKGROUPS),
         // With few workgroups wanted, tiles are large even for small tensors.
         ("those of GPUs, large tiles", false, 1),
     ];

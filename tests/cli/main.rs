@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod commands;
+mod export;
 mod program;
 mod resume;

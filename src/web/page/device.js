@@ -52,14 +52,23 @@
     }
 
     /** Does what a check says; the words of its outputs. */
-    async run(check, texts, arrays, wanted) {
+    run(check, texts, arrays, wanted) {
+      return this.#watched(this.#replay(check, texts, arrays, wanted));
+    }
+
+    /** Sees that this browser takes texts as shaders. */
+    compile(texts) {
+      return this.#watched(Promise.all(texts.map((t) => this.#module(t))));
+    }
+
+    async #watched(work) {
       let timer;
       const late = new Promise((_, reject) => {
         const message = `not done after ${PATIENCE / 1000} s`;
         timer = setTimeout(() => reject(new DeviceGone(message)), PATIENCE);
       });
       try {
-        return await Promise.race([this.#replay(check, texts, arrays, wanted), this.#gone, late]);
+        return await Promise.race([work, this.#gone, late]);
       } finally {
         clearTimeout(timer);
       }

@@ -4,7 +4,7 @@
   /** Checks under way at once: while one is read back, others compile and run. */
   const AT_ONCE = 8;
   /** A device that was lost is opened again, but not for ever. */
-  const MOST_DEVICES = 5;
+  const MOST_LOST = 5;
 
   const at = (id) => document.getElementById(id);
 
@@ -29,18 +29,21 @@
       document.head.append(script);
     });
 
-  /** Runs checks on one device after the other, should one be lost. */
+  /** Runs checks on one device after the other. */
   class Runner {
     #opening;
-    #opened = 0;
+    #lost = 0;
 
     device() {
-      if (!this.#opening) {
-        if (this.#opened === MOST_DEVICES) throw new Error(`the device was lost ${MOST_DEVICES} times`);
-        this.#opened++;
-        this.#opening = onebit.Device.open();
-      }
-      return this.#opening;
+      if (this.#lost === MOST_LOST) throw new Error(`the device was lost ${MOST_LOST} times`);
+      return (this.#opening ??= onebit.Device.open());
+    }
+
+    /** Ends with the device, and with all kernels that it keeps. */
+    async close() {
+      const opening = this.#opening;
+      this.#opening = undefined;
+      (await opening)?.destroy();
     }
 
     async check(check, file, report) {
@@ -48,6 +51,11 @@
       try {
         opening = this.device();
         const device = await opening;
+        if (check.compile) {
+          await device.compile(check.compile.map((t) => file.texts[t]));
+          report.push(check, []);
+          return;
+        }
         const expected = check.outputs.map((o) => ({ want: file.arrays[o.want], bound: file.arrays[o.bound] }));
         const wanted = check.outputs.map((o, i) => onebit.wordsOf(o, expected[i].want.length));
         const made = await device.run(check, file.texts, file.arrays, wanted);
@@ -55,8 +63,8 @@
       } catch (e) {
         report.fail(check, e.message);
         if (e instanceof onebit.DeviceGone && opening === this.#opening) {
-          this.#opening = undefined;
-          (await opening).destroy();
+          this.#lost++;
+          await this.close();
         }
       }
     }
@@ -108,6 +116,7 @@
         for (const check of rest) await runner.check(check, file, report);
       };
       await Promise.all(Array.from({ length: AT_ONCE }, worker));
+      await runner.close();
     }
 
     clearInterval(timer);
