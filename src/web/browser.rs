@@ -74,6 +74,8 @@ impl Chromium {
         command.arg("--headless=new").arg(format!("--user-data-dir={}", profile.path().display()));
         // WebGPU on whatever there is: by default a GPU must be on a list, and software is left out.
         command.args(["--enable-unsafe-webgpu", "--ignore-gpu-blocklist"]);
+        // A CPU that compiles a large kernel for a while is no GPU that hangs.
+        command.arg("--disable-gpu-watchdog");
         if cfg!(target_os = "linux") {
             command.arg("--enable-features=Vulkan");
             // A container's shared memory is often too small for it.

@@ -8,8 +8,9 @@
   // Slots of the buffer of scalars.
   const SCALARS = 256;
 
-  /** How long one step may take, in milliseconds, before the device is given up. */
-  const PATIENCE = 120_000;
+  /** How long one step may take, in milliseconds, before the device is given up. Software takes tens of seconds to
+   * compile a large kernel, and others wait for it. */
+  const PATIENCE = 300_000;
 
   /** An error after which the device is of no use. */
   class DeviceGone extends Error {}

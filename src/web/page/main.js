@@ -2,7 +2,7 @@
 // Loads data files one after the other, runs their checks, and shows or sends what came out.
 {
   /** Checks under way at once: while one is read back, others compile and run. */
-  const AT_ONCE = 8;
+  const AT_ONCE = 4;
   /** A device that was lost is opened again, but not for ever. */
   const MOST_LOST = 5;
 
@@ -43,7 +43,9 @@
     async close() {
       const opening = this.#opening;
       this.#opening = undefined;
-      (await opening)?.destroy();
+      // One that could not be opened has been reported by the checks that wanted it.
+      const device = await opening?.catch(() => undefined);
+      device?.destroy();
     }
 
     async check(check, file, report) {
