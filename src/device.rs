@@ -56,6 +56,14 @@ impl Device {
         }
     }
 
+    /// Name and driver, for reports.
+    pub fn describe(&self) -> String {
+        match self {
+            Device::Cpu => self.name(),
+            Device::Gpu(d) => d.describe(),
+        }
+    }
+
     /// Waits until all submitted work is done.
     pub fn wait(&self) -> Result<()> {
         match self {
@@ -192,6 +200,14 @@ impl Executable {
         match self {
             Executable::Cpu(e) => e.read(v),
             Executable::Gpu(e) => e.read(v),
+        }
+    }
+
+    /// Replaces a value, for a step that reads it to be run alone.
+    pub fn write_value(&mut self, v: Value, t: &HostTensor) -> Result<()> {
+        match self {
+            Executable::Cpu(e) => e.write(v, t),
+            Executable::Gpu(e) => e.write(v, t),
         }
     }
 

@@ -86,6 +86,8 @@ pub mod program;
 pub mod rng;
 #[cfg(feature = "train")]
 pub mod shader;
+#[cfg(feature = "train")]
+mod suggest;
 pub mod tensor;
 #[cfg(feature = "train")]
 pub mod train;

@@ -7,6 +7,8 @@ mod recipes;
 mod stop;
 mod text;
 mod train;
+mod verify;
+mod wait;
 
 use clap::{Parser, Subcommand};
 use std::panic;
@@ -31,6 +33,7 @@ enum Command {
     Recipes(recipes::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Verify(verify::Args),
 }
 
 /// Exit code of a program that could not do what it was asked. 1 is for one that did, and the answer is no: a
@@ -75,5 +78,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Recipes(args) => recipes::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Verify(args) => verify::run(&args),
     }
 }

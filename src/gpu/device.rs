@@ -1,6 +1,6 @@
 //! An opened wgpu device: its limits, its errors, and buffers on it.
 
-use super::adapter::{AdapterReport, is_software};
+use super::adapter::{AdapterReport, describe, is_software};
 use super::pipeline::Pipelines;
 use crate::error::{Error, Result};
 use crate::shader::launch::Target;
@@ -103,6 +103,11 @@ impl GpuDevice {
     /// Name, driver and kind of the adapter.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.0.info
+    }
+
+    /// "NAME (Vulkan, driver …)".
+    pub fn describe(&self) -> String {
+        describe(&self.0.info)
     }
 
     /// Waits until all submitted work is done, and reports what went wrong meanwhile.

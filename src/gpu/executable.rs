@@ -247,6 +247,14 @@ impl GpuExecutable {
         Ok(HostTensor::from_words(meta.shape.clone(), meta.dtype, words))
     }
 
+    /// Replaces a value.
+    pub fn write(&mut self, v: Value, t: &HostTensor) -> Result<()> {
+        let place = self.program.place[v.index()]
+            .ok_or_else(|| Error::Config(format!("{} is never stored", self.program.graph.name(v))))?;
+        self.device.write(&self.buffers[place], t.words());
+        self.device.check()
+    }
+
     /// Fails if a kernel wrote behind one of the program's own buffers.
     pub fn check_guards(&self) -> Result<()> {
         assert!(self.guarded, "the executable was loaded without guards");

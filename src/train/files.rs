@@ -19,6 +19,39 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Fails if `path` could not be written, so that an hour of work is not lost at its end.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let temporary = temporary(path);
+    if path.is_dir() {
+        return Err(Error::data(path, "this is a folder: name a file"));
+    }
+    File::create(&temporary).map_err(Error::io(path, "write"))?;
+    fs::remove_file(&temporary).map_err(Error::io(&temporary, "remove"))
+}
+
+/// Makes a new folder: `wanted`, or if that is taken `wanted-2`, `wanted-3`, ...: nothing is ever overwritten.
+pub fn numbered_folder(wanted: &Path) -> Result<PathBuf> {
+    if let Some(above) = wanted.parent().filter(|p| !p.as_os_str().is_empty()) {
+        create_dir(above)?;
+    }
+    let mut path = wanted.to_path_buf();
+    for n in 2.. {
+        match fs::create_dir(&path) {
+            Ok(()) => break,
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => path = numbered(wanted, n),
+            Err(e) => return Err(Error::io(&path, "create the folder")(e)),
+        }
+    }
+    Ok(path)
+}
+
+/// `wanted-n`.
+pub fn numbered(wanted: &Path, n: u32) -> PathBuf {
+    let mut name = wanted.file_name().unwrap_or_default().to_os_string();
+    name.push(format!("-{n}"));
+    wanted.with_file_name(name)
+}
+
 /// Creates a folder and what is missing above it.
 pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(Error::io(path, "create the folder"))
