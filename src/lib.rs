@@ -81,6 +81,8 @@ pub mod ops;
 #[cfg(feature = "train")]
 pub mod optim;
 #[cfg(feature = "train")]
+pub mod profile;
+#[cfg(feature = "train")]
 pub mod program;
 #[cfg(feature = "train")]
 pub mod rng;

@@ -2,6 +2,7 @@
 
 mod devices;
 mod eval;
+mod profile;
 mod progress;
 mod recipes;
 mod stop;
@@ -34,6 +35,7 @@ enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Verify(verify::Args),
+    Profile(profile::Args),
 }
 
 /// Exit code of a program that could not do what it was asked. 1 is for one that did, and the answer is no: a
@@ -79,5 +81,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Profile(args) => profile::run(&args),
     }
 }

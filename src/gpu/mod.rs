@@ -4,7 +4,11 @@ mod adapter;
 mod device;
 mod executable;
 mod pipeline;
+mod replay;
+mod timer;
 
 pub use adapter::{AdapterReport, adapters};
 pub use device::{GpuDevice, GpuOptions, LimitSet};
 pub use executable::{GpuBuffer, GpuExecutable};
+pub use replay::{Timed, TimedRun};
+pub use timer::Span;
