@@ -3,8 +3,10 @@
 mod adapter;
 mod device;
 mod executable;
+mod kernel;
 mod pipeline;
 
 pub use adapter::{AdapterReport, adapters};
 pub use device::{GpuDevice, GpuOptions, LimitSet};
 pub use executable::{GpuBuffer, GpuExecutable};
+pub use kernel::GpuKernel;

@@ -9,7 +9,6 @@ pub mod choose;
 pub mod confusion;
 pub mod diagnose;
 pub mod evaluate;
-mod files;
 pub mod fit;
 pub mod limits;
 pub mod method;
@@ -18,3 +17,5 @@ pub mod recipe;
 pub mod run;
 pub mod scheduler;
 mod suggest;
+
+use crate::files;
