@@ -74,7 +74,7 @@ fn processor() -> String {
     {
         use std::arch::x86_64::__cpuid;
         if __cpuid(0x8000_0000).eax >= 0x8000_0004 {
-            let leaves = [0x8000_0002, 0x8000_0003, 0x8000_0004].map(|i| __cpuid(i));
+            let leaves = [0x8000_0002, 0x8000_0003, 0x8000_0004].map(__cpuid);
             let words = leaves.into_iter().flat_map(|l| [l.eax, l.ebx, l.ecx, l.edx]);
             let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
             return String::from_utf8_lossy(&bytes).trim_matches(['\0', ' ']).to_string();

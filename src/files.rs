@@ -30,6 +30,19 @@ pub fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::data(path, "this is not a text file (its bytes are not UTF-8)"))
 }
 
+/// Finds out whether [`write_atomic`] will be able to write `path`, before hours of work go into its content.
+///
+/// # Errors
+/// As [`write_atomic`], and if `path` is a folder.
+pub fn check_writable(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::data(path, "this is a folder; a file is to be written there"));
+    }
+    let temporary = temporary(path);
+    File::create(&temporary).map_err(Error::io(path, "create"))?;
+    fs::remove_file(&temporary).map_err(Error::io(temporary, "remove"))
+}
+
 fn write_through(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create(path).map_err(Error::io(path, "create"))?;
     file.write_all(bytes).map_err(Error::io(path, "write"))?;

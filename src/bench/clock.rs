@@ -23,21 +23,18 @@ pub(super) fn once(mut call: impl FnMut() -> Result<()>) -> Result<f64> {
     Ok(t.elapsed().as_secs_f64())
 }
 
-/// Shortest time that is worth measuring: what a call costs besides its work is lost in it.
-const WORTH: f64 = 0.05;
-
-/// The number of rounds after which `call(rounds)` takes long enough to be measured.
-pub(super) fn rounds(mut call: impl FnMut(u32) -> Result<()>) -> Result<u32> {
+/// The number of rounds after which `call(rounds)` takes `worth` seconds, which is long enough to be measured.
+pub(super) fn rounds(worth: f64, mut call: impl FnMut(u32) -> Result<()>) -> Result<u32> {
     let mut rounds = 1u32;
     // The first call compiles and touches memory.
     call(rounds)?;
     loop {
         let seconds = once(|| call(rounds))?;
-        if seconds >= WORTH || rounds >= 1 << 28 {
+        if seconds >= worth || rounds >= 1 << 28 {
             return Ok(rounds);
         }
         // Never far past the goal: graphics drivers kill what takes seconds.
-        let factor = (1.2 * WORTH / seconds.max(1e-6)).clamp(1.5, 16.0);
+        let factor = (1.2 * worth / seconds.max(1e-6)).clamp(1.5, 16.0);
         rounds = (rounds as f64 * factor).ceil() as u32;
     }
 }

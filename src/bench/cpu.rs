@@ -11,6 +11,10 @@ use std::hint::black_box;
 /// and enough for two multiply-adds a cycle that take up to six.
 const SUMS: usize = 12;
 
+/// Seconds of a run: starting it costs microseconds, and on a machine with other work a short one finds a moment in
+/// which all cores are free.
+const WORTH: f64 = 0.002;
+
 /// Measures them.
 pub(super) fn measure(seconds: f64) -> Result<Ceilings> {
     Ok(Ceilings {
@@ -33,7 +37,7 @@ fn rate(seconds: f64, work: fn(u32) -> f64) -> Result<f64> {
         done = rayon::broadcast(|_| work(black_box(rounds))).into_iter().sum();
         Ok(())
     };
-    let n = rounds(&mut run)?;
+    let n = rounds(WORTH, &mut run)?;
     let time = least(seconds, || run(n))?;
     Ok(1e-9 * done / time)
 }

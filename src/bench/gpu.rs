@@ -97,6 +97,9 @@ struct Bench<'a> {
     seconds: f64,
     /// Workgroups that fill it: several for each core of a large GPU, few for a CPU that plays one.
     groups: usize,
+    /// Seconds of a run: of a GPU long enough for its clock to rise, of a CPU that plays one short enough to find a
+    /// moment in which all cores are free.
+    worth: f64,
     /// Rounds, and two numbers that the kernels read.
     plan: GpuBuffer,
     result: GpuBuffer,
@@ -104,10 +107,10 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(device: &'a GpuDevice, seconds: f64) -> Result<Self> {
-        let groups = if device.target().software { 256 } else { 8192 };
+        let (groups, worth) = if device.target().software { (256, 0.01) } else { (8192, 0.05) };
         let plan = device.allocate(4, "the plan of a ceiling")?;
         let result = device.allocate(64 * groups, "the result of a ceiling")?;
-        Ok(Bench { device, seconds, groups, plan, result })
+        Ok(Bench { device, seconds, groups, worth, plan, result })
     }
 
     /// Billions of operations a second of the best form of a kernel; `operations` an invocation, sum and step.
@@ -116,7 +119,7 @@ impl<'a> Bench<'a> {
         for (sums, kernel) in forms(shader)? {
             let run = self.device.kernel(&kernel, &[&self.plan, &self.result])?;
             let call = |n| self.rounds(n, || run.submit([self.groups as u32, 1, 1], 1));
-            let n = rounds(call)?;
+            let n = rounds(self.worth, call)?;
             let amount = 1e-9 * operations * (UNROLLED * sums * 64 * self.groups) as f64 * n as f64;
             let rate = amount / once(|| call(n))?;
             if best.as_ref().is_none_or(|b| rate > b.0) {
@@ -150,7 +153,7 @@ impl<'a> Bench<'a> {
                 run.submit(groups, n as usize)?;
                 self.device.wait()
             };
-            let n = rounds(call)?;
+            let n = rounds(self.worth, call)?;
             best = f64::max(best, 2e-9 * bytes as f64 * n as f64 / least(self.seconds / 2.0, || call(n))?);
         }
         Ok(best)
@@ -195,7 +198,7 @@ impl<'a> Bench<'a> {
             let subgroups = self.device.allocate(self.groups, "the subgroups of a ceiling")?;
             let run = self.device.kernel(&kernel, &[&self.plan, &sums, &factors, &subgroups])?;
             let call = |n| self.rounds(n, || run.submit([self.groups as u32, 1, 1], 1));
-            let n = rounds(call)?;
+            let n = rounds(self.worth, call)?;
             let time = least(self.seconds, || call(n))?;
             let subgroups: u32 = self.device.read_words(&subgroups, self.groups)?.iter().sum();
             let product = 2.0 * (size as f64).powi(3);

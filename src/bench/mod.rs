@@ -4,7 +4,15 @@ mod ceilings;
 mod clock;
 mod cpu;
 mod gpu;
+mod kernels;
+mod measure;
+mod report;
+mod roofline;
 
 pub use ceilings::Ceilings;
 pub use clock::least;
 pub use gpu::kernels as ceiling_kernels;
+pub use kernels::{Bench, benches};
+pub use measure::{Measured, Roof, amount, measure};
+pub use report::Report;
+pub use roofline::roofline_svg;

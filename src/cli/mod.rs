@@ -1,5 +1,6 @@
 //! The command line, one file per subcommand.
 
+mod bench;
 mod devices;
 mod eval;
 mod progress;
@@ -31,6 +32,7 @@ enum Command {
     Recipes(recipes::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Bench(bench::Args),
 }
 
 /// Exit code of a program that could not do what it was asked. 1 is for one that did, and the answer is no: a
@@ -75,5 +77,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Recipes(args) => recipes::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }
