@@ -1,5 +1,6 @@
 //! The command line, one file per subcommand.
 
+mod bench;
 mod devices;
 mod eval;
 mod profile;
@@ -36,6 +37,7 @@ enum Command {
     Eval(eval::Args),
     Verify(verify::Args),
     Profile(profile::Args),
+    Bench(bench::Args),
 }
 
 /// Exit code of a program that could not do what it was asked. 1 is for one that did, and the answer is no: a
@@ -82,5 +84,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Eval(args) => eval::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Profile(args) => profile::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

@@ -1,10 +1,11 @@
 //! `onebit profile`.
 
 use super::text::say;
+use crate::bench::Ceilings;
+use crate::files::{check_writable, write_atomic};
 use crate::methods::method;
 use crate::profile::{Runs, measure, trace};
 use crate::train::choose::choose;
-use crate::train::files::{check_writable, write_atomic};
 use crate::train::limits::fitting_plan;
 use crate::train::method::ImageInfo;
 use crate::train::recipe::{DEFAULT, Recipe};
@@ -52,6 +53,9 @@ pub struct Args {
     json: Option<PathBuf>,
 }
 
+/// Seconds for each ceiling of a device that `onebit bench` has not measured yet.
+const CEILING_SECONDS: f64 = 0.2;
+
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for path in [&args.trace, &args.json].into_iter().flatten() {
         check_writable(path)?;
@@ -72,7 +76,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (plan, _) = fitting_plan(method, &recipe, &images, &device)?;
     let mut steps = Steps::new(method, recipe, &data, plan, &device)?;
     let runs = Runs { steps: args.steps, waits: args.waits, ..Runs::default() };
-    let profile = measure(&mut steps, &name, &device, runs)?;
+    let mut profile = measure(&mut steps, &name, &device, runs)?;
+    let ceilings = match Ceilings::cached(&device) {
+        Some(known) => known,
+        None => {
+            let measured = Ceilings::measure(&device, CEILING_SECONDS)?;
+            measured.keep(&device);
+            measured
+        }
+    };
+    profile.against(&ceilings);
     say(&profile)?;
     if let Some(path) = &args.trace {
         write_atomic(path, serde_json::to_string(&trace(&profile))?.as_bytes())?;

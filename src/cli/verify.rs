@@ -3,12 +3,12 @@
 use super::text::say;
 use super::wait::Waiting;
 use crate::device::Device;
+use crate::files::{check_writable, numbered_folder, write_atomic};
 use crate::gpu::{GpuDevice, GpuOptions, adapters};
 use crate::methods::method;
 use crate::shader::sources::Sources;
 use crate::train::check::{Wrong, check};
 use crate::train::choose::choose_with;
-use crate::train::files::{check_writable, numbered_folder, write_atomic};
 use crate::train::limits::fitting_plan;
 use crate::train::method::ImageInfo;
 use crate::train::recipe::Recipe;

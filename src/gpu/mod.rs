@@ -3,6 +3,7 @@
 mod adapter;
 mod device;
 mod executable;
+mod kernel;
 mod pipeline;
 mod replay;
 mod timer;
@@ -10,5 +11,6 @@ mod timer;
 pub use adapter::{AdapterReport, adapters};
 pub use device::{GpuDevice, GpuOptions, LimitSet};
 pub use executable::{GpuBuffer, GpuExecutable};
+pub use kernel::GpuKernel;
 pub use replay::{Timed, TimedRun};
 pub use timer::Span;

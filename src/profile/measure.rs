@@ -88,6 +88,7 @@ pub fn measure(steps: &mut Steps<'_>, name: &str, device: &Device, runs: Runs) -
         batch: steps.recipe.batch,
         steps: runs.steps as usize,
         clock,
+        ceilings: None,
         note: (clock == Clock::Waits).then(|| why_waits(device, runs.waits).to_string()),
         nodes,
         host,

@@ -1,5 +1,6 @@
 //! What a profile holds.
 
+use crate::bench::Ceilings;
 use serde::{Deserialize, Serialize};
 
 /// What the time of nodes was read from.
@@ -75,6 +76,9 @@ pub struct Profile {
     /// Why not timestamps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What the device can do at best, which nodes are compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceilings: Option<Ceilings>,
     /// By program and position.
     pub nodes: Vec<Node>,
     /// The host in a plain step.
@@ -92,5 +96,16 @@ impl Profile {
     /// Sum of the times of all nodes, in microseconds.
     pub fn nodes_us(&self) -> f64 {
         self.nodes.iter().map(|n| n.us).sum()
+    }
+
+    /// Says of each node how near it comes to what the device can do at best: the least time that the ceilings allow
+    /// for its operations and its bytes, whichever is longer, as a share of the time that it took.
+    pub fn against(&mut self, ceilings: &Ceilings) {
+        for n in &mut self.nodes {
+            let gops = if n.bits { ceilings.bit_gops } else { ceilings.f32_gops };
+            let least_us = (1e-3 * n.operations / gops).max(1e-3 * n.bytes / ceilings.copy_gbs);
+            n.reached = (n.us > 0.0).then_some(least_us / n.us);
+        }
+        self.ceilings = Some(ceilings.clone());
     }
 }

@@ -107,6 +107,14 @@ impl fmt::Display for Profile {
         self.table(f, "op", |n| n.ops.clone())?;
         self.table(f, "layer", |n| if n.layer.is_empty() { "(none)".into() } else { n.layer.clone() })?;
         self.table(f, "node", |n| format!("{}.{} {} {}", n.part, n.index, n.layer, n.ops))?;
+        if let Some(c) = &self.ceilings {
+            writeln!(
+                f,
+                "\nreached: the least time that the device's ceilings allow, as a share of the time taken; ceilings: \
+                 f32 {:.1} Gop/s, bits {:.1} Gop/s, copying {:.2} GB/s (`onebit bench` measures them)",
+                c.f32_gops, c.bit_gops, c.copy_gbs
+            )?;
+        }
         let h = &self.host;
         writeln!(
             f,

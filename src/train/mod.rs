@@ -10,7 +10,6 @@ pub mod choose;
 pub mod confusion;
 pub mod diagnose;
 pub mod evaluate;
-pub mod files;
 pub mod fit;
 pub mod limits;
 pub mod method;

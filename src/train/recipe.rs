@@ -1,8 +1,8 @@
 //! A recipe: everything that decides what a run computes, as a TOML file.
 
-use super::files::read_text;
 use crate::data::{AugmentSpec, Dataset, OpenOptions, Split};
 use crate::error::{Error, Result};
+use crate::files::read_text;
 use crate::nn::NetSpec;
 use crate::optim::{OptimSpec, Schedule};
 use crate::suggest::{nearest, toml_message, with_suggestion};

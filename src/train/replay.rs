@@ -7,11 +7,11 @@
 //! ```
 
 use super::check::Wrong;
-use super::files::{create_dir, read_text, write_atomic};
 use super::method::{ImageInfo, Method};
 use super::recipe::Recipe;
 use crate::device::{Device, Store};
 use crate::error::{Error, Result};
+use crate::files::{create_dir, read_text, write_atomic};
 use crate::graph::Value;
 use crate::program::{Options, Program};
 use crate::shader::sources::Sources;

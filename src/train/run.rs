@@ -7,9 +7,9 @@
 //! checkpoints/    last.safetensors (to go on from) and best.safetensors (of the best test)
 //! ```
 
-use super::files::{create_dir, numbered, numbered_folder, read_text, write_atomic};
 use super::recipe::{Recipe, RunInfo};
 use crate::error::{Error, Result};
+use crate::files::{create_dir, numbered, numbered_folder, read_text, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
