@@ -3,5 +3,7 @@
 mod bad_input;
 mod bench;
 mod commands;
+mod profile;
 mod program;
 mod resume;
+mod verify;
