@@ -8,6 +8,7 @@ mod recipes;
 mod stop;
 mod text;
 mod train;
+mod tune;
 
 use clap::{Parser, Subcommand};
 use std::panic;

@@ -5,3 +5,4 @@ mod bench;
 mod commands;
 mod program;
 mod resume;
+mod tune;
