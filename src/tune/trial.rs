@@ -11,6 +11,7 @@ use crate::shader::launch::Target;
 use crate::shader::sources::Sources;
 use crate::tensor::{DType, HostTensor};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What a variant has shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +44,11 @@ impl Trial {
     }
 }
 
-/// Tries every variant of a class, the rule's first.
+/// A variant that takes longer to be compiled and checked is the last one of its class. There are drivers that need
+/// minutes and gigabytes for long kernels, and the variants that follow are longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Tries every variant of a class, the rule's first, then from small to large tiles, until one takes too long.
 ///
 /// # Errors
 /// If the CPU device fails.
@@ -58,6 +63,7 @@ pub fn try_variants(device: &GpuDevice, class: &Class, sources: &Sources) -> Res
     let mut rule: Option<Vec<HostTensor>> = None;
     let mut trials = Vec::new();
     for variant in &class.variants {
+        let start = Instant::now();
         let mut attempt = || -> Result<(Executable, Vec<HostTensor>)> {
             let choices = [(class.key.clone(), variant.name.clone())].into_iter().collect();
             let target = Target { choices: Arc::new(choices), ..device.target() };
@@ -85,6 +91,9 @@ pub fn try_variants(device: &GpuDevice, class: &Class, sources: &Sources) -> Res
             }
             Err(e) => Trial { name, standing: Standing::Dropped(one_line(&e.to_string())), exe: None },
         });
+        if start.elapsed() > PATIENCE {
+            break;
+        }
     }
     Ok(trials)
 }

@@ -33,13 +33,13 @@ impl fmt::Display for Form {
 }
 
 impl Form {
-    /// Forms that are worth a measurement on a device, before anything is known of the shape. Where barriers cost more
+    /// Forms that are worth a measurement on a device, before anything is known of the shape; longer kernels later. Where barriers cost more
     /// than tiles save, tiles compete with the slowest kernel only; where registers are few, large tiles in them do not.
     pub(super) fn worth(target: &Target, rule: Form, columns: &[usize]) -> Vec<Form> {
         let rows: &[usize] = if target.software { &[4, 8, 16] } else { &[4, 8] };
         let lanes = rows.iter().flat_map(|&rows| columns.iter().map(move |&columns| Form::Lanes { rows, columns }));
-        let tiles = Tile::all().into_iter().filter(|_| !target.software || rule == Form::Plain).map(Form::Tiles);
-        tiles.chain(lanes).chain([Form::Plain]).collect()
+        let tiles = Tile::all().into_iter().rev().filter(|_| !target.software || rule == Form::Plain).map(Form::Tiles);
+        [Form::Plain].into_iter().chain(lanes).chain(tiles).collect()
     }
 }
 
