@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Names the cache folder in place of the system's own.
 pub const FOLDER: &str = "ONEBIT_CACHE";
@@ -90,8 +91,18 @@ struct Kept<T> {
     content: T,
 }
 
-/// The folder: `ONEBIT_CACHE`, else `onebit` in the user's cache folder.
+static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Names the cache folder for this process, in place of `ONEBIT_CACHE`. Only the first call counts.
+pub fn use_folder(folder: impl Into<PathBuf>) {
+    CHOSEN.get_or_init(|| folder.into());
+}
+
+/// The folder: that of [`use_folder`], else `ONEBIT_CACHE`, else `onebit` in the user's cache folder.
 fn folder() -> Option<PathBuf> {
+    if let Some(folder) = CHOSEN.get() {
+        return Some(folder.clone());
+    }
     match std::env::var_os(FOLDER) {
         Some(f) if !f.is_empty() => Some(f.into()),
         _ => dirs::cache_dir().map(|d| d.join("onebit")),

@@ -44,7 +44,7 @@ impl Device {
     pub fn backend(&self) -> Backend {
         match self {
             Device::Cpu => Backend::Cpu,
-            Device::Gpu(d) => Backend::Gpu(d.target().clone()),
+            Device::Gpu(d) => Backend::Gpu(d.target()),
         }
     }
 

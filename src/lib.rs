@@ -100,4 +100,6 @@ pub mod tensor;
 #[cfg(feature = "train")]
 pub mod train;
 #[cfg(feature = "train")]
+pub mod tune;
+#[cfg(feature = "train")]
 pub mod verify;

@@ -6,8 +6,9 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, ShaderStage};
 use onebit::bench::ceiling_kernels;
 use onebit::program::{Backend, Command, Kernel, Options, Program};
-use onebit::shader::launch::Target;
+use onebit::shader::launch::{Choices, Target};
 use onebit::shader::sources::Sources;
+use onebit::tune::{Class, classes};
 use onebit::verify::cases;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -37,7 +38,7 @@ impl Reached {
 }
 
 fn reached() -> Reached {
-    let mut reached = Reached::default();
+    let (mut reached, mut turn) = (Reached::default(), 0);
     for case in cases::all().iter().filter(|c| !c.large).map(|c| c.build(cases::SEED)) {
         for software in [true, false] {
             for max_storage_buffers in [4, 16] {
@@ -49,9 +50,26 @@ fn reached() -> Reached {
                         max_workgroup_memory: 16 << 10,
                         max_binding_bytes: 128 << 20,
                         busy_workgroups,
+                        choices: Default::default(),
                     };
-                    let program = Program::compile_with(case.graph.clone(), Backend::Gpu(target), Options::default());
-                    reached.program(&program.unwrap_or_else(|e| panic!("{} {}: {e}", case.op, case.name)));
+                    let compile = |target: Target| {
+                        Program::compile_with(case.graph.clone(), Backend::Gpu(target), Options::default())
+                            .unwrap_or_else(|e| panic!("{} {}: {e}", case.op, case.name))
+                    };
+                    let program = compile(target.clone());
+                    reached.program(&program);
+                    if max_storage_buffers == 4 || busy_workgroups == 1 {
+                        continue;
+                    }
+                    // Of the variants that could be taken instead another one each time.
+                    let choose = |c: Class| {
+                        turn += 1;
+                        (c.key, c.variants[turn % c.variants.len()].name.clone())
+                    };
+                    let choices: Choices = classes([&program], &target).into_iter().map(choose).collect();
+                    if !choices.is_empty() {
+                        reached.program(&compile(Target { choices: Arc::new(choices), ..target }));
+                    }
                 }
             }
         }

@@ -1,10 +1,13 @@
 //! `onebit bench`.
 
 use super::text::say;
+use super::tune::ahead;
 use crate::bench::{Bench, Ceilings, Measured, Report, Roof, benches, measure, roofline_svg};
 use crate::cache::Identity;
+use crate::device::Device;
 use crate::files::{check_writable, write_atomic};
 use crate::train::choose::choose;
+use crate::tune::remembered;
 use anyhow::bail;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,6 +25,8 @@ use std::process::ExitCode;
 ///     onebit bench --device vulkan --filter xnor --svg roofline.svg
 ///     onebit bench --json before.json
 ///     onebit bench --baseline before.json       new rates over old ones
+///     onebit bench --tune                       choose kernels by measuring them, and remember the choices
+///     onebit bench --tune fashion-binary        those of a recipe, before it is trained
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -46,6 +51,19 @@ pub struct Args {
     /// An earlier --json: prints the ratio of each rate, new over old.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    /// Measures all variants of the kernels of these recipes, or of the bench's own shapes, and remembers the best ones
+    /// of this device instead of printing rates. Training does that on its own for kernels that it does not know.
+    #[arg(long, value_name = "RECIPE", num_args = 0.., conflicts_with_all = ["json", "svg", "baseline", "no_tune"])]
+    tune: Option<Vec<String>>,
+    /// The images of the recipes of --tune.
+    #[arg(long, value_name = "PATH", requires = "tune")]
+    data: Option<PathBuf>,
+    /// Takes kernels by the rule, whatever is remembered.
+    #[arg(long)]
+    no_tune: bool,
+    /// Lets kernels compete that add in another order: the last bits of results then depend on what was measured.
+    #[arg(long, conflicts_with = "no_tune")]
+    allow_reorder: bool,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -62,7 +80,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for path in [&args.json, &args.svg].into_iter().flatten() {
         check_writable(path)?;
     }
-    let device = choose(&args.device)?.device;
+    let mut device = choose(&args.device)?.device;
+    if let Some(recipes) = &args.tune {
+        let Device::Gpu(gpu) = &device else {
+            bail!(
+                "--tune chooses among the kernels of a GPU; on the CPU each op has one (name an adapter with --device)"
+            );
+        };
+        say(Identity::of(&device))?;
+        ahead(gpu, recipes, args.data.as_deref(), &benches, args.allow_reorder)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let (Device::Gpu(gpu), false) = (&device, args.no_tune) {
+        device = Device::Gpu(remembered(gpu, args.allow_reorder));
+    }
     let seconds = if args.quick { 0.05 } else { args.seconds };
     let identity = Identity::of(&device);
     say(&identity)?;

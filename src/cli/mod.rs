@@ -9,6 +9,7 @@ mod recipes;
 mod stop;
 mod text;
 mod train;
+mod tune;
 mod verify;
 mod wait;
 

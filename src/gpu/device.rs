@@ -3,7 +3,7 @@
 use super::adapter::{AdapterReport, describe, is_software};
 use super::pipeline::Pipelines;
 use crate::error::{Error, Result};
-use crate::shader::launch::Target;
+use crate::shader::launch::{Choices, Target};
 use pollster::block_on;
 use std::sync::{Arc, Mutex};
 
@@ -33,7 +33,7 @@ pub struct GpuOptions {
 
 /// An opened device. Clones share it.
 #[derive(Clone)]
-pub struct GpuDevice(pub(super) Arc<Inner>);
+pub struct GpuDevice(pub(super) Arc<Inner>, Arc<Choices>);
 
 pub(super) struct Inner {
     pub device: wgpu::Device,
@@ -108,10 +108,14 @@ impl GpuDevice {
             max_workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding_bytes: (limits.max_storage_buffer_binding_size).min(limits.max_buffer_size),
             busy_workgroups: Target::BUSY_WORKGROUPS,
+            choices: Arc::default(),
         };
         let pipelines = Pipelines::default();
         let (info, adapter) = (report.info.clone(), report.adapter.clone());
-        Ok(GpuDevice(Arc::new(Inner { device, queue, info, adapter, target, options, pipelines, failure })))
+        Ok(GpuDevice(
+            Arc::new(Inner { device, queue, info, adapter, target, options, pipelines, failure }),
+            Arc::default(),
+        ))
     }
 
     /// The same adapter opened once more with [`GpuOptions::extras`]; `None` if it has neither f16 nor cooperative
@@ -137,8 +141,13 @@ impl GpuDevice {
     }
 
     /// What lowerings must know.
-    pub fn target(&self) -> &Target {
-        &self.0.target
+    pub fn target(&self) -> Target {
+        Target { choices: self.1.clone(), ..self.0.target.clone() }
+    }
+
+    /// The same device, for whose programs these kernels are taken in place of the rule's.
+    pub fn with_choices(&self, choices: Choices) -> GpuDevice {
+        GpuDevice(self.0.clone(), Arc::new(choices))
     }
 
     /// Name, driver and kind of the adapter.

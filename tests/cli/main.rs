@@ -6,4 +6,5 @@ mod commands;
 mod profile;
 mod program;
 mod resume;
+mod tune;
 mod verify;

@@ -93,8 +93,10 @@ fn the_first_wrong_node_of_a_training_step_is_named_and_runs_again() {
     TINY.iter().filter(|s| !s.starts_with("batch")).for_each(|s| args.extend(["--set", *s]));
     place.run(&args).ok();
     args.extend(["--shaders", "shaders"]);
-    let outcome =
-        is_wrong(place.run(&args), &["the first wrong node on", "ste_mask", "--replay verify-fashion-binary"]);
+    let outcome = is_wrong(
+        place.run(&args),
+        &["the first wrong node on", "batch_norm+sign of layer conv1", "--replay verify-fashion-binary"],
+    );
     assert!(!outcome.out.contains("fault of onebit"));
     // With the shader that was saved beside it; on the device without it; and with the right one.
     is_wrong(place.run(&["verify", "--replay", "verify-fashion-binary", "--device", "vulkan"]), &["WRONG on A"]);

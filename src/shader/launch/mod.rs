@@ -1,14 +1,15 @@
 //! How an op becomes dispatches: plain data, decided before any device is touched.
 
 mod conv;
-mod conv_tiles;
 mod matmul;
 mod tiles;
+mod variants;
 
-pub use conv::{
-    conv2d, conv2d_input_grad, conv2d_weight_grad, xnor_conv2d, xnor_conv2d_input_grad, xnor_conv2d_weight_grad,
-};
-pub use matmul::{MatMulExtents, matmul};
+pub use conv::{Conv, Pass};
+pub use matmul::{MatMulExtents, matmul, matmul_variants};
+pub use variants::{Choices, Variant, Variants};
+
+use std::sync::Arc;
 
 /// What a lowering must know of the device that will run it.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Target {
     pub max_binding_bytes: u64,
     /// Workgroups of 64 that keep it busy.
     pub busy_workgroups: usize,
+    /// Kernels that are taken in place of the rule's.
+    pub choices: Arc<Choices>,
 }
 
 impl Target {
