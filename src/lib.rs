@@ -103,3 +103,5 @@ pub mod train;
 pub mod tune;
 #[cfg(feature = "train")]
 pub mod verify;
+#[cfg(feature = "train")]
+pub mod web;

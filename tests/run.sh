@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests. On Debian and Ubuntu it first installs what they need: a software Vulkan driver and
-# a software GL driver, so that the GPU tests have a device on a machine without one.
+# a software GL driver, so that the GPU tests have a device on a machine without one, and Chromium, whose
+# WebGPU checks the shaders a second time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +11,12 @@ if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
     ldconfig -p | grep -q 'libvulkan\.so\.1' || need+=(libvulkan1)
     ldconfig -p | grep -q 'libEGL\.so\.1' || need+=(libegl1)
     ldconfig -p | grep -q 'libEGL_mesa\.so' || need+=(libegl-mesa0 libgl1-mesa-dri)
+    # A Chrome of any name will do; the tests look for the same ones.
+    have=${ONEBIT_CHROMIUM:-}
+    for name in chromium chromium-browser google-chrome google-chrome-stable chrome microsoft-edge msedge; do
+        have=${have:-$(command -v "$name" || true)}
+    done
+    [ -n "$have" ] || need+=(chromium)
 fi
 if [ ${#need[@]} -gt 0 ]; then
     echo "installing ${need[*]}"

@@ -50,6 +50,7 @@ fn reached() -> Reached {
                         max_workgroup_memory: 16 << 10,
                         max_binding_bytes: 128 << 20,
                         busy_workgroups,
+                        lane_sums: Target::LANE_SUMS,
                         choices: Default::default(),
                     };
                     let compile = |target: Target| {

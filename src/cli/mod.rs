@@ -3,6 +3,7 @@
 mod bench;
 mod devices;
 mod eval;
+mod export_program;
 mod profile;
 mod progress;
 mod recipes;
@@ -39,6 +40,7 @@ enum Command {
     Verify(verify::Args),
     Profile(profile::Args),
     Bench(bench::Args),
+    ExportProgram(export_program::Args),
 }
 
 /// Exit code of a program that could not do what it was asked. 1 is for one that did, and the answer is no: a
@@ -86,5 +88,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::ExportProgram(args) => export_program::run(&args),
     }
 }

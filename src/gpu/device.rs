@@ -108,6 +108,10 @@ impl GpuDevice {
             max_workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding_bytes: (limits.max_storage_buffer_binding_size).min(limits.max_buffer_size),
             busy_workgroups: Target::BUSY_WORKGROUPS,
+            lane_sums: match report.info.name.contains("SwiftShader") {
+                true => Target::FEW_LANE_SUMS,
+                false => Target::LANE_SUMS,
+            },
             choices: Arc::default(),
         };
         let pipelines = Pipelines::default();

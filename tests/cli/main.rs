@@ -3,6 +3,7 @@
 mod bad_input;
 mod bench;
 mod commands;
+mod export;
 mod profile;
 mod program;
 mod resume;

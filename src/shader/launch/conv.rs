@@ -153,31 +153,35 @@ impl Conv<'_> {
         // A weight gradient is cut into as many slices as keep the GPU busy.
         let slices = if self.pass == Pass::WeightGrad { target.busy_workgroups } else { slices };
         let tile = (self.geometry.groups == 1).then(|| Tile::choose(target, slices, m, n)).flatten();
-        let lanes = || self.rule_lanes().filter(|f| target.software && self.fits(*f));
+        let lanes = || self.rule_lanes(target).filter(|f| target.software && self.fits(*f));
         tile.map(Form::Tiles).or_else(lanes).unwrap_or(Form::Plain)
     }
 
     /// Register tiles by the rule, if the channels divide into any.
-    fn rule_lanes(&self) -> Option<Form> {
+    fn rule_lanes(&self, target: &Target) -> Option<Form> {
         let g = self.geometry;
+        let most = target.lane_sums;
+        // The widest that divides, of those of which a square fits.
+        let least = if self.bits.is_some() { 2 } else { 4 };
+        let square = |n: usize| dividing(n, &[16, 8, 4, 2]).map(|c| c.min(most.isqrt())).filter(|c| *c >= least);
         let [slices, m, n] = self.product();
         let (rows, columns) = match (self.bits.is_some(), self.pass) {
             (false, Pass::Forward | Pass::InputGrad) => {
-                let columns = dividing(n, &[16, 8, 4])?;
-                (tile_rows(m, n / columns * slices), columns)
+                let columns = square(n)?;
+                (tile_rows(m, n / columns * slices).min(most / columns), columns)
             }
-            (false, Pass::WeightGrad) => (dividing(g.o, &[16, 8, 4])?, dividing(g.c, &[16, 8, 4])?),
+            (false, Pass::WeightGrad) => (square(g.o)?, square(g.c)?),
             (true, Pass::Forward) => {
-                let columns = dividing(n, &[16, 8, 4, 2])?;
-                (tile_rows(m, n / columns).min(8), columns)
+                let columns = square(n)?;
+                (tile_rows(m, n / columns).min(8).min(most / columns), columns)
             }
             (true, Pass::InputGrad) => {
                 let bits = word_bits(g.c)?;
-                (256 / bits, bits)
+                ((most / bits).max(1), bits)
             }
             (true, Pass::WeightGrad) => {
                 let bits = word_bits(g.c)?;
-                (dividing(g.o, &[16, 8, 4])?.min(256 / bits), bits)
+                (dividing(g.o, &[16, 8, 4])?.min((most / bits).max(4)), bits)
             }
         };
         Some(Form::Lanes { rows, columns })

@@ -33,9 +33,10 @@ fn rule(e: &MatMulExtents, target: &Target) -> Form {
     if let Some(tile) = Tile::choose(target, e.batch, e.m, e.n) {
         return Form::Tiles(tile);
     }
-    let columns = [16, 8, 4].into_iter().find(|c| e.n.is_multiple_of(*c));
+    let most = target.lane_sums;
+    let columns = [16, 8, 4].into_iter().find(|c| c * c <= most && e.n.is_multiple_of(*c));
     if let (true, Some(columns)) = (target.software, columns) {
-        let rows = if lanes(e, 16, columns) >= 256 { 16 } else { 8 };
+        let rows = if lanes(e, 16, columns) >= 256 { 16 } else { 8 }.min(most / columns);
         let form = Form::Lanes { rows, columns };
         if fits(e, form) {
             return form;

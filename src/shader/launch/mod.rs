@@ -24,6 +24,8 @@ pub struct Target {
     pub max_binding_bytes: u64,
     /// Workgroups of 64 that keep it busy.
     pub busy_workgroups: usize,
+    /// Sums that an invocation of a software adapter's kernels keeps in registers, at most.
+    pub lane_sums: usize,
     /// Kernels that are taken in place of the rule's.
     pub choices: Arc<Choices>,
 }
@@ -32,6 +34,12 @@ impl Target {
     /// What `busy_workgroups` is where nothing better is known; no graphics API tells. Some for each
     /// core of a large GPU.
     pub const BUSY_WORKGROUPS: usize = 256;
+
+    /// What `lane_sums` is where nothing better is known: as fast a kernel as llvmpipe makes with vectors of 8 or 16.
+    pub const LANE_SUMS: usize = 256;
+
+    /// What `lane_sums` is for SwiftShader, which has 16 registers of 4, and needs seconds to compile more.
+    pub const FEW_LANE_SUMS: usize = 16;
 }
 
 /// A buffer that a kernel binds.

@@ -126,6 +126,7 @@ mod tests {
             max_workgroup_memory: 16 << 10,
             max_binding_bytes: 128 << 20,
             busy_workgroups: 256,
+            lane_sums: Target::LANE_SUMS,
             choices: Default::default(),
         };
         Tile::choose(&target, slices, m, n).map(|t| (t.height, t.width))
