@@ -44,7 +44,7 @@ impl Device {
     pub fn backend(&self) -> Backend {
         match self {
             Device::Cpu => Backend::Cpu,
-            Device::Gpu(d) => Backend::Gpu(d.target().clone()),
+            Device::Gpu(d) => Backend::Gpu(d.target()),
         }
     }
 
@@ -53,6 +53,14 @@ impl Device {
         match self {
             Device::Cpu => format!("cpu ({} threads)", rayon::current_num_threads()),
             Device::Gpu(d) => format!("{} ({:?})", d.info().name, d.info().backend),
+        }
+    }
+
+    /// Name and driver, for reports.
+    pub fn describe(&self) -> String {
+        match self {
+            Device::Cpu => self.name(),
+            Device::Gpu(d) => d.describe(),
         }
     }
 
@@ -192,6 +200,14 @@ impl Executable {
         match self {
             Executable::Cpu(e) => e.read(v),
             Executable::Gpu(e) => e.read(v),
+        }
+    }
+
+    /// Replaces a value, for a step that reads it to be run alone.
+    pub fn write_value(&mut self, v: Value, t: &HostTensor) -> Result<()> {
+        match self {
+            Executable::Cpu(e) => e.write(v, t),
+            Executable::Gpu(e) => e.write(v, t),
         }
     }
 

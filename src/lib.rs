@@ -53,6 +53,10 @@
 //!
 //! `train` (default) is everything. Without it the crate builds only what an edge device needs.
 
+#[cfg(feature = "train")]
+pub mod bench;
+#[cfg(feature = "train")]
+pub mod cache;
 // Its doc comments are the texts of `--help`, whose command lines are no Rust to test.
 #[cfg(all(feature = "train", not(doctest)))]
 pub mod cli;
@@ -63,6 +67,8 @@ pub mod data;
 #[cfg(feature = "train")]
 pub mod device;
 pub mod error;
+#[cfg(feature = "train")]
+pub mod files;
 #[cfg(feature = "train")]
 pub mod gpu;
 #[cfg(feature = "train")]
@@ -81,14 +87,20 @@ pub mod ops;
 #[cfg(feature = "train")]
 pub mod optim;
 #[cfg(feature = "train")]
+pub mod profile;
+#[cfg(feature = "train")]
 pub mod program;
 #[cfg(feature = "train")]
 pub mod rng;
 #[cfg(feature = "train")]
 pub mod shader;
+#[cfg(feature = "train")]
+mod suggest;
 pub mod tensor;
 #[cfg(feature = "train")]
 pub mod train;
+#[cfg(feature = "train")]
+pub mod tune;
 #[cfg(feature = "train")]
 pub mod verify;
 #[cfg(feature = "train")]

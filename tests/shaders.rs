@@ -4,9 +4,11 @@
 use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, ShaderStage};
+use onebit::bench::ceiling_kernels;
 use onebit::program::{Backend, Command, Kernel, Options, Program};
-use onebit::shader::launch::Target;
+use onebit::shader::launch::{Choices, Target};
 use onebit::shader::sources::Sources;
+use onebit::tune::{Class, classes};
 use onebit::verify::cases;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -24,15 +26,19 @@ impl Reached {
     fn program(&mut self, p: &Program) {
         for command in p.commands().unwrap_or_else(|e| panic!("{e}")) {
             if let Command::Dispatch(d) = command {
-                self.files.extend(d.kernel.files.iter().cloned());
-                self.kernels.insert((d.kernel.source.clone(), format!("{:?}", d.kernel.constants)), d.kernel);
+                self.kernel(d.kernel);
             }
         }
+    }
+
+    fn kernel(&mut self, k: Kernel) {
+        self.files.extend(k.files.iter().cloned());
+        self.kernels.insert((k.source.clone(), format!("{:?}", k.constants)), k);
     }
 }
 
 fn reached() -> Reached {
-    let mut reached = Reached::default();
+    let (mut reached, mut turn) = (Reached::default(), 0);
     for case in cases::all().iter().filter(|c| !c.large).map(|c| c.build(cases::SEED)) {
         for software in [true, false] {
             for max_storage_buffers in [4, 16] {
@@ -44,22 +50,59 @@ fn reached() -> Reached {
                         max_workgroup_memory: 16 << 10,
                         max_binding_bytes: 128 << 20,
                         busy_workgroups,
+                        lane_sums: Target::LANE_SUMS,
+                        choices: Default::default(),
                     };
-                    let program = Program::compile_with(case.graph.clone(), Backend::Gpu(target), Options::default());
-                    reached.program(&program.unwrap_or_else(|e| panic!("{} {}: {e}", case.op, case.name)));
+                    let compile = |target: Target| {
+                        Program::compile_with(case.graph.clone(), Backend::Gpu(target), Options::default())
+                            .unwrap_or_else(|e| panic!("{} {}: {e}", case.op, case.name))
+                    };
+                    let program = compile(target.clone());
+                    reached.program(&program);
+                    if max_storage_buffers == 4 || busy_workgroups == 1 {
+                        continue;
+                    }
+                    // Of the variants that could be taken instead another one each time.
+                    let choose = |c: Class| {
+                        turn += 1;
+                        (c.key, c.variants[turn % c.variants.len()].name.clone())
+                    };
+                    let choices: Choices = classes([&program], &target).into_iter().map(choose).collect();
+                    if !choices.is_empty() {
+                        reached.program(&compile(Target { choices: Arc::new(choices), ..target }));
+                    }
                 }
             }
         }
     }
+    // Those that measure a device's ceilings belong to no program.
+    for kernel in ceiling_kernels().unwrap_or_else(|e| panic!("{e}")) {
+        reached.kernel(kernel);
+    }
     reached
+}
+
+/// What a kernel asks of a device beyond the least, by its `enable` lines.
+fn capabilities(source: &str) -> Capabilities {
+    let mut wanted = Capabilities::empty();
+    for (line, capability) in [
+        ("enable f16;", Capabilities::SHADER_FLOAT16),
+        ("enable wgpu_cooperative_matrix;", Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP),
+    ] {
+        if source.lines().any(|l| l == line) {
+            wanted |= capability;
+        }
+    }
+    wanted
 }
 
 /// Validates a kernel and writes it for each API; the least limits of any device must be enough for it.
 fn translate(kernel: &Kernel) -> Result<(), Box<dyn Error>> {
     let source = &kernel.source;
     let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
+    let capabilities = capabilities(source);
     let validate = |m: &naga::Module| {
-        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        let mut validator = Validator::new(ValidationFlags::all(), capabilities);
         validator.validate(m).map_err(|e| e.emit_to_string(source))
     };
     let info = validate(&module)?;
@@ -80,9 +123,14 @@ fn translate(kernel: &Kernel) -> Result<(), Box<dyn Error>> {
     spv::write_vec(&module, &info, &spv::Options::default(), Some(&pipeline))?;
     let entry_point = Some((entry.0, entry.1.to_string()));
     let pipeline = msl::PipelineOptions { entry_point: entry_point.clone(), ..Default::default() };
-    // Metal 2.0 is of 2017.
-    let options = msl::Options { lang_version: (2, 0), ..Default::default() };
+    // Metal 2.0 is of 2017; its matrices came with 2.3.
+    let matrices = capabilities.contains(Capabilities::COOPERATIVE_MATRIX);
+    let options = msl::Options { lang_version: if matrices { (2, 3) } else { (2, 0) }, ..Default::default() };
     msl::write_string(&module, &info, &options, &pipeline)?;
+    if matrices {
+        // DX12 has none.
+        return Ok(());
+    }
     let (options, pipeline, mut text) =
         (hlsl::Options::default(), hlsl::PipelineOptions { entry_point }, String::new());
     hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None)?;

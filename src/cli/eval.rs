@@ -1,6 +1,7 @@
 //! `onebit eval`.
 
 use super::text::{percent, say};
+use crate::device::Device;
 use crate::methods::method;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::choose::choose;
@@ -10,6 +11,7 @@ use crate::train::limits::fitting_test;
 use crate::train::method::ImageInfo;
 use crate::train::run::RunDir;
 use crate::train::scheduler::Scheduler;
+use crate::tune::remembered;
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,7 +77,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             run.path().display()
         );
     }
-    let choice = choose(args.device.as_deref().unwrap_or(&info.select))?;
+    let mut choice = choose(args.device.as_deref().unwrap_or(&info.select))?;
+    if let Device::Gpu(gpu) = &choice.device {
+        choice.device = Device::Gpu(remembered(gpu, false));
+    }
     let (plan, batch) = fitting_test(method(recipe.method), &recipe, &images, &choice.device)?;
     let mut scheduler = Scheduler::load(plan, &choice.device, recipe.seed)?;
     scheduler.restore(&checkpoint, &path)?;

@@ -1,13 +1,18 @@
 //! The command line, one file per subcommand.
 
+mod bench;
 mod devices;
 mod eval;
 mod export_program;
+mod profile;
 mod progress;
 mod recipes;
 mod stop;
 mod text;
 mod train;
+mod tune;
+mod verify;
+mod wait;
 
 use clap::{Parser, Subcommand};
 use std::panic;
@@ -32,6 +37,9 @@ enum Command {
     Recipes(recipes::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Verify(verify::Args),
+    Profile(profile::Args),
+    Bench(bench::Args),
     ExportProgram(export_program::Args),
 }
 
@@ -77,6 +85,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Recipes(args) => recipes::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Profile(args) => profile::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::ExportProgram(args) => export_program::run(&args),
     }
 }

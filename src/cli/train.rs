@@ -3,15 +3,18 @@
 use super::progress::observer;
 use super::stop::{INTERRUPTED, on_ctrl_c};
 use super::text::{duration, grouped, mib, percent, say};
+use super::tune::{before_training, say_tuned};
 use crate::data::Split;
+use crate::device::Device;
 use crate::methods::method;
 use crate::train::choose::{Choice, choose};
-use crate::train::fit::{Job, Outcome, fit, loader};
+use crate::train::fit::{Job, Outcome, fit};
 use crate::train::limits::fitting_plan;
 use crate::train::method::ImageInfo;
 use crate::train::recipe::{DEFAULT, EMBEDDED, Recipe, RunInfo};
 use crate::train::run::{RunDir, Summary};
 use crate::train::scheduler::Plan;
+use crate::train::steps::loader;
 use anyhow::bail;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -57,6 +60,12 @@ pub struct Args {
     /// Goes on from the last checkpoint of --out, or of the newest runs/RECIPE.
     #[arg(long)]
     resume: bool,
+    /// Takes kernels by the rule, instead of measuring on a GPU which ones are the fastest. Results are the same.
+    #[arg(long)]
+    no_tune: bool,
+    /// Lets kernels compete that add in another order: the last bits of results then depend on what was measured.
+    #[arg(long, conflicts_with = "no_tune")]
+    allow_reorder: bool,
     /// Prints one JSON object a line for programs.
     #[arg(long)]
     json: bool,
@@ -94,9 +103,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (images.mean, images.std) = (info.mean.clone(), info.std.clone());
     }
     let steps = loader(&recipe, &data)?.steps();
-    let choice = choose(&select)?;
+    let mut choice = choose(&select)?;
     let method = method(recipe.method);
-    let (plan, eval_batch) = fitting_plan(method, &recipe, &images, &choice.device)?;
+    let (mut plan, mut eval_batch) = fitting_plan(method, &recipe, &images, &choice.device)?;
+    let mut tuned = None;
+    if let (Device::Gpu(gpu), false) = (&choice.device, args.no_tune) {
+        let found = before_training(gpu, &plan, args.allow_reorder)?;
+        choice.device = Device::Gpu(found.device.clone());
+        tuned = Some(found);
+        (plan, eval_batch) = fitting_plan(method, &recipe, &images, &choice.device)?;
+    }
     let stop = on_ctrl_c()?;
     let run = match &old {
         Some((run, _)) => run.clone(),
@@ -114,6 +130,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     announce(args.json, &name, &recipe, &data, steps, &choice, &plan, &run)?;
+    if let Some(tuned) = tuned {
+        say_tuned(&tuned, args.allow_reorder, args.json)?;
+    }
     if let Some((_, info)) = old.filter(|(_, i)| i.device != choice.device.name() && !args.json) {
         say(format!(
             "note    the run began on {}: on another device the last bits of the weights differ",

@@ -142,4 +142,10 @@ impl CpuExecutable {
             .ok_or_else(|| Error::Config(format!("{} is never stored", self.program.graph.name(v))))?;
         Ok(HostTensor::from_words(meta.shape.clone(), meta.dtype, self.buffers[place].read(meta.words())))
     }
+
+    /// Replaces a value.
+    pub fn write(&mut self, v: Value, t: &HostTensor) -> Result<()> {
+        self.at(v).write(t.words());
+        Ok(())
+    }
 }

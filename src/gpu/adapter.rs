@@ -21,12 +21,16 @@ impl AdapterReport {
 
     /// "NAME (Vulkan, driver …)".
     pub fn describe(&self) -> String {
-        let i = &self.info;
-        let driver = [i.driver.as_str(), i.driver_info.as_str()].join(" ");
-        match driver.trim() {
-            "" => format!("{} ({:?})", i.name, i.backend),
-            driver => format!("{} ({:?}, {driver})", i.name, i.backend),
-        }
+        describe(&self.info)
+    }
+}
+
+/// "NAME (Vulkan, driver …)".
+pub(super) fn describe(i: &wgpu::AdapterInfo) -> String {
+    let driver = [i.driver.as_str(), i.driver_info.as_str()].join(" ");
+    match driver.trim() {
+        "" => format!("{} ({:?})", i.name, i.backend),
+        driver => format!("{} ({:?}, {driver})", i.name, i.backend),
     }
 }
 

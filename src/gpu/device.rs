@@ -1,9 +1,9 @@
 //! An opened wgpu device: its limits, its errors, and buffers on it.
 
-use super::adapter::{AdapterReport, is_software};
+use super::adapter::{AdapterReport, describe, is_software};
 use super::pipeline::Pipelines;
 use crate::error::{Error, Result};
-use crate::shader::launch::Target;
+use crate::shader::launch::{Choices, Target};
 use pollster::block_on;
 use std::sync::{Arc, Mutex};
 
@@ -26,16 +26,20 @@ pub struct GpuOptions {
     pub limits: LimitSet,
     /// Compile shaders with bounds checks and loop bounds, as a browser would.
     pub checked: bool,
+    /// Ask for f16 and for cooperative matrices where the adapter has them. They are for measuring what a device
+    /// could do: the second is experimental in wgpu, so no training runs on such a device.
+    pub extras: bool,
 }
 
 /// An opened device. Clones share it.
 #[derive(Clone)]
-pub struct GpuDevice(pub(super) Arc<Inner>);
+pub struct GpuDevice(pub(super) Arc<Inner>, Arc<Choices>);
 
 pub(super) struct Inner {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub info: wgpu::AdapterInfo,
+    pub adapter: wgpu::Adapter,
     pub target: Target,
     pub options: GpuOptions,
     pub pipelines: Pipelines,
@@ -51,6 +55,10 @@ pub(super) fn instance() -> wgpu::Instance {
     wgpu::Instance::new(desc)
 }
 
+/// What [`GpuOptions::extras`] asks for.
+const EXTRAS: wgpu::Features =
+    wgpu::Features::SHADER_F16.union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX).union(wgpu::Features::SUBGROUP);
+
 impl GpuDevice {
     /// Opens an adapter.
     pub fn open(report: &AdapterReport, options: GpuOptions) -> Result<Self> {
@@ -61,10 +69,21 @@ impl GpuDevice {
             LimitSet::Defaults => wgpu::Limits::default().or_worse_values_from(&own),
             LimitSet::Downlevel => wgpu::Limits::downlevel_defaults().or_worse_values_from(&own),
         };
+        let mut wanted = wgpu::Features::TIMESTAMP_QUERY;
+        if options.extras {
+            wanted |= EXTRAS;
+        }
+        let features = report.adapter.features() & wanted;
+        let experimental = features.intersects(wgpu::Features::all_experimental_mask());
         let (device, queue) = block_on(report.adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("onebit"),
-            required_features: report.adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_features: features,
             required_limits: limits.clone(),
+            experimental_features: match experimental {
+                // SAFETY: only kernels of `shaders/bench` use them, which run on data of their own.
+                true => unsafe { wgpu::ExperimentalFeatures::enabled() },
+                false => wgpu::ExperimentalFeatures::disabled(),
+            },
             ..Default::default()
         }))
         .map_err(|e| Error::Device(format!("{} could not be opened: {e}", report.describe())))?;
@@ -89,20 +108,60 @@ impl GpuDevice {
             max_workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding_bytes: (limits.max_storage_buffer_binding_size).min(limits.max_buffer_size),
             busy_workgroups: Target::BUSY_WORKGROUPS,
+            lane_sums: match report.info.name.contains("SwiftShader") {
+                true => Target::FEW_LANE_SUMS,
+                false => Target::LANE_SUMS,
+            },
+            choices: Arc::default(),
         };
         let pipelines = Pipelines::default();
-        let info = report.info.clone();
-        Ok(GpuDevice(Arc::new(Inner { device, queue, info, target, options, pipelines, failure })))
+        let (info, adapter) = (report.info.clone(), report.adapter.clone());
+        Ok(GpuDevice(
+            Arc::new(Inner { device, queue, info, adapter, target, options, pipelines, failure }),
+            Arc::default(),
+        ))
+    }
+
+    /// The same adapter opened once more with [`GpuOptions::extras`]; `None` if it has neither f16 nor cooperative
+    /// matrices.
+    pub fn with_extras(&self) -> Result<Option<GpuDevice>> {
+        let worth = wgpu::Features::SHADER_F16 | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        if !self.0.adapter.features().intersects(worth) {
+            return Ok(None);
+        }
+        let (adapter, info) = (self.0.adapter.clone(), self.0.info.clone());
+        let report = AdapterReport { adapter, info, usable: Ok(()) };
+        GpuDevice::open(&report, GpuOptions { extras: true, ..self.0.options }).map(Some)
+    }
+
+    /// Features that it was opened with.
+    pub fn features(&self) -> wgpu::Features {
+        self.0.device.features()
+    }
+
+    /// Cooperative matrices of the adapter: products of small matrices that a subgroup makes at once.
+    pub fn matrices(&self) -> Vec<wgpu::wgt::CooperativeMatrixProperties> {
+        self.0.adapter.cooperative_matrix_properties()
     }
 
     /// What lowerings must know.
-    pub fn target(&self) -> &Target {
-        &self.0.target
+    pub fn target(&self) -> Target {
+        Target { choices: self.1.clone(), ..self.0.target.clone() }
+    }
+
+    /// The same device, for whose programs these kernels are taken in place of the rule's.
+    pub fn with_choices(&self, choices: Choices) -> GpuDevice {
+        GpuDevice(self.0.clone(), Arc::new(choices))
     }
 
     /// Name, driver and kind of the adapter.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.0.info
+    }
+
+    /// "NAME (Vulkan, driver …)".
+    pub fn describe(&self) -> String {
+        describe(&self.0.info)
     }
 
     /// Waits until all submitted work is done, and reports what went wrong meanwhile.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct GpuBuffer {
     pub(super) buffer: wgpu::Buffer,
+    /// What it holds, without a guard behind it.
     pub(super) words: usize,
 }
 
@@ -20,7 +21,7 @@ pub struct GpuBuffer {
 const GUARD_WORDS: usize = 64;
 const GUARD: u32 = 0x5EA1_5EA1;
 
-enum Recorded {
+pub(super) enum Recorded {
     Dispatch {
         step: usize,
         pipeline: Arc<wgpu::ComputePipeline>,
@@ -37,7 +38,7 @@ enum Recorded {
 }
 
 impl Recorded {
-    fn step(&self) -> usize {
+    pub(super) fn step(&self) -> usize {
         match self {
             Recorded::Dispatch { step, .. } | Recorded::Copy { step, .. } => *step,
         }
@@ -46,11 +47,11 @@ impl Recorded {
 
 /// A program with everything that its replay needs.
 pub struct GpuExecutable {
-    device: GpuDevice,
-    program: Arc<Program>,
+    pub(super) device: GpuDevice,
+    pub(super) program: Arc<Program>,
     buffers: Vec<GpuBuffer>,
-    commands: Vec<Recorded>,
-    scalars: wgpu::Buffer,
+    pub(super) commands: Vec<Recorded>,
+    pub(super) scalars: wgpu::Buffer,
     guarded: bool,
 }
 
@@ -162,7 +163,8 @@ impl GpuDevice {
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                     buffer: &buffers[*b].buffer,
                     offset: 0,
-                    size: wgpu::BufferSize::new(4 * buffers[*b].words as u64),
+                    // With the guard: a driver drops what is written past a binding, and nobody would know.
+                    size: None,
                 }),
             })
             .collect();
@@ -202,40 +204,9 @@ impl GpuExecutable {
         self.commands.len()
     }
 
-    /// Submits one run: one encoder, one pass. Returns before the device is done.
-    pub fn run(&self, scalars: &[f32]) -> Result<()> {
-        self.submit(scalars, 0..self.program.steps.len())
-    }
-
-    /// Submits the dispatches of some steps only.
-    pub fn submit(&self, scalars: &[f32], steps: std::ops::Range<usize>) -> Result<()> {
-        if !scalars.is_empty() {
-            self.device.0.queue.write_buffer(&self.scalars, 0, bytemuck::cast_slice(scalars));
-        }
-        let mut encoder = self.device.0.device.create_command_encoder(&Default::default());
-        let mut commands = self.commands.iter().filter(|c| steps.contains(&c.step())).peekable();
-        while commands.peek().is_some() {
-            {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                while let Some(Recorded::Dispatch { pipeline, bind, scalars, workgroups: [x, y, z], .. }) =
-                    commands.next_if(|c| matches!(c, Recorded::Dispatch { .. }))
-                {
-                    pass.set_pipeline(pipeline);
-                    pass.set_bind_group(0, bind, &[]);
-                    if let Some(s) = scalars {
-                        pass.set_bind_group(1, s, &[]);
-                    }
-                    pass.dispatch_workgroups(*x, *y, *z);
-                }
-            }
-            while let Some(Recorded::Copy { from, to, bytes, .. }) =
-                commands.next_if(|c| matches!(c, Recorded::Copy { .. }))
-            {
-                encoder.copy_buffer_to_buffer(from, 0, to, 0, *bytes);
-            }
-        }
-        self.device.0.queue.submit([encoder.finish()]);
-        self.device.check()
+    /// The program's step of every command, in order.
+    pub fn command_steps(&self) -> impl Iterator<Item = usize> {
+        self.commands.iter().map(Recorded::step)
     }
 
     /// Reads a value that has a buffer of its own now: an output, or any value right after its step.
@@ -245,6 +216,14 @@ impl GpuExecutable {
             .ok_or_else(|| Error::Config(format!("{} is never stored", self.program.graph.name(v))))?;
         let words = self.device.read(&self.buffers[place].buffer, 0, meta.words())?;
         Ok(HostTensor::from_words(meta.shape.clone(), meta.dtype, words))
+    }
+
+    /// Replaces a value.
+    pub fn write(&mut self, v: Value, t: &HostTensor) -> Result<()> {
+        let place = self.program.place[v.index()]
+            .ok_or_else(|| Error::Config(format!("{} is never stored", self.program.graph.name(v))))?;
+        self.device.write(&self.buffers[place], t.words());
+        self.device.check()
     }
 
     /// Fails if a kernel wrote behind one of the program's own buffers.

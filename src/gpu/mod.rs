@@ -3,8 +3,14 @@
 mod adapter;
 mod device;
 mod executable;
+mod kernel;
 mod pipeline;
+mod replay;
+mod timer;
 
 pub use adapter::{AdapterReport, adapters};
 pub use device::{GpuDevice, GpuOptions, LimitSet};
 pub use executable::{GpuBuffer, GpuExecutable};
+pub use kernel::GpuKernel;
+pub use replay::{Timed, TimedRun};
+pub use timer::Span;

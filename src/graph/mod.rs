@@ -222,6 +222,11 @@ impl Graph {
 
     /// Applies `op`; its outputs, in order.
     pub fn apply(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
+        self.apply_shared(Arc::new(op), inputs)
+    }
+
+    /// As [`Graph::apply`], with an op that another graph may have too.
+    pub fn apply_shared(&mut self, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
         let metas: Vec<Meta> = inputs.iter().map(|v| self.meta(*v).clone()).collect();
         let out = op.infer(&metas)?;
         let node = self.nodes.len();
@@ -232,7 +237,7 @@ impl Graph {
             .map(|(port, meta)| self.push_value(meta, Def::Node { node, port }, name.clone()))
             .collect();
         self.nodes.push(Node {
-            op: Arc::new(op),
+            op,
             inputs: inputs.to_vec(),
             outputs: outputs.clone(),
             scope: self.scope.join("."),

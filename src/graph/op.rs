@@ -2,7 +2,7 @@
 
 use super::{Graph, Meta, Value};
 use crate::error::Result;
-use crate::shader::launch::{Lowering, Target};
+use crate::shader::launch::{Lowering, Target, Variants};
 use crate::tensor::{HostTensor, RefTensor, Shape};
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -43,6 +43,11 @@ pub trait Op: Debug + Send + Sync + 'static {
 
     /// The dispatches that compute the op.
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering>;
+
+    /// The ways to run the op on a device, if there are several: the first is that of [`Op::lower`].
+    fn variants(&self, _cx: &LowerCx<'_>) -> Option<Variants> {
+        None
+    }
 
     /// Operations of the formula (a multiply-add is two) and whether they are on single bits, for ops whose
     /// rate people quote: products and convolutions. Memory bounds the others.

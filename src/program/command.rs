@@ -66,6 +66,8 @@ impl Command {
 
 /// A text and the files that it is made of.
 type Text = (Arc<str>, Arc<BTreeSet<String>>);
+/// Texts by the file and the values that they are assembled from.
+type Launched<'a> = HashMap<(&'a str, &'a [(&'static str, u32)]), Text>;
 
 impl Program {
     /// The commands of a run, in order. Kernels of the same text share it.
@@ -75,7 +77,7 @@ impl Program {
     pub fn commands(&self) -> Result<Vec<Command>> {
         let mut commands = Vec::new();
         // Texts of launches by what they are assembled from, and of fused kernels by themselves.
-        let mut launched: HashMap<(&str, &[(&str, u32)]), Text> = HashMap::new();
+        let mut launched: Launched<'_> = HashMap::new();
         let mut fused_texts: HashMap<String, Text> = HashMap::new();
         let at = |v: Value| self.place[v.index()].expect("what a step touches has a buffer");
         for (i, step) in self.steps.iter().enumerate() {

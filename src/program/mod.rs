@@ -165,7 +165,15 @@ fn lower(graph: &Graph, step: &mut Step, target: &Target) -> Result<()> {
         let n = &graph.nodes()[*node];
         let metas = |vs: &[Value]| vs.iter().map(|v| graph.meta(*v).clone()).collect::<Vec<Meta>>();
         let (inputs, outputs) = (metas(&n.inputs), metas(&n.outputs));
-        *lowering = n.op.lower(&LowerCx { inputs: &inputs, outputs: &outputs, target })?;
+        let cx = LowerCx { inputs: &inputs, outputs: &outputs, target };
+        let chosen = match target.choices.is_empty() {
+            true => None,
+            false => n.op.variants(&cx).and_then(|v| target.choices.pick(v)),
+        };
+        *lowering = match chosen {
+            Some(variant) => variant.lowering,
+            None => n.op.lower(&cx)?,
+        };
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::fmt;
 /// Type of a tensor's elements. Everything is stored in 32-bit words (WGSL has no smaller ones);
 /// the narrow types pack along the last axis, each row starting on a new word.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "train", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 pub enum DType {
     /// 32-bit float.
     F32,

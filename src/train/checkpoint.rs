@@ -3,9 +3,9 @@
 //! The same weights give the same bytes: tensors are stored in the order of the format, and all metadata is one
 //! entry, because the order of several would be that of a hash map.
 
-use super::files::write_atomic;
 use crate::device::Store;
 use crate::error::{Error, Result};
+use crate::files::write_atomic;
 use crate::graph::{Graph, Meta, Value};
 use crate::tensor::{DType, HostTensor};
 use safetensors::SafeTensors;

@@ -20,16 +20,21 @@ pub struct Choice {
 /// Takes a device by `auto`, `cpu`, a backend (`vulkan`, `metal`, `dx12`, `gl`), the number of an adapter, or part of an
 /// adapter's name.
 pub fn choose(select: &str) -> Result<Choice> {
+    choose_with(select, GpuOptions::default())
+}
+
+/// As [`choose`], opened in another way.
+pub fn choose_with(select: &str, options: GpuOptions) -> Result<Choice> {
     let select = select.trim();
     if select.eq_ignore_ascii_case("cpu") {
         return Ok(Choice { device: Device::Cpu, select: "cpu".into(), why: "asked for".into() });
     }
     let all = adapters();
     if select.eq_ignore_ascii_case("auto") {
-        return automatic(&all);
+        return automatic(&all, options);
     }
     let index = find(select, &all.iter().map(Described::from).collect::<Vec<_>>())?;
-    let device = Device::Gpu(GpuDevice::open(&all[index], GpuOptions::default())?);
+    let device = Device::Gpu(GpuDevice::open(&all[index], options)?);
     Ok(Choice { device, select: select.to_string(), why: "asked for".into() })
 }
 
@@ -76,9 +81,9 @@ fn unknown(select: &str, all: &[Described]) -> Error {
 }
 
 /// A real GPU if there is one; else the faster of the CPU and a software adapter.
-fn automatic(all: &[AdapterReport]) -> Result<Choice> {
+fn automatic(all: &[AdapterReport], options: GpuOptions) -> Result<Choice> {
     let mut failures = Vec::new();
-    let mut open = |i: usize| match GpuDevice::open(&all[i], GpuOptions::default()) {
+    let mut open = |i: usize| match GpuDevice::open(&all[i], options) {
         Ok(d) => Some(Device::Gpu(d)),
         Err(e) => {
             failures.push(e.to_string());

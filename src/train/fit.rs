@@ -3,12 +3,13 @@
 use super::checkpoint::{Checkpoint, Position};
 use super::diagnose::first_non_finite;
 use super::evaluate::{Evaluation, evaluate};
-use super::method::{AUGMENT, IMAGES, LABELS, Method, Progress, scalars};
+use super::method::Method;
 use super::metrics::Sums;
 use super::recipe::Recipe;
 use super::run::{Metric, MetricsFile, RunDir, Summary};
-use super::scheduler::{Plan, Scheduler};
-use crate::data::{Batch, Loader, LoaderOptions, Split};
+use super::scheduler::Plan;
+use super::steps::Steps;
+use crate::data::{Batch, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use std::path::PathBuf;
@@ -91,12 +92,6 @@ pub trait Observer {
     fn note(&mut self, _text: &str) {}
 }
 
-/// What reads the training images; an error if the recipe and the images do not go together.
-pub fn loader(recipe: &Recipe, data: &Split) -> Result<Loader> {
-    let options = LoaderOptions::train(recipe.batch, recipe.seed, recipe.augment.clone());
-    Loader::new(data.train.clone(), options)
-}
-
 /// Trains until the recipe's last epoch is done or `job.stop` is set. `plan` is what it runs, from
 /// [`super::limits::fitting_plan`].
 pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outcome> {
@@ -152,8 +147,7 @@ impl Clock {
 struct Fit<'a> {
     job: Job<'a>,
     observer: &'a mut dyn Observer,
-    loader: Loader,
-    scheduler: Scheduler,
+    steps: Steps<'a>,
     position: Position,
     lines: MetricsFile,
     /// Of the current epoch, since the start or resumption.
@@ -171,8 +165,7 @@ struct Fit<'a> {
 
 impl<'a> Fit<'a> {
     fn new(job: Job<'a>, plan: Plan, observer: &'a mut dyn Observer) -> Result<Self> {
-        let loader = loader(&job.recipe, &job.data)?;
-        let mut scheduler = Scheduler::load(plan, &job.device, job.recipe.seed)?;
+        let mut steps = Steps::new(job.method, job.recipe.clone(), &job.data, plan, &job.device)?;
         let mut position = Position {
             recipe: format!("{:016x}", job.recipe.hash()?),
             seed: job.recipe.seed,
@@ -194,14 +187,13 @@ impl<'a> Fit<'a> {
                     ),
                 ));
             }
-            scheduler.restore(&checkpoint, &path)?;
+            steps.scheduler.restore(&checkpoint, &path)?;
             position = checkpoint.position;
             observer.resumed(&position);
         }
         let lines = job.run.metrics(position.steps)?;
         Ok(Fit {
-            loader,
-            scheduler,
+            steps,
             position,
             lines,
             epoch_sums: Sums::default(),
@@ -219,9 +211,9 @@ impl<'a> Fit<'a> {
 
     /// Trains. Gives the last test (which is `None` if there are no test images), or nothing if it was stopped.
     fn run(&mut self) -> Result<Option<Option<Evaluation>>> {
-        let per_epoch = self.loader.steps();
+        let per_epoch = self.steps.loader.steps();
         let mut last_test = None;
-        let mut batches = self.loader.start_at(self.position.epoch, self.position.step);
+        let mut batches = self.steps.loader.start_at(self.position.epoch, self.position.step);
         self.unread_since = Instant::now();
         while self.position.epoch < self.job.recipe.epochs {
             if self.position.step < per_epoch {
@@ -266,39 +258,13 @@ impl<'a> Fit<'a> {
         self.job.stop.load(Ordering::Relaxed)
     }
 
-    fn progress(&self, steps: u64) -> Progress {
-        let per_epoch = self.loader.steps() as u64;
-        Progress { steps, per_epoch, total: per_epoch * self.job.recipe.epochs }
-    }
-
-    fn upload(&mut self, batch: &Batch) -> Result<()> {
-        self.scheduler.input(IMAGES, &batch.images)?;
-        if let Some(labels) = &batch.labels {
-            self.scheduler.input(LABELS, labels)?;
-        }
-        for (view, parameters) in batch.augment.iter().enumerate() {
-            self.scheduler.input(&format!("{AUGMENT}.{view}"), parameters)?;
-        }
-        Ok(())
-    }
-
     /// One step: every part once.
     fn step(&mut self, batch: &Batch) -> Result<()> {
-        self.upload(batch)?;
-        self.run_parts(self.position.steps)?;
+        self.steps.upload(batch)?;
+        self.steps.run_parts(self.position.steps)?;
         self.position.step += 1;
         self.position.steps += 1;
         self.unread += 1;
-        Ok(())
-    }
-
-    fn run_parts(&mut self, steps: u64) -> Result<()> {
-        let progress = self.progress(steps);
-        for i in 0..self.scheduler.parts().len() {
-            let graph = self.scheduler.parts()[i].program().graph.clone();
-            let values = scalars(self.job.method, &self.job.recipe, progress, &graph)?;
-            self.scheduler.run(i, &values)?;
-        }
         Ok(())
     }
 
@@ -307,7 +273,7 @@ impl<'a> Fit<'a> {
         if self.unread == 0 {
             return Ok(());
         }
-        let sums = Sums::take(self.scheduler.store())?;
+        let sums = Sums::take(self.steps.scheduler.store())?;
         let spent = self.unread_since.elapsed();
         if sums.steps != self.unread {
             return Err(self.not_finite(self.position.steps - self.unread + sums.steps));
@@ -327,12 +293,12 @@ impl<'a> Fit<'a> {
         self.epoch_sums.add(sums);
         self.line_sums.add(sums);
         let batch = self.job.recipe.batch;
-        let per_epoch = self.loader.steps();
-        let at = self.progress(self.position.steps);
+        let per_epoch = self.steps.loader.steps();
+        let at = self.steps.progress(self.position.steps);
         let mean = |s: &Sums| (s.loss / s.steps as f64, s.correct / (s.steps * batch as u64) as f64);
         if (self.position.step as u64).is_multiple_of(LINE_STEPS) || self.position.step == per_epoch {
             let (loss, accuracy) = mean(&self.line_sums);
-            let last = self.progress(self.position.steps - 1);
+            let last = self.steps.progress(self.position.steps - 1);
             let lr = self.job.method.scalar(&self.job.recipe, last, "lr").unwrap_or(0.0);
             self.lines.push(&Metric::Train {
                 epoch: self.position.epoch,
@@ -401,7 +367,7 @@ impl<'a> Fit<'a> {
         if set.is_empty() || set.labels.is_none() {
             return Ok(Some(None));
         }
-        let test = evaluate(&mut self.scheduler, set, self.job.eval_batch, self.job.stop)?;
+        let test = evaluate(&mut self.steps.scheduler, set, self.job.eval_batch, self.job.stop)?;
         self.unread_since = Instant::now();
         Ok(test.map(Some))
     }
@@ -422,7 +388,7 @@ impl<'a> Fit<'a> {
 
     fn save_as(&mut self, path: PathBuf) -> Result<()> {
         debug_assert_eq!(self.unread, 0, "a halt would go unseen");
-        let checkpoint = Checkpoint { position: self.position.clone(), tensors: self.scheduler.gather()? };
+        let checkpoint = Checkpoint { position: self.position.clone(), tensors: self.steps.scheduler.gather()? };
         if checkpoint.first_non_finite().is_some() {
             return Err(self.not_finite(self.position.steps));
         }
@@ -441,7 +407,7 @@ impl<'a> Fit<'a> {
             Ok(c) => format!("{} (after {} steps) is as it was", path.display(), c.position.steps),
             Err(_) => "no checkpoint had been written yet".to_string(),
         };
-        let lr = self.job.method.scalar(&self.job.recipe, self.progress(bad), "lr");
+        let lr = self.job.method.scalar(&self.job.recipe, self.steps.progress(bad), "lr");
         let lr = lr.map_or(String::new(), |lr| format!(" (learning rate {lr:e})"));
         Error::NonFinite(format!(
             "training stopped at step {bad}{lr}, where the loss or the weights were no longer finite: {cause}. {kept}. \
@@ -451,7 +417,7 @@ impl<'a> Fit<'a> {
 
     /// The step and op that made the first number that is not finite.
     fn cause(&mut self, bad: u64) -> Result<Option<(u64, String)>> {
-        if self.scheduler.first_bad_parameter()?.is_none()
+        if self.steps.scheduler.first_bad_parameter()?.is_none()
             && let Some(cause) = self.find(bad)?
         {
             return Ok(Some((bad, cause)));
@@ -463,40 +429,35 @@ impl<'a> Fit<'a> {
     fn replay(&mut self, bad: u64) -> Result<Option<(u64, String)>> {
         self.observer.note("the weights are not finite: going back to the last checkpoint to find out why");
         let path = self.job.run.last();
-        self.scheduler.initialise(self.job.recipe.seed)?;
+        self.steps.scheduler.initialise(self.job.recipe.seed)?;
         let mut from = 0;
         if path.exists() {
             let checkpoint = Checkpoint::load(&path)?;
-            self.scheduler.restore(&checkpoint, &path)?;
+            self.steps.scheduler.restore(&checkpoint, &path)?;
             from = checkpoint.position.steps;
         }
         for step in from..=bad {
-            let before = Checkpoint { position: self.position.clone(), tensors: self.scheduler.gather()? };
-            self.upload_step(step)?;
-            self.run_parts(step)?;
-            let after = Checkpoint { position: self.position.clone(), tensors: self.scheduler.gather()? };
+            let before = Checkpoint { position: self.position.clone(), tensors: self.steps.scheduler.gather()? };
+            let batch = self.steps.batch(step);
+            self.steps.upload(&batch)?;
+            self.steps.run_parts(step)?;
+            let after = Checkpoint { position: self.position.clone(), tensors: self.steps.scheduler.gather()? };
             if after.first_non_finite().is_some() {
-                self.scheduler.initialise(self.job.recipe.seed)?;
-                self.scheduler.restore(&before, &path)?;
+                self.steps.scheduler.initialise(self.job.recipe.seed)?;
+                self.steps.scheduler.restore(&before, &path)?;
                 return Ok(self.find(step)?.map(|cause| (step, cause)));
             }
         }
         Ok(None)
     }
 
-    fn upload_step(&mut self, step: u64) -> Result<()> {
-        let per_epoch = self.loader.steps() as u64;
-        let batch = self.loader.batch(step / per_epoch, (step % per_epoch) as usize);
-        self.upload(&batch)
-    }
-
     fn find(&mut self, step: u64) -> Result<Option<String>> {
-        self.upload_step(step)?;
-        let progress = self.progress(step);
-        for i in 0..self.scheduler.parts().len() {
-            let graph = self.scheduler.parts()[i].program().graph.clone();
-            let values = scalars(self.job.method, &self.job.recipe, progress, &graph)?;
-            if let Some(cause) = first_non_finite(self.scheduler.store(), &graph, &values)? {
+        let batch = self.steps.batch(step);
+        self.steps.upload(&batch)?;
+        for i in 0..self.steps.scheduler.parts().len() {
+            let graph = self.steps.scheduler.parts()[i].program().graph.clone();
+            let values = self.steps.scalars(i, step)?;
+            if let Some(cause) = first_non_finite(self.steps.scheduler.store(), &graph, &values)? {
                 return Ok(Some(cause));
             }
         }

@@ -4,9 +4,10 @@ use super::recipe::Recipe;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use serde::{Deserialize, Serialize};
 
 /// What a method must know of the images.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImageInfo {
     /// Height, width, channels.
     pub extents: [usize; 3],

@@ -4,17 +4,18 @@
 //! [`limits::fitting_plan`] compiles them and sees that they fit the device, [`fit::fit`] runs them step by step and keeps
 //! a [`run::RunDir`].
 
+pub mod check;
 pub mod checkpoint;
 pub mod choose;
 pub mod confusion;
 pub mod diagnose;
 pub mod evaluate;
-mod files;
 pub mod fit;
 pub mod limits;
 pub mod method;
 pub mod metrics;
 pub mod recipe;
+pub mod replay;
 pub mod run;
 pub mod scheduler;
-mod suggest;
+pub mod steps;

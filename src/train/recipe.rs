@@ -1,11 +1,11 @@
 //! A recipe: everything that decides what a run computes, as a TOML file.
 
-use super::files::read_text;
-use super::suggest::{nearest, toml_message, with_suggestion};
 use crate::data::{AugmentSpec, Dataset, OpenOptions, Split};
 use crate::error::{Error, Result};
+use crate::files::read_text;
 use crate::nn::NetSpec;
 use crate::optim::{OptimSpec, Schedule};
+use crate::suggest::{nearest, toml_message, with_suggestion};
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
 use std::path::Path;

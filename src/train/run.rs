@@ -7,9 +7,9 @@
 //! checkpoints/    last.safetensors (to go on from) and best.safetensors (of the best test)
 //! ```
 
-use super::files::{create_dir, read_text, write_atomic};
 use super::recipe::{Recipe, RunInfo};
 use crate::error::{Error, Result};
+use crate::files::{create_dir, numbered, numbered_folder, read_text, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -107,17 +107,7 @@ pub struct Summary {
 impl RunDir {
     /// Makes a new directory. If `wanted` is taken, `wanted-2`, `wanted-3`, ...: nothing is ever overwritten.
     pub fn create(wanted: &Path, recipe: &Recipe, info: RunInfo) -> Result<RunDir> {
-        if let Some(above) = wanted.parent().filter(|p| !p.as_os_str().is_empty()) {
-            create_dir(above)?;
-        }
-        let mut path = wanted.to_path_buf();
-        for n in 2.. {
-            match std::fs::create_dir(&path) {
-                Ok(()) => break,
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => path = numbered(wanted, n),
-                Err(e) => return Err(Error::io(&path, "create the run directory")(e)),
-            }
-        }
+        let path = numbered_folder(wanted)?;
         let run = RunDir { path };
         create_dir(&run.checkpoints())?;
         let text = Recipe { run: Some(info), ..recipe.clone() }.to_toml()?;
@@ -221,12 +211,6 @@ impl RunDir {
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io(&path, "open"))?;
         Ok(MetricsFile { path, file })
     }
-}
-
-fn numbered(wanted: &Path, n: u32) -> PathBuf {
-    let mut name = wanted.file_name().unwrap_or_default().to_os_string();
-    name.push(format!("-{n}"));
-    wanted.with_file_name(name)
 }
 
 /// `metrics.jsonl`, being written.

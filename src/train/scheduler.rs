@@ -7,6 +7,7 @@ use crate::device::{Device, Executable, Store};
 use crate::error::Result;
 use crate::graph::{Graph, Role, Value};
 use crate::program::{BufferKind, Program};
+use crate::shader::sources::Sources;
 use crate::tensor::{DType, HostTensor};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -26,6 +27,15 @@ impl Plan {
         let compile = |g: Graph| Program::compile(g, device.backend());
         let step = graphs.step.into_iter().map(|(n, g)| Ok((n, compile(g)?))).collect::<Result<_>>()?;
         Ok(Plan { step, eval: compile(graphs.eval)? })
+    }
+
+    /// The same with other shader files.
+    pub fn with_sources(mut self, sources: &Sources) -> Plan {
+        for (_, p) in &mut self.step {
+            p.sources = sources.clone();
+        }
+        self.eval.sources = sources.clone();
+        self
     }
 
     /// All programs.
@@ -122,9 +132,9 @@ impl Scheduler {
         &self.step
     }
 
-    /// The programs of a step, to run them piece by piece.
-    pub fn parts_mut(&mut self) -> &mut [Executable] {
-        &mut self.step
+    /// Part `i` of a step.
+    pub fn part(&mut self, i: usize) -> &mut Executable {
+        &mut self.step[i]
     }
 
     /// Tensors by name.

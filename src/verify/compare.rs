@@ -44,18 +44,37 @@ pub struct StepRun {
 }
 
 impl StepRun {
-    /// Runs one step on the device.
+    /// Runs one step on the device, on what its inputs hold there.
     pub fn run(exe: &mut Executable, scalars: &[f32], index: usize) -> Result<StepRun> {
-        let program = exe.program().clone();
-        let step = &program.steps[index];
-        let written = match &step.work {
-            Work::Copy { to, .. } => vec![*to],
-            _ => step.outputs.clone(),
-        };
-        let read = |exe: &Executable, v: &Value| Ok((*v, exe.read_value(*v)?));
-        let inputs = step.inputs.iter().map(|v| read(exe, v)).collect::<Result<_>>()?;
+        let inputs = exe.program().steps[index].inputs.iter().map(|v| Ok((*v, exe.read_value(*v)?)));
+        let inputs = inputs.collect::<Result<_>>()?;
+        Self::finish(exe, scalars, index, inputs)
+    }
+
+    /// Runs one step on the device, alone, on these inputs.
+    pub fn run_on(
+        exe: &mut Executable,
+        scalars: &[f32],
+        index: usize,
+        inputs: Vec<(Value, HostTensor)>,
+    ) -> Result<StepRun> {
+        inputs.iter().try_for_each(|(v, t)| exe.write_value(*v, t))?;
+        Self::finish(exe, scalars, index, inputs)
+    }
+
+    fn finish(
+        exe: &mut Executable,
+        scalars: &[f32],
+        index: usize,
+        inputs: Vec<(Value, HostTensor)>,
+    ) -> Result<StepRun> {
         exe.run_steps(scalars, index..index + 1)?;
-        let outputs = written.iter().map(|v| read(exe, v)).collect::<Result<_>>()?;
+        let program = exe.program();
+        let written = match &program.steps[index].work {
+            Work::Copy { to, .. } => std::slice::from_ref(to),
+            _ => &program.steps[index].outputs,
+        };
+        let outputs = written.iter().map(|v| Ok((*v, exe.read_value(*v)?))).collect::<Result<_>>()?;
         Ok(StepRun { index, inputs, outputs })
     }
 

@@ -7,6 +7,8 @@ mod expect;
 mod gradient;
 mod reference;
 mod report;
+mod run;
+mod table;
 
 pub use case::{Case, CaseSpec};
 pub use compare::{Finding, StepRun, compare, compare_program, compare_steps};
@@ -14,3 +16,4 @@ pub use expect::{Expectation, Worst, expect};
 pub use gradient::check_gradient;
 pub use reference::run_reference;
 pub use report::{DeviceReport, OpReport, Record, Report, Unsupported};
+pub use run::Request;

@@ -102,6 +102,19 @@ impl OpReport {
         }
     }
 
+    /// Adds what another case of the op gave.
+    pub fn add(&mut self, other: OpReport) {
+        self.cases += other.cases;
+        self.outputs += other.outputs;
+        self.ties += other.ties;
+        self.failures.extend(other.failures);
+        self.unsupported.extend(other.unsupported);
+        let of = |w: &Option<Record>| w.as_ref().map_or(-1.0, |r| r.fraction);
+        if of(&other.worst) > of(&self.worst) {
+            self.worst = other.worst;
+        }
+    }
+
     /// Counts a case that ended with an error.
     pub fn fail(&mut self, case: &str, kernels: &str, error: String) {
         let (case, kernels) = (case.to_string(), kernels.to_string());

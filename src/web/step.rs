@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 use crate::methods::method;
 use crate::program::{Backend, Program, Work};
 use crate::shader::sources::Sources;
-use crate::train::fit::loader;
-use crate::train::method::{AUGMENT, Graphs, IMAGES, ImageInfo, LABELS, Progress, scalars};
+use crate::train::method::{Graphs, ImageInfo};
 use crate::train::recipe::Recipe;
-use crate::train::scheduler::{Plan, Scheduler};
+use crate::train::scheduler::Plan;
+use crate::train::steps::{Steps, loader};
 use crate::verify::StepRun;
 use std::path::Path;
 use std::sync::Arc;
@@ -60,7 +60,8 @@ impl StepExport {
             (images.mean, images.std) = (stats.mean.clone(), stats.std.clone());
         }
         let (recipe, graphs) = self.build(&images)?;
-        let loader = loader(&recipe, &data)?;
+        // Images and recipe must go together before a folder is begun.
+        loader(&recipe, &data)?;
         let mut folder = Folder::create(dir, format!("{}, batch {}", self.name, recipe.batch), recipe.seed)?;
 
         let mut ways: Vec<Vec<Way>> = Vec::new();
@@ -78,23 +79,15 @@ impl StepExport {
         let names: Vec<&str> = step.iter().map(|(part, _)| *part).collect();
         let total = self.steps as usize * step.iter().map(|(_, p)| p.steps.len()).sum::<usize>();
         let plan = Plan { step, eval: Program::compile(graphs.eval, Backend::Cpu)? };
-        let mut scheduler = Scheduler::load(plan, &Device::Cpu, recipe.seed)?;
-        let method = method(recipe.method);
-        let per_epoch = loader.steps() as u64;
+        let mut training = Steps::new(method(recipe.method), recipe.clone(), &data, plan, &Device::Cpu)?;
         let mut done = 0;
         for steps in 0..self.steps {
-            let batch = loader.batch(steps / per_epoch, (steps % per_epoch) as usize);
-            scheduler.input(IMAGES, &batch.images)?;
-            if let Some(labels) = &batch.labels {
-                scheduler.input(LABELS, labels)?;
-            }
-            for (view, parameters) in batch.augment.iter().enumerate() {
-                scheduler.input(&format!("{AUGMENT}.{view}"), parameters)?;
-            }
-            let progress = Progress { steps, per_epoch, total: per_epoch * recipe.epochs };
-            for (part, exe) in scheduler.parts_mut().iter_mut().enumerate() {
+            let batch = training.batch(steps);
+            training.upload(&batch)?;
+            for part in 0..training.scheduler.parts().len() {
+                let scalars = training.scalars(part, steps)?;
+                let exe = training.scheduler.part(part);
                 let program = exe.program().clone();
-                let scalars = scalars(method, &recipe, progress, &program.graph)?;
                 for i in 0..program.steps.len() {
                     each(done, total);
                     done += 1;

@@ -80,6 +80,8 @@ fn targets(max_storage_buffers: u32) -> impl Iterator<Item = (String, Target)> {
             max_workgroup_memory: 16 << 10,
             max_binding_bytes: 128 << 20,
             busy_workgroups,
+            lane_sums: Target::LANE_SUMS,
+            choices: Default::default(),
         };
         (format!("{name}{few}"), target)
     })

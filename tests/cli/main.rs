@@ -1,7 +1,11 @@
 //! The program as its users run it.
 
 mod bad_input;
+mod bench;
 mod commands;
 mod export;
+mod profile;
 mod program;
 mod resume;
+mod tune;
+mod verify;

@@ -33,6 +33,8 @@ impl Place {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut c = Command::new(env!("CARGO_BIN_EXE_onebit"));
         c.args(args).current_dir(self.folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // What tests measure must not end up among the user's own measurements, nor depend on them.
+        c.env("ONEBIT_CACHE", self.path("cache"));
         c
     }
 

@@ -6,7 +6,7 @@ use super::{forward, input_grad, weight_grad};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels;
-use crate::shader::launch::{self, Lowering};
+use crate::shader::launch::{Conv, Lowering, Pass, Variants};
 use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
 
 /// Convolution.
@@ -92,7 +92,12 @@ impl Op for Conv2d {
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let g = self.geometry(&cx.inputs[0].shape, &cx.inputs[1].shape)?;
-        Ok(launch::conv2d(&g, cx.target))
+        Ok(Conv { geometry: &g, pass: Pass::Forward, bits: None }.lower(cx.target))
+    }
+
+    fn variants(&self, cx: &LowerCx<'_>) -> Option<Variants> {
+        let g = self.geometry(&cx.inputs[0].shape, &cx.inputs[1].shape).ok()?;
+        Some(Conv { geometry: &g, pass: Pass::Forward, bits: None }.variants(cx.target))
     }
 }
 
@@ -136,7 +141,11 @@ impl Op for Conv2dInputGrad {
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
-        Ok(launch::conv2d_input_grad(&self.geometry, cx.target))
+        Ok(Conv { geometry: &self.geometry, pass: Pass::InputGrad, bits: None }.lower(cx.target))
+    }
+
+    fn variants(&self, cx: &LowerCx<'_>) -> Option<Variants> {
+        Some(Conv { geometry: &self.geometry, pass: Pass::InputGrad, bits: None }.variants(cx.target))
     }
 }
 
@@ -180,7 +189,11 @@ impl Op for Conv2dWeightGrad {
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
-        Ok(launch::conv2d_weight_grad(&self.geometry, cx.target))
+        Ok(Conv { geometry: &self.geometry, pass: Pass::WeightGrad, bits: None }.lower(cx.target))
+    }
+
+    fn variants(&self, cx: &LowerCx<'_>) -> Option<Variants> {
+        Some(Conv { geometry: &self.geometry, pass: Pass::WeightGrad, bits: None }.variants(cx.target))
     }
 }
 

@@ -12,7 +12,7 @@ use super::{forward, input_grad, weight_grad};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels;
-use crate::shader::launch::{self, Lowering};
+use crate::shader::launch::{Conv, Lowering, Pass, Variants};
 use crate::tensor::bits::WeightCode;
 use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
 
@@ -109,7 +109,12 @@ impl Op for XnorConv2d {
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let g = self.geometry(&cx.inputs[0].shape, &cx.inputs[1].shape)?;
-        Ok(launch::xnor_conv2d(&g, self.code, cx.target))
+        Ok(Conv { geometry: &g, pass: Pass::Forward, bits: Some(self.code) }.lower(cx.target))
+    }
+
+    fn variants(&self, cx: &LowerCx<'_>) -> Option<Variants> {
+        let g = self.geometry(&cx.inputs[0].shape, &cx.inputs[1].shape).ok()?;
+        Some(Conv { geometry: &g, pass: Pass::Forward, bits: Some(self.code) }.variants(cx.target))
     }
 }
 
@@ -149,7 +154,11 @@ impl Op for XnorConv2dInputGrad {
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
-        Ok(launch::xnor_conv2d_input_grad(&self.geometry, self.code, cx.target))
+        Ok(Conv { geometry: &self.geometry, pass: Pass::InputGrad, bits: Some(self.code) }.lower(cx.target))
+    }
+
+    fn variants(&self, cx: &LowerCx<'_>) -> Option<Variants> {
+        Some(Conv { geometry: &self.geometry, pass: Pass::InputGrad, bits: Some(self.code) }.variants(cx.target))
     }
 }
 
@@ -195,7 +204,15 @@ impl Op for XnorConv2dWeightGrad {
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
-        Ok(launch::xnor_conv2d_weight_grad(&self.geometry, cx.target))
+        Ok(Conv { geometry: &self.geometry, pass: Pass::WeightGrad, bits: Some(WeightCode::PlusMinus) }
+            .lower(cx.target))
+    }
+
+    fn variants(&self, cx: &LowerCx<'_>) -> Option<Variants> {
+        Some(
+            Conv { geometry: &self.geometry, pass: Pass::WeightGrad, bits: Some(WeightCode::PlusMinus) }
+                .variants(cx.target),
+        )
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels;
-use crate::shader::launch::{self, Lowering, MatMulExtents};
+use crate::shader::launch::{self, Lowering, MatMulExtents, Variants};
 use crate::tensor::{DType, RefTensor, Shape};
 
 /// Matrix product.
@@ -119,6 +119,11 @@ impl Op for MatMul {
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let e = self.extents(&cx.inputs[0].shape, &cx.inputs[1].shape).expect("checked by infer");
         Ok(launch::matmul(&e, cx.target))
+    }
+
+    fn variants(&self, cx: &LowerCx<'_>) -> Option<Variants> {
+        let e = self.extents(&cx.inputs[0].shape, &cx.inputs[1].shape)?;
+        Some(launch::matmul_variants(&e, cx.target))
     }
 }
 

@@ -1,17 +1,43 @@
 //! How convolutions are dispatched.
 //!
-//! GPUs get the `_tiles` kernels, which share tiles in workgroup memory. Software adapters get the `_lanes`
-//! kernels, which keep a register tile an invocation; their sizes must divide the channels. Whatever fits
-//! no variant takes the plain kernel, one invocation an element.
+//! GPUs get the `_tiles` kernels: products of matrices that are never written, by tiles that share workgroup memory.
+//! Software adapters get the `_lanes` kernels, which keep a register tile an invocation; their sizes must divide the
+//! channels. Whatever fits no variant takes the plain kernel, one invocation an element. So goes the rule; all that fit
+//! are variants.
 
-use super::{Launch, Lowering, Operand, Target, conv_tiles, fold_groups};
+use super::tiles::{Quads, Tile, access};
+use super::variants::{Form, Variant, Variants};
+use super::{Launch, Lowering, Operand, Target, fold_groups, sum_partials};
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WeightCode;
 
 type Defines = Vec<(&'static str, u32)>;
 type Constants = Vec<(&'static str, f64)>;
 
-pub(super) fn constants(g: &Conv2dGeometry) -> Constants {
+/// What of a convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// y from x and w.
+    Forward,
+    /// dx from dy and w.
+    InputGrad,
+    /// dw from dy and x.
+    WeightGrad,
+}
+
+/// A convolution to be dispatched.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv<'a> {
+    /// Where its windows lie.
+    pub geometry: &'a Conv2dGeometry,
+    /// What is computed.
+    pub pass: Pass,
+    /// What the bits of the packed operand stand for; `None` for a convolution of floats. Forward, both operands are
+    /// packed.
+    pub bits: Option<WeightCode>,
+}
+
+fn constants(g: &Conv2dGeometry) -> Constants {
     [
         ("NB", g.n),
         ("H", g.h),
@@ -41,16 +67,8 @@ fn word_bits(c: usize) -> Option<usize> {
 }
 
 fn one(shader: &'static str, defines: Defines, constants: Constants, groups: usize) -> Lowering {
-    Lowering {
-        temps: vec![],
-        launches: vec![Launch {
-            shader,
-            defines,
-            constants,
-            workgroups: fold_groups(groups),
-            operands: vec![Operand::In(0), Operand::In(1), Operand::Out(0)],
-        }],
-    }
+    let operands = vec![Operand::In(0), Operand::In(1), Operand::Out(0)];
+    Launch { shader, defines, constants, workgroups: fold_groups(groups), operands }.into()
 }
 
 /// Rows of a register tile: fewer where there are few pixels, so that all cores have work.
@@ -61,140 +79,283 @@ fn tile_rows(pixels: usize, columns: usize) -> usize {
     }
 }
 
-/// Pixels of one phase of the input of a strided convolution (`shaders/shared/phase.wgsl`).
-pub(super) fn phase_pixels(g: &Conv2dGeometry) -> usize {
-    g.n * g.h.div_ceil(g.stride) * g.w.div_ceil(g.stride)
-}
-
-/// Forward.
-pub fn conv2d(g: &Conv2dGeometry, target: &Target) -> Lowering {
-    if let Some(lowering) = conv_tiles::conv2d(g, target) {
-        return lowering;
-    }
-    let pixels = g.n * g.oh * g.ow;
-    if let (true, 1, 0, Some(columns)) = (target.software, g.groups, g.c % 4, dividing(g.o, &[16, 8, 4])) {
-        let rows = tile_rows(pixels, g.o / columns);
-        let defines = vec![("ROWS", rows as u32), ("COLUMNS", columns as u32)];
-        let invocations = pixels.div_ceil(rows) * (g.o / columns);
-        return one("conv/conv2d_lanes", defines, constants(g), invocations.div_ceil(32));
-    }
-    one("conv/conv2d", vec![], constants(g), (pixels * g.o).div_ceil(64))
-}
-
-/// Input gradient.
-pub fn conv2d_input_grad(g: &Conv2dGeometry, target: &Target) -> Lowering {
-    if let Some(lowering) = conv_tiles::input_grad(g, None, target) {
-        return lowering;
-    }
-    if let (true, 1, 0, Some(columns)) = (target.software, g.groups, g.o % 4, dividing(g.c, &[16, 8, 4])) {
-        let pixels = phase_pixels(g);
-        let rows = tile_rows(pixels, g.c / columns * g.stride * g.stride);
-        let defines = vec![("ROWS", rows as u32), ("COLUMNS", columns as u32)];
-        let invocations = pixels.div_ceil(rows) * (g.c / columns) * g.stride * g.stride;
-        return one("conv/conv2d_input_grad_lanes", defines, constants(g), invocations.div_ceil(32));
-    }
-    one("conv/conv2d_input_grad", vec![], constants(g), (g.n * g.h * g.w * g.c).div_ceil(64))
-}
-
-/// A weight gradient in two stages: partial sums over chunks of `units` (pixels or rows of pixels),
-/// `per_chunk` invocations for each, then their sum.
-fn in_chunks(
-    shader: &'static str,
-    g: &Conv2dGeometry,
-    defines: Defines,
-    units: usize,
-    per_chunk: usize,
-    wanted: usize,
-    group: usize,
-) -> Lowering {
-    let weights = g.o * g.kh * g.kw * g.c / g.groups;
-    let chunk = units.div_ceil((wanted / per_chunk).clamp(1, units.min(256)));
-    let chunks = units.div_ceil(chunk);
-    let extra = vec![("CHUNK", chunk as f64), ("CHUNKS", chunks as f64)];
-    Lowering {
-        temps: vec![chunks * weights],
-        launches: vec![
-            Launch {
-                shader,
-                defines,
-                constants: [constants(g), extra].concat(),
-                workgroups: fold_groups((chunks * per_chunk).div_ceil(group)),
-                operands: vec![Operand::In(0), Operand::In(1), Operand::Temp(0)],
-            },
-            super::sum_partials(chunks, weights, Operand::Temp(0), Operand::Out(0)),
-        ],
-    }
-}
-
 /// Invocations that keep a software adapter's cores busy.
 const SOFTWARE_INVOCATIONS: usize = 1024;
 /// Invocations that fill a GPU.
 const GPU_INVOCATIONS: usize = 16384;
 
-/// Weight gradient.
-pub fn conv2d_weight_grad(g: &Conv2dGeometry, target: &Target) -> Lowering {
-    if let Some(lowering) = conv_tiles::weight_grad(g, None, target) {
-        return lowering;
+impl Conv<'_> {
+    /// The dispatches that the rule takes.
+    pub fn lower(&self, target: &Target) -> Lowering {
+        let rule = self.rule(target);
+        self.build(rule, self.chunk(rule, target))
     }
-    let tile = dividing(g.o, &[16, 8, 4]).zip(dividing(g.c, &[16, 8, 4]));
-    if let (true, 1, Some((rows, columns))) = (target.software, g.groups, tile) {
-        let defines = vec![("ROWS", rows as u32), ("COLUMNS", columns as u32)];
-        let per_chunk = g.o / rows * (g.c / columns) * g.kh * g.kw;
-        let shader = "conv/conv2d_weight_grad_lanes";
-        return in_chunks(shader, g, defines, g.n * g.oh, per_chunk, SOFTWARE_INVOCATIONS, 32);
+
+    /// All ways to run it. Weight gradients add partial sums of chunks of the output pixels: every form comes with the
+    /// chunks of the rule, so that it may add in the same order, and with those that suit it.
+    pub fn variants(&self, target: &Target) -> Variants {
+        let rule = self.rule(target);
+        let chunk = self.chunk(rule, target);
+        let mut all = vec![Variant { name: rule.to_string(), lowering: self.build(rule, chunk) }];
+        for form in Form::worth(target, rule, self.widths()).into_iter().filter(|f| self.fits(*f)) {
+            let own = self.chunk(form, target);
+            if form != rule && self.takes(form, chunk) {
+                all.push(Variant { name: form.to_string(), lowering: self.build(form, chunk) });
+            }
+            if own != chunk {
+                all.push(Variant { name: format!("{form}, own chunks"), lowering: self.build(form, own) });
+            }
+        }
+        let g = self.geometry;
+        let class = format!(
+            "{}{} of {}x{}x{}x{} to {}, kernel {}x{}, stride {}, padding {}, groups {}, by rule {rule}",
+            self.op(),
+            if self.bits == Some(WeightCode::ZeroOne) { " by 0 and 1" } else { "" },
+            g.n.next_power_of_two(),
+            g.h,
+            g.w,
+            g.c,
+            g.o,
+            g.kh,
+            g.kw,
+            g.stride,
+            g.padding,
+            g.groups
+        );
+        Variants { class, all }
     }
-    let weights = g.o * g.kh * g.kw * g.c / g.groups;
-    in_chunks("conv/conv2d_weight_grad", g, vec![], g.n * g.oh * g.ow, weights, GPU_INVOCATIONS, 64)
+
+    /// The field's name of the op.
+    fn op(&self) -> &'static str {
+        match (self.bits.is_some(), self.pass) {
+            (false, Pass::Forward) => "conv2d",
+            (false, Pass::InputGrad) => "conv2d_input_grad",
+            (false, Pass::WeightGrad) => "conv2d_weight_grad",
+            (true, Pass::Forward) => "xnor_conv2d",
+            (true, Pass::InputGrad) => "xnor_conv2d_input_grad",
+            (true, Pass::WeightGrad) => "xnor_conv2d_weight_grad",
+        }
+    }
+
+    /// The product of matrices that it is: rows and columns of the result, and how many there are. A strided input
+    /// gradient is one for each phase of the input (`shaders/shared/phase.wgsl`).
+    fn product(&self) -> [usize; 3] {
+        let g = self.geometry;
+        match self.pass {
+            Pass::Forward => [1, g.n * g.oh * g.ow, g.o],
+            Pass::InputGrad => [g.stride * g.stride, g.n * g.h.div_ceil(g.stride) * g.w.div_ceil(g.stride), g.c],
+            Pass::WeightGrad => [1, g.o, g.kh * g.kw * g.c],
+        }
+    }
+
+    fn rule(&self, target: &Target) -> Form {
+        let [slices, m, n] = self.product();
+        // A weight gradient is cut into as many slices as keep the GPU busy.
+        let slices = if self.pass == Pass::WeightGrad { target.busy_workgroups } else { slices };
+        let tile = (self.geometry.groups == 1).then(|| Tile::choose(target, slices, m, n)).flatten();
+        let lanes = || self.rule_lanes(target).filter(|f| target.software && self.fits(*f));
+        tile.map(Form::Tiles).or_else(lanes).unwrap_or(Form::Plain)
+    }
+
+    /// Register tiles by the rule, if the channels divide into any.
+    fn rule_lanes(&self, target: &Target) -> Option<Form> {
+        let g = self.geometry;
+        let most = target.lane_sums;
+        // The widest that divides, of those of which a square fits.
+        let least = if self.bits.is_some() { 2 } else { 4 };
+        let square = |n: usize| dividing(n, &[16, 8, 4, 2]).map(|c| c.min(most.isqrt())).filter(|c| *c >= least);
+        let [slices, m, n] = self.product();
+        let (rows, columns) = match (self.bits.is_some(), self.pass) {
+            (false, Pass::Forward | Pass::InputGrad) => {
+                let columns = square(n)?;
+                (tile_rows(m, n / columns * slices).min(most / columns), columns)
+            }
+            (false, Pass::WeightGrad) => (square(g.o)?, square(g.c)?),
+            (true, Pass::Forward) => {
+                let columns = square(n)?;
+                (tile_rows(m, n / columns).min(8).min(most / columns), columns)
+            }
+            (true, Pass::InputGrad) => {
+                let bits = word_bits(g.c)?;
+                ((most / bits).max(1), bits)
+            }
+            (true, Pass::WeightGrad) => {
+                let bits = word_bits(g.c)?;
+                (dividing(g.o, &[16, 8, 4])?.min((most / bits).max(4)), bits)
+            }
+        };
+        Some(Form::Lanes { rows, columns })
+    }
+
+    /// Widths of register tiles that are tried.
+    fn widths(&self) -> &'static [usize] {
+        match (self.bits.is_some(), self.pass) {
+            (false, _) => &[4, 8, 16],
+            (true, Pass::Forward) => &[2, 4, 8, 16],
+            (true, _) => &[16, 32],
+        }
+    }
+
+    /// Whether a kernel takes such channels.
+    fn fits(&self, form: Form) -> bool {
+        let g = self.geometry;
+        match form {
+            Form::Plain => true,
+            Form::Tiles(_) => g.groups == 1,
+            Form::Lanes { rows, columns } => {
+                g.groups == 1
+                    && match (self.bits.is_some(), self.pass) {
+                        (false, Pass::Forward) => g.c.is_multiple_of(4) && g.o.is_multiple_of(columns),
+                        (false, Pass::InputGrad) => g.o.is_multiple_of(4) && g.c.is_multiple_of(columns),
+                        (false, Pass::WeightGrad) => g.o.is_multiple_of(rows) && g.c.is_multiple_of(columns),
+                        (true, Pass::Forward) => g.o.is_multiple_of(columns),
+                        (true, Pass::InputGrad) => g.o.is_multiple_of(4) && word_bits(g.c) == Some(columns),
+                        (true, Pass::WeightGrad) => g.o.is_multiple_of(rows) && word_bits(g.c) == Some(columns),
+                    }
+            }
+        }
+    }
+
+    /// Output pixels of a chunk of a weight gradient that keep the device busy in this form; all of them for the other
+    /// passes.
+    fn chunk(&self, form: Form, target: &Target) -> usize {
+        let g = self.geometry;
+        let pixels = g.n * g.oh * g.ow;
+        let [_, m, n] = self.product();
+        let units = |units: usize, wanted: usize| units.div_ceil(wanted.clamp(1, units.min(256)));
+        match form {
+            _ if self.pass != Pass::WeightGrad => pixels,
+            // In whole steps of the kernel.
+            Form::Tiles(tile) => pixels.div_ceil(tile.splits(target, m, n)).next_multiple_of(16),
+            Form::Lanes { .. } => units(g.n * g.oh, SOFTWARE_INVOCATIONS / self.invocations(form)) * g.ow,
+            Form::Plain => units(pixels, GPU_INVOCATIONS / self.invocations(form)),
+        }
+    }
+
+    /// Whether a kernel can cut its sum into such chunks.
+    fn takes(&self, form: Form, chunk: usize) -> bool {
+        let whole_rows = self.pass == Pass::WeightGrad && matches!(form, Form::Lanes { .. });
+        !whole_rows || chunk.is_multiple_of(self.geometry.ow)
+    }
+
+    /// Invocations that work, of a weight gradient for each chunk.
+    fn invocations(&self, form: Form) -> usize {
+        let g = self.geometry;
+        let [slices, m, n] = self.product();
+        match (form, self.pass) {
+            (Form::Lanes { rows, columns }, Pass::WeightGrad) => g.o / rows * (g.c / columns) * g.kh * g.kw,
+            (Form::Lanes { rows, columns }, _) => m.div_ceil(rows) * (n / columns) * slices,
+            (_, Pass::WeightGrad) => g.o * g.kh * g.kw * g.c / g.groups,
+            (_, Pass::InputGrad) => g.n * g.h * g.w * g.c,
+            // Of packed bits, a word of two results each.
+            (_, Pass::Forward) if self.bits.is_some() => m * n.div_ceil(2),
+            (_, Pass::Forward) => m * n,
+        }
+    }
+
+    /// The dispatches of a form; `chunk` pixels at a time for a weight gradient.
+    fn build(&self, form: Form, chunk: usize) -> Lowering {
+        match (form, self.pass) {
+            (Form::Tiles(tile), Pass::WeightGrad) => self.weight_grad_by_tiles(tile, chunk),
+            (Form::Tiles(tile), _) => self.by_tiles(tile),
+            (_, Pass::WeightGrad) => self.in_chunks(form, chunk),
+            (Form::Lanes { rows, columns }, _) => {
+                let (shader, width) = match (self.bits, self.pass) {
+                    (None, Pass::Forward) => ("conv/conv2d_lanes", "COLUMNS"),
+                    (None, _) => ("conv/conv2d_input_grad_lanes", "COLUMNS"),
+                    (Some(_), Pass::Forward) => ("conv/xnor_conv2d_lanes", "COLUMNS"),
+                    (Some(_), _) => ("conv/xnor_conv2d_input_grad_lanes", "BITS"),
+                };
+                let mut defines = vec![("ROWS", rows as u32), (width, columns as u32)];
+                defines.extend(self.bits.map(zero_one));
+                one(shader, defines, constants(self.geometry), self.invocations(form).div_ceil(32))
+            }
+            (Form::Plain, _) => {
+                let shader = match (self.bits, self.pass) {
+                    (None, Pass::Forward) => "conv/conv2d",
+                    (None, _) => "conv/conv2d_input_grad",
+                    (Some(_), Pass::Forward) => "conv/xnor_conv2d",
+                    (Some(_), _) => "conv/xnor_conv2d_input_grad",
+                };
+                let mut constants = constants(self.geometry);
+                constants.extend(self.bits.map(zero_one).map(|(name, v)| (name, v as f64)));
+                one(shader, vec![], constants, self.invocations(form).div_ceil(64))
+            }
+        }
+    }
+
+    fn by_tiles(&self, tile: Tile) -> Lowering {
+        let g = self.geometry;
+        let [slices, m, n] = self.product();
+        let (shader, defines) = match (self.bits, self.pass) {
+            (None, Pass::Forward) => {
+                // Four neighbours of a window lie in one pixel only if pixels are whole vectors; then filters are.
+                let quads = Quads::Deep.fitting(g.c);
+                ("conv/conv2d_tiles", access(quads, quads, None, n))
+            }
+            (Some(code), Pass::Forward) => ("conv/xnor_conv2d_tiles", vec![zero_one(code)]),
+            (bits, _) => {
+                // Rows of bits are whole words.
+                let b = if bits.is_some() { Quads::Flat } else { Quads::Flat.fitting(g.c) };
+                ("conv/conv2d_input_grad_tiles", access(Quads::Deep.fitting(g.o), b, bits, n))
+            }
+        };
+        tile.launch(shader, [slices, m, n], defines, constants(g), Operand::Out(0)).into()
+    }
+
+    /// Output channels by taps and input channels. The sum over the output pixels is cut into slices, then added up in
+    /// order.
+    fn weight_grad_by_tiles(&self, tile: Tile, chunk: usize) -> Lowering {
+        let g = self.geometry;
+        let [_, m, n] = self.product();
+        let slices = (g.n * g.oh * g.ow).div_ceil(chunk);
+        let constants = [constants(g), vec![("CHUNK", chunk as f64)]].concat();
+        let defines = access(Quads::Flat.fitting(g.o), Quads::Flat.fitting(g.c), self.bits, n);
+        let launch = |to| tile.launch("conv/conv2d_weight_grad_tiles", [slices, m, n], defines, constants, to);
+        if slices == 1 {
+            return launch(Operand::Out(0)).into();
+        }
+        let sum = sum_partials(slices, m * n, Operand::Temp(0), Operand::Out(0));
+        Lowering { temps: vec![slices * m * n], launches: vec![launch(Operand::Temp(0)), sum] }
+    }
+
+    /// A weight gradient in two stages: partial sums over chunks, which register tiles take in rows of pixels, then
+    /// their sum.
+    fn in_chunks(&self, form: Form, chunk: usize) -> Lowering {
+        let g = self.geometry;
+        let (shader, defines, units, chunk, group) = match form {
+            Form::Lanes { rows, columns } => {
+                let (shader, width) = match self.bits {
+                    None => ("conv/conv2d_weight_grad_lanes", "COLUMNS"),
+                    Some(_) => ("conv/xnor_conv2d_weight_grad_lanes", "BITS"),
+                };
+                (shader, vec![("ROWS", rows as u32), (width, columns as u32)], g.n * g.oh, chunk / g.ow, 32)
+            }
+            _ => {
+                let packed = self.bits.is_some();
+                let shader = if packed { "conv/xnor_conv2d_weight_grad" } else { "conv/conv2d_weight_grad" };
+                (shader, vec![], g.n * g.oh * g.ow, chunk, 64)
+            }
+        };
+        let weights = g.o * g.kh * g.kw * g.c / g.groups;
+        let chunks = units.div_ceil(chunk);
+        let extra = vec![("CHUNK", chunk as f64), ("CHUNKS", chunks as f64)];
+        Lowering {
+            temps: vec![chunks * weights],
+            launches: vec![
+                Launch {
+                    shader,
+                    defines,
+                    constants: [constants(g), extra].concat(),
+                    workgroups: fold_groups((chunks * self.invocations(form)).div_ceil(group)),
+                    operands: vec![Operand::In(0), Operand::In(1), Operand::Temp(0)],
+                },
+                sum_partials(chunks, weights, Operand::Temp(0), Operand::Out(0)),
+            ],
+        }
+    }
 }
 
-fn zero_one(code: WeightCode) -> u32 {
-    (code == WeightCode::ZeroOne) as u32
-}
-
-/// Forward on packed bits.
-pub fn xnor_conv2d(g: &Conv2dGeometry, code: WeightCode, target: &Target) -> Lowering {
-    if let Some(lowering) = conv_tiles::xnor_conv2d(g, code, target) {
-        return lowering;
-    }
-    let pixels = g.n * g.oh * g.ow;
-    if let (true, Some(columns)) = (target.software, dividing(g.o, &[16, 8, 4, 2])) {
-        let rows = tile_rows(pixels, g.o / columns).min(8);
-        let defines = vec![("ROWS", rows as u32), ("COLUMNS", columns as u32), ("ZERO_ONE", zero_one(code))];
-        let invocations = pixels.div_ceil(rows) * (g.o / columns);
-        return one("conv/xnor_conv2d_lanes", defines, constants(g), invocations.div_ceil(32));
-    }
-    let constants = [constants(g), vec![("ZERO_ONE", zero_one(code) as f64)]].concat();
-    one("conv/xnor_conv2d", vec![], constants, (pixels * g.o.div_ceil(2)).div_ceil(64))
-}
-
-/// Input gradient from packed weights.
-pub fn xnor_conv2d_input_grad(g: &Conv2dGeometry, code: WeightCode, target: &Target) -> Lowering {
-    if let Some(lowering) = conv_tiles::input_grad(g, Some(code), target) {
-        return lowering;
-    }
-    if let (true, 0, Some(bits)) = (target.software, g.o % 4, word_bits(g.c)) {
-        let rows = 256 / bits;
-        let pixels = phase_pixels(g);
-        let defines = vec![("ROWS", rows as u32), ("BITS", bits as u32), ("ZERO_ONE", zero_one(code))];
-        let invocations = pixels.div_ceil(rows) * (g.c / bits) * g.stride * g.stride;
-        return one("conv/xnor_conv2d_input_grad_lanes", defines, constants(g), invocations.div_ceil(32));
-    }
-    let constants = [constants(g), vec![("ZERO_ONE", zero_one(code) as f64)]].concat();
-    one("conv/xnor_conv2d_input_grad", vec![], constants, (g.n * g.h * g.w * g.c).div_ceil(64))
-}
-
-/// Weight gradient from packed activations.
-pub fn xnor_conv2d_weight_grad(g: &Conv2dGeometry, target: &Target) -> Lowering {
-    if let Some(lowering) = conv_tiles::weight_grad(g, Some(WeightCode::PlusMinus), target) {
-        return lowering;
-    }
-    if let (true, Some(bits), Some(rows)) = (target.software, word_bits(g.c), dividing(g.o, &[16, 8, 4])) {
-        let rows = rows.min(256 / bits);
-        let defines = vec![("ROWS", rows as u32), ("BITS", bits as u32)];
-        let per_chunk = g.o / rows * (g.c / bits) * g.kh * g.kw;
-        let shader = "conv/xnor_conv2d_weight_grad_lanes";
-        return in_chunks(shader, g, defines, g.n * g.oh, per_chunk, SOFTWARE_INVOCATIONS, 32);
-    }
-    let weights = g.o * g.kh * g.kw * g.c;
-    in_chunks("conv/xnor_conv2d_weight_grad", g, vec![], g.n * g.oh * g.ow, weights, GPU_INVOCATIONS, 64)
+fn zero_one(code: WeightCode) -> (&'static str, u32) {
+    ("ZERO_ONE", (code == WeightCode::ZeroOne) as u32)
 }

@@ -1,14 +1,15 @@
 //! How an op becomes dispatches: plain data, decided before any device is touched.
 
 mod conv;
-mod conv_tiles;
 mod matmul;
 mod tiles;
+mod variants;
 
-pub use conv::{
-    conv2d, conv2d_input_grad, conv2d_weight_grad, xnor_conv2d, xnor_conv2d_input_grad, xnor_conv2d_weight_grad,
-};
-pub use matmul::{MatMulExtents, matmul};
+pub use conv::{Conv, Pass};
+pub use matmul::{MatMulExtents, matmul, matmul_variants};
+pub use variants::{Choices, Variant, Variants};
+
+use std::sync::Arc;
 
 /// What a lowering must know of the device that will run it.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,12 +24,22 @@ pub struct Target {
     pub max_binding_bytes: u64,
     /// Workgroups of 64 that keep it busy.
     pub busy_workgroups: usize,
+    /// Sums that an invocation of a software adapter's kernels keeps in registers, at most.
+    pub lane_sums: usize,
+    /// Kernels that are taken in place of the rule's.
+    pub choices: Arc<Choices>,
 }
 
 impl Target {
     /// What `busy_workgroups` is where nothing better is known; no graphics API tells. Some for each
     /// core of a large GPU.
     pub const BUSY_WORKGROUPS: usize = 256;
+
+    /// What `lane_sums` is where nothing better is known: as fast a kernel as llvmpipe makes with vectors of 8 or 16.
+    pub const LANE_SUMS: usize = 256;
+
+    /// What `lane_sums` is for SwiftShader, which has 16 registers of 4, and needs seconds to compile more.
+    pub const FEW_LANE_SUMS: usize = 16;
 }
 
 /// A buffer that a kernel binds.

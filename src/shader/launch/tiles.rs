@@ -30,7 +30,18 @@ const TILES: [Tile; 6] = [
 /// worth their edges. A guess, in the range of GPUs' ratios of arithmetic to bandwidth.
 const FETCH: usize = 16;
 
+impl std::fmt::Display for Tile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.height, self.width)
+    }
+}
+
 impl Tile {
+    /// All of them.
+    pub(super) fn all() -> [Tile; 6] {
+        TILES
+    }
+
     fn count(self, m: usize, n: usize) -> usize {
         m.div_ceil(self.height) * n.div_ceil(self.width)
     }
@@ -115,6 +126,8 @@ mod tests {
             max_workgroup_memory: 16 << 10,
             max_binding_bytes: 128 << 20,
             busy_workgroups: 256,
+            lane_sums: Target::LANE_SUMS,
+            choices: Default::default(),
         };
         Tile::choose(&target, slices, m, n).map(|t| (t.height, t.width))
     }

@@ -77,6 +77,24 @@ pub fn cases() -> Vec<CaseSpec> {
             }));
         }
     }
+    // Kernels that are not square: `[h, w, c, o, kh, kw, stride, padding]`.
+    for [h, w, c, o, kh, kw, stride, padding] in
+        [[7, 9, 3, 5, 1, 3, 1, 0], [9, 8, 32, 16, 3, 2, 2, 1], [8, 6, 20, 36, 2, 5, 1, 2]]
+    {
+        let name = format!("2x{h}x{w}x{c} to {o}, kernel {kh}x{kw}, stride {stride}, padding {padding}");
+        all.push(CaseSpec::new("conv2d", name.clone(), move |case| {
+            let (x, f) = (case.random([2, h, w, c]), case.random([o, kh, kw, c]));
+            let y = case.graph.conv2d(x, f, stride, padding, 1)?;
+            case.grad(y)
+        }));
+        all.push(CaseSpec::new("xnor_conv2d", name, move |case| {
+            let (x, f) = (case.random([2, h, w, c]), case.random([o, kh, kw, c]));
+            let x = case.graph.sign(x, Ste::ClippedIdentity)?;
+            let f = case.graph.sign(f, Ste::Identity)?;
+            let y = case.graph.xnor_conv2d(x, f, stride, padding, WeightCode::PlusMinus)?;
+            case.estimated_grad(y)
+        }));
+    }
     all.push(CaseSpec::new("xnor_linear", "5x70 to 33", move |case| {
         let (x, f) = (case.bits([5, 70]), case.bits([33, 70]));
         let y = case.graph.xnor_linear(x, f, WeightCode::PlusMinus)?;

@@ -9,7 +9,7 @@ use crate::verify::{Case, CaseSpec};
 
 /// `n` rows of parameters: a box in or around `h` x `w`, everything else in the ranges of strong
 /// augmentation. Every other row is neutral in colour, every third not blurred.
-fn params(n: usize, h: usize, w: usize, resized: bool) -> HostTensor {
+pub(super) fn params(n: usize, h: usize, w: usize, resized: bool) -> HostTensor {
     let p = Philox::new(3, (h * w + n) as u64);
     let orders = [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1]];
     let mut rows = vec![0.0; n * col::COUNT];

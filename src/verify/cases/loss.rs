@@ -29,6 +29,18 @@ pub fn cases() -> Vec<CaseSpec> {
             }));
         }
     }
+    for at in [0, 40, 70, 299] {
+        all.push(CaseSpec::new(
+            "cross_entropy",
+            format!("a long row with one number far above the others, at {at}"),
+            move |c| {
+                let values = (0..600).map(|i| if i % 300 == at { 500.0 } else { 0.0 }).collect();
+                let (x, labels) = (c.leaf(HostTensor::from_f32([2, 300], values)), c.integers([2], DType::U32, 300));
+                let rows = c.graph.cross_entropy_rows(x, labels, 0.0)?;
+                c.keep(rows)
+            },
+        ));
+    }
     all.push(CaseSpec::new("cross_entropy", "a label that is no class", move |c| {
         let x = c.random([3, 4]);
         let labels = c.input(HostTensor::from_u32([3], vec![1, 4, 77]));

@@ -4,6 +4,7 @@
 mod activation;
 mod conv;
 mod image;
+mod large;
 mod linalg;
 mod loss;
 mod norm;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<CaseSpec> {
         optim::cases(),
         image::cases(),
         step::cases(),
+        large::cases(),
     ]
     .concat()
 }

@@ -33,6 +33,19 @@ pub fn cases() -> Vec<CaseSpec> {
             let y = f(&mut c.graph, x)?;
             c.grad(y)
         }));
+        // The largest number must be found among those of all invocations, or exp overflows.
+        for at in [0, 40, 70, 299] {
+            all.push(CaseSpec::new(
+                op,
+                format!("a long row with one number far above the others, at {at}"),
+                move |c| {
+                    let values = (0..600).map(|i| if i % 300 == at { 500.0 } else { 0.0 }).collect();
+                    let x = c.leaf(HostTensor::from_f32([2, 300], values));
+                    let y = f(&mut c.graph, x)?;
+                    c.keep(y)
+                },
+            ));
+        }
         all.push(CaseSpec::new(op, "differentiated twice", move |c| {
             let x = c.random([4, 5]);
             let y = f(&mut c.graph, x)?;

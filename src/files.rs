@@ -19,6 +19,29 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Makes a new folder: `wanted`, or if that is taken `wanted-2`, `wanted-3`, ...: nothing is ever overwritten.
+pub fn numbered_folder(wanted: &Path) -> Result<PathBuf> {
+    if let Some(above) = wanted.parent().filter(|p| !p.as_os_str().is_empty()) {
+        create_dir(above)?;
+    }
+    let mut path = wanted.to_path_buf();
+    for n in 2.. {
+        match fs::create_dir(&path) {
+            Ok(()) => break,
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => path = numbered(wanted, n),
+            Err(e) => return Err(Error::io(&path, "create the folder")(e)),
+        }
+    }
+    Ok(path)
+}
+
+/// `wanted-n`.
+pub fn numbered(wanted: &Path, n: u32) -> PathBuf {
+    let mut name = wanted.file_name().unwrap_or_default().to_os_string();
+    name.push(format!("-{n}"));
+    wanted.with_file_name(name)
+}
+
 /// Creates a folder and what is missing above it.
 pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(Error::io(path, "create the folder"))
@@ -28,6 +51,19 @@ pub fn create_dir(path: &Path) -> Result<()> {
 pub fn read_text(path: &Path) -> Result<String> {
     let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
     String::from_utf8(bytes).map_err(|_| Error::data(path, "this is not a text file (its bytes are not UTF-8)"))
+}
+
+/// Finds out whether [`write_atomic`] will be able to write `path`, before hours of work go into its content.
+///
+/// # Errors
+/// As [`write_atomic`], and if `path` is a folder.
+pub fn check_writable(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::data(path, "this is a folder; a file is to be written there"));
+    }
+    let temporary = temporary(path);
+    File::create(&temporary).map_err(Error::io(path, "create"))?;
+    fs::remove_file(&temporary).map_err(Error::io(temporary, "remove"))
 }
 
 fn write_through(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -1,0 +1,113 @@
+//! The ceilings of the CPU device: all threads at once, with the widest registers that this program's own kernels use.
+
+use super::ceilings::Ceilings;
+use super::clock::{least, rounds};
+use crate::error::Result;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::hint::black_box;
+
+/// Sums in registers that do not depend on each other: as many as the shortest register file holds beside two operands,
+/// and enough for two multiply-adds a cycle that take up to six.
+const SUMS: usize = 12;
+
+/// Seconds of a run: starting it costs microseconds, and on a machine with other work a short one finds a moment in
+/// which all cores are free.
+const WORTH: f64 = 0.002;
+
+/// Measures them.
+pub(super) fn measure(seconds: f64) -> Result<Ceilings> {
+    Ok(Ceilings {
+        f32_gops: rate(seconds, fma)?,
+        bit_gops: rate(seconds, popcount)?,
+        copy_gbs: copy(seconds)?,
+        dispatch_us: None,
+        submit_us: None,
+        f16_gops: None,
+        matrix_gops: None,
+    })
+}
+
+/// Billions of operations a second of a function that takes rounds and returns how many operations it did, on every
+/// thread at once.
+fn rate(seconds: f64, work: fn(u32) -> f64) -> Result<f64> {
+    let mut done = 0.0;
+    let mut run = |rounds| {
+        // Work for other threads could make this one wait, but never one thread do two shares at a time.
+        done = rayon::broadcast(|_| work(black_box(rounds))).into_iter().sum();
+        Ok(())
+    };
+    let n = rounds(WORTH, &mut run)?;
+    let time = least(seconds, || run(n))?;
+    Ok(1e-9 * done / time)
+}
+
+/// Steps of a round: a round takes microseconds.
+const STEPS: usize = 1 << 10;
+
+fn fma(rounds: u32) -> f64 {
+    struct Fma(u32);
+    impl WithSimd for Fma {
+        type Output = f64;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> f64 {
+            let (x, y) = (simd.splat_f32s(black_box(0.999)), simd.splat_f32s(black_box(0.001)));
+            let mut sums = [simd.splat_f32s(black_box(0.5)); SUMS];
+            for _ in 0..self.0 as usize * STEPS {
+                for s in &mut sums {
+                    *s = simd.mul_add_f32s(*s, x, y);
+                }
+            }
+            black_box(sums.map(|s| simd.reduce_sum_f32s(s)));
+            2.0 * self.0 as f64 * (STEPS * SUMS * S::F32_LANES) as f64
+        }
+    }
+    Arch::new().dispatch(Fma(rounds))
+}
+
+fn popcount(rounds: u32) -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vpopcntdq") {
+        // SAFETY: the machine has what the function wants.
+        return unsafe { popcount_wide(rounds) };
+    }
+    let x = black_box(0x5a5a_1234_5678_9abc_u64);
+    let mut sums = [black_box(1u64); SUMS];
+    for _ in 0..rounds as usize * STEPS {
+        for s in &mut sums {
+            *s += (*s ^ x).count_ones() as u64;
+        }
+    }
+    black_box(sums);
+    2.0 * 64.0 * rounds as f64 * (STEPS * SUMS) as f64
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vpopcntdq")]
+fn popcount_wide(rounds: u32) -> f64 {
+    use std::arch::x86_64::*;
+    let x = _mm512_set1_epi32(black_box(0x5a5a_1234));
+    let mut sums = [_mm512_set1_epi32(black_box(1)); SUMS];
+    for _ in 0..rounds as usize * STEPS {
+        for s in &mut sums {
+            *s = _mm512_add_epi32(*s, _mm512_popcnt_epi32(_mm512_xor_si512(*s, x)));
+        }
+    }
+    black_box(sums);
+    2.0 * 512.0 * rounds as f64 * (STEPS * SUMS) as f64
+}
+
+/// Words of each of the two areas that are copied: more than caches hold.
+const COPIED: usize = 32 << 20;
+
+fn copy(seconds: f64) -> Result<f64> {
+    let from = vec![black_box(1u32); COPIED];
+    let mut to = vec![0u32; COPIED];
+    let share = COPIED.div_ceil(rayon::current_num_threads());
+    let time = least(seconds, || {
+        to.par_chunks_mut(share).zip(from.par_chunks(share)).for_each(|(to, from)| to.copy_from_slice(from));
+        black_box(&mut to);
+        Ok(())
+    })?;
+    Ok(1e-9 * 8.0 * COPIED as f64 / time)
+}

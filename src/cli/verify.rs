@@ -1,0 +1,217 @@
+//! `onebit verify`.
+
+use super::text::say;
+use super::wait::Waiting;
+use crate::device::Device;
+use crate::files::{check_writable, numbered_folder, write_atomic};
+use crate::gpu::{GpuDevice, GpuOptions, adapters};
+use crate::methods::method;
+use crate::shader::sources::Sources;
+use crate::train::check::{Wrong, check};
+use crate::train::choose::choose_with;
+use crate::train::limits::fitting_plan;
+use crate::train::method::ImageInfo;
+use crate::train::recipe::Recipe;
+use crate::train::replay::Replay;
+use crate::train::steps::Steps;
+use crate::verify::{DeviceReport, OpReport, Report, Request, cases};
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Checks this machine's devices: every op, forward and gradients, against a textbook reference in f64.
+///
+/// Bits and integers must be exact; floats are given as a fraction of a bound derived for each op, 1 being the bound.
+/// A case runs with the kernels that the device takes by itself, op by op, and with those for other kinds of devices.
+/// The exit code is 0 if all is right, 1 if something is wrong, 2 if the check could not be made.
+///
+/// Examples:
+///
+///     onebit verify                                     every op on the device that training would take
+///     onebit verify --device all --json report.json     on the CPU and every adapter; for a bug report or a paper
+///     onebit verify --filter conv2d --seed 7            ops and cases whose name holds "conv2d", other numbers
+///     onebit verify --recipe fashion-binary --steps 2   two training steps of a recipe, node by node
+///     onebit verify --replay verify-fashion-binary      again the node that was wrong there
+///     onebit verify --shaders DIR                       with the WGSL files in DIR in place of the built-in ones
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// all, auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name.
+    #[arg(long, value_name = "SEL", default_value = "auto")]
+    device: String,
+    /// Only ops and cases whose name contains this.
+    #[arg(long, value_name = "TEXT", default_value = "", conflicts_with_all = ["recipe", "replay"])]
+    filter: String,
+    /// Decides the random numbers of the cases, or of the recipe.
+    #[arg(long, value_name = "N", conflicts_with = "replay")]
+    seed: Option<u64>,
+    /// Leaves out large cases, and kernels that the device does not take by itself.
+    #[arg(long, conflicts_with_all = ["recipe", "replay"])]
+    quick: bool,
+    /// Checks real training steps of this recipe, node by node, instead of the table of ops.
+    #[arg(long, value_name = "NAME | FILE.toml")]
+    recipe: Option<String>,
+    /// How many training steps of the recipe.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "recipe")]
+    steps: u64,
+    /// The images for the recipe.
+    #[arg(long, value_name = "PATH", requires = "recipe")]
+    data: Option<PathBuf>,
+    /// Changes one setting of the recipe; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "recipe")]
+    settings: Vec<String>,
+    /// Where a node of the recipe that is wrong is saved with its inputs [default: verify-RECIPE].
+    #[arg(long, value_name = "DIR", requires = "recipe")]
+    out: Option<PathBuf>,
+    /// Runs a node again that was saved there.
+    #[arg(long, value_name = "DIR", conflicts_with = "recipe")]
+    replay: Option<PathBuf>,
+    /// Takes WGSL files from this folder in place of the built-in ones of the same path, and checks what uses them.
+    #[arg(long, value_name = "DIR")]
+    shaders: Option<PathBuf>,
+    /// Writes the matrix as JSON, with the worst case of every op.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &args.json {
+        check_writable(path)?;
+    }
+    let sources = match &args.shaders {
+        Some(folder) => Sources::with_folder(folder)?,
+        None => Sources::default(),
+    };
+    let mut report = Report { version: env!("CARGO_PKG_VERSION").into(), ..Report::default() };
+    match (&args.recipe, &args.replay) {
+        (Some(name), _) => check_recipe(args, name, sources, &mut report)?,
+        (_, Some(folder)) => replay(args, folder, sources, &mut report)?,
+        _ => check_ops(args, sources, &mut report)?,
+    }
+    say(&report)?;
+    if let Some(path) = &args.json {
+        write_atomic(path, format!("{}\n", serde_json::to_string_pretty(&report)?).as_bytes())?;
+        say(format!("written to {}", path.display()))?;
+    }
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Devices that are asked for, with their names. Foreign shaders run with bounds checks, because nobody has looked at
+/// what they write to.
+fn devices(args: &Args) -> anyhow::Result<Vec<(String, Device)>> {
+    let options = GpuOptions { checked: args.shaders.is_some(), ..GpuOptions::default() };
+    if args.device != "all" {
+        let device = choose_with(&args.device, options)?.device;
+        return Ok(vec![(device.describe(), device)]);
+    }
+    let mut all = vec![(Device::Cpu.describe(), Device::Cpu)];
+    for a in adapters() {
+        match &a.usable {
+            Ok(()) => {
+                let device = Device::Gpu(GpuDevice::open(&a, options)?);
+                all.push((device.describe(), device));
+            }
+            Err(why) => say(format!("note    {} is left out: {why}", a.describe()))?,
+        }
+    }
+    Ok(all)
+}
+
+fn check_ops(args: &Args, sources: Sources, report: &mut Report) -> anyhow::Result<()> {
+    report.seed = args.seed.unwrap_or(cases::SEED);
+    let foreign: Vec<String> = sources.replaced().map(String::from).collect();
+    let request =
+        Request { filter: args.filter.clone(), seed: report.seed, quick: args.quick, sources, ..Request::default() };
+    let specs = request.cases()?;
+    let mut devices = devices(args)?;
+    if !foreign.is_empty() {
+        devices.retain(|(_, d)| !matches!(d, Device::Cpu));
+        if devices.is_empty() {
+            bail!("--shaders needs an adapter: the CPU device runs no shaders");
+        }
+    }
+    for (name, device) in devices {
+        let waiting = Waiting::new(specs.len(), &name);
+        let made = request.run(&device, name, &specs, |spec| {
+            waiting.tick(&spec.title());
+            true
+        });
+        report.devices.push(made);
+    }
+    if report.devices.iter().all(|d| d.ops.is_empty()) {
+        bail!("no case that was asked for uses {} on this device", foreign.join(", "));
+    }
+    Ok(())
+}
+
+fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) -> anyhow::Result<()> {
+    let (name, recipe) = Recipe::find(name)?;
+    let mut recipe = Recipe { run: None, ..recipe.with(&args.settings)? };
+    recipe.seed = args.seed.unwrap_or(recipe.seed);
+    if let Some(path) = &args.data {
+        recipe.data.path = std::path::absolute(path).unwrap_or(path.clone()).display().to_string();
+    }
+    recipe.validate()?;
+    if args.steps == 0 {
+        bail!("--steps 0: give at least 1");
+    }
+    report.seed = recipe.seed;
+    let data = recipe.data.open()?;
+    let images = ImageInfo::of(&data);
+    let method = method(recipe.method);
+    for (device_name, device) in devices(args)? {
+        // The test is not checked: one image is enough of it.
+        recipe.eval.batch = 1;
+        let plan = fitting_plan(method, &recipe, &images, &device)?.0.with_sources(&sources);
+        let nodes: Vec<usize> = plan.step.iter().map(|(_, p)| p.steps.len()).collect();
+        let mut steps = Steps::new(method, recipe.clone(), &data, plan, &device)?;
+        let mut made = DeviceReport { device: device_name.clone(), ..Default::default() };
+        let waiting = Waiting::new(args.steps as usize * nodes.iter().sum::<usize>(), &device_name);
+        let wrong = check(&mut steps, args.steps, &mut made, |step, part, node| {
+            waiting.tick(&format!("training step {step}, part {part}, node {node} of {}", nodes[part]));
+        })?;
+        drop(waiting);
+        report.devices.push(made);
+        if let Some(wrong) = wrong {
+            let wanted = args.out.clone().unwrap_or_else(|| Path::new(&format!("verify-{name}")).to_path_buf());
+            let program = steps.scheduler.parts()[wrong.part].program().clone();
+            let saved = Replay::new(device_name.clone(), recipe.clone(), images.clone(), &program, &wrong);
+            let folder = numbered_folder(&wanted)?;
+            saved.save(&folder, &program, &wrong).with_context(|| describe(&saved, &device_name, &wrong))?;
+            say(describe(&saved, &device_name, &wrong))?;
+            say(format!("saved with its inputs; to run it again:  onebit verify --replay {}\n", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The first node that is wrong.
+fn describe(saved: &Replay, device: &str, wrong: &Wrong) -> String {
+    let w = &wrong.worst().worst;
+    let layer = if saved.scope.is_empty() { String::new() } else { format!(" of layer {}", saved.scope) };
+    format!(
+        "the first wrong node on {device} is {}{layer} (node {} of training step {}): element {} is {}, expected {}",
+        saved.step, saved.index, saved.training_step, w.at, w.got, w.expected
+    )
+}
+
+fn replay(args: &Args, folder: &Path, sources: Sources, report: &mut Report) -> anyhow::Result<()> {
+    let saved = Replay::load(folder)?;
+    report.seed = saved.recipe.seed;
+    let sources = match folder.join("shaders") {
+        kept if sources == Sources::default() && kept.is_dir() => {
+            say(format!("note    with the shader files in {}", kept.display()))?;
+            Sources::with_folder(&kept)?
+        }
+        _ => sources,
+    };
+    let method = method(saved.recipe.method);
+    for (name, device) in devices(args)? {
+        let findings = saved.run(folder, method, &device, sources.clone())?;
+        let mut row = OpReport { cases: 1, ..OpReport::default() };
+        findings.iter().for_each(|f| row.push(&format!("saved in {}", folder.display()), "its own", f));
+        let ops = [(saved.step.clone(), row)].into();
+        report.devices.push(DeviceReport { device: name, ops });
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! A profile as tables for people: by pass, layer, op and node.
+
+use super::report::{Clock, Node, Profile};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Rows of each table.
+const ROWS: usize = 15;
+
+/// Times and work of some nodes together.
+#[derive(Clone, Debug, Default)]
+struct Sum {
+    nodes: usize,
+    commands: usize,
+    us: f64,
+    operations: f64,
+    bytes: f64,
+    /// Least time that the ceilings allow, in microseconds.
+    least_us: Option<f64>,
+}
+
+impl Sum {
+    fn add(&mut self, n: &Node) {
+        self.nodes += 1;
+        self.commands += n.commands;
+        self.us += n.us;
+        self.operations += n.operations;
+        self.bytes += n.bytes;
+        if let Some(reached) = n.reached {
+            *self.least_us.get_or_insert(0.0) += reached * n.us;
+        }
+    }
+
+    /// Gop/s where all that counts is operations, GB/s elsewhere.
+    fn rate(&self) -> String {
+        match self.us {
+            us if us <= 0.0 => String::new(),
+            us if self.operations > 0.0 => format!("{:.1} Gop/s", 1e-3 * self.operations / us),
+            us => format!("{:.2} GB/s", 1e-3 * self.bytes / us),
+        }
+    }
+
+    fn row(&self, f: &mut fmt::Formatter<'_>, name: &str, width: usize, total: f64) -> fmt::Result {
+        let reached = self.least_us.map_or(String::new(), |l| format!("{:.1} %", 100.0 * l / self.us.max(1e-9)));
+        let share = 100.0 * self.us / total.max(1e-9);
+        writeln!(
+            f,
+            "{:width$}  {:>5} {:>9} {:>11.1} {share:>6.1} % {:>14} {reached:>9}",
+            shortened(name, width),
+            self.nodes,
+            self.commands,
+            self.us,
+            self.rate(),
+        )
+    }
+}
+
+/// At most `width` letters.
+fn shortened(name: &str, width: usize) -> String {
+    if name.chars().count() <= width {
+        return name.to_string();
+    }
+    name.chars().take(width.saturating_sub(3)).chain("...".chars()).collect()
+}
+
+impl Profile {
+    fn table(&self, f: &mut fmt::Formatter<'_>, title: &str, key: impl Fn(&Node) -> String) -> fmt::Result {
+        let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+        self.nodes.iter().for_each(|n| sums.entry(key(n)).or_default().add(n));
+        let mut rows: Vec<(String, Sum)> = sums.into_iter().collect();
+        rows.sort_by(|a, b| b.1.us.total_cmp(&a.1.us));
+        let width = rows.iter().take(ROWS).map(|(n, _)| n.chars().count()).max().unwrap_or(0).clamp(12, 52);
+        writeln!(
+            f,
+            "\n{title:width$}  {:>5} {:>9} {:>11} {:>8} {:>14} {:>9}",
+            "nodes", "commands", "us", "share", "rate", "reached"
+        )?;
+        let total = self.nodes_us();
+        rows.iter().take(ROWS).try_for_each(|(name, sum)| sum.row(f, name, width, total))?;
+        if rows.len() > ROWS {
+            let mut rest = Sum::default();
+            for (_, s) in &rows[ROWS..] {
+                rest.nodes += s.nodes;
+                rest.commands += s.commands;
+                rest.us += s.us;
+                rest.bytes += s.bytes;
+            }
+            rest.row(f, &format!("{} more", rows.len() - ROWS), width, total)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "recipe  {}, batch {}, {} steps of each kind", self.recipe, self.batch, self.steps)?;
+        writeln!(f, "device  {}", self.device)?;
+        let clock = match self.clock {
+            Clock::Timestamps => "timestamps of the device around every command",
+            Clock::Waits => "the host's clock",
+        };
+        writeln!(f, "timed   by {clock}")?;
+        if let Some(note) = &self.note {
+            writeln!(f, "        {note}")?;
+        }
+        self.table(f, "pass", |n| n.pass.clone())?;
+        self.table(f, "op", |n| n.ops.clone())?;
+        self.table(f, "layer", |n| if n.layer.is_empty() { "(none)".into() } else { n.layer.clone() })?;
+        self.table(f, "node", |n| format!("{}.{} {} {}", n.part, n.index, n.layer, n.ops))?;
+        if let Some(c) = &self.ceilings {
+            writeln!(
+                f,
+                "\nreached: the least time that the device's ceilings allow, as a share of the time taken; ceilings: \
+                 f32 {:.1} Gop/s, bits {:.1} Gop/s, copying {:.2} GB/s (`onebit bench` measures them)",
+                c.f32_gops, c.bit_gops, c.copy_gbs
+            )?;
+        }
+        let h = &self.host;
+        writeln!(
+            f,
+            "\nhost, a plain step, us: data {:.1}, encode {:.1}, submit {:.1}, wait {:.1}",
+            h.data_us, h.encode_us, h.submit_us, h.wait_us
+        )?;
+        let nodes = self.nodes_us();
+        match self.device_us {
+            Some(us) => writeln!(
+                f,
+                "device, us: all nodes together {nodes:.1}; a plain step from first to last {us:.1}; ratio {:.3}",
+                nodes / us
+            )?,
+            None => writeln!(f, "device, us: all nodes together {nodes:.1}")?,
+        }
+        write!(
+            f,
+            "what profiling costs: a profiled step takes {:.1} us, a plain one {:.1} us: {:.2} times as long",
+            self.profiled_us,
+            self.plain_us,
+            self.profiled_us / self.plain_us
+        )
+    }
+}

@@ -1,0 +1,194 @@
+//! Does `onebit verify` see a fault? Plants one in a shader file at a time (an index swapped, a bound off by one, a
+//! constant wrong, a scale missing, a barrier dropped) and checks that the cases which use the file find it and that
+//! the message names the op.
+//!
+//!     cargo test --test mutants -- --nocapture          lists the mutants and those that were not caught
+//!     ONEBIT_MUTANTS=500 cargo test --test mutants      more of them
+
+mod common;
+
+use onebit::device::Device;
+use onebit::gpu::GpuOptions;
+use onebit::rng::Philox;
+use onebit::shader::sources::Sources;
+use onebit::verify::{CaseSpec, Request};
+use std::collections::BTreeMap;
+
+/// What is replaced, by what, and what kind of fault that is.
+const RULES: &[(&str, &str, &str)] = &[
+    (" < ", " <= ", "bound off by one"),
+    (" <= ", " < ", "bound off by one"),
+    (" >= ", " > ", "bound off by one"),
+    (" == ", " != ", "condition turned"),
+    (" && ", " || ", "condition widened"),
+    (" + ", " - ", "sign wrong"),
+    (" - ", " + ", "sign wrong"),
+    (" * ", " + ", "scale missing"),
+    (" / ", " * ", "scale turned"),
+    (" % ", " / ", "index swapped"),
+    (" ^ ", " & ", "wrong bit operation"),
+    (" & ", " | ", "wrong bit operation"),
+    (" >> ", " << ", "shift turned"),
+    ("31u", "30u", "tail mask wrong"),
+    ("32u", "31u", "tail mask wrong"),
+    ("16u", "15u", "constant wrong"),
+    ("4u", "3u", "constant wrong"),
+    ("1u", "2u", "constant wrong"),
+    ("0.0", "1.0", "constant wrong"),
+    ("1.0", "0.5", "constant wrong"),
+    ("2.0", "1.0", "constant wrong"),
+    ("0.5", "0.25", "constant wrong"),
+    (".x", ".y", "lane swapped"),
+    (".z", ".w", "lane swapped"),
+    ("OW", "OH", "index swapped"),
+    ("KW", "KH", "index swapped"),
+    ("COLUMNS", "ROWS", "index swapped"),
+    ("max(", "min(", "wrong function"),
+    ("min(", "max(", "wrong function"),
+    ("exp(", "exp2(", "wrong function"),
+    ("sqrt(", "abs(", "wrong function"),
+    ("workgroupBarrier();", "", "barrier dropped"),
+];
+
+/// A fault in one place of one file.
+struct Mutant {
+    file: String,
+    line: usize,
+    kind: &'static str,
+    before: String,
+    after: String,
+    text: String,
+}
+
+/// Whether a line computes something.
+fn is_code(line: &str) -> bool {
+    let outside = ["//", "@", "#", "override ", "fn ", "struct ", "const ", "}"];
+    !line.is_empty() && !outside.iter().any(|p| line.starts_with(p))
+}
+
+/// The part of a line that may change. A loop's step may not: a loop that never ends hangs the driver.
+fn changeable(line: &str) -> usize {
+    if line.trim_start().starts_with("for ") { line.rfind(';').unwrap_or(0) } else { line.len() }
+}
+
+/// Places of `what` in `line` that are no part of a longer word or number.
+fn places<'a>(line: &'a str, what: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$');
+    let starts = word(what.chars().next());
+    let ends = word(what.chars().last());
+    line.match_indices(what).map(|(at, _)| at).filter(move |at| {
+        let before = line[..*at].chars().last();
+        let after = line[at + what.len()..].chars().next();
+        !(starts && (word(before) || before == Some('.')) || ends && word(after))
+    })
+}
+
+/// Every mutant of a file, in an order that `random` decides.
+fn mutants(file: &str, random: &Philox) -> Vec<Mutant> {
+    let text = Sources::default().text(file).expect("a built-in file").to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut all = Vec::new();
+    for (i, line) in lines.iter().enumerate().filter(|(_, l)| is_code(l.trim())) {
+        for (from, to, kind) in RULES {
+            for at in places(line, from).filter(|at| *at < changeable(line)) {
+                let after = format!("{}{to}{}", &line[..at], &line[at + from.len()..]);
+                let mut changed: Vec<&str> = lines.clone();
+                changed[i] = &after;
+                all.push(Mutant {
+                    file: file.to_string(),
+                    line: i + 1,
+                    kind,
+                    before: line.trim().to_string(),
+                    after: after.trim().to_string(),
+                    text: changed.join("\n"),
+                });
+            }
+        }
+    }
+    shuffle(&mut all, random);
+    all
+}
+
+fn shuffle<T>(all: &mut [T], random: &Philox) {
+    for i in (1..all.len()).rev() {
+        let j = (random.uniform(1, i as u64) * (i + 1) as f32) as usize;
+        all.swap(i, j.min(i));
+    }
+}
+
+/// What became of a mutant.
+enum Fate {
+    /// Found, in the cases of this op.
+    Caught(String),
+    /// It is no shader: the fault is not one that could be shipped.
+    Stillborn,
+    Missed,
+}
+
+fn fate(device: &Device, mutant: &Mutant, specs: &[CaseSpec]) -> Fate {
+    let sources = Sources::default().with(&mutant.file, mutant.text.clone());
+    let request = Request { sources, stop_at_first: true, ..Request::default() };
+    let report = request.run(device, "mutant".into(), specs, |_| true);
+    let Some((op, row)) = report.ops.iter().find(|(_, row)| !row.failures.is_empty()) else { return Fate::Missed };
+    match &row.failures[0].error {
+        Some(e) if e.starts_with("shader ") => Fate::Stillborn,
+        _ => Fate::Caught(op.clone()),
+    }
+}
+
+#[test]
+fn planted_faults_are_caught() {
+    let wanted = std::env::var("ONEBIT_MUTANTS").map_or(100, |n| n.parse().expect("ONEBIT_MUTANTS is a number"));
+    let random = Philox::new(0x6d75_7461_6e74, 0);
+    // Checked, so that a fault cannot write outside of the buffers.
+    let (name, device) = common::devices(GpuOptions { checked: true, ..Default::default() }).remove(0);
+    let mut by_file: BTreeMap<String, Vec<CaseSpec>> = BTreeMap::new();
+    let request = Request::default();
+    // Small cases first: most faults show there.
+    let mut specs = request.cases().expect("there are cases");
+    specs.sort_by_key(|s| s.large);
+    for spec in specs {
+        for file in request.files(&device, &spec).expect("cases compile") {
+            by_file.entry(file).or_default().push(spec.clone());
+        }
+    }
+    let mut queues: Vec<Vec<Mutant>> = by_file.keys().map(|f| mutants(f, &random)).filter(|q| !q.is_empty()).collect();
+    shuffle(&mut queues, &random);
+
+    let (mut tried, mut missed, mut kinds) = (0, Vec::new(), BTreeMap::<&str, (usize, usize)>::new());
+    // A mutant of every file in turn.
+    while tried < wanted && queues.iter().any(|q| !q.is_empty()) {
+        for queue in &mut queues {
+            while let (true, Some(mutant)) = (tried < wanted, queue.pop()) {
+                let what = format!(
+                    "{} in {}:{}: `{}` as `{}`",
+                    mutant.kind, mutant.file, mutant.line, mutant.before, mutant.after
+                );
+                let caught = match fate(&device, &mutant, &by_file[&mutant.file]) {
+                    Fate::Stillborn => continue,
+                    Fate::Caught(op) => {
+                        println!("caught by {op}: {what}");
+                        true
+                    }
+                    Fate::Missed => {
+                        println!("MISSED: {what}");
+                        missed.push(what);
+                        false
+                    }
+                };
+                tried += 1;
+                let kind = kinds.entry(mutant.kind).or_default();
+                *kind = (kind.0 + caught as usize, kind.1 + 1);
+                break;
+            }
+        }
+    }
+    println!("{} of {tried} mutants caught on {name}; by kind: {kinds:?}", tried - missed.len());
+    assert!(tried >= wanted.min(100), "only {tried} mutants could be made");
+    assert!(
+        missed.len() * 100 <= tried * 5,
+        "{} of {tried} mutants were not caught:\n{}",
+        missed.len(),
+        missed.join("\n")
+    );
+}
