@@ -64,23 +64,25 @@ impl Compiled {
     }
 }
 
-/// The kernels of GPUs, of software adapters, and the large tiles that GPUs take for large tensors.
+/// The kernels of GPUs, of both kinds of software adapters, and the large tiles that GPUs take for large tensors.
 fn targets(max_storage_buffers: u32) -> impl Iterator<Item = (String, Target)> {
+    let (busy, sums, few_sums) = (Target::BUSY_WORKGROUPS, Target::LANE_SUMS, Target::FEW_LANE_SUMS);
     let kinds = [
-        ("those of GPUs", false, Target::BUSY_WORKGROUPS),
-        ("those of software adapters", true, Target::BUSY_WORKGROUPS),
+        ("those of GPUs", false, busy, sums),
+        ("those of SwiftShader", true, busy, few_sums),
+        ("those of software adapters", true, busy, sums),
         // With few workgroups wanted, tiles are large even for small tensors.
-        ("those of GPUs, large tiles", false, 1),
+        ("those of GPUs, large tiles", false, 1, sums),
     ];
     let few = if max_storage_buffers < DEFAULT_STORAGE_BUFFERS { ", few buffers" } else { "" };
-    kinds.into_iter().map(move |(name, software, busy_workgroups)| {
+    kinds.into_iter().map(move |(name, software, busy_workgroups, lane_sums)| {
         let target = Target {
             software,
             max_storage_buffers,
             max_workgroup_memory: 16 << 10,
             max_binding_bytes: 128 << 20,
             busy_workgroups,
-            lane_sums: Target::LANE_SUMS,
+            lane_sums,
             choices: Default::default(),
         };
         (format!("{name}{few}"), target)
