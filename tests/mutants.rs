@@ -116,6 +116,22 @@ fn shuffle<T>(all: &mut [T], random: &Philox) {
     }
 }
 
+/// Functions without a jump: where two branches meet they give the same number.
+const CONTINUOUS: &[&str] =
+    &["abs_of", "clamp_to", "gelu", "hardtanh", "leaky_relu", "maximum", "minimum", "prelu", "relu", "rprelu"];
+
+/// Why a change of a file is no fault, if it is none.
+fn is_no_fault(m: &Mutant) -> Option<&'static str> {
+    let name = m.file.rsplit('/').next().unwrap_or_default();
+    if m.file.starts_with("pointwise/") && CONTINUOUS.contains(&name) && m.kind == "bound off by one" {
+        return Some("the branches meet there");
+    }
+    // An invocation of these makes so many numbers that a grid past 65,535 workgroups needs a tensor of more than
+    // 128 MiB, the least that a binding covers.
+    let few = name.ends_with("_lanes") || name.ends_with("_tiles") || ["tiles", "color_jitter_mean"].contains(&name);
+    (few && m.before.contains("wid.y")).then_some("no grid is that large")
+}
+
 /// What became of a mutant.
 enum Fate {
     /// Found, in the cases of this op.
@@ -160,6 +176,10 @@ fn planted_faults_are_caught() {
     while tried < wanted && queues.iter().any(|q| !q.is_empty()) {
         for queue in &mut queues {
             while let (true, Some(mutant)) = (tried < wanted, queue.pop()) {
+                if let Some(why) = is_no_fault(&mutant) {
+                    println!("no fault, {why}: {} `{}` as `{}`", mutant.file, mutant.before, mutant.after);
+                    continue;
+                }
                 let what = format!(
                     "{} in {}:{}: `{}` as `{}`",
                     mutant.kind, mutant.file, mutant.line, mutant.before, mutant.after

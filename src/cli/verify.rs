@@ -3,6 +3,7 @@
 use super::text::say;
 use super::wait::Waiting;
 use crate::device::Device;
+use crate::error::Result;
 use crate::files::{check_writable, numbered_folder, write_atomic};
 use crate::gpu::{GpuDevice, GpuOptions, adapters};
 use crate::methods::method;
@@ -11,13 +12,15 @@ use crate::train::check::{Wrong, check};
 use crate::train::choose::choose_with;
 use crate::train::limits::fitting_plan;
 use crate::train::method::ImageInfo;
-use crate::train::recipe::Recipe;
+use crate::train::recipe::{DEFAULT, Recipe};
 use crate::train::replay::Replay;
 use crate::train::steps::Steps;
 use crate::verify::{DeviceReport, OpReport, Report, Request, cases};
+use crate::web::{OpsExport, StepExport, Summary, find_chromium, run_in_browser};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Checks this machine's devices: every op, forward and gradients, against a textbook reference in f64.
 ///
@@ -32,13 +35,19 @@ use std::process::ExitCode;
 ///     onebit verify --filter conv2d --seed 7            ops and cases whose name holds "conv2d", other numbers
 ///     onebit verify --recipe fashion-binary --steps 2   two training steps of a recipe, node by node
 ///     onebit verify --replay verify-fashion-binary      again the node that was wrong there
+///     onebit verify --browser                           every op and a training step in Chromium, which compiles shaders
+///                                                       with other software
 ///     onebit verify --shaders DIR                       with the WGSL files in DIR in place of the built-in ones
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// all, auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name.
-    #[arg(long, value_name = "SEL", default_value = "auto")]
-    device: String,
+    /// all, auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name [default: auto; none with
+    /// --browser].
+    #[arg(long, value_name = "SEL")]
+    device: Option<String>,
+    /// Runs in a Chromium without a window, on its own WebGPU. ONEBIT_CHROMIUM names the program.
+    #[arg(long, conflicts_with = "replay")]
+    browser: bool,
     /// Only ops and cases whose name contains this.
     #[arg(long, value_name = "TEXT", default_value = "", conflicts_with_all = ["recipe", "replay"])]
     filter: String,
@@ -78,6 +87,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.json {
         check_writable(path)?;
     }
+    if args.browser {
+        find_chromium()?;
+    }
     let sources = match &args.shaders {
         Some(folder) => Sources::with_folder(folder)?,
         None => Sources::default(),
@@ -100,8 +112,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// what they write to.
 fn devices(args: &Args) -> anyhow::Result<Vec<(String, Device)>> {
     let options = GpuOptions { checked: args.shaders.is_some(), ..GpuOptions::default() };
-    if args.device != "all" {
-        let device = choose_with(&args.device, options)?.device;
+    let select = match &args.device {
+        Some(select) => select.as_str(),
+        None if args.browser => return Ok(Vec::new()),
+        None => "auto",
+    };
+    if select != "all" {
+        let device = choose_with(select, options)?.device;
         return Ok(vec![(device.describe(), device)]);
     }
     let mut all = vec![(Device::Cpu.describe(), Device::Cpu)];
@@ -126,7 +143,7 @@ fn check_ops(args: &Args, sources: Sources, report: &mut Report) -> anyhow::Resu
     let mut devices = devices(args)?;
     if !foreign.is_empty() {
         devices.retain(|(_, d)| !matches!(d, Device::Cpu));
-        if devices.is_empty() {
+        if devices.is_empty() && !args.browser {
             bail!("--shaders needs an adapter: the CPU device runs no shaders");
         }
     }
@@ -136,6 +153,18 @@ fn check_ops(args: &Args, sources: Sources, report: &mut Report) -> anyhow::Resu
             waiting.tick(&spec.title());
             true
         });
+        report.devices.push(made);
+    }
+    if args.browser {
+        let Request { filter, seed, sources, quick, .. } = request;
+        let mut made = in_browser("ops", &mut |folder| {
+            OpsExport { filter: filter.clone(), seed, sources: sources.clone(), quick }.write(folder, |_, _| {})
+        })?;
+        if args.filter.is_empty() && foreign.is_empty() {
+            let (name, recipe) = Recipe::find(DEFAULT)?;
+            let recipe = recipe.with(&[format!("batch={BROWSER_BATCH}")])?;
+            made.add(browser_steps(name, recipe, 1, sources, quick)?);
+        }
         report.devices.push(made);
     }
     if report.devices.iter().all(|d| d.ops.is_empty()) {
@@ -182,7 +211,47 @@ fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) 
             say(format!("saved with its inputs; to run it again:  onebit verify --replay {}\n", folder.display()))?;
         }
     }
+    if args.browser {
+        report.devices.push(browser_steps(name, recipe, args.steps, sources, false)?);
+    }
     Ok(())
+}
+
+/// Images of the training step that a browser checks beside the ops: it may have to play the GPU itself.
+const BROWSER_BATCH: usize = 4;
+/// How long the page may take for one file of checks. Software adapters compile for long.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Training steps in the browser.
+fn browser_steps(
+    name: String,
+    recipe: Recipe,
+    steps: u64,
+    sources: Sources,
+    quick: bool,
+) -> anyhow::Result<DeviceReport> {
+    let own = recipe.batch;
+    let export = StepExport { shrink: true, quick, steps, sources, ..StepExport::new(name, recipe) };
+    let mut batch = own;
+    let made = in_browser("steps", &mut |folder| {
+        let (summary, taken) = export.write(folder, |_, _| {})?;
+        batch = taken;
+        Ok(summary)
+    })?;
+    if batch != own {
+        say(format!("note    in the browser with a batch of {batch} instead of {own}, to keep the page small"))?;
+    }
+    Ok(made)
+}
+
+/// Writes a folder and runs it in the browser.
+fn in_browser(what: &str, write: &mut dyn FnMut(&Path) -> Result<Summary>) -> anyhow::Result<DeviceReport> {
+    let place = tempfile::tempdir().context("a temporary folder cannot be made")?;
+    let folder = place.path().join(what);
+    let summary = write(&folder)?;
+    let waiting = Waiting::new(summary.checks, "in the browser");
+    let made = run_in_browser(&folder, None, PATIENCE, &mut |p| waiting.at(p.done, what))?;
+    Ok(made)
 }
 
 /// The first node that is wrong.

@@ -23,6 +23,12 @@ impl Waiting {
         self.0.set_message(what.to_string());
         self.0.inc(1);
     }
+
+    /// So many pieces are done.
+    pub fn at(&self, done: usize, what: &str) {
+        self.0.set_message(what.to_string());
+        self.0.set_position(done as u64);
+    }
 }
 
 impl Drop for Waiting {

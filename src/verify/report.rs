@@ -125,6 +125,15 @@ impl OpReport {
     }
 }
 
+impl DeviceReport {
+    /// Adds what the device did in another run.
+    pub fn add(&mut self, other: DeviceReport) {
+        for (op, row) in other.ops {
+            self.ops.entry(op).or_default().add(row);
+        }
+    }
+}
+
 impl Report {
     /// Whether nothing was wrong on any device.
     pub fn passed(&self) -> bool {
