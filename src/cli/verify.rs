@@ -89,6 +89,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if args.browser {
         find_chromium()?;
+        if !args.quick && !adapters().iter().any(|a| a.usable.is_ok() && !a.is_software()) {
+            say(
+                "note    without a GPU the browser plays one and compiles large kernels for minutes: --quick runs each once",
+            )?;
+        }
     }
     let sources = match &args.shaders {
         Some(folder) => Sources::with_folder(folder)?,

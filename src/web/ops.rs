@@ -6,9 +6,9 @@ use super::variant::{Compiled, DEFAULT_STORAGE_BUFFERS, FEW_STORAGE_BUFFERS, Way
 use crate::device::{Device, Store};
 use crate::error::{Error, Result};
 use crate::shader::sources::Sources;
-use crate::verify::{CaseSpec, StepRun, cases};
+use crate::verify::{CaseSpec, Request, StepRun, cases};
 use rayon::prelude::*;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,12 +42,8 @@ impl OpsExport {
     /// # Errors
     /// If no case is asked for or none uses the shaders, one does not assemble, or the folder cannot be written.
     pub fn write(&self, dir: &Path, mut each: impl FnMut(usize, usize)) -> Result<Summary> {
-        let specs: Vec<CaseSpec> = cases::all().into_iter().filter(|c| c.title().contains(&self.filter)).collect();
-        if specs.is_empty() {
-            let ops: BTreeSet<&str> = cases::all().iter().map(|c| c.op).collect();
-            let ops = ops.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(Error::Config(format!("no op and no case is called {}: the ops are {ops}", self.filter)));
-        }
+        let wanted = Request { filter: self.filter.clone(), ..Request::default() };
+        let specs = wanted.cases()?;
         let title = match self.filter.as_str() {
             "" => "every op".to_string(),
             filter => format!("ops and cases called {filter}"),

@@ -121,3 +121,15 @@ fn wrong_use() {
     let unknown = place.run(&["verify", "--nonsense"]);
     assert_eq!(unknown.code, Some(2), "{}", unknown.err);
 }
+
+#[test]
+fn the_browser_is_a_column() {
+    let place = Place::new();
+    let args = ["verify", "--browser", "--quick", "--filter", "relu", "--json", "r.json"];
+    let outcome = place.run(&args).ok();
+    assert!(outcome.out.contains("A  browser: "), "{}", outcome.out);
+    let report = report(&place.path("r.json"));
+    assert!(report.devices.len() == 1 && report.devices[0].ops.contains_key("leaky_relu"), "{report:?}");
+    let child = place.command(&args).env("ONEBIT_CHROMIUM", "no/such/browser").spawn();
+    crate::program::finish(child.expect("the program starts")).fails_with(&["ONEBIT_CHROMIUM", "no/such/browser"]);
+}
