@@ -38,6 +38,13 @@ impl GpuDevice {
         Ok(kernels.iter().map(|k| known[&key(k)].clone()).collect())
     }
 
+    /// Lets go of the compiled kernels that no program uses any more. Software adapters keep a MiB and more for each.
+    pub fn forget_pipelines(&self) {
+        let pipelines = &self.0.pipelines;
+        pipelines.pipelines.lock().expect("no panic holds this lock").retain(|_, p| Arc::strong_count(p) > 1);
+        pipelines.modules.lock().expect("no panic holds this lock").clear();
+    }
+
     fn module(&self, kernel: &Kernel) -> Result<Arc<wgpu::ShaderModule>> {
         if let Some(m) = self.0.pipelines.modules.lock().expect("no panic holds this lock").get(&kernel.source) {
             return Ok(m.clone());

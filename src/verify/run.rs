@@ -119,6 +119,9 @@ impl Request {
             // Large cases are about grids and limits: one way to run them shows that.
             let kernels = if spec.large { &kernels[..1] } else { &kernels };
             self.run_case(device, kernels, &case, &mut row);
+            if let Device::Gpu(d) = device {
+                d.forget_pipelines();
+            }
             if row == OpReport::default() {
                 // None of its kernels is made of the files that are tried.
                 continue;
