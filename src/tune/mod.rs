@@ -6,7 +6,7 @@
 //! rule's variant bit for bit on random numbers; one that does not adds in another order, and competes only where the
 //! user allows that. So a choice changes no result, whether it was measured, remembered, or not made at all.
 //!
-//! Of those that may compete the fastest is taken, if it is clearly faster than the rule's. The choices are kept by
+//! Of those that may compete the fastest is taken, if it is clearly faster than the rule's in a second race of the two. The choices are kept by
 //! device, driver, version and shaders.
 
 mod class;
