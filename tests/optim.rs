@@ -229,15 +229,7 @@ fn a_raised_gate_keeps_every_bit() {
 }
 
 fn compiled(spec: &OptimSpec, gated: bool, max_storage_buffers: u32) -> Program {
-    let target = Target {
-        software: false,
-        max_storage_buffers,
-        max_workgroup_memory: 16 << 10,
-        max_binding_bytes: 128 << 20,
-        busy_workgroups: Target::BUSY_WORKGROUPS,
-        lane_sums: Target::LANE_SUMS,
-        choices: Default::default(),
-    };
+    let target = Target { max_storage_buffers, ..Target::default() };
     let g = graph(spec, &[64, 33], Role::Weight, gated);
     Program::compile_with(g, Backend::Gpu(target), Options::default()).unwrap()
 }

@@ -44,15 +44,7 @@ fn reached() -> Reached {
             for max_storage_buffers in [4, 16] {
                 // With few workgroups wanted, large tiles are chosen too.
                 for busy_workgroups in [1, Target::BUSY_WORKGROUPS] {
-                    let target = Target {
-                        software,
-                        max_storage_buffers,
-                        max_workgroup_memory: 16 << 10,
-                        max_binding_bytes: 128 << 20,
-                        busy_workgroups,
-                        lane_sums: Target::LANE_SUMS,
-                        choices: Default::default(),
-                    };
+                    let target = Target { software, max_storage_buffers, busy_workgroups, ..Target::default() };
                     let compile = |target: Target| {
                         Program::compile_with(case.graph.clone(), Backend::Gpu(target), Options::default())
                             .unwrap_or_else(|e| panic!("{} {}: {e}", case.op, case.name))

@@ -76,15 +76,7 @@ fn targets(max_storage_buffers: u32) -> impl Iterator<Item = (String, Target)> {
     ];
     let few = if max_storage_buffers < DEFAULT_STORAGE_BUFFERS { ", few buffers" } else { "" };
     kinds.into_iter().map(move |(name, software, busy_workgroups, lane_sums)| {
-        let target = Target {
-            software,
-            max_storage_buffers,
-            max_workgroup_memory: 16 << 10,
-            max_binding_bytes: 128 << 20,
-            busy_workgroups,
-            lane_sums,
-            choices: Default::default(),
-        };
+        let target = Target { software, max_storage_buffers, busy_workgroups, lane_sums, ..Target::default() };
         (format!("{name}{few}"), target)
     })
 }

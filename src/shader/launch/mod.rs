@@ -30,6 +30,21 @@ pub struct Target {
     pub choices: Arc<Choices>,
 }
 
+/// A GPU of which nothing is known but WebGPU's default limits.
+impl Default for Target {
+    fn default() -> Self {
+        Target {
+            software: false,
+            max_storage_buffers: 8,
+            max_workgroup_memory: 16 << 10,
+            max_binding_bytes: 128 << 20,
+            busy_workgroups: Target::BUSY_WORKGROUPS,
+            lane_sums: Target::LANE_SUMS,
+            choices: Arc::default(),
+        }
+    }
+}
+
 impl Target {
     /// What `busy_workgroups` is where nothing better is known; no graphics API tells. Some for each
     /// core of a large GPU.

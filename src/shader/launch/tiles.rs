@@ -120,16 +120,7 @@ mod tests {
     use super::*;
 
     fn size(slices: usize, m: usize, n: usize) -> Option<(usize, usize)> {
-        let target = Target {
-            software: false,
-            max_storage_buffers: 8,
-            max_workgroup_memory: 16 << 10,
-            max_binding_bytes: 128 << 20,
-            busy_workgroups: 256,
-            lane_sums: Target::LANE_SUMS,
-            choices: Default::default(),
-        };
-        Tile::choose(&target, slices, m, n).map(|t| (t.height, t.width))
+        Tile::choose(&Target::default(), slices, m, n).map(|t| (t.height, t.width))
     }
 
     #[test]

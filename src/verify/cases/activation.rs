@@ -132,6 +132,16 @@ fn compare_cases(all: &mut Vec<CaseSpec>) {
         let y = c.graph.clamp(x, -0.5, 0.75)?;
         c.grad(y)
     }));
+    all.push(CaseSpec::new("clamp", "at its ends", |c| {
+        let x = c.leaf(HostTensor::from_f32([5], vec![-0.75, -0.5, 0.0, 0.75, 1.0]));
+        let y = c.graph.clamp(x, -0.5, 0.75)?;
+        c.estimated_grad(y)
+    }));
+    all.push(CaseSpec::new("abs", "at zero", |c| {
+        let x = c.leaf(HostTensor::from_f32([4], vec![-0.0, 0.0, 0.5, -0.5]));
+        let y = c.graph.abs(x)?;
+        c.estimated_grad(y)
+    }));
     all.push(CaseSpec::new("select", "by bits", move |c| {
         let (condition, a, b) = (c.bits([6, 35]), c.random([6, 35]), c.random([35]));
         let y = c.graph.select(condition, a, b)?;

@@ -79,17 +79,17 @@ const FOLDED: &[(&str, &str, Build)] = &[
         c.grad(y)
     }),
     ("layer_norm", "", |c| {
-        let (x, gamma, beta) = (c.random([ELEMENTS, 1]), c.random([1]), c.random([1]));
+        let (x, gamma, beta) = (c.random([ELEMENTS, 2]), c.random([2]), c.random([2]));
         let y = c.graph.layer_norm(x, gamma, beta, 1e-2)?;
         c.grad(y)
     }),
     ("softmax", "", |c| {
-        let x = c.random([ELEMENTS, 1]);
+        let x = c.random([ELEMENTS, 2]);
         let y = c.graph.softmax(x)?;
         c.grad(y)
     }),
     ("log_softmax", "", |c| {
-        let x = c.random([ELEMENTS, 1]);
+        let x = c.random([ELEMENTS, 2]);
         let y = c.graph.log_softmax(x)?;
         c.grad(y)
     }),

@@ -13,6 +13,8 @@ pub fn cases() -> Vec<CaseSpec> {
         Rule::AdamW { beta1: 0.9, beta2: 0.999, eps: 1e-8 },
         Rule::Lars { momentum: 0.9, trust: 0.01, eps: 1e-8 },
         Rule::Larc { momentum: 0.9, trust: 0.02, eps: 1e-8, clip: true },
+        // So much trust that the clip holds.
+        Rule::Larc { momentum: 0.9, trust: 1.0, eps: 1e-8, clip: true },
     ];
     let mut all = Vec::new();
     for rule in rules {

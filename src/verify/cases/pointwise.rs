@@ -1,6 +1,7 @@
 //! Pointwise ops: broadcasting, packing, fusion, in-place reuse.
 
 use crate::ops::pointwise::Ste;
+use crate::tensor::HostTensor;
 use crate::verify::CaseSpec;
 
 /// The cases of this family.
@@ -50,6 +51,14 @@ pub fn cases() -> Vec<CaseSpec> {
     ] {
         all.push(CaseSpec::new("sign", name, move |c| {
             let x = c.random([5, 36]);
+            let bits = c.graph.sign(x, ste)?;
+            c.estimated_grad(bits)
+        }));
+    }
+    // Where the estimators' windows end, and at zero.
+    for (name, ste) in [("clipped identity", Ste::ClippedIdentity), ("ApproxSign", Ste::ApproxSign)] {
+        all.push(CaseSpec::new("sign", format!("{name} at its edges"), move |c| {
+            let x = c.leaf(HostTensor::from_f32([8], vec![-1.5, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 1.5]));
             let bits = c.graph.sign(x, ste)?;
             c.estimated_grad(bits)
         }));
