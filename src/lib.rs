@@ -91,6 +91,8 @@ pub mod profile;
 #[cfg(feature = "train")]
 pub mod program;
 #[cfg(feature = "train")]
+pub mod report;
+#[cfg(feature = "train")]
 pub mod rng;
 #[cfg(feature = "train")]
 pub mod shader;

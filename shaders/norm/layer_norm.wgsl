@@ -2,6 +2,8 @@
 #import shared/rows
 
 override EPS: f32;
+// 1 for the unbiased variance, which divides by one less.
+override TAKEN: u32;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -24,7 +26,7 @@ fn main(
         let d = x[i] - mean;
         q += d * d;
     }
-    let inv = inverseSqrt(row_sum(lane, q) / f32(COLUMNS) + EPS);
+    let inv = inverseSqrt(row_sum(lane, q) / f32(COLUMNS - TAKEN) + EPS);
     for (var i = p.first; i < p.end; i += LANES) {
         y[i] = (x[i] - mean) * inv;
     }

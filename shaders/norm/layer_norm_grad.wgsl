@@ -1,5 +1,8 @@
-// inv_std * (dy - mean(dy) - y * mean(dy * y)) of every row, y being the normalised row.
+// inv_std * (dy - mean(dy) - y * sum(dy * y) / n) of every row, y being the normalised row.
 #import shared/rows
+
+// 1 if the variance is unbiased.
+override TAKEN: u32;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> y: array<f32>;
@@ -20,7 +23,7 @@ fn main(
         b += dy[i] * y[i];
     }
     let level = row_sum(lane, a) / f32(COLUMNS);
-    let slope = row_sum(lane, b) / f32(COLUMNS);
+    let slope = row_sum(lane, b) / f32(COLUMNS - TAKEN);
     let inv = inv_std[p.row];
     for (var i = p.first; i < p.end; i += LANES) {
         dx[i] = inv * (dy[i] - level - y[i] * slope);

@@ -8,7 +8,7 @@ use crate::train::choose::choose;
 use crate::train::confusion::confusion_svg;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::limits::fitting_test;
-use crate::train::method::ImageInfo;
+use crate::train::method::{ImageInfo, Task};
 use crate::train::run::RunDir;
 use crate::train::scheduler::Scheduler;
 use crate::tune::remembered;
@@ -81,7 +81,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Device::Gpu(gpu) = &choice.device {
         choice.device = Device::Gpu(remembered(gpu, false));
     }
-    let (plan, batch) = fitting_test(method(recipe.method), &recipe, &images, &choice.device)?;
+    let task = Task { recipe: &recipe, images: &images, teacher: None };
+    let (plan, batch) = fitting_test(method(recipe.method), &task, &choice.device)?;
     let mut scheduler = Scheduler::load(plan, &choice.device, recipe.seed)?;
     scheduler.restore(&checkpoint, &path)?;
     let never = AtomicBool::new(false);

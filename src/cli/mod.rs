@@ -1,12 +1,15 @@
 //! The command line, one file per subcommand.
 
 mod bench;
+mod compare;
 mod devices;
 mod eval;
 mod export_program;
+mod given;
 mod profile;
 mod progress;
 mod recipes;
+mod report;
 mod stop;
 mod text;
 mod train;
@@ -37,6 +40,8 @@ enum Command {
     Recipes(recipes::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Compare(compare::Args),
+    Report(report::Args),
     Verify(verify::Args),
     Profile(profile::Args),
     Bench(bench::Args),
@@ -85,6 +90,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Recipes(args) => recipes::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -1,5 +1,6 @@
 //! `onebit profile`.
 
+use super::given::teacher_for_a_look;
 use super::text::say;
 use crate::bench::Ceilings;
 use crate::files::{check_writable, write_atomic};
@@ -7,7 +8,7 @@ use crate::methods::method;
 use crate::profile::{Runs, measure, trace};
 use crate::train::choose::choose;
 use crate::train::limits::fitting_plan;
-use crate::train::method::ImageInfo;
+use crate::train::method::{ImageInfo, Task};
 use crate::train::recipe::{DEFAULT, Recipe};
 use crate::train::steps::Steps;
 use anyhow::bail;
@@ -73,7 +74,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let images = ImageInfo::of(&data);
     let device = choose(&args.device)?.device;
     let method = method(recipe.method);
-    let (plan, _) = fitting_plan(method, &recipe, &images, &device)?;
+    let teacher = teacher_for_a_look(&recipe)?;
+    let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref() };
+    let (plan, _) = fitting_plan(method, &task, &device)?;
     let mut steps = Steps::new(method, recipe, &data, plan, &device)?;
     let runs = Runs { steps: args.steps, waits: args.waits, ..Runs::default() };
     let mut profile = measure(&mut steps, &name, &device, runs)?;

@@ -1,5 +1,6 @@
 //! `onebit train`.
 
+use super::given::start_from;
 use super::progress::observer;
 use super::stop::{INTERRUPTED, on_ctrl_c};
 use super::text::{duration, grouped, mib, percent, say};
@@ -10,11 +11,12 @@ use crate::methods::method;
 use crate::train::choose::{Choice, choose};
 use crate::train::fit::{Job, Outcome, fit};
 use crate::train::limits::fitting_plan;
-use crate::train::method::ImageInfo;
+use crate::train::method::{ImageInfo, Task};
 use crate::train::recipe::{DEFAULT, EMBEDDED, Recipe, RunInfo};
 use crate::train::run::{RunDir, Summary};
 use crate::train::scheduler::Plan;
 use crate::train::steps::loader;
+use crate::train::teacher::Teacher;
 use anyhow::bail;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -72,7 +74,7 @@ pub struct Args {
 }
 
 /// What is trained, before a device is asked.
-struct Task {
+struct Wanted {
     name: String,
     recipe: Recipe,
     select: String,
@@ -81,8 +83,8 @@ struct Task {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let task = if args.resume { old_task(args)? } else { new_task(args)? };
-    if let Some((run, _)) = &task.old
+    let wanted = if args.resume { old_run(args)? } else { new_run(args)? };
+    if let Some((run, _)) = &wanted.old
         && let Some(summary) = run.summary()?
     {
         if !args.json {
@@ -90,7 +92,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         return finish(args, run, &summary);
     }
-    let Task { name, recipe, select, old } = task;
+    let Wanted { name, recipe, select, old } = wanted;
     let data = recipe.data.open()?;
     if data.train.is_empty() {
         bail!("{}: there are no training images", recipe.data.path);
@@ -105,14 +107,28 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let steps = loader(&recipe, &data)?.steps();
     let mut choice = choose(&select)?;
     let method = method(recipe.method);
-    let (mut plan, mut eval_batch) = fitting_plan(method, &recipe, &images, &choice.device)?;
+    let teacher = Teacher::of(&recipe)?;
+    let teacher_hash = teacher.as_ref().map(Teacher::hash);
+    if let Some((run, info)) = &old
+        && info.teacher != teacher_hash
+    {
+        bail!(
+            "{}: the run began with another teacher than {} is now (its weights differ): put that one back, or start a \
+             new run",
+            run.path().display(),
+            teacher.map_or("none".into(), |t| t.name)
+        );
+    }
+    let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref() };
+    let (mut plan, mut eval_batch) = fitting_plan(method, &task, &choice.device)?;
     let mut tuned = None;
     if let (Device::Gpu(gpu), false) = (&choice.device, args.no_tune) {
         let found = before_training(gpu, &plan, args.allow_reorder)?;
         choice.device = Device::Gpu(found.device.clone());
         tuned = Some(found);
-        (plan, eval_batch) = fitting_plan(method, &recipe, &images, &choice.device)?;
+        (plan, eval_batch) = fitting_plan(method, &task, &choice.device)?;
     }
+    let start = start_from(&recipe, &mut plan)?;
     let stop = on_ctrl_c()?;
     let run = match &old {
         Some((run, _)) => run.clone(),
@@ -124,12 +140,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 version: env!("CARGO_PKG_VERSION").into(),
                 mean: images.mean.clone(),
                 std: images.std.clone(),
+                teacher: teacher_hash,
             };
             let wanted = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&name));
             RunDir::create(&wanted, &recipe, info)?
         }
     };
     announce(args.json, &name, &recipe, &data, steps, &choice, &plan, &run)?;
+    if let Some(start) = start.filter(|_| !args.json) {
+        say(format!("start   {start}"))?;
+    }
     if let Some(tuned) = tuned {
         say_tuned(&tuned, args.allow_reorder, args.json)?;
     }
@@ -160,19 +180,26 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn new_task(args: &Args) -> anyhow::Result<Task> {
+fn new_run(args: &Args) -> anyhow::Result<Wanted> {
     let (name, recipe) = Recipe::find(args.recipe.as_deref().unwrap_or(DEFAULT))?;
     let mut recipe = Recipe { run: None, ..recipe.with(&args.settings)? };
     if let Some(data) = &args.data {
         recipe.data.path = absolute(data);
     }
+    // Paths from the root, so that the run can be repeated from anywhere.
+    if let Some(teacher) = &mut recipe.teacher {
+        teacher.run = absolute(Path::new(&teacher.run));
+    }
+    if !recipe.start_from.is_empty() {
+        recipe.start_from = absolute(Path::new(&recipe.start_from));
+    }
     recipe.seed = args.seed.unwrap_or(recipe.seed);
     recipe.epochs = args.epochs.unwrap_or(recipe.epochs);
     recipe.validate()?;
-    Ok(Task { name, recipe, select: args.device.clone().unwrap_or("auto".into()), old: None })
+    Ok(Wanted { name, recipe, select: args.device.clone().unwrap_or("auto".into()), old: None })
 }
 
-fn old_task(args: &Args) -> anyhow::Result<Task> {
+fn old_run(args: &Args) -> anyhow::Result<Wanted> {
     let path = match (&args.out, &args.recipe) {
         (Some(out), _) => out.clone(),
         (None, Some(run)) if Path::new(run).join("config.toml").is_file() => PathBuf::from(run),
@@ -192,7 +219,7 @@ fn old_task(args: &Args) -> anyhow::Result<Task> {
         recipe.data.path = absolute(data);
     }
     let select = args.device.clone().unwrap_or(info.select.clone());
-    Ok(Task { name: info.recipe.clone(), recipe, select, old: Some((run, info)) })
+    Ok(Wanted { name: info.recipe.clone(), recipe, select, old: Some((run, info)) })
 }
 
 /// The path from the root, so that a run can be repeated from anywhere.

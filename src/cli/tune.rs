@@ -1,5 +1,6 @@
 //! Choosing kernels by measurement: before training, and ahead of time.
 
+use super::given::teacher_for_a_look;
 use super::text::say;
 use crate::bench::Bench;
 use crate::cache::note;
@@ -8,7 +9,7 @@ use crate::gpu::GpuDevice;
 use crate::methods::method;
 use crate::program::Program;
 use crate::train::limits::fitting_plan;
-use crate::train::method::ImageInfo;
+use crate::train::method::{ImageInfo, Task};
 use crate::train::recipe::Recipe;
 use crate::train::scheduler::Plan;
 use crate::tune::{TuneOptions, Tuned, classes, tune};
@@ -67,7 +68,9 @@ pub fn ahead(
             recipe.data.path = data.display().to_string();
         }
         let images = ImageInfo::of(&recipe.data.open()?);
-        let (plan, _) = fitting_plan(method(recipe.method), &recipe, &images, &face)?;
+        let teacher = teacher_for_a_look(&recipe)?;
+        let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref() };
+        let (plan, _) = fitting_plan(method(recipe.method), &task, &face)?;
         programs.extend(plan.step.into_iter().map(|(_, p)| p).chain([plan.eval]));
     }
     if recipes.is_empty() {

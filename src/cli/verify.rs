@@ -1,5 +1,6 @@
 //! `onebit verify`.
 
+use super::given::teacher_for_a_look;
 use super::text::say;
 use super::wait::Waiting;
 use crate::device::Device;
@@ -11,7 +12,7 @@ use crate::shader::sources::Sources;
 use crate::train::check::{Wrong, check};
 use crate::train::choose::choose_with;
 use crate::train::limits::fitting_plan;
-use crate::train::method::ImageInfo;
+use crate::train::method::{ImageInfo, Task};
 use crate::train::recipe::{DEFAULT, Recipe};
 use crate::train::replay::Replay;
 use crate::train::steps::Steps;
@@ -193,10 +194,12 @@ fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) 
     let data = recipe.data.open()?;
     let images = ImageInfo::of(&data);
     let method = method(recipe.method);
+    let teacher = teacher_for_a_look(&recipe)?;
     for (device_name, device) in devices(args)? {
         // The test is not checked: one image is enough of it.
         recipe.eval.batch = 1;
-        let plan = fitting_plan(method, &recipe, &images, &device)?.0.with_sources(&sources);
+        let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref() };
+        let plan = fitting_plan(method, &task, &device)?.0.with_sources(&sources);
         let nodes: Vec<usize> = plan.step.iter().map(|(_, p)| p.steps.len()).collect();
         let mut steps = Steps::new(method, recipe.clone(), &data, plan, &device)?;
         let mut made = DeviceReport { device: device_name.clone(), ..Default::default() };

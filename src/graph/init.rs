@@ -21,10 +21,23 @@ pub enum Init {
 pub enum Role {
     /// Real-valued weights of a convolution or linear layer.
     Weight,
-    /// Latent weights of a binary layer, of which the network uses the signs.
+    /// Latent weights of a binary layer, of which the network uses one bit each.
     BinaryWeight,
-    /// Scales, shifts, slopes, biases, statistics.
+    /// The same of a 1x1 convolution on a shortcut, which SiMaN's release decays as it decays real weights.
+    BinaryShortcut,
+    /// Learned scale of a binary layer's output.
+    BinaryScale,
+    /// Factor or offset of a normalisation.
+    Norm,
+    /// Shifts, slopes, biases, statistics.
     Other,
+}
+
+impl Role {
+    /// Whether the network uses one bit of each number.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Role::BinaryWeight | Role::BinaryShortcut)
+    }
 }
 
 impl Init {

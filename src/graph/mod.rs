@@ -141,6 +141,7 @@ pub struct Graph {
     outputs: Vec<(String, Value)>,
     assigns: Vec<(Value, Value)>,
     inits: HashMap<Value, (Init, Role)>,
+    bases: HashMap<Value, Value>,
     scope: Vec<String>,
     phase: Phase,
 }
@@ -253,10 +254,20 @@ impl Graph {
 
     /// Builds a layer under a name: parameters made by `f` are called `name.…`.
     pub fn scoped<T>(&mut self, name: impl Into<String>, f: impl FnOnce(&mut Graph) -> T) -> T {
-        self.scope.push(name.into());
+        self.enter(name);
         let out = f(self);
-        self.scope.pop();
+        self.leave();
         out
+    }
+
+    /// What follows is named below `name`, until [`Graph::leave`].
+    pub fn enter(&mut self, name: impl Into<String>) {
+        self.scope.push(name.into());
+    }
+
+    /// Ends what [`Graph::enter`] began.
+    pub fn leave(&mut self) {
+        self.scope.pop();
     }
 
     /// Builds nodes of another part of the step.
@@ -292,6 +303,18 @@ impl Graph {
         }
         self.assigns.push((leaf, value));
         Ok(())
+    }
+
+    /// Before the step proper, parameter `leaf` was moved to `value` (recentred, clamped): the optimiser's step
+    /// starts from there. No gradient flows through the move, so the network reads
+    /// [`Graph::stand_in`]`(leaf, value)`.
+    pub fn rebase(&mut self, leaf: Value, value: Value) {
+        self.bases.insert(leaf, value);
+    }
+
+    /// Where the optimiser's step of a parameter starts: the parameter, unless it was moved.
+    pub fn base(&self, leaf: Value) -> Value {
+        self.bases.get(&leaf).copied().unwrap_or(leaf)
     }
 
     /// Shape and type of a value.

@@ -1,15 +1,34 @@
 //! Ways to train, one file each.
 
+mod check;
+mod parts;
+mod rbcn;
+mod reactnet;
+mod siman;
 mod supervised;
 
+pub use check::{validate, wants_teacher};
+pub use rbcn::{Features, KernelPath, Rbcn, RbcnSpec, Refresh};
+pub use reactnet::Reactnet;
+pub use siman::{Siman, clamp_percent, percentile_place};
 pub use supervised::Supervised;
 
-use crate::train::method::Method;
+use crate::error::{Error, Result};
+use crate::train::method::{Method, Task};
 use crate::train::recipe::MethodName;
+use crate::train::teacher::Teacher;
 
 /// The method of a recipe.
 pub fn method(name: MethodName) -> &'static dyn Method {
     match name {
         MethodName::Supervised => &Supervised,
+        MethodName::Siman => &Siman,
+        MethodName::Reactnet => &Reactnet,
+        MethodName::Rbcn => &Rbcn,
     }
+}
+
+/// The teacher of a method that cannot do without.
+fn teacher<'a>(task: &Task<'a>) -> Result<&'a Teacher> {
+    task.teacher.ok_or_else(|| Error::Config("this method learns from a teacher: name its run with [teacher]".into()))
 }

@@ -1,7 +1,7 @@
 //! A small network for small images: a float 3x3 stem, then inner 3x3 layers, each second one of
 //! which halves the map, with a shortcut wherever the shape stays. Global pooling and a linear layer.
 
-use super::layers::Built;
+use super::built::Built;
 use crate::error::Result;
 use crate::graph::Value;
 
@@ -10,14 +10,15 @@ pub(super) fn build(b: &mut Built<'_>, x: Value, classes: usize) -> Result<Value
     let widths = b.spec.widths(&[32, 32, 64, 64, 128])?;
     let y = b.conv("conv0", x, widths[0], 3, 1)?;
     let y = b.batch_norm("bn0", y)?;
-    let mut x = if b.spec.binary { y } else { b.activate("act0", y)? };
+    let mut x = b.activate_by(b.spec.stem_activation(), "act0", y)?;
     for (i, &width) in widths.iter().enumerate().skip(1) {
         let stride = if i % 2 == 1 { 2 } else { 1 };
         let y = b.inner_conv(&format!("conv{i}"), x, width, 3, stride)?;
         let y = b.batch_norm(&format!("bn{i}"), y)?;
         let y = if b.g.shape(y) == b.g.shape(x) { b.g.add(y, x)? } else { y };
+        b.stage(y, i % 2 == 0);
         x = b.activate(&format!("act{i}"), y)?;
     }
     let x = b.g.global_avg_pool(x)?;
-    b.linear("fc", x, classes)
+    b.head(x, classes)
 }

@@ -1,123 +1,45 @@
-//! Layers: each appends its nodes and owns its parameters, named as PyTorch names them.
+//! Real-valued layers: each appends its nodes and owns its parameters, named as PyTorch names them.
 
-use super::spec::{Activation, NetSpec, Scale, SteKind};
+use super::built::{Built, Mode, Scaled};
+use super::spec::{Activation, InitKind};
 use crate::error::Result;
-use crate::graph::{Graph, Init, Meta, Role, Value};
+use crate::graph::{Init, Meta, Role, Value};
 use crate::ops::norm::{BatchNormLeaves, BatchNormMode};
-use crate::ops::pointwise::Ste;
 use crate::tensor::DType;
-use crate::tensor::bits::WeightCode;
 
-/// What a network is built for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Batch statistics; running statistics are updated.
-    Train,
-    /// Running statistics.
-    Eval,
-    /// Running statistics, but gradients flow: frozen batch normalisation.
-    Frozen,
-}
-
-/// A network under construction.
-pub struct Built<'a> {
-    /// The graph that it is appended to.
-    pub g: &'a mut Graph,
-    /// Its description.
-    pub spec: &'a NetSpec,
-    mode: Mode,
-    gate: Option<Value>,
-    ede: Option<(Value, Value)>,
-}
-
-/// What a convolution made: its output and the positive per-channel factor that is still to be
-/// applied to it, which batch normalisation absorbs.
-pub struct Scaled {
-    /// The output: f32, or integers.
-    pub y: Value,
-    /// `[O]`.
-    pub scale: Option<Value>,
-}
-
-impl<'a> Built<'a> {
-    pub(super) fn new(g: &'a mut Graph, spec: &'a NetSpec, mode: Mode, gate: Option<Value>) -> Result<Self> {
-        let b = &spec.binarization;
-        let wants_ede = spec.binary && (b.activation_ste == SteKind::Ede || b.weight_ste == SteKind::Ede);
-        let ede = if wants_ede { Some((g.scalar("ede.t")?, g.scalar("ede.k")?)) } else { None };
-        Ok(Built { g, spec, mode, gate, ede })
-    }
-
-    /// Builds a part under a name.
-    pub fn scoped<T>(&mut self, name: impl Into<String>, f: impl FnOnce(&mut Built<'_>) -> T) -> T {
-        let (spec, mode, gate, ede) = (self.spec, self.mode, self.gate, self.ede);
-        self.g.scoped(name, |g| f(&mut Built { g, spec, mode, gate, ede }))
-    }
-
-    /// Channels of an activation.
-    pub fn channels(&self, x: Value) -> usize {
-        self.g.shape(x).columns()
-    }
-
-    fn ste(&self, kind: SteKind) -> Ste {
-        match kind {
-            SteKind::Clipped => Ste::ClippedIdentity,
-            SteKind::ApproxSign => Ste::ApproxSign,
-            SteKind::Identity => Ste::Identity,
-            SteKind::Ede => {
-                let (t, k) = self.ede.expect("made when the network has EDE signs");
-                Ste::Ede { t, k }
-            }
+impl Built<'_> {
+    /// How the weights `[o, k, k, c]` of a convolution start.
+    pub(super) fn conv_init(&self, o: usize, k: usize, c: usize) -> Init {
+        match self.spec.init {
+            InitKind::Usual | InitKind::Kaiming => Init::kaiming_normal(k * k * c),
+            InitKind::Framework => Init::fan_in_uniform(k * k * c),
+            InitKind::FanOut => Init::kaiming_normal(k * k * o),
         }
     }
 
     /// Float convolution without bias: weight `[o, k, k, c]`, padding k / 2.
     pub fn conv(&mut self, name: &str, x: Value, o: usize, k: usize, stride: usize) -> Result<Scaled> {
         let c = self.channels(x);
+        let init = self.conv_init(o, k, c);
         self.scoped(name, |b| {
-            let init = Init::kaiming_normal(k * k * c);
-            let w = b.g.param("weight", [o, k, k, c], init, Role::Weight)?;
-            Ok(Scaled { y: b.g.conv2d(x, w, stride, k / 2, 1)?, scale: None })
+            let w = b.param("weight", [o, k, k, c], init, Role::Weight)?;
+            let y = b.g.conv2d(x, w, stride, k / 2, 1)?;
+            b.count.real_weights += (o * k * k * c) as u64;
+            b.count.real_macs += (b.pixels(y) * o * k * k * c) as u64;
+            Ok(Scaled { y, scale: None })
         })
     }
 
-    /// Binary convolution: sign of the activations, sign of the weights, integers out.
-    pub fn binary_conv(&mut self, name: &str, x: Value, o: usize, k: usize, stride: usize) -> Result<Scaled> {
-        let c = self.channels(x);
-        let recipe = self.spec.binarization.clone();
-        let (act, weight) = (self.ste(recipe.activation_ste), self.ste(recipe.weight_ste));
-        self.scoped(name, |b| {
-            let x = match recipe.rsign {
-                true => {
-                    let threshold = b.g.param("threshold", [c], Init::Zeros, Role::Other)?;
-                    b.g.sub(x, threshold)?
-                }
-                false => x,
-            };
-            let bits = b.g.sign(x, act)?;
-            let w = b.g.param("weight", [o, k, k, c], Init::kaiming_normal(k * k * c), Role::BinaryWeight)?;
-            let packed = b.g.sign(w, weight)?;
-            let y = b.g.xnor_conv2d(bits, packed, stride, k / 2, WeightCode::PlusMinus)?;
-            let scale = match recipe.scale {
-                Scale::None => None,
-                Scale::Channel | Scale::Layer => {
-                    let magnitude = b.g.detach(w)?;
-                    let magnitude = b.g.abs(magnitude)?;
-                    let mean = match recipe.scale {
-                        Scale::Channel => b.g.mean(magnitude, &[1, 2, 3])?,
-                        _ => b.g.mean(magnitude, &[0, 1, 2, 3])?,
-                    };
-                    let mean = b.g.broadcast_to(mean, [o, 1, 1, 1])?;
-                    Some(b.g.reshape(mean, [o])?)
-                }
-            };
-            Ok(Scaled { y, scale })
-        })
+    /// Pixels of one image of an activation.
+    pub(super) fn pixels(&self, x: Value) -> usize {
+        let shape = self.g.shape(x);
+        shape.elements() / shape[0] / shape.columns()
     }
 
     /// A 3x3 or 1x1 inner convolution: binary if the network is.
     pub fn inner_conv(&mut self, name: &str, x: Value, o: usize, k: usize, stride: usize) -> Result<Scaled> {
         match self.spec.binary {
-            true => self.binary_conv(name, x, o, k, stride),
+            true => self.binary_conv(name, x, o, k, stride, Role::BinaryWeight),
             false => self.conv(name, x, o, k, stride),
         }
     }
@@ -134,19 +56,25 @@ impl<'a> Built<'a> {
 
     /// Batch normalisation over all but the last axis (PyTorch's momentum 0.1 and eps 1e-5).
     pub fn batch_norm(&mut self, name: &str, x: Scaled) -> Result<Value> {
+        self.batch_norm_from(name, x, self.spec.bn_gain.unwrap_or(1.0))
+    }
+
+    fn batch_norm_from(&mut self, name: &str, x: Scaled, gain: f32) -> Result<Value> {
         let c = self.channels(x.y);
         let (mode, gate) = (self.mode, self.gate);
         self.scoped(name, |b| {
             let stat = Meta::new([c], DType::F32);
             let leaves = BatchNormLeaves {
-                gamma: b.g.param("weight", [c], Init::Constant(1.0), Role::Other)?,
-                beta: b.g.param("bias", [c], Init::Zeros, Role::Other)?,
+                gamma: b.param("weight", [c], Init::Constant(gain), Role::Norm)?,
+                beta: b.param("bias", [c], Init::Zeros, Role::Norm)?,
                 running_mean: b.g.state("running_mean", stat.clone(), Init::Zeros)?,
                 running_var: b.g.state("running_var", stat, Init::Constant(1.0))?,
             };
+            b.count.norm += 2 * c as u64;
             let mode = match mode {
                 Mode::Train => BatchNormMode::Train { momentum: 0.1, gate },
-                Mode::Eval => BatchNormMode::Eval,
+                Mode::Batch => BatchNormMode::Batch,
+                Mode::Eval | Mode::Fixed => BatchNormMode::Eval,
                 Mode::Frozen => BatchNormMode::Frozen,
             };
             b.g.batch_norm(x.y, x.scale, &leaves, mode, 1e-5)
@@ -155,31 +83,54 @@ impl<'a> Built<'a> {
 
     /// The network's nonlinearity.
     pub fn activate(&mut self, name: &str, x: Value) -> Result<Value> {
+        self.activate_by(self.spec.activation(), name, x)
+    }
+
+    /// A nonlinearity.
+    pub(super) fn activate_by(&mut self, activation: Activation, name: &str, x: Value) -> Result<Value> {
         let c = self.channels(x);
-        match self.spec.activation() {
+        match activation {
             Activation::None => Ok(x),
             Activation::Relu => self.g.relu(x),
             Activation::Hardtanh => self.g.hardtanh(x),
             Activation::Prelu => self.scoped(name, |b| {
-                let slope = b.g.param("weight", [c], Init::Constant(0.25), Role::Other)?;
+                let slope = b.param("weight", [c], Init::Constant(0.25), Role::Other)?;
+                b.count.slopes += c as u64;
                 b.g.prelu(x, slope)
             }),
             Activation::Rprelu => self.scoped(name, |b| {
-                let shift_in = b.g.param("shift_in", [c], Init::Zeros, Role::Other)?;
-                let slope = b.g.param("weight", [c], Init::Constant(0.25), Role::Other)?;
-                let shift_out = b.g.param("shift_out", [c], Init::Zeros, Role::Other)?;
+                let shift_in = b.param("shift_in", [c], Init::Zeros, Role::Other)?;
+                let slope = b.param("weight", [c], Init::Constant(0.25), Role::Other)?;
+                let shift_out = b.param("shift_out", [c], Init::Zeros, Role::Other)?;
+                b.count.slopes += 3 * c as u64;
                 b.g.rprelu(x, shift_in, slope, shift_out)
             }),
         }
     }
 
+    /// Pooled features `[n, d]` to logits: normalised first if the network says so, then a linear layer.
+    pub(super) fn head(&mut self, x: Value, classes: usize) -> Result<Value> {
+        let x = match self.spec.head_norm {
+            true => self.batch_norm_from("bn_head", Scaled { y: x, scale: None }, 1.0)?,
+            false => x,
+        };
+        self.linear("fc", x, classes)
+    }
+
     /// Float linear layer `[n, in] -> [n, out]` with bias.
     pub fn linear(&mut self, name: &str, x: Value, out: usize) -> Result<Value> {
         let k = self.channels(x);
+        let usual = Init::fan_in_uniform(k);
+        let (weight, bias) = match self.spec.init {
+            InitKind::Usual | InitKind::Framework => (usual, usual),
+            InitKind::Kaiming => (Init::kaiming_normal(k), usual),
+            InitKind::FanOut => (Init::Normal(0.01), Init::Zeros),
+        };
         self.scoped(name, |b| {
-            let init = Init::fan_in_uniform(k);
-            let w = b.g.param("weight", [out, k], init, Role::Weight)?;
-            let bias = b.g.param("bias", [out], init, Role::Other)?;
+            let w = b.param("weight", [out, k], weight, Role::Weight)?;
+            let bias = b.param("bias", [out], bias, Role::Other)?;
+            b.count.real_weights += (out * k + out) as u64;
+            b.count.real_macs += (out * k) as u64;
             b.g.linear(x, w, Some(bias))
         })
     }

@@ -1,10 +1,18 @@
 //! Networks: graph fragments that own parameters, built from one description.
 
+mod binarization;
+mod binary;
+mod built;
 mod convnet;
+pub mod count;
 mod layers;
+mod reactnet;
 mod resnet;
 mod spec;
 mod vgg;
+mod weights;
 
-pub use layers::{Built, Mode};
-pub use spec::{Activation, Binarization, NetKind, NetSpec, Scale, Shortcut, Skip, SteKind, Stem};
+pub use binarization::{Binarization, Coding, Magnitude, MatrixShape, Per, Scale, Split, SteKind, WeightRule};
+pub use built::{BinaryLayer, Built, Mode, Network};
+pub use count::Count;
+pub use spec::{Activation, InitKind, NetKind, NetSpec, Shortcut, Skip, Stem};

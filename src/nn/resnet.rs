@@ -1,9 +1,9 @@
-//! Residual networks: ResNet-18/20/34/50 and the WRN skeleton, float or binary.
+//! Residual networks: ResNet-8/18/20/34/50 and the WRN skeleton, float or binary.
 
-use super::layers::{Built, Scaled};
+use super::built::Built;
 use super::spec::{NetKind, Shortcut, Skip, Stem};
 use crate::error::Result;
-use crate::graph::Value;
+use crate::graph::{Role, Value};
 
 struct Plan {
     /// Widths of stem and stages.
@@ -22,13 +22,16 @@ fn plan(kind: NetKind) -> Plan {
     const LARGE: &[usize] = &[64, 64, 128, 256, 512];
     let p = |widths, blocks, bottleneck, stem, shortcut| Plan { widths, blocks, bottleneck, stem, shortcut };
     match kind {
+        NetKind::Resnet8 => p(SMALL, &[1, 1, 1], false, Stem::Cifar, [OptionA, OptionA]),
         NetKind::Resnet20 => p(SMALL, &[3, 3, 3], false, Stem::Cifar, [OptionA, OptionA]),
         NetKind::Wrn22 => p(SMALL, &[3, 3, 3], false, Stem::Cifar, [Float, Float]),
         NetKind::Wrn40 => p(SMALL, &[6, 6, 6], false, Stem::Cifar, [Float, Float]),
         NetKind::Resnet18 => p(LARGE, &[2, 2, 2, 2], false, Stem::Cifar, [Float, Float]),
         NetKind::Resnet34 => p(LARGE, &[3, 4, 6, 3], false, Stem::Imagenet, [Float, Float]),
         NetKind::Resnet50 => p(LARGE, &[3, 4, 6, 3], true, Stem::Imagenet, [Float, Float]),
-        NetKind::Convnet | NetKind::VggSmall => unreachable!("not a residual network"),
+        NetKind::Convnet | NetKind::VggSmall | NetKind::ReactnetA | NetKind::Minireact => {
+            unreachable!("not a residual network")
+        }
     }
 }
 
@@ -43,26 +46,26 @@ pub(super) fn build(b: &mut Built<'_>, x: Value, classes: usize) -> Result<Value
                 let stride = if stage > 0 && block == 0 { 2 } else { 1 };
                 let shortcut = b.spec.shortcut.unwrap_or(plan.shortcut[b.spec.binary as usize]);
                 b.scoped(block.to_string(), |b| match (plan.bottleneck, b.spec.skip()) {
-                    (true, _) => bottleneck(b, x, width, stride, shortcut),
-                    (false, Skip::Single) => single(b, x, width, stride, shortcut),
-                    (false, Skip::Double) => double(b, x, width, stride, shortcut),
+                    (true, _) => bottleneck(b, x, width, stride, shortcut, block + 1 == blocks),
+                    (false, Skip::Single) => single(b, x, width, stride, shortcut, block + 1 == blocks),
+                    (false, Skip::Double) => double(b, x, width, stride, shortcut, block + 1 == blocks),
                 })
             })
         })?;
     }
     let x = b.g.global_avg_pool(x)?;
-    b.linear("fc", x, classes)
+    b.head(x, classes)
 }
 
-/// The first convolution, always float. A sign of a ReLU would be constant, so a binary network has
-/// no ReLU here.
+/// The first convolution, always float. The sign of a ReLU would be constant, so a binary network has none here unless
+/// it is asked for.
 fn stem(b: &mut Built<'_>, x: Value, width: usize, stem: Stem) -> Result<Value> {
     let y = match stem {
         Stem::Cifar => b.conv("conv1", x, width, 3, 1)?,
         Stem::Imagenet => b.conv("conv1", x, width, 7, 2)?,
     };
     let y = b.batch_norm("bn1", y)?;
-    let y = if b.spec.binary { y } else { b.activate("act1", y)? };
+    let y = b.activate_by(b.spec.stem_activation(), "act1", y)?;
     match stem {
         Stem::Cifar => Ok(y),
         Stem::Imagenet => b.g.max_pool2d(y, 3, 2, 1),
@@ -70,7 +73,14 @@ fn stem(b: &mut Built<'_>, x: Value, width: usize, stem: Stem) -> Result<Value> 
 }
 
 /// He et al.: act(bn(conv(act(bn(conv(x))))) + shortcut(x)).
-fn single(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut: Shortcut) -> Result<Value> {
+fn single(
+    b: &mut Built<'_>,
+    x: Value,
+    width: usize,
+    stride: usize,
+    shortcut: Shortcut,
+    stage_ends: bool,
+) -> Result<Value> {
     let skip = downsample(b, x, width, stride, shortcut)?;
     let y = b.inner_conv("conv1", x, width, 3, stride)?;
     let y = b.batch_norm("bn1", y)?;
@@ -78,11 +88,19 @@ fn single(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut: Sh
     let y = b.inner_conv("conv2", y, width, 3, 1)?;
     let y = b.batch_norm("bn2", y)?;
     let y = b.g.add(y, skip)?;
+    b.stage(y, stage_ends);
     b.activate("act2", y)
 }
 
 /// Bi-Real Net: a shortcut around each convolution.
-fn double(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut: Shortcut) -> Result<Value> {
+fn double(
+    b: &mut Built<'_>,
+    x: Value,
+    width: usize,
+    stride: usize,
+    shortcut: Shortcut,
+    stage_ends: bool,
+) -> Result<Value> {
     let skip = downsample(b, x, width, stride, shortcut)?;
     let y = b.inner_conv("conv1", x, width, 3, stride)?;
     let y = b.batch_norm("bn1", y)?;
@@ -91,11 +109,19 @@ fn double(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut: Sh
     let y = b.inner_conv("conv2", u, width, 3, 1)?;
     let y = b.batch_norm("bn2", y)?;
     let y = b.g.add(y, u)?;
+    b.stage(y, stage_ends);
     b.activate("act2", y)
 }
 
 /// ResNet-50's block: 1x1, 3x3, 1x1 to four times the width.
-fn bottleneck(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut: Shortcut) -> Result<Value> {
+fn bottleneck(
+    b: &mut Built<'_>,
+    x: Value,
+    width: usize,
+    stride: usize,
+    shortcut: Shortcut,
+    stage_ends: bool,
+) -> Result<Value> {
     let skip = downsample(b, x, 4 * width, stride, shortcut)?;
     let y = b.inner_conv("conv1", x, width, 1, 1)?;
     let y = b.batch_norm("bn1", y)?;
@@ -106,6 +132,7 @@ fn bottleneck(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut
     let y = b.inner_conv("conv3", y, 4 * width, 1, 1)?;
     let y = b.batch_norm("bn3", y)?;
     let y = b.g.add(y, skip)?;
+    b.stage(y, stage_ends);
     b.activate("act3", y)
 }
 
@@ -129,10 +156,17 @@ fn downsample(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut
             let y = b.conv("0", x, width, 1, 1)?;
             b.batch_norm("1", y)
         }),
-        Shortcut::Binary => b.scoped("downsample", |b| {
-            let y: Scaled = b.binary_conv("0", x, width, 1, stride)?;
+        Shortcut::FloatPooled => b.scoped("downsample", |b| {
+            let y = b.conv("0", x, width, 1, 1)?;
+            let y = b.batch_norm("1", y)?;
+            if stride > 1 { b.g.avg_pool2d(y, stride, stride, 0, true) } else { Ok(y) }
+        }),
+        Shortcut::Binary if b.spec.binary => b.scoped("downsample", |b| {
+            let y = b.binary_conv("0", x, width, 1, stride, Role::BinaryShortcut)?;
             b.batch_norm("1", y)
         }),
+        // The float twin of a network with binary shortcuts.
+        Shortcut::Binary => downsample(b, x, width, stride, Shortcut::Float),
     }
 }
 

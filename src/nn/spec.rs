@@ -1,9 +1,11 @@
 //! The description of a network, as it stands in a recipe's `[net]` table.
 
-use super::layers::{Built, Mode};
-use super::{convnet, resnet, vgg};
+use super::binarization::Binarization;
+use super::built::{Built, Mode, Network};
+use super::count::Count;
+use super::{convnet, reactnet, resnet, vgg};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, Meta, Value};
 use serde::{Deserialize, Serialize};
 
 /// Which network.
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub enum NetKind {
     /// A float 3x3 stem and three 3x3 layers with pooling between them.
     Convnet,
+    /// The smallest of the same family as ResNet-20: three stages of one block.
+    Resnet8,
     /// He et al. 2016 for 32-pixel images: three stages of three blocks.
     Resnet20,
     /// Four stages of two basic blocks.
@@ -26,6 +30,10 @@ pub enum NetKind {
     Wrn40,
     /// Six 3x3 layers, of which every second one pools.
     VggSmall,
+    /// MobileNet's skeleton with full 3x3 convolutions, for 224-pixel images (Liu et al. 2020).
+    ReactnetA,
+    /// The same in five blocks, for 32-pixel images.
+    Minireact,
 }
 
 /// The first layer of a residual network.
@@ -74,59 +82,25 @@ pub enum Shortcut {
     Float,
     /// 2x2 average pooling, 1x1 convolution in float, batch normalisation (Bi-Real Net).
     PooledFloat,
+    /// 1x1 convolution in float, batch normalisation, 2x2 average pooling (CBCN, RBCN).
+    FloatPooled,
     /// 1x1 binary convolution, then batch normalisation.
     Binary,
 }
 
-/// Scale of a binary convolution's output. No gradient flows through it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How weights start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Scale {
-    /// mean|w| of each filter (XNOR-Net).
-    Channel,
-    /// mean|w| of the layer.
-    Layer,
-    /// 1.
-    None,
-}
-
-/// Straight-through estimator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SteKind {
-    /// 1 on [-1, 1].
-    Clipped,
-    /// max(0, 2 - 2|x|) (Bi-Real Net).
-    ApproxSign,
-    /// IR-Net's estimator, whose steepness grows over training (scalars `ede.t` and `ede.k`).
-    Ede,
-    /// 1 everywhere.
-    Identity,
-}
-
-/// How the inner convolutions are binarised.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Binarization {
-    /// Estimator of the activations' sign.
-    pub activation_ste: SteKind,
-    /// Estimator of the weights' sign.
-    pub weight_ste: SteKind,
-    /// Output scale.
-    pub scale: Scale,
-    /// A learned threshold a channel before each sign (ReActNet's RSign).
-    pub rsign: bool,
-}
-
-impl Default for Binarization {
-    fn default() -> Self {
-        Binarization {
-            activation_ste: SteKind::Clipped,
-            weight_ste: SteKind::Clipped,
-            scale: Scale::Channel,
-            rsign: false,
-        }
-    }
+pub enum InitKind {
+    /// Convolutions normal with variance 2 / fan-in, the linear layer as PyTorch has it.
+    #[default]
+    Usual,
+    /// All weights normal with variance 2 / fan-in.
+    Kaiming,
+    /// PyTorch's own: uniform in ± 1 / sqrt(fan-in).
+    Framework,
+    /// Convolutions normal with variance 2 / fan-out, the linear layer with deviation 0.01 and no bias (VGG).
+    FanOut,
 }
 
 /// A network's description. Only `kind` has no default.
@@ -147,6 +121,18 @@ pub struct NetSpec {
     /// Nonlinearity; ReLU in float networks and none in binary ones unless given.
     #[serde(default)]
     pub activation: Option<Activation>,
+    /// Nonlinearity of the first layer; in binary networks none unless given, because the sign of a ReLU is constant.
+    #[serde(default)]
+    pub stem_activation: Option<Activation>,
+    /// Normalises the pooled features before the linear layer.
+    #[serde(default)]
+    pub head_norm: bool,
+    /// How weights start.
+    #[serde(default)]
+    pub init: InitKind,
+    /// Where the factors of batch normalisation start, but for that before the linear layer; 1 unless given.
+    #[serde(default)]
+    pub bn_gain: Option<f32>,
     /// Shortcuts of basic blocks; single in float networks and double in binary ones unless given.
     #[serde(default)]
     pub skip: Option<Skip>,
@@ -167,6 +153,10 @@ impl NetSpec {
             widths: Vec::new(),
             stem: None,
             activation: None,
+            stem_activation: None,
+            head_norm: false,
+            init: InitKind::Usual,
+            bn_gain: None,
             skip: None,
             shortcut: None,
             binarization: Binarization::default(),
@@ -201,14 +191,45 @@ impl NetSpec {
         }
     }
 
+    /// The nonlinearity of the first layer.
+    pub fn stem_activation(&self) -> Activation {
+        self.stem_activation.unwrap_or(if self.binary { Activation::None } else { self.activation() })
+    }
+
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming both sides of what does not go together.
+    pub fn validate(&self) -> Result<()> {
+        if let Some(gain) = self.bn_gain.filter(|g| !(g.is_finite() && *g != 0.0)) {
+            return Err(Error::Config(format!("net.bn_gain = {gain}: give a number that is not 0")));
+        }
+        if self.binary { self.binarization.validate() } else { Ok(()) }
+    }
+
     /// Appends the network to a graph: `x` `[n, h, w, c]` f32 to logits `[n, classes]`. In training
     /// mode the running statistics are updated, unless `gate` (one number) is not 0.
     pub fn build(&self, g: &mut Graph, x: Value, classes: usize, mode: Mode, gate: Option<Value>) -> Result<Value> {
+        Ok(self.network(g, x, classes, mode, gate)?.logits)
+    }
+
+    /// As [`NetSpec::build`], with everything that methods look at.
+    pub fn network(&self, g: &mut Graph, x: Value, classes: usize, mode: Mode, gate: Option<Value>) -> Result<Network> {
+        self.validate()?;
         let mut b = Built::new(g, self, mode, gate)?;
-        match self.kind {
+        let logits = match self.kind {
             NetKind::Convnet => convnet::build(&mut b, x, classes),
             NetKind::VggSmall => vgg::build(&mut b, x, classes),
+            NetKind::ReactnetA | NetKind::Minireact => reactnet::build(&mut b, x, classes),
             _ => resnet::build(&mut b, x, classes),
-        }
+        }?;
+        Ok(b.finish(logits))
+    }
+
+    /// What one image of `[height, width, channels]` costs.
+    pub fn count(&self, [h, w, c]: [usize; 3], classes: usize) -> Result<Count> {
+        let mut g = Graph::new();
+        let x = g.input("x", Meta::f32([1, h, w, c]))?;
+        Ok(self.network(&mut g, x, classes, Mode::Eval, None)?.count)
     }
 }

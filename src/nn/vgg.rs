@@ -1,7 +1,7 @@
 //! VGG-small: six 3x3 layers of 128, 128, 256, 256, 512, 512 channels, pooling after every second,
 //! then one linear layer on the flattened map.
 
-use super::layers::Built;
+use super::built::Built;
 use super::spec::Activation;
 use crate::error::Result;
 use crate::graph::Value;
@@ -17,6 +17,7 @@ pub(super) fn build(b: &mut Built<'_>, x: Value, classes: usize) -> Result<Value
         };
         let y = if i % 2 == 1 { b.pooled(y)? } else { y };
         let y = b.batch_norm(&format!("bn{i}"), y)?;
+        b.stage(y, i % 2 == 1);
         x = match (i, b.spec.binary, b.spec.activation()) {
             (0, true, Activation::Relu) => y,
             _ => b.activate(&format!("act{i}"), y)?,
@@ -24,5 +25,5 @@ pub(super) fn build(b: &mut Built<'_>, x: Value, classes: usize) -> Result<Value
     }
     let (n, features) = (b.g.shape(x)[0], b.g.shape(x)[1..].iter().product::<usize>());
     let x = b.g.reshape(x, [n, features])?;
-    b.linear("fc", x, classes)
+    b.head(x, classes)
 }

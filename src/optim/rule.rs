@@ -1,6 +1,7 @@
 //! How a gradient becomes a step.
 
 use super::formulas::{AdamStep, AddScaled, DecayBy, Descend, RunningMean, RunningSquare, TrustRatio, Trusted};
+use super::spec::scalar_of;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Role, Value};
 
@@ -59,16 +60,20 @@ pub enum Rule {
 }
 
 /// One parameter's update under way.
-pub(super) struct Step {
+pub(super) struct Step<'a> {
     pub p: Value,
+    /// Where the step starts: p, unless it was moved before (see [`Graph::rebase`]).
+    pub base: Value,
     pub grad: Value,
     pub lr: Value,
     pub decay: f32,
     pub role: Role,
     pub gate: Option<Value>,
+    /// Prefix of the scalars.
+    pub group: &'a str,
 }
 
-impl Step {
+impl Step<'_> {
     /// A state tensor of the parameter's shape, zero at first.
     fn slot(&self, g: &mut Graph, slot: &str) -> Result<Value> {
         let name = format!("optim.{}.{slot}", g.name(self.p));
@@ -89,13 +94,13 @@ impl Step {
     fn decayed(&self, g: &mut Graph) -> Result<Value> {
         match self.decay {
             0.0 => Ok(self.grad),
-            factor => g.apply1(AddScaled { factor }, &[self.grad, self.p]),
+            factor => g.apply1(AddScaled { factor }, &[self.grad, self.base]),
         }
     }
 
     /// `p -= lr * direction`.
     fn descend(&self, g: &mut Graph, direction: Value) -> Result<()> {
-        let p = g.apply1(Descend {}, &[self.p, direction, self.lr])?;
+        let p = g.apply1(Descend {}, &[self.base, direction, self.lr])?;
         self.assign(g, self.p, p).map(drop)
     }
 
@@ -113,14 +118,17 @@ impl Step {
             let sum = g.sum_squares(flat, &[0])?;
             g.reshape(sum, [])
         };
-        let (pp, gg) = (norm(g, self.p)?, norm(g, self.grad)?);
+        let (pp, gg) = (norm(g, self.base)?, norm(g, self.grad)?);
         let op = TrustRatio { trust, decay: self.decay, eps, clip: clip as u8 as f32 };
         let ratio = g.apply1(op, &[pp, gg, self.lr])?;
-        g.apply1(Trusted { decay: self.decay }, &[self.grad, self.p, ratio])
+        g.apply1(Trusted { decay: self.decay }, &[self.grad, self.base, ratio])
     }
 
     fn adam(&self, g: &mut Graph, beta: [f64; 2], eps: f32, decoupled: bool) -> Result<()> {
-        let (c1, c2) = (g.scalar("optim.correction1")?, g.scalar("optim.correction2")?);
+        let (c1, c2) = (
+            g.scalar(&scalar_of(self.group, "optim.correction1"))?,
+            g.scalar(&scalar_of(self.group, "optim.correction2"))?,
+        );
         let (m, v) = (self.slot(g, "m")?, self.slot(g, "v")?);
         let d = if decoupled { self.grad } else { self.decayed(g)? };
         let [(k1, t1), (k2, t2)] = beta.map(|b| (b as f32, (1.0 - b) as f32));
@@ -129,8 +137,8 @@ impl Step {
         let new_v = g.apply1(RunningSquare { keep: k2, take: t2 }, &[v, d])?;
         let new_v = self.assign(g, v, new_v)?;
         let p = match decoupled && self.decay != 0.0 {
-            true => g.apply1(DecayBy { decay: self.decay }, &[self.p, self.lr])?,
-            false => self.p,
+            true => g.apply1(DecayBy { decay: self.decay }, &[self.base, self.lr])?,
+            false => self.base,
         };
         let p = g.apply1(AdamStep { eps }, &[p, new_m, new_v, self.lr, c1, c2])?;
         self.assign(g, self.p, p).map(drop)
@@ -181,7 +189,7 @@ impl Rule {
     }
 
     /// Appends the update of one parameter.
-    pub(super) fn append(&self, g: &mut Graph, step: &Step) -> Result<()> {
+    pub(super) fn append(&self, g: &mut Graph, step: &Step<'_>) -> Result<()> {
         match *self {
             Rule::Sgd { momentum, nesterov } => {
                 let d = step.decayed(g)?;
@@ -196,12 +204,12 @@ impl Rule {
             Rule::AdamW { beta1, beta2, eps } => step.adam(g, [beta1, beta2], eps, true),
             Rule::Lars { momentum, trust, eps } => {
                 let d = match step.role {
-                    Role::Other => step.decayed(g)?,
-                    Role::Weight | Role::BinaryWeight => step.trusted(g, trust, eps, false)?,
+                    Role::Norm | Role::BinaryScale | Role::Other => step.decayed(g)?,
+                    Role::Weight | Role::BinaryWeight | Role::BinaryShortcut => step.trusted(g, trust, eps, false)?,
                 };
                 let scaled = g.mul(d, step.lr)?;
                 let b = step.momentum(g, momentum, scaled)?;
-                let p = g.sub(step.p, b)?;
+                let p = g.sub(step.base, b)?;
                 step.assign(g, step.p, p).map(drop)
             }
             Rule::Larc { momentum, trust, eps, clip } => {

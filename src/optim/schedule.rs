@@ -34,6 +34,13 @@ pub enum Schedule {
         #[serde(default)]
         warmup: u64,
     },
+    /// SiMaN's release: the same learning rate for all steps of an epoch, `base (e + 1) / warmup` in the first epochs,
+    /// then half a cosine that starts in the last of these.
+    CosineByEpoch {
+        /// Epochs of warm-up.
+        #[serde(default)]
+        warmup: u64,
+    },
     /// A straight line from the base at the end of warm-up to 0 at the end of training.
     Linear {
         /// Epochs of warm-up.
@@ -71,7 +78,11 @@ impl Schedule {
         let (Schedule::Constant { warmup }
         | Schedule::Step { warmup, .. }
         | Schedule::Cosine { warmup, .. }
+        | Schedule::CosineByEpoch { warmup }
         | Schedule::Linear { warmup }) = self;
+        if let Schedule::CosineByEpoch { .. } = self {
+            return by_epoch(base, step / steps_per_epoch.max(1), *warmup, epochs);
+        }
         let (warm, total) = (warmup * steps_per_epoch, epochs * steps_per_epoch);
         if step < warm {
             return (base as f64 * (step + 1) as f64 / warm as f64) as f32;
@@ -90,8 +101,21 @@ impl Schedule {
                 (*min as f64 + (base as f64 - *min as f64) * half) as f32
             }
             Schedule::Linear { .. } => (base as f64 * (1.0 - progress)) as f32,
+            Schedule::CosineByEpoch { .. } => unreachable!("has returned above"),
         }
     }
+}
+
+/// [`Schedule::CosineByEpoch`] in epoch `epoch`.
+fn by_epoch(base: f32, epoch: u64, warmup: u64, epochs: u64) -> f32 {
+    let base = base as f64;
+    if epoch < warmup {
+        return (base * (epoch + 1) as f64 / warmup as f64) as f32;
+    }
+    // The last epoch of warm-up has the full rate already: the cosine counts from there.
+    let start = warmup.saturating_sub(1);
+    let progress = (epoch - start) as f64 / epochs.saturating_sub(start).max(1) as f64;
+    (0.5 * base * (1.0 + libm::cos(std::f64::consts::PI * progress))) as f32
 }
 
 #[cfg(test)]

@@ -15,10 +15,13 @@ pub struct OptimSpec {
     pub rule: Rule,
     /// Weight decay of real-valued weights ([`Role::Weight`]).
     pub weight_decay: f32,
-    /// Weight decay of the latent weights of binary layers ([`Role::BinaryWeight`]): 0 unless asked for,
-    /// because their size has no meaning of its own.
+    /// Weight decay of the latent weights of binary layers ([`Role::BinaryWeight`]) and of their learned scales:
+    /// 0 unless asked for, because their size has no meaning of its own.
     pub binary_weight_decay: f32,
-    /// Weight decay of scales, shifts, slopes and biases ([`Role::Other`]): 0 unless asked for.
+    /// Weight decay of binary shortcuts ([`Role::BinaryShortcut`]): that of other binary layers unless asked for.
+    pub binary_shortcut_decay: Option<f32>,
+    /// Weight decay of normalisations, shifts, slopes and biases ([`Role::Norm`], [`Role::Other`]): 0 unless asked
+    /// for.
     pub other_weight_decay: f32,
 }
 
@@ -45,6 +48,8 @@ struct Settings {
     weight_decay: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     binary_weight_decay: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binary_shortcut_decay: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     other_weight_decay: Option<f32>,
 }
@@ -93,6 +98,7 @@ impl TryFrom<Settings> for OptimSpec {
             rule,
             weight_decay: s.weight_decay.unwrap_or(0.0),
             binary_weight_decay: s.binary_weight_decay.unwrap_or(0.0),
+            binary_shortcut_decay: s.binary_shortcut_decay,
             other_weight_decay: s.other_weight_decay.unwrap_or(0.0),
         };
         spec.validate()?;
@@ -105,6 +111,7 @@ impl From<OptimSpec> for Settings {
         let s = Settings {
             weight_decay: Some(o.weight_decay),
             binary_weight_decay: Some(o.binary_weight_decay),
+            binary_shortcut_decay: o.binary_shortcut_decay,
             other_weight_decay: Some(o.other_weight_decay),
             ..Default::default()
         };
@@ -129,7 +136,13 @@ impl From<OptimSpec> for Settings {
 impl OptimSpec {
     /// An optimiser without weight decay.
     pub fn new(rule: Rule) -> Self {
-        OptimSpec { rule, weight_decay: 0.0, binary_weight_decay: 0.0, other_weight_decay: 0.0 }
+        OptimSpec {
+            rule,
+            weight_decay: 0.0,
+            binary_weight_decay: 0.0,
+            binary_shortcut_decay: None,
+            other_weight_decay: 0.0,
+        }
     }
 
     /// Checks all values.
@@ -140,6 +153,7 @@ impl OptimSpec {
         let decays = [
             ("weight_decay", self.weight_decay),
             ("binary_weight_decay", self.binary_weight_decay),
+            ("binary_shortcut_decay", self.binary_shortcut_decay.unwrap_or(0.0)),
             ("other_weight_decay", self.other_weight_decay),
         ];
         for (name, v) in decays {
@@ -154,8 +168,9 @@ impl OptimSpec {
     pub fn decay_of(&self, role: Role) -> f32 {
         match role {
             Role::Weight => self.weight_decay,
-            Role::BinaryWeight => self.binary_weight_decay,
-            Role::Other => self.other_weight_decay,
+            Role::BinaryWeight | Role::BinaryScale => self.binary_weight_decay,
+            Role::BinaryShortcut => self.binary_shortcut_decay.unwrap_or(self.binary_weight_decay),
+            Role::Norm | Role::Other => self.other_weight_decay,
         }
     }
 
@@ -167,6 +182,21 @@ impl OptimSpec {
     /// # Errors
     /// If a parameter and its gradient differ in shape, or a parameter is assigned already.
     pub fn step(&self, g: &mut Graph, params: &[Value], grads: &[Value], gate: Option<Value>) -> Result<()> {
+        self.step_of("", g, params, grads, gate)
+    }
+
+    /// As [`OptimSpec::step`] for one of several optimisers of a run, whose scalars are called `<group>.lr` and so on.
+    ///
+    /// # Errors
+    /// As [`OptimSpec::step`].
+    pub fn step_of(
+        &self,
+        group: &str,
+        g: &mut Graph,
+        params: &[Value],
+        grads: &[Value],
+        gate: Option<Value>,
+    ) -> Result<()> {
         if params.len() != grads.len() {
             let m = format!("{} parameters but {} gradients", params.len(), grads.len());
             return Err(Error::Config(m));
@@ -174,7 +204,7 @@ impl OptimSpec {
         g.in_phase(Phase::Update, |g| {
             // Without axes it broadcasts to every parameter, those without axes included.
             let gate = gate.map(|gate| g.reshape(gate, [])).transpose()?;
-            let lr = g.scalar("lr")?;
+            let lr = g.scalar(&scalar_of(group, "lr"))?;
             for (&p, &grad) in params.iter().zip(grads) {
                 if g.shape(p) != g.shape(grad) {
                     let m = format!("{} is {}, its gradient {}", g.name(p), g.meta(p), g.meta(grad));
@@ -182,7 +212,8 @@ impl OptimSpec {
                 }
                 let role = g.init(p).map_or(Role::Other, |(_, role)| role);
                 let decay = self.decay_of(role);
-                let step = Step { p, grad, lr, decay, role, gate };
+                let base = g.base(p);
+                let step = Step { p, base, grad, lr, decay, role, gate, group };
                 self.rule.append(g, &step)?;
             }
             Ok(())
@@ -192,12 +223,22 @@ impl OptimSpec {
     /// The scalars that [`OptimSpec::step`] reads, at learning rate `lr`, when `step` updates were made
     /// before.
     pub fn scalars(&self, step: u64, lr: f32) -> Vec<(String, f32)> {
-        let mut all = vec![("lr".to_string(), lr)];
+        self.scalars_of("", step, lr)
+    }
+
+    /// The same for [`OptimSpec::step_of`].
+    pub fn scalars_of(&self, group: &str, step: u64, lr: f32) -> Vec<(String, f32)> {
+        let mut all = vec![(scalar_of(group, "lr"), lr)];
         if let Rule::Adam { beta1, beta2, .. } | Rule::AdamW { beta1, beta2, .. } = self.rule {
             let left = |beta: f64| 1.0 - beta.powf(step as f64 + 1.0);
-            all.push(("optim.correction1".to_string(), (1.0 / left(beta1)) as f32));
-            all.push(("optim.correction2".to_string(), (1.0 / left(beta2).sqrt()) as f32));
+            all.push((scalar_of(group, "optim.correction1"), (1.0 / left(beta1)) as f32));
+            all.push((scalar_of(group, "optim.correction2"), (1.0 / left(beta2).sqrt()) as f32));
         }
         all
     }
+}
+
+/// The name of an optimiser's scalar.
+pub(super) fn scalar_of(group: &str, name: &str) -> String {
+    if group.is_empty() { name.to_string() } else { format!("{group}.{name}") }
 }

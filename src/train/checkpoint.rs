@@ -17,6 +17,9 @@ use std::path::Path;
 /// Leaves of this prefix are about a run's course and are not saved.
 pub const TRANSIENT: &str = "metrics.";
 
+/// Leaves that carry something from one part of a step to the next are not saved either.
+pub const PASSED_ON: &str = "passed.";
+
 const ENTRY: &str = "onebit";
 
 /// Where a run stood. With the recipe this is all that going on needs: the order of the images and all random numbers
@@ -49,7 +52,9 @@ pub struct Checkpoint {
 /// The leaves of a graph that a checkpoint holds.
 pub fn leaves(graph: &Graph) -> Vec<Value> {
     let all = graph.params().into_iter().chain(graph.states());
-    all.filter(|v| !graph.name(*v).starts_with(TRANSIENT)).collect()
+    // A teacher's leaves come from its own run.
+    let foreign = [TRANSIENT, PASSED_ON, "teacher."];
+    all.filter(|v| !foreign.iter().any(|prefix| graph.name(*v).starts_with(prefix))).collect()
 }
 
 /// Copies the leaves of `graphs` from a device.

@@ -3,7 +3,8 @@
 use super::checkpoint::{Checkpoint, Position};
 use super::diagnose::first_non_finite;
 use super::evaluate::{Evaluation, evaluate};
-use super::method::Method;
+use super::layer_stats::{Before, layer_stats};
+use super::method::{ImageInfo, Method};
 use super::metrics::Sums;
 use super::recipe::Recipe;
 use super::run::{Metric, MetricsFile, RunDir, Summary};
@@ -107,6 +108,7 @@ pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outc
         }
     };
     let (job, position) = (&fit.job, &fit.position);
+    let images = ImageInfo::of(&job.data);
     let summary = Summary {
         recipe: job.name.clone(),
         data: job.data.name().to_string(),
@@ -125,6 +127,7 @@ pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outc
         kept_bytes,
         parameters,
         binary_parameters,
+        count: job.recipe.net.count(images.extents, images.classes)?,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     job.run.write_summary(&summary)?;
@@ -161,6 +164,8 @@ struct Fit<'a> {
     unread_since: Instant,
     saved_at: Instant,
     clock: Clock,
+    /// The bits of an epoch ago.
+    before: Before,
 }
 
 impl<'a> Fit<'a> {
@@ -192,6 +197,10 @@ impl<'a> Fit<'a> {
             observer.resumed(&position);
         }
         let lines = job.run.metrics(position.steps)?;
+        let mut before = Before::default();
+        if position.step == 0 {
+            layer_stats(&mut steps.scheduler, &job.recipe.net.binarization, &mut before)?;
+        }
         Ok(Fit {
             steps,
             position,
@@ -204,6 +213,7 @@ impl<'a> Fit<'a> {
             unread_since: Instant::now(),
             saved_at: Instant::now(),
             clock: Clock::default(),
+            before,
             job,
             observer,
         })
@@ -211,14 +221,18 @@ impl<'a> Fit<'a> {
 
     /// Trains. Gives the last test (which is `None` if there are no test images), or nothing if it was stopped.
     fn run(&mut self) -> Result<Option<Option<Evaluation>>> {
-        let per_epoch = self.steps.loader.steps();
+        let per_epoch = self.steps.per_epoch();
         let mut last_test = None;
-        let mut batches = self.steps.loader.start_at(self.position.epoch, self.position.step);
+        // An epoch of the loader is one pass.
+        let (passes, per_pass) = (self.steps.passes(), self.steps.loader.steps());
+        let pass = self.position.epoch * passes + (self.position.step / per_pass) as u64;
+        let mut batches = self.steps.loader.start_at(pass, self.position.step % per_pass);
         self.unread_since = Instant::now();
         while self.position.epoch < self.job.recipe.epochs {
             if self.position.step < per_epoch {
                 let batch = batches.next().expect("batches go on without end");
-                debug_assert_eq!((batch.epoch, batch.step), (self.position.epoch, self.position.step));
+                debug_assert_eq!(batch.epoch, self.position.epoch * passes + (self.position.step / per_pass) as u64);
+                debug_assert_eq!(batch.step, self.position.step % per_pass);
                 self.step(&batch)?;
                 batches.recycle(batch);
                 let within = self.position.step < per_epoch;
@@ -293,7 +307,7 @@ impl<'a> Fit<'a> {
         self.epoch_sums.add(sums);
         self.line_sums.add(sums);
         let batch = self.job.recipe.batch;
-        let per_epoch = self.steps.loader.steps();
+        let per_epoch = self.steps.per_epoch();
         let at = self.steps.progress(self.position.steps);
         let mean = |s: &Sums| (s.loss / s.steps as f64, s.correct / (s.steps * batch as u64) as f64);
         if (self.position.step as u64).is_multiple_of(LINE_STEPS) || self.position.step == per_epoch {
@@ -319,11 +333,12 @@ impl<'a> Fit<'a> {
             step: self.position.step,
             per_epoch,
             steps: self.position.steps,
-            total: at.total,
+            total: at.total * self.steps.passes(),
             loss,
             accuracy,
             images_per_second,
-            seconds_left: ((at.total - at.steps) * batch as u64) as f64 / images_per_second,
+            seconds_left: ((at.total * self.steps.passes() - self.position.steps) * batch as u64) as f64
+                / images_per_second,
         });
         self.unread_since = Instant::now();
         Ok(())
@@ -342,6 +357,7 @@ impl<'a> Fit<'a> {
         };
         (self.position.epoch, self.position.step) = (done, 0);
         self.epoch_sums = Sums::default();
+        self.describe()?;
         if let Some(t) = &test {
             self.lines.push(&Metric::Test {
                 epoch: done,
@@ -359,6 +375,22 @@ impl<'a> Fit<'a> {
         }
         self.save()?;
         Ok(Some(test))
+    }
+
+    /// Writes what the method logged in the epoch that ended, and what its binary weights look like.
+    fn describe(&mut self) -> Result<()> {
+        let (epoch, steps) = (self.position.epoch, self.position.steps);
+        let values = self.steps.scheduler.take_means()?;
+        if !values.is_empty() {
+            self.lines.push(&Metric::Means { epoch, steps, values })?;
+        }
+        let spec = &self.job.recipe.net.binarization;
+        let layers = layer_stats(&mut self.steps.scheduler, spec, &mut self.before)?;
+        if !layers.is_empty() {
+            self.lines.push(&Metric::Layers { epoch, steps, layers })?;
+        }
+        self.unread_since = Instant::now();
+        Ok(())
     }
 
     /// Tests on the test part: `None` if stopped, `Some(None)` if there is nothing to test on.
@@ -454,7 +486,7 @@ impl<'a> Fit<'a> {
     fn find(&mut self, step: u64) -> Result<Option<String>> {
         let batch = self.steps.batch(step);
         self.steps.upload(&batch)?;
-        for i in 0..self.steps.scheduler.parts().len() {
+        for i in self.steps.scheduler.parts_of(self.steps.is_refresh(step)) {
             let graph = self.steps.scheduler.parts()[i].program().graph.clone();
             let values = self.steps.scalars(i, step)?;
             if let Some(cause) = first_non_finite(self.steps.scheduler.store(), &graph, &values)? {

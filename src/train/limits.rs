@@ -1,7 +1,6 @@
 //! Whether a plan fits the device, known before anything is allocated.
 
-use super::method::{Graphs, ImageInfo, Method};
-use super::recipe::Recipe;
+use super::method::{Graphs, Method, Task};
 use super::scheduler::Plan;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -21,13 +20,9 @@ pub struct Excess {
 }
 
 /// A plan that fits the device; with the batch size of the test, which is made smaller where that helps.
-pub fn fitting_plan(
-    method: &dyn Method,
-    recipe: &Recipe,
-    images: &ImageInfo,
-    device: &Device,
-) -> Result<(Plan, usize)> {
-    let build = |batch: usize, eval: usize| -> Result<Graphs> { method.build(recipe, images, batch, eval) };
+pub fn fitting_plan(method: &dyn Method, task: &Task<'_>, device: &Device) -> Result<(Plan, usize)> {
+    let recipe = task.recipe;
+    let build = |batch: usize, eval: usize| -> Result<Graphs> { method.build(task, batch, eval) };
     let memory = memory_limit(device);
     let excess_of = |batch: usize, eval: usize| -> Result<(Plan, Option<Excess>)> {
         let plan = Plan::compile(build(batch, eval)?, device)?;
@@ -69,16 +64,11 @@ pub fn fitting_plan(
 }
 
 /// The program that tests, alone, and its batch size: the recipe's, or a smaller one where that is too much.
-pub fn fitting_test(
-    method: &dyn Method,
-    recipe: &Recipe,
-    images: &ImageInfo,
-    device: &Device,
-) -> Result<(Plan, usize)> {
+pub fn fitting_test(method: &dyn Method, task: &Task<'_>, device: &Device) -> Result<(Plan, usize)> {
     let memory = memory_limit(device);
-    let mut batch = recipe.eval.batch;
+    let mut batch = task.recipe.eval.batch;
     loop {
-        let graphs = Graphs { step: Vec::new(), ..method.build(recipe, images, 1, batch)? };
+        let graphs = Graphs { eval: method.eval(task, batch)?, ..Graphs::default() };
         let plan = Plan::compile(graphs, device)?;
         match excess(&plan, device, memory) {
             None => return Ok((plan, batch)),

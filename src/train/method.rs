@@ -1,10 +1,13 @@
 //! What a training method gives to the loop: the programs of a step, and the one that tests.
 
 use super::recipe::Recipe;
+use super::teacher::Teacher;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::tensor::HostTensor;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// What a method must know of the images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,13 +36,40 @@ impl ImageInfo {
     }
 }
 
+/// What is to be trained: all that a method's graphs depend on besides batch sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    /// Everything that the user decides.
+    pub recipe: &'a Recipe,
+    /// The images.
+    pub images: &'a ImageInfo,
+    /// The network that a method learns from, if the recipe names one.
+    pub teacher: Option<&'a Teacher>,
+}
+
+/// A part of a step: its name and what it computes.
+pub type Part = (&'static str, Graph);
+
 /// The graphs of a run. All share parameters and state by name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Graphs {
-    /// Run one after the other in every step, with a name each.
-    pub step: Vec<(&'static str, Graph)>,
+    /// Runs once, before the first step, on the initial parameters.
+    pub start: Option<Graph>,
+    /// Run one after the other in every step.
+    pub step: Vec<Part>,
+    /// Run in every step of a second pass over the training images, which follows each epoch; empty for none.
+    pub refresh: Vec<Part>,
     /// Gives the output [`LOGITS`] of a batch of test images.
     pub eval: Graph,
+    /// Content of leaves that comes from elsewhere: a teacher's weights.
+    pub given: HashMap<String, HostTensor>,
+}
+
+impl Graphs {
+    /// All parts, those of the second pass last.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.step.iter().chain(&self.refresh)
+    }
 }
 
 /// Input of the step: pixels, U8 `[batch, h * w * c]`.
@@ -56,7 +86,7 @@ pub const LOGITS: &str = "logits";
 /// Where training stands, for what changes from step to step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// Steps done.
+    /// Steps done, those of second passes left out.
     pub steps: u64,
     /// Steps of an epoch.
     pub per_epoch: u64,
@@ -64,13 +94,23 @@ pub struct Progress {
     pub total: u64,
 }
 
+impl Progress {
+    /// Epochs done, whole ones.
+    pub fn epoch(&self) -> u64 {
+        self.steps / self.per_epoch.max(1)
+    }
+}
+
 /// A way to train.
 pub trait Method: Sync {
     /// Name in recipes.
     fn name(&self) -> &'static str;
 
-    /// Builds the graphs for a batch size.
-    fn build(&self, recipe: &Recipe, images: &ImageInfo, batch: usize, eval_batch: usize) -> Result<Graphs>;
+    /// Builds the graphs of a step for a batch size, and the test's for another.
+    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs>;
+
+    /// Builds the test's graph alone.
+    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph>;
 
     /// Value of a scalar of the step; `None` for a name it does not know.
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32>;

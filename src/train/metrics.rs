@@ -5,9 +5,11 @@ use crate::device::Store;
 use crate::error::Result;
 use crate::graph::{Graph, Init, Meta, Phase, Value};
 use crate::tensor::{DType, HostTensor};
+use std::collections::BTreeMap;
 
 const SUMS: &str = "metrics.sums";
 const HALTED: &str = "metrics.halted";
+const MEANS: &str = "metrics.mean.";
 
 /// Whether the run was halted before this step: `[1]`, 0 or 1. Updates that happen before the loss is known are gated
 /// with it.
@@ -43,6 +45,40 @@ pub fn track(g: &mut Graph, loss: Value, correct: Value) -> Result<Value> {
         g.assign(sums, total)?;
         Ok(halted)
     })
+}
+
+/// Logs the mean over an epoch of a value `[]` or `[1]` of the step, under a name. Steps whose loss is not finite do not
+/// count, as [`track`] has it.
+pub fn track_mean(g: &mut Graph, name: &str, value: Value, halted: Value) -> Result<()> {
+    g.in_phase(Phase::Update, |g| {
+        // [sum, steps]
+        let sums = g.state(&format!("{MEANS}{name}"), Meta::f32([2]), Init::Zeros)?;
+        let value = g.reshape(value, [1])?;
+        let first = g.constant(HostTensor::from_f32([2], vec![1.0, 0.0]));
+        let second = g.constant(HostTensor::from_f32([2], vec![0.0, 1.0]));
+        let step = g.mul(value, first)?;
+        let step = g.add(step, second)?;
+        let total = g.add(sums, step)?;
+        let total = g.gate(halted, total, sums)?;
+        g.assign(sums, total)
+    })
+}
+
+/// The means that [`track_mean`] logs, by name; starts them anew.
+pub fn take_means(store: &mut Store, graphs: &[&Graph]) -> Result<BTreeMap<String, f64>> {
+    let mut means = BTreeMap::new();
+    for graph in graphs {
+        for leaf in graph.states().into_iter().map(|v| graph.name(v)) {
+            let Some(name) = leaf.strip_prefix(MEANS) else { continue };
+            let read = store.read(leaf)?;
+            let (sum, steps) = (read.f32s()[0] as f64, read.f32s()[1] as f64);
+            if steps > 0.0 {
+                means.insert(name.to_string(), sum / steps);
+                store.write(leaf, &HostTensor::zeros([2], DType::F32))?;
+            }
+        }
+    }
+    Ok(means)
 }
 
 /// Number of rows of `logits` `[n, classes]` whose largest entry is at the label (`[n]`).

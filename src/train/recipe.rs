@@ -3,6 +3,7 @@
 use crate::data::{AugmentSpec, Dataset, OpenOptions, Split};
 use crate::error::{Error, Result};
 use crate::files::read_text;
+use crate::methods::RbcnSpec;
 use crate::nn::NetSpec;
 use crate::optim::{OptimSpec, Schedule};
 use crate::suggest::{nearest, toml_message, with_suggestion};
@@ -39,8 +40,17 @@ pub struct Recipe {
     /// Share of the target that is spread over all classes (Szegedy et al. 2016).
     #[serde(default)]
     pub label_smoothing: f32,
+    /// A run whose network this one starts from, instead of at random; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub start_from: String,
     /// The network.
     pub net: NetSpec,
+    /// The network that it learns from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherSpec>,
+    /// Settings of the method rbcn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rbcn: Option<RbcnSpec>,
     /// The images.
     #[serde(default)]
     pub data: DataSpec,
@@ -68,6 +78,23 @@ pub struct Recipe {
 pub enum MethodName {
     /// Images with labels, cross-entropy.
     Supervised,
+    /// The same for weights by magnitude, as SiMaN's release trains.
+    Siman,
+    /// Class probabilities of a teacher instead of labels (ReActNet).
+    Reactnet,
+    /// A teacher's feature maps through discriminators, and scale matrices (RBCN).
+    Rbcn,
+}
+
+/// The network that another one learns from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherSpec {
+    /// Its run directory.
+    pub run: String,
+    /// The recipe that makes it, for whoever has none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_by: Option<String>,
 }
 
 /// Which images.
@@ -192,6 +219,9 @@ pub struct RunInfo {
     pub mean: Vec<f32>,
     /// Standard deviation likewise.
     pub std: Vec<f32>,
+    /// Hash of the teacher's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
 }
 
 impl Recipe {
@@ -288,6 +318,8 @@ impl Recipe {
         if self.seed > i64::MAX as u64 {
             return fail(format!("seed = {}: TOML holds seeds up to {}", self.seed, i64::MAX));
         }
+        self.net.validate()?;
+        crate::methods::validate(self)?;
         self.optimiser.validate()?;
         self.schedule.validate()
     }
@@ -300,6 +332,8 @@ impl Recipe {
             eval: EvalSpec::default(),
             checkpoint: CheckpointSpec::default(),
             run: None,
+            start_from: String::new(),
+            teacher: self.teacher.as_ref().map(|_| TeacherSpec { run: String::new(), trained_by: None }),
             ..self.clone()
         };
         let text = weights_only.to_toml()?;

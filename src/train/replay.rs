@@ -7,8 +7,9 @@
 //! ```
 
 use super::check::Wrong;
-use super::method::{ImageInfo, Method};
+use super::method::{ImageInfo, Method, Task};
 use super::recipe::Recipe;
+use super::teacher::Teacher;
 use crate::device::{Device, Store};
 use crate::error::{Error, Result};
 use crate::files::{create_dir, read_text, write_atomic};
@@ -142,13 +143,15 @@ impl Replay {
     /// # Errors
     /// If the files do not fit together, or this version builds another program from the recipe.
     pub fn run(&self, folder: &Path, method: &dyn Method, device: &Device, sources: Sources) -> Result<Vec<Finding>> {
-        let graphs = method.build(&self.recipe, &self.images, self.recipe.batch, 1)?;
+        let teacher = Teacher::for_a_look(&self.recipe)?.map(|(t, _)| t);
+        let task = Task { recipe: &self.recipe, images: &self.images, teacher: teacher.as_ref() };
+        let graphs = method.build(&task, self.recipe.batch, 1)?;
         let other = |what: &str| {
             let version = env!("CARGO_PKG_VERSION");
             let message = format!("{what}: it was saved by onebit {}, this is {version}", self.version);
             Error::data(folder.join(JSON), message)
         };
-        let (_, graph) = graphs.step.into_iter().nth(self.part).ok_or_else(|| other("the recipe has no such part"))?;
+        let (_, graph) = graphs.parts().nth(self.part).cloned().ok_or_else(|| other("the recipe has no such part"))?;
         let options = Options { sources, ..Options::default() };
         let program = Program::compile_with(graph, device.backend(), options)?;
         // Another device may fuse otherwise before it; the node itself must be the same.

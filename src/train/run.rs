@@ -2,15 +2,18 @@
 //!
 //! ```text
 //! config.toml     the recipe with every setting, and where it ran: `onebit train config.toml` repeats it
-//! metrics.jsonl   one line an interval of training and one a test
+//! metrics.jsonl   one line an interval of training, one a test, and one an epoch of what methods and binary layers tell
 //! summary.json    the result
 //! checkpoints/    last.safetensors (to go on from) and best.safetensors (of the best test)
 //! ```
 
+use super::layer_stats::LayerStats;
 use super::recipe::{Recipe, RunInfo};
 use crate::error::{Error, Result};
 use crate::files::{create_dir, numbered, numbered_folder, read_text, write_atomic};
+use crate::nn::Count;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -53,12 +56,33 @@ pub enum Metric {
         /// Share of images whose class was among the five most likely ones.
         top5: f64,
     },
+    /// Means over an epoch of what a method logs.
+    Means {
+        /// Epochs done.
+        epoch: u64,
+        /// Steps done since the start.
+        steps: u64,
+        /// By name.
+        values: BTreeMap<String, f64>,
+    },
+    /// The latent weights of the binary layers after an epoch.
+    Layers {
+        /// Epochs done.
+        epoch: u64,
+        /// Steps done since the start.
+        steps: u64,
+        /// First to last.
+        layers: Vec<LayerStats>,
+    },
 }
 
 impl Metric {
     fn steps(&self) -> u64 {
         match self {
-            Metric::Train { steps, .. } | Metric::Test { steps, .. } => *steps,
+            Metric::Train { steps, .. }
+            | Metric::Test { steps, .. }
+            | Metric::Means { steps, .. }
+            | Metric::Layers { steps, .. } => *steps,
         }
     }
 }
@@ -98,8 +122,10 @@ pub struct Summary {
     pub kept_bytes: usize,
     /// Trained numbers.
     pub parameters: usize,
-    /// Those of them whose sign alone the network uses.
+    /// Those of them of which the network uses one bit.
     pub binary_parameters: usize,
+    /// What one image costs by the field's counting convention.
+    pub count: Count,
     /// Version of the program.
     pub version: String,
 }
@@ -220,6 +246,16 @@ pub struct MetricsFile {
 }
 
 impl MetricsFile {
+    /// All lines of a run.
+    pub fn read(run: &RunDir) -> Result<Vec<Metric>> {
+        let path = run.path.join("metrics.jsonl");
+        let text = read_text(&path)?;
+        let parse = |(i, line): (usize, &str)| {
+            serde_json::from_str(line).map_err(|e| Error::data(&path, format!("line {} does not parse: {e}", i + 1)))
+        };
+        text.lines().enumerate().map(parse).collect()
+    }
+
     /// Appends a line.
     pub fn push(&mut self, metric: &Metric) -> Result<()> {
         let line = serde_json::to_string(metric)
@@ -241,6 +277,7 @@ mod tests {
             version: "0".into(),
             mean: vec![0.3],
             std: vec![0.25],
+            teacher: None,
         }
     }
 

@@ -3,44 +3,53 @@
 
 use super::checkpoint;
 use super::method::{EVAL_IMAGES, Graphs, LOGITS};
+use super::metrics::take_means;
 use crate::device::{Device, Executable, Store};
 use crate::error::Result;
-use crate::graph::{Graph, Role, Value};
+use crate::graph::{Graph, Value};
 use crate::program::{BufferKind, Program};
 use crate::shader::sources::Sources;
 use crate::tensor::{DType, HostTensor};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The compiled programs of a run, not yet on a device.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The parts of a step.
+    /// What runs once, before the first step.
+    pub start: Option<Program>,
+    /// The parts of a step, then those of a step of the second pass.
     pub step: Vec<(&'static str, Program)>,
+    /// Where those of the second pass begin.
+    pub refresh: usize,
     /// The test.
     pub eval: Program,
+    /// Content of leaves that comes from elsewhere.
+    pub given: HashMap<String, HostTensor>,
 }
 
 impl Plan {
     /// Compiles the graphs.
     pub fn compile(graphs: Graphs, device: &Device) -> Result<Plan> {
         let compile = |g: Graph| Program::compile(g, device.backend());
-        let step = graphs.step.into_iter().map(|(n, g)| Ok((n, compile(g)?))).collect::<Result<_>>()?;
-        Ok(Plan { step, eval: compile(graphs.eval)? })
+        let refresh = graphs.step.len();
+        let step = graphs.step.into_iter().chain(graphs.refresh);
+        let step = step.map(|(n, g)| Ok((n, compile(g)?))).collect::<Result<_>>()?;
+        let start = graphs.start.map(compile).transpose()?;
+        Ok(Plan { start, step, refresh, eval: compile(graphs.eval)?, given: graphs.given })
     }
 
     /// The same with other shader files.
     pub fn with_sources(mut self, sources: &Sources) -> Plan {
-        for (_, p) in &mut self.step {
+        for p in self.step.iter_mut().map(|(_, p)| p).chain([&mut self.eval]).chain(&mut self.start) {
             p.sources = sources.clone();
         }
-        self.eval.sources = sources.clone();
         self
     }
 
     /// All programs.
     pub fn programs(&self) -> impl Iterator<Item = &Program> {
-        self.step.iter().map(|(_, p)| p).chain([&self.eval])
+        self.step.iter().map(|(_, p)| p).chain([&self.eval]).chain(&self.start)
     }
 
     /// Bytes of all buffers, those that programs share counted once.
@@ -74,7 +83,7 @@ impl Plan {
                 if seen.insert(p.graph.name(v)) {
                     let n = p.graph.shape(v).elements();
                     all += n;
-                    binary += if p.graph.init(v).is_some_and(|(_, r)| r == Role::BinaryWeight) { n } else { 0 };
+                    binary += if p.graph.init(v).is_some_and(|(_, r)| r.is_binary()) { n } else { 0 };
                 }
             }
         }
@@ -85,8 +94,11 @@ impl Plan {
 /// Programs on a device.
 pub struct Scheduler {
     store: Store,
+    start: Option<Executable>,
     step: Vec<Executable>,
+    refresh: usize,
     eval: Executable,
+    given: HashMap<String, HostTensor>,
 }
 
 impl Scheduler {
@@ -95,19 +107,28 @@ impl Scheduler {
         let mut store = Store::new(device.clone());
         let step = plan.step.into_iter().map(|(_, p)| store.load_program(p, false)).collect::<Result<Vec<_>>>()?;
         let eval = store.load_program(plan.eval, false)?;
-        let mut s = Scheduler { store, step, eval };
+        let start = plan.start.map(|p| store.load_program(p, false)).transpose()?;
+        let mut s = Scheduler { store, start, step, refresh: plan.refresh, eval, given: plan.given };
         s.initialise(seed)?;
         Ok(s)
     }
 
-    /// Fills parameters and state with their initial content.
+    /// Fills parameters and state with their initial content: what was given, else by their own rule; then lets the
+    /// start program have its say.
     pub fn initialise(&mut self, seed: u64) -> Result<()> {
         for graph in self.graphs() {
             for v in graph.params().into_iter().chain(graph.states()) {
-                self.store.write(graph.name(v), &initial(&graph, v, seed))?;
+                let given = self.given.get(graph.name(v)).filter(|t| t.shape() == graph.shape(v));
+                match given {
+                    Some(t) => self.store.write(graph.name(v), t)?,
+                    None => self.store.write(graph.name(v), &initial(&graph, v, seed))?,
+                }
             }
         }
-        Ok(())
+        match &mut self.start {
+            Some(start) => start.run(&[]),
+            None => Ok(()),
+        }
     }
 
     /// The first parameter that holds a number that is not finite.
@@ -127,14 +148,45 @@ impl Scheduler {
         [&self.eval].into_iter().chain(&self.step).map(|e| e.program().graph.clone()).collect()
     }
 
-    /// The programs of a step.
+    /// The programs of a step, then those of a step of the second pass.
     pub fn parts(&self) -> &[Executable] {
         &self.step
+    }
+
+    /// Which of them make a step of the first or the second pass.
+    pub fn parts_of(&self, second: bool) -> std::ops::Range<usize> {
+        if second { self.refresh..self.step.len() } else { 0..self.refresh }
+    }
+
+    /// Whether each epoch has a second pass.
+    pub fn has_refresh(&self) -> bool {
+        self.refresh < self.step.len()
     }
 
     /// Part `i` of a step.
     pub fn part(&mut self, i: usize) -> &mut Executable {
         &mut self.step[i]
+    }
+
+    /// Names of the latent weights of binary layers, in their order.
+    pub fn binary_weights(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for graph in self.step.iter().map(|e| &e.program().graph) {
+            let binary = |v: &Value| graph.init(*v).is_some_and(|(_, role)| role.is_binary());
+            for name in graph.params().into_iter().filter(binary).map(|v| graph.name(v)) {
+                if !names.iter().any(|n| n == name) {
+                    names.push(name.to_string());
+                }
+            }
+        }
+        names
+    }
+
+    /// What [`track_mean`](super::metrics::track_mean) logged since the last call.
+    pub fn take_means(&mut self) -> Result<BTreeMap<String, f64>> {
+        let graphs: Vec<Arc<Graph>> = self.step.iter().map(|e| e.program().graph.clone()).collect();
+        let graphs: Vec<&Graph> = graphs.iter().map(Arc::as_ref).collect();
+        take_means(&mut self.store, &graphs)
     }
 
     /// Tensors by name.

@@ -33,16 +33,32 @@ impl<'a> Steps<'a> {
         Ok(Steps { method, recipe, loader, scheduler })
     }
 
-    /// Where training stands after `steps` steps.
-    pub fn progress(&self, steps: u64) -> Progress {
-        let per_epoch = self.loader.steps() as u64;
-        Progress { steps, per_epoch, total: per_epoch * self.recipe.epochs }
+    /// Passes over the images in an epoch.
+    pub fn passes(&self) -> u64 {
+        1 + self.scheduler.has_refresh() as u64
     }
 
-    /// The images of step `step`, counted from 0 since the start.
+    /// Steps of an epoch, those of the second pass included.
+    pub fn per_epoch(&self) -> usize {
+        self.loader.steps() * self.passes() as usize
+    }
+
+    /// Whether step `step`, counted from 0 since the start, belongs to a second pass.
+    pub fn is_refresh(&self, step: u64) -> bool {
+        step % self.per_epoch() as u64 >= self.loader.steps() as u64
+    }
+
+    /// Where training stands after `steps` steps of all passes.
+    pub fn progress(&self, steps: u64) -> Progress {
+        let (all, first) = (self.per_epoch() as u64, self.loader.steps() as u64);
+        let steps = steps / all * first + (steps % all).min(first);
+        Progress { steps, per_epoch: first, total: first * self.recipe.epochs }
+    }
+
+    /// The images of step `step`, counted from 0 since the start. Each pass has its own order.
     pub fn batch(&self, step: u64) -> Batch {
-        let per_epoch = self.loader.steps() as u64;
-        self.loader.batch(step / per_epoch, (step % per_epoch) as usize)
+        let per_pass = self.loader.steps() as u64;
+        self.loader.batch(step / per_pass, (step % per_pass) as usize)
     }
 
     /// Writes a batch to the device.
@@ -65,7 +81,7 @@ impl<'a> Steps<'a> {
 
     /// Runs every part of step `step` once, on the images that were uploaded.
     pub fn run_parts(&mut self, step: u64) -> Result<()> {
-        for part in 0..self.scheduler.parts().len() {
+        for part in self.scheduler.parts_of(self.is_refresh(step)) {
             let values = self.scalars(part, step)?;
             self.scheduler.run(part, &values)?;
         }

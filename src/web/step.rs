@@ -8,10 +8,11 @@ use crate::error::{Error, Result};
 use crate::methods::method;
 use crate::program::{Backend, Program, Work};
 use crate::shader::sources::Sources;
-use crate::train::method::{Graphs, ImageInfo};
+use crate::train::method::{Graphs, ImageInfo, Task};
 use crate::train::recipe::Recipe;
 use crate::train::scheduler::Plan;
 use crate::train::steps::{Steps, loader};
+use crate::train::teacher::Teacher;
 use crate::verify::StepRun;
 use std::path::Path;
 use std::sync::Arc;
@@ -66,19 +67,22 @@ impl StepExport {
 
         let mut ways: Vec<Vec<Way>> = Vec::new();
         let mut step = Vec::new();
-        for (part, graph) in graphs.step {
-            let compiled = Compiled::new(&graph, DEFAULT_STORAGE_BUFFERS, &self.sources)?;
+        for (part, graph) in graphs.parts() {
+            let compiled = Compiled::new(graph, DEFAULT_STORAGE_BUFFERS, &self.sources)?;
             let mut kept = compiled.ways;
             if self.quick {
                 // The first way of a step is that of GPUs.
                 kept.dedup_by_key(|w| w.step);
             }
             ways.push(kept);
-            step.push((part, compiled.program));
+            step.push((*part, compiled.program));
         }
         let names: Vec<&str> = step.iter().map(|(part, _)| *part).collect();
         let total = self.steps as usize * step.iter().map(|(_, p)| p.steps.len()).sum::<usize>();
-        let plan = Plan { step, eval: Program::compile(graphs.eval, Backend::Cpu)? };
+        let refresh = graphs.step.len();
+        let start = graphs.start.map(|g| Program::compile(g, Backend::Cpu)).transpose()?;
+        let eval = Program::compile(graphs.eval, Backend::Cpu)?;
+        let plan = Plan { start, step, refresh, eval, given: graphs.given };
         let mut training = Steps::new(method(recipe.method), recipe.clone(), &data, plan, &Device::Cpu)?;
         let mut done = 0;
         for steps in 0..self.steps {
@@ -124,9 +128,11 @@ impl StepExport {
         let mut recipe = self.recipe.clone();
         loop {
             // The test is not exported: its batch may as well be 1.
-            let graphs = method(recipe.method).build(&recipe, images, recipe.batch, 1)?;
+            let teacher = Teacher::for_a_look(&recipe)?.map(|(t, _)| t);
+            let task = Task { recipe: &recipe, images, teacher: teacher.as_ref() };
+            let graphs = method(recipe.method).build(&task, recipe.batch, 1)?;
             let program = |g: &crate::graph::Graph| Program::compile(g.clone(), Backend::Cpu);
-            let programs = graphs.step.iter().map(|(_, g)| program(g)).collect::<Result<Vec<_>>>()?;
+            let programs = graphs.parts().map(|(_, g)| program(g)).collect::<Result<Vec<_>>>()?;
             let bytes = self.steps as usize * programs.iter().map(bytes).sum::<usize>();
             if !self.shrink || bytes <= MODERATE_BYTES || recipe.batch <= LEAST_BATCH {
                 return Ok((recipe, graphs));

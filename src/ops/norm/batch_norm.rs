@@ -41,6 +41,8 @@ pub enum BatchNormMode {
         /// One number; where it is not 0, the running statistics stay as they are.
         gate: Option<Value>,
     },
+    /// Those of the batch; the running statistics stay as they are.
+    Batch,
     /// The running ones; nothing is trained.
     Eval,
     /// The running ones; gamma and beta are trained.
@@ -133,8 +135,9 @@ impl Graph {
         let scale = scale.map(|s| self.detach(s)).transpose()?;
         let scaled = |g: &mut Graph, v: Value| scale.map_or(Ok(v), |s| g.mul(v, s));
 
-        let (momentum, gate) = match mode {
-            BatchNormMode::Train { momentum, gate } => (momentum, gate),
+        let update = match mode {
+            BatchNormMode::Train { momentum, gate } => Some((momentum, gate)),
+            BatchNormMode::Batch => None,
             BatchNormMode::Eval | BatchNormMode::Frozen => {
                 let (gamma, beta) = match mode {
                     BatchNormMode::Eval => (self.detach(gamma)?, self.detach(beta)?),
@@ -173,6 +176,9 @@ impl Graph {
         let a = self.mul(gamma, inv_std)?;
         let shift = self.mul(mean, a)?;
         let c = self.sub(beta, shift)?;
+        let Some((momentum, gate)) = update else {
+            return self.apply1(BatchNormApply { centre: mean, inv_std: Some(inv_std) }, &[x, a, c]);
+        };
         self.in_phase(Phase::Update, |g| {
             let mean = scaled(g, mean)?;
             let unbiased = g.scale(var, rows as f32 / (rows - 1) as f32)?;

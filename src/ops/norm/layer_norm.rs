@@ -1,5 +1,6 @@
-//! Layer normalisation over the last axis (Ba et al. 2016): `(x - mean) / sqrt(var + eps)`, the
-//! variance biased. Backward keeps the result and 1/std of every row; x can die.
+//! Layer normalisation over the last axis (Ba et al. 2016): `(x - mean) / sqrt(var + eps)`. Its variance is biased;
+//! with the unbiased one, Σ (x - mean)² / (n - 1), it is how IR-Net and SiMaN standardise the weights of a filter. Backward
+//! keeps the result and 1/std of every row; x can die.
 
 use crate::error::{Error, Result};
 use crate::graph::{EPS, Grads, Graph, Meta, Real, Value};
@@ -10,6 +11,13 @@ use crate::ops::rows::{Extent, RowOp, Rows, total};
 pub struct LayerNorm {
     /// Added to the variance.
     pub eps: f32,
+    /// Divides by n - 1 instead of n.
+    pub unbiased: bool,
+}
+
+/// By what the sum of n squares is divided.
+fn degrees(n: usize, unbiased: bool) -> f64 {
+    (n - unbiased as usize) as f64
 }
 
 impl RowOp for LayerNorm {
@@ -25,14 +33,14 @@ impl RowOp for LayerNorm {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("EPS", self.eps as f64)]
+        vec![("EPS", self.eps as f64), ("TAKEN", self.unbiased as u8 as f64)]
     }
 
     fn row<T: Real>(&self, x: &[&[T]], y: &mut [&mut [T]]) {
         let x = x[0];
         let n = T::c(x.len() as f64);
         let mean = total(x.len(), |i| x[i]) / n;
-        let var = total(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / n;
+        let var = total(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / T::c(degrees(x.len(), self.unbiased));
         let inv_std = T::c(1.0) / (var + T::c(self.eps as f64)).sqrt();
         for (y, &x) in y[0].iter_mut().zip(x) {
             *y = (x - mean) * inv_std;
@@ -58,13 +66,17 @@ impl RowOp for LayerNorm {
             return Err(Error::Config("layer_norm: its 1/std has no gradient".to_string()));
         }
         let Some(d) = dy[0] else { return Ok(vec![None]) };
-        Ok(vec![Some(g.apply1(Rows(LayerNormGrad), &[d, y[0], y[1]])?)])
+        Ok(vec![Some(g.apply1(Rows(LayerNormGrad { unbiased: self.unbiased }), &[d, y[0], y[1]])?)])
     }
 }
 
-/// `dx = inv_std (dy - mean(dy) - y mean(dy y))`, y being the normalised row.
+/// `dx = inv_std (dy - mean(dy) - y Σ dy y / n)`, y being the normalised row, and n - 1 standing for the second n if the
+/// variance is unbiased.
 #[derive(Clone, Debug)]
-pub struct LayerNormGrad;
+pub struct LayerNormGrad {
+    /// Whether the variance is.
+    pub unbiased: bool,
+}
 
 impl RowOp for LayerNormGrad {
     const INPUTS: &'static [Extent] = &[Extent::Row, Extent::Row, Extent::One];
@@ -78,11 +90,15 @@ impl RowOp for LayerNormGrad {
         "norm/layer_norm_grad"
     }
 
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![("TAKEN", self.unbiased as u8 as f64)]
+    }
+
     fn row<T: Real>(&self, x: &[&[T]], dx: &mut [&mut [T]]) {
         let (dy, y, inv_std) = (x[0], x[1], x[2][0]);
         let n = T::c(dy.len() as f64);
         let level = total(dy.len(), |i| dy[i]) / n;
-        let slope = total(dy.len(), |i| dy[i] * y[i]) / n;
+        let slope = total(dy.len(), |i| dy[i] * y[i]) / T::c(degrees(dy.len(), self.unbiased));
         for ((dx, &dy), &y) in dx[0].iter_mut().zip(dy).zip(y) {
             *dx = inv_std * (dy - level - y * slope);
         }
@@ -93,7 +109,7 @@ impl RowOp for LayerNormGrad {
         let (dy, y, inv_std) = (x[0], x[1], x[2][0]);
         let n = dy.len() as f64;
         let level = dy.iter().map(|d| d.abs()).sum::<f64>() / n;
-        let slope = dy.iter().zip(y).map(|(d, y)| (d * y).abs()).sum::<f64>() / n;
+        let slope = dy.iter().zip(y).map(|(d, y)| (d * y).abs()).sum::<f64>() / degrees(dy.len(), self.unbiased);
         vec![
             dy.iter()
                 .zip(y)
@@ -119,7 +135,17 @@ impl Graph {
                 return Err(Error::shape("layer_norm", format!("gamma and beta of {x} must be f32[{d}], got {v}")));
             }
         }
-        let normalised = self.apply(Rows(LayerNorm { eps }), &[x])?[0];
+        let normalised = self.apply(Rows(LayerNorm { eps, unbiased: false }), &[x])?[0];
         self.scale_shift(normalised, gamma, beta)
+    }
+
+    /// Each row (last axis) brought to mean 0 and variance 1: `(x - mean) / sqrt(var + eps)`, var unbiased (SiMaN's
+    /// code; IR-Net's with eps = 0). The gradient of a row sums to 0.
+    pub fn standardize(&mut self, x: Value, eps: f32) -> Result<Value> {
+        if self.shape(x).is_empty() || self.shape(x).columns() < 2 {
+            let m = format!("a row of one number has no variance, and {} has such rows", self.meta(x));
+            return Err(Error::shape("standardize", m));
+        }
+        Ok(self.apply(Rows(LayerNorm { eps, unbiased: true }), &[x])?[0])
     }
 }

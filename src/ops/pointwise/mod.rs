@@ -9,9 +9,11 @@ mod broadcast_to;
 mod cast;
 mod compare;
 mod elementary;
+mod latent;
 mod scale_shift;
 mod sign;
 mod smooth;
+mod split;
 
 pub use sign::Ste;
 

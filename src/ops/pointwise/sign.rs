@@ -10,10 +10,12 @@ use crate::tensor::DType;
 
 /// What stands in for the derivative of sign. Sources: BinaryConnect / BNN (clipped identity),
 /// Bi-Real Net (ApproxSign), IR-Net (EDE).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ste {
     /// 1 on [-1, 1], both ends included, else 0.
     ClippedIdentity,
+    /// 1 on (-1, 1), both ends left out, else 0 (XNOR-Net's activations).
+    ClippedOpen,
     /// max(0, 2 - 2|x|): the derivative of a piecewise quadratic.
     ApproxSign,
     /// k t (1 - tanh²(t x)), with t and k scalars of the step.
@@ -23,11 +25,21 @@ pub enum Ste {
         /// max(1/t, 1).
         k: Value,
     },
-    /// 1 everywhere (SiMaN's weights).
+    /// 1 everywhere.
     Identity,
+    /// `(n 1[|w| < 1] + 1 / alpha) (1 - 1 / c)`: XNOR-Net's released rule for weights, where dy is the gradient with
+    /// respect to the sign, alpha the mean magnitude of the filter (`[o, 1, 1, 1]`), n its length and c its channels.
+    XnorWeights {
+        /// Mean magnitude of each filter.
+        alpha: Value,
+        /// Weights of a filter.
+        n: f32,
+        /// Channels of a filter.
+        c: f32,
+    },
 }
 
-/// sign(x) -> bits; port 1 is the mask `|x| <= 1`.
+/// sign(x) -> bits; port 1 is the mask `|x| <= 1`, or `|x| < 1` where the estimator leaves the ends out.
 #[derive(Clone, Debug)]
 pub struct Sign {
     /// Estimator of the gradient.
@@ -50,27 +62,45 @@ impl Pointwise for Sign {
     }
 
     fn wgsl(&self, port: usize) -> &'static str {
-        ["sign_bit", "ste_mask"][port]
+        match (port, self.ste) {
+            (0, _) => "sign_bit",
+            (_, Ste::ClippedOpen) => "ste_mask_open",
+            _ => "ste_mask",
+        }
     }
 
     fn eval(&self, port: usize, _index: usize, x: &[&[f32]], y: &mut [f32]) {
+        let open = self.ste == Ste::ClippedOpen;
         for (y, &x) in y.iter_mut().zip(x[0]) {
-            *y = if port == 0 { x >= 0.0 } else { x.abs() <= 1.0 } as u8 as f32;
+            let bit = match port {
+                0 => x >= 0.0,
+                _ if open => x.abs() < 1.0,
+                _ => x.abs() <= 1.0,
+            };
+            *y = bit as u8 as f32;
         }
     }
 
     fn eval64(&self, port: usize, _index: usize, x: &[f64]) -> f64 {
-        (if port == 0 { x[0] >= 0.0 } else { x[0].abs() <= 1.0 }) as u8 as f64
+        let bit = match (port, self.ste) {
+            (0, _) => x[0] >= 0.0,
+            (_, Ste::ClippedOpen) => x[0].abs() < 1.0,
+            _ => x[0].abs() <= 1.0,
+        };
+        bit as u8 as f64
     }
 
     fn grad(&self, g: &mut Graph, x: &[Value], y: &[Value], dy: &[Option<Value>]) -> Result<Grads> {
         let Some(dy) = dy[0] else { return Ok(vec![None]) };
         Ok(vec![Some(match self.ste {
             Ste::ClippedIdentity if self.input_kept => g.apply1(ClipGrad {}, &[x[0], dy])?,
-            Ste::ClippedIdentity => g.mul(y[1], dy)?,
+            Ste::ClippedIdentity | Ste::ClippedOpen => g.mul(y[1], dy)?,
             Ste::ApproxSign => g.apply1(ApproxSignGrad {}, &[x[0], dy])?,
             Ste::Ede { t, k } => g.apply1(EdeGrad {}, &[x[0], dy, t, k])?,
             Ste::Identity => dy,
+            Ste::XnorWeights { alpha, n, c } => {
+                g.apply1(XnorWeightsGrad { n, factor: 1.0 - 1.0 / c }, &[x[0], dy, alpha])?
+            }
         })])
     }
 }
@@ -96,6 +126,19 @@ pointwise! {
     grad |_me, g, x, y, d| {
         let dx = g.apply1(EdeGrad {}, &[x[0], d, x[2], x[3]])?;
         Ok(vec![None, Some(dx), None, None])
+    }
+}
+
+pointwise! {
+    /// `dy (n 1[|w| < 1] + 1 / alpha) factor`: what XNOR-Net's release makes of the gradient for SGD.
+    XnorWeightsGrad { n: f32, factor: f32 } "xnor_weights_grad" (w, dy, alpha) => {
+        let inside = if w.abs() < T::c(1.0) { n } else { T::c(0.0) };
+        dy * ((inside + T::c(1.0) / alpha) * factor)
+    };
+    bound |_x, y| 12.0 * crate::graph::EPS * y.abs() + f32::MIN_POSITIVE as f64;
+    grad |me, g, x, y, d| {
+        let ddy = g.apply1(me.clone(), &[x[0], d, x[2]])?;
+        Ok(vec![None, Some(ddy), None])
     }
 }
 

@@ -106,6 +106,7 @@ pub fn cases() -> Vec<CaseSpec> {
         c.grad(slope_grad)
     }));
     compare_cases(&mut all);
+    latent_cases(&mut all);
     all
 }
 
@@ -177,6 +178,58 @@ fn compare_cases(all: &mut Vec<CaseSpec>) {
             c.estimated_grad(y)
         }));
     }
+}
+
+/// What happens to latent weights besides gradient steps.
+fn latent_cases(all: &mut Vec<CaseSpec>) {
+    all.push(CaseSpec::new("stand_in", "the gradient of a moved parameter", |c| {
+        let (w, moved) = (c.random([6, 5]), c.input(HostTensor::from_f32([6, 5], vec![0.5; 30])));
+        let y = c.graph.stand_in(w, moved)?;
+        let y = c.graph.square(y)?;
+        c.estimated_grad(y)
+    }));
+    all.push(CaseSpec::new("clamp_magnitude", "both signs, 0, and at the ends", |c| {
+        let own = c.random([6, 35]);
+        let odd = c.input(HostTensor::from_f32([8], vec![-0.75, -0.25, -0.1, 0.0, -0.0, 0.1, 0.25, 0.75]));
+        let low = c.input(HostTensor::from_f32([1], vec![0.25]));
+        let high = c.input(HostTensor::from_f32([1], vec![0.75]));
+        for x in [own, odd] {
+            let y = c.graph.clamp_magnitude(x, low, high)?;
+            c.keep(y)?;
+        }
+        Ok(())
+    }));
+    all.push(CaseSpec::new("nearest_power_of_two", "around its steps", |c| {
+        let root = std::f32::consts::SQRT_2;
+        let next = |x: f32| f32::from_bits(x.to_bits() + 1);
+        let steps = [root, next(root), 0.8, 0.7, 0.5 * root, next(0.5 * root), 1.0, 2.0, 1e-3, 3e5, 1e30, 1e-30];
+        let x = c.input(HostTensor::from_f32([12], steps.to_vec()));
+        let y = c.graph.nearest_power_of_two(x)?;
+        c.keep(y)?;
+        let x = c.uniform([7, 33], 0.01, 9.0);
+        let y = c.graph.nearest_power_of_two(x)?;
+        c.keep(y)
+    }));
+    let ends = HostTensor::from_f32([7], vec![-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5]);
+    for kept in [false, true] {
+        let ends = ends.clone();
+        all.push(CaseSpec::new("sign", format!("the ends left out, of a parameter: {kept}"), move |c| {
+            let mut x = c.leaf(ends.clone());
+            if !kept {
+                x = c.graph.scale(x, 1.0)?;
+            }
+            let bits = c.graph.sign(x, Ste::ClippedOpen)?;
+            let y = c.graph.signed(bits)?;
+            c.estimated_grad(y)
+        }));
+    }
+    all.push(CaseSpec::new("sign", "XNOR-Net's weights", move |c| {
+        let w = c.random([4, 3, 3, 5]);
+        let alpha = c.input(HostTensor::from_f32([4, 1, 1, 1], vec![0.5, 0.7, 0.9, 1.1]));
+        let bits = c.graph.sign(w, Ste::XnorWeights { alpha, n: 45.0, c: 5.0 })?;
+        let y = c.graph.signed(bits)?;
+        c.estimated_grad(y)
+    }));
 }
 
 /// Checks the gradient of the gradient of `y` with respect to `x`.

@@ -13,6 +13,7 @@ mod pointwise;
 mod pool;
 mod random;
 mod reduce;
+mod select;
 mod shape;
 mod softmax;
 mod step;
@@ -28,6 +29,7 @@ pub fn all() -> Vec<CaseSpec> {
         pointwise::cases(),
         activation::cases(),
         reduce::cases(),
+        select::cases(),
         random::cases(),
         shape::cases(),
         linalg::cases(),

@@ -161,4 +161,13 @@ fn layer_norm_cases(all: &mut Vec<CaseSpec>) {
             c.grad(y)
         }));
     }
+    for shape in [&[1usize, 2][..], &[5, 33], &[16, 144], &[2, 4608], &[70, 300]] {
+        for eps in [0.0, 1e-5] {
+            all.push(CaseSpec::new("layer_norm", format!("unbiased, {shape:?}, eps {eps}"), move |c| {
+                let x = c.random(shape);
+                let y = c.graph.standardize(x, eps)?;
+                c.grad(y)
+            }));
+        }
+    }
 }

@@ -1,0 +1,59 @@
+//! `onebit compare`.
+
+use super::text::say;
+use crate::files::{check_writable, write_atomic};
+use crate::report::Comparison;
+use crate::train::run::RunDir;
+use anyhow::bail;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Puts runs side by side: accuracy over seeds, steps, time, memory, model size, operations.
+///
+/// Runs of the same recipe that differ only by their seed are one row. The table is printed and written as Markdown and
+/// CSV.
+///
+/// Examples:
+///
+///     onebit compare runs/small-*
+///     onebit compare runs/small-siman runs/small-siman-2 runs/small-sign --out table
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Run directories.
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    /// Where the table goes: OUT.md and OUT.csv.
+    #[arg(long, value_name = "OUT", default_value = "compare")]
+    out: PathBuf,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let file = |extension: &str| PathBuf::from(format!("{}.{extension}", args.out.display()));
+    let (markdown, csv) = (file("md"), file("csv"));
+    check_writable(&markdown)?;
+    check_writable(&csv)?;
+    let mut table = Comparison::default();
+    let mut unfinished = Vec::new();
+    for path in &args.runs {
+        let (run, recipe, _) = RunDir::open(path)?;
+        match run.summary()? {
+            Some(summary) => table.add(&recipe, &summary)?,
+            None => unfinished.push(path),
+        }
+    }
+    if table.rows.is_empty() {
+        bail!(
+            "none of these runs is finished; go on with one:  onebit train --resume --out {}",
+            args.runs[0].display()
+        );
+    }
+    say(table.text().trim_end())?;
+    for path in unfinished {
+        say(format!("left out: {} is not finished", path.display()))?;
+    }
+    write_atomic(&markdown, table.markdown().as_bytes())?;
+    write_atomic(&csv, table.csv()?.as_bytes())?;
+    say(format!("written to {} and {}", markdown.display(), csv.display()))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,121 @@
+//! What methods have in common: images in, labels in, a loss followed down, a test.
+
+use crate::data::AugmentSpec;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Meta, Value};
+use crate::nn::Mode;
+use crate::ops::image::{AugmentPlan, columns};
+use crate::tensor::{DType, HostTensor};
+use crate::train::method::{AUGMENT, EVAL_IMAGES, IMAGES, ImageInfo, LABELS, LOGITS, Progress, Task};
+use crate::train::metrics::{correct, halted_before, track};
+use crate::train::recipe::Recipe;
+
+/// The inputs of a training step.
+pub(super) struct Inputs {
+    /// Images, augmented and normalised, `[n, h, w, c]`.
+    pub x: Value,
+    /// Classes, `[n]`.
+    pub labels: Value,
+    /// Whether training was halted before this step.
+    pub halted: Value,
+}
+
+/// Images and labels of a step.
+pub(super) fn inputs(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Inputs> {
+    let images = task.images;
+    if images.classes < 2 {
+        return Err(Error::Config(format!(
+            "training with labels needs labelled images of at least 2 classes, these have {}",
+            images.classes
+        )));
+    }
+    let pixels = g.input(IMAGES, Meta::new([batch, images.bytes()], DType::U8))?;
+    let labels = g.input(LABELS, Meta::new([batch], DType::U32))?;
+    let halted = halted_before(g)?;
+    let x = augmented(g, task.recipe, pixels, images)?;
+    Ok(Inputs { x, labels, halted })
+}
+
+/// Counts right answers and watches the loss; whether this step or one before halted training.
+pub(super) fn watch(g: &mut Graph, inputs: &Inputs, logits: Value, loss: Value) -> Result<Value> {
+    let right = correct(g, logits, inputs.labels)?;
+    track(g, loss, right)
+}
+
+/// One step of the recipe's optimiser on all parameters.
+pub(super) fn descend(g: &mut Graph, recipe: &Recipe, inputs: &Inputs, logits: Value, loss: Value) -> Result<()> {
+    let halted = watch(g, inputs, logits, loss)?;
+    let parameters = g.params();
+    let gradients = g.backward(loss, &parameters)?;
+    recipe.optimiser.step(g, &parameters, &gradients, Some(halted))
+}
+
+/// Test images to logits.
+pub(super) fn test(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    let g = &mut Graph::new();
+    let pixels = g.input(EVAL_IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
+    let x = normalise(g, pixels, task.images)?;
+    let logits = task.recipe.net.build(g, x, task.images.classes, Mode::Eval, None)?;
+    g.output(LOGITS, logits);
+    Ok(std::mem::take(g))
+}
+
+/// Scalars that do not depend on the method: those of the optimiser, and of estimators that change over training.
+pub(super) fn scalar(recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
+    match name {
+        // Counts steps for dropout.
+        "step" => Some(progress.steps as f32),
+        // IR-Net's estimator, from nearly the identity to nearly the sign over the epochs.
+        "ede.t" | "ede.k" => {
+            let share = progress.epoch() as f32 / recipe.epochs as f32;
+            // From where it starts to 10.
+            let start = recipe.net.binarization.ede_start;
+            let t = start * (10.0 / start).powf(share);
+            Some(if name == "ede.t" { t } else { t.recip().max(1.0) })
+        }
+        _ => {
+            let scalars = recipe.optimiser.scalars(progress.steps, learning_rate(recipe, progress));
+            scalars.into_iter().find(|(n, _)| n == name).map(|(_, v)| v)
+        }
+    }
+}
+
+/// The learning rate of a step.
+pub(super) fn learning_rate(recipe: &Recipe, progress: Progress) -> f32 {
+    recipe.schedule.at(recipe.lr, progress.steps, progress.per_epoch, recipe.epochs)
+}
+
+/// Bytes to normalised numbers, changed as the recipe's `[augment]` says.
+fn augmented(g: &mut Graph, recipe: &Recipe, pixels: Value, images: &ImageInfo) -> Result<Value> {
+    let spec = &recipe.augment;
+    let [h, w, _] = images.extents;
+    if *spec == (AugmentSpec { normalize: spec.normalize.clone(), ..AugmentSpec::default() }) {
+        return normalise(g, pixels, images);
+    }
+    let n = g.shape(pixels)[0];
+    let params = g.input(&format!("{AUGMENT}.0"), Meta::f32([n, columns::COUNT]))?;
+    let plan = AugmentPlan {
+        input: images.extents,
+        output: spec.output_size(h, w),
+        jitter: spec.color_jitter.is_some(),
+        gray: spec.grayscale.is_some(),
+        // Three deviations hold all but 0.3 % of a Gaussian.
+        blur_radius: spec.gaussian_blur.map(|b| (3.0 * b.sigma[1]).ceil() as usize),
+        normalize: Some((images.mean.clone(), images.std.clone())),
+    };
+    g.augment(pixels, params, &plan)
+}
+
+/// Bytes to numbers of mean 0 and variance 1 a channel, `[n, h, w, c]`.
+fn normalise(g: &mut Graph, pixels: Value, images: &ImageInfo) -> Result<Value> {
+    let [h, w, c] = images.extents;
+    let n = g.shape(pixels)[0];
+    let (mean, std) = (&images.mean, &images.std);
+    let scale = (0..h * w * c).map(|i| 1.0 / (255.0 * std[i % c])).collect();
+    let shift = (0..h * w * c).map(|i| -mean[i % c] / std[i % c]).collect();
+    let scale = g.constant(HostTensor::from_f32([h * w * c], scale));
+    let shift = g.constant(HostTensor::from_f32([h * w * c], shift));
+    let x = g.mul(pixels, scale)?;
+    let x = g.add(x, shift)?;
+    g.reshape(x, [n, h, w, c])
+}

@@ -1,0 +1,227 @@
+//! How a network's inner convolutions are binarised, as it stands in a recipe's `[net.binarization]` table. What the
+//! published methods take:
+//!
+//! | | activations | weights | scale |
+//! | --- | --- | --- | --- |
+//! | BinaryConnect's sign | `clipped` | `sign`, `clipped`, `clip_weights` | `none` |
+//! | XNOR-Net | `clipped-open` | `xnor` | `channel` |
+//! | Bi-Real Net | `approx-sign` | `sign`, `clipped` | `channel` |
+//! | IR-Net | `ede` | `standardised`, `ede` | `power-of-two` |
+//! | ReActNet | `approx-sign`, `rsign` | `sign`, `clipped` (first step: `real`) | `channel` |
+//! | SiMaN | `approx-sign`, `standardise` | `magnitude` | `learned` |
+//! | RBCN | `approx-sign` | `sign`, `approx-sign` | `matrix` |
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Which bit a weight becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightRule {
+    /// Its sign.
+    Sign,
+    /// Its sign, after the mean over input channels is taken away and the rest clamped to [-1, 1] before each step,
+    /// with the gradient of XNOR-Net's release.
+    Xnor,
+    /// The sign of the filter brought to mean 0 and variance 1 (IR-Net).
+    Standardised,
+    /// Whether its magnitude is among the larger ones of its filter (SiMaN).
+    Magnitude,
+    /// None: real weights under binary activations, the first of ReActNet's two steps.
+    Real,
+}
+
+/// Scale of a binary convolution's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// mean|w| of each filter, without gradient (XNOR-Net).
+    Channel,
+    /// mean|w| of the layer, without gradient.
+    Layer,
+    /// The power of two nearest to mean|w| of each filter, without gradient (IR-Net).
+    PowerOfTwo,
+    /// A number a filter that is trained (SiMaN).
+    Learned,
+    /// A trained matrix for the whole layer that multiplies the signs of the weights (RBCN).
+    Matrix,
+    /// 1.
+    None,
+}
+
+/// Straight-through estimator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SteKind {
+    /// 1 on [-1, 1].
+    Clipped,
+    /// 1 on (-1, 1).
+    ClippedOpen,
+    /// max(0, 2 - 2|x|) (Bi-Real Net).
+    ApproxSign,
+    /// IR-Net's estimator, whose steepness grows over training (scalars `ede.t` and `ede.k`).
+    Ede,
+    /// 1 everywhere.
+    Identity,
+}
+
+/// What the two values of a magnitude's bit stand for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Coding {
+    /// -1 and +1, as SiMaN's release convolves.
+    #[default]
+    #[serde(rename = "pm1")]
+    PlusMinus,
+    /// 0 and 1, as SiMaN's paper says.
+    #[serde(rename = "zero-one")]
+    ZeroOne,
+}
+
+/// How many of the magnitudes become 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Those over the lower median: half.
+    #[default]
+    Median,
+    /// As many as bring the bits closest to the magnitudes, by the cosine.
+    Optimal,
+}
+
+/// What is split by one threshold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Per {
+    /// Each filter.
+    #[default]
+    Filter,
+    /// The whole layer.
+    Layer,
+}
+
+/// SiMaN's choices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Magnitude {
+    /// What the bits stand for.
+    pub coding: Coding,
+    /// How many become 1.
+    pub split: Split,
+    /// What is split.
+    pub per: Per,
+    /// Before each step, clamps the layer's magnitudes to between two percentiles that open over training.
+    pub clamp: bool,
+}
+
+/// Shape of RBCN's scale matrix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MatrixShape {
+    /// One number: the sum of the popcounts times it.
+    Scalar,
+    /// One for each tap of the kernel.
+    #[default]
+    Kernel,
+    /// One for each tap and input channel, which no popcount can do.
+    Full,
+}
+
+/// How the inner convolutions are binarised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Binarization {
+    /// Estimator of the activations' sign.
+    pub activation_ste: SteKind,
+    /// A learned threshold a channel before each sign (ReActNet's RSign).
+    pub rsign: bool,
+    /// Brings each image's activations to mean 0 and variance 1 before the sign (SiMaN).
+    pub standardise: bool,
+    /// Which bit a weight becomes.
+    pub weights: WeightRule,
+    /// Estimator of the weights' sign, where it is a sign.
+    pub weight_ste: SteKind,
+    /// Before each step, clamps latent weights to [-1, 1], where their sign has a gradient.
+    pub clip_weights: bool,
+    /// SiMaN's choices, with `weights = "magnitude"`.
+    pub magnitude: Option<Magnitude>,
+    /// Output scale.
+    pub scale: Scale,
+    /// Shape of the scale, with `scale = "matrix"`.
+    pub matrix: Option<MatrixShape>,
+    /// Steepness of IR-Net's estimator at the start; it ends at 10.
+    pub ede_start: f32,
+}
+
+impl Default for Binarization {
+    fn default() -> Self {
+        Binarization {
+            activation_ste: SteKind::Clipped,
+            rsign: false,
+            standardise: false,
+            weights: WeightRule::Sign,
+            weight_ste: SteKind::Clipped,
+            clip_weights: false,
+            magnitude: None,
+            scale: Scale::Channel,
+            matrix: None,
+            ede_start: 0.1,
+        }
+    }
+}
+
+impl Binarization {
+    /// Whether a sign has IR-Net's estimator.
+    pub fn has_ede(&self) -> bool {
+        let of_weights = matches!(self.weights, WeightRule::Sign | WeightRule::Standardised);
+        self.activation_ste == SteKind::Ede || (of_weights && self.weight_ste == SteKind::Ede)
+    }
+
+    /// Checks that the choices go together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming both sides of what does not.
+    pub fn validate(&self) -> Result<()> {
+        use {Scale as S, WeightRule as W};
+        let fail = |m: String| Err(Error::Config(format!("net.binarization: {m}")));
+        let (weights, scale) = (word(&self.weights)?, word(&self.scale)?);
+        if self.magnitude.is_some() && self.weights != W::Magnitude {
+            return fail(format!(
+                "the table `magnitude` (coding, split, ...) is for weights = \"magnitude\", not for weights = {weights}"
+            ));
+        }
+        if self.matrix.is_some() && self.scale != S::Matrix {
+            return fail(format!("`matrix` is for scale = \"matrix\", not for scale = {scale}"));
+        }
+        let fits = match self.weights {
+            W::Magnitude => matches!(self.scale, S::Learned | S::None),
+            W::Xnor => self.scale == S::Channel,
+            W::Real => self.scale == S::None,
+            W::Sign => true,
+            W::Standardised => self.scale != S::Matrix,
+        };
+        if !fits {
+            let wanted = match self.weights {
+                W::Magnitude => "\"learned\" or \"none\"",
+                W::Xnor => "\"channel\"",
+                W::Real => "\"none\"",
+                _ => "another one",
+            };
+            return fail(format!("weights = {weights} and scale = {scale} do not go together; scale must be {wanted}"));
+        }
+        if self.clip_weights && matches!(self.weights, W::Magnitude | W::Xnor | W::Standardised) {
+            return fail(format!(
+                "clip_weights and weights = {weights} do not go together: that rule has its own range; clip_weights is \
+                 for \"sign\" and \"real\""
+            ));
+        }
+        if !(self.ede_start > 0.0 && self.ede_start <= 10.0) {
+            return fail(format!("ede_start = {}: give a number over 0, at most 10", self.ede_start));
+        }
+        Ok(())
+    }
+}
+
+/// A choice as a recipe writes it.
+fn word(choice: &impl Serialize) -> Result<String> {
+    serde_json::to_string(choice).map_err(|e| Error::Config(e.to_string()))
+}

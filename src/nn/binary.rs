@@ -1,0 +1,165 @@
+//! Binary convolutions: what becomes a bit, what is summed, and what the sum is multiplied with.
+
+use super::binarization::{MatrixShape, Scale, WeightRule};
+use super::built::{BinaryLayer, Built, Mode, Scaled};
+use super::weights::Weights;
+use crate::error::Result;
+use crate::graph::{Init, Role, Value};
+
+impl Built<'_> {
+    /// Binary convolution: bits of the activations, bits of the weights `[o, k, k, c]`, integers out, times the scale.
+    pub fn binary_conv(
+        &mut self,
+        name: &str,
+        x: Value,
+        o: usize,
+        k: usize,
+        stride: usize,
+        role: Role,
+    ) -> Result<Scaled> {
+        let c = self.channels(x);
+        self.scoped(name, |b| {
+            let x = b.activation_bits(x)?;
+            let weights = b.weights([o, k, k, c], role)?;
+            let mut layer =
+                BinaryLayer { name: b.g.path(""), weight: weights.latent, bits: weights.bits(), matrix: None };
+            layer.name.pop();
+            if b.spec.binarization.scale == Scale::Matrix {
+                let shape = b.spec.binarization.matrix.unwrap_or_default();
+                layer.matrix = Some((b.matrix(shape, [o, k, k, c])?, shape));
+            }
+            let made = b.convolve(x, &weights, layer.matrix, stride)?;
+            b.count_binary(made.y, [o, k, k, c]);
+            b.binary.push(layer);
+            Ok(made)
+        })
+    }
+
+    /// sign(x), after what the network does to x before: standardisation of each image, a threshold a channel.
+    fn activation_bits(&mut self, x: Value) -> Result<Value> {
+        let spec = &self.spec.binarization;
+        let ste = self.ste(spec.activation_ste);
+        let x = if spec.standardise { self.standardised_images(x)? } else { x };
+        let x = match spec.rsign {
+            true => {
+                let c = self.channels(x);
+                self.count.slopes += c as u64;
+                let threshold = self.param("threshold", [c], Init::Zeros, Role::Other)?;
+                self.g.sub(x, threshold)?
+            }
+            false => x,
+        };
+        self.g.sign(x, ste)
+    }
+
+    /// Mean 0 and variance 1 over all of an image (SiMaN section 2.3, step 6).
+    fn standardised_images(&mut self, x: Value) -> Result<Value> {
+        let shape = self.g.shape(x).clone();
+        let rows = self.g.reshape(x, [shape[0], shape.elements() / shape[0]])?;
+        let rows = self.g.standardize(rows, 1e-5)?;
+        self.g.reshape(rows, shape)
+    }
+
+    /// RBCN's matrix C. Where the weights are normal it starts at their mean magnitude, where the kernel loss is
+    /// smallest; a run's start program then sets it to the mean of the weights at hand.
+    fn matrix(&mut self, shape: MatrixShape, [_, k, _, c]: [usize; 4]) -> Result<Value> {
+        let extents = match shape {
+            MatrixShape::Scalar => [1, 1, 1, 1],
+            MatrixShape::Kernel => [1, k, k, 1],
+            MatrixShape::Full => [1, k, k, c],
+        };
+        let deviation = (2.0 / (k * k * c) as f32).sqrt();
+        let mean = deviation * std::f32::consts::FRAC_2_PI.sqrt();
+        self.param("matrix", extents, Init::Constant(mean), Role::BinaryScale)
+    }
+
+    fn convolve(
+        &mut self,
+        x: Value,
+        weights: &Weights,
+        matrix: Option<(Value, MatrixShape)>,
+        stride: usize,
+    ) -> Result<Scaled> {
+        let k = self.g.shape(weights.shaped())[1];
+        let real = match (weights, matrix) {
+            (Weights { packed: None, .. }, _) => weights.latent,
+            // A scale for each tap stands between the weights and the sum over them.
+            (Weights { packed: Some((bits, _)), .. }, Some((matrix, MatrixShape::Kernel | MatrixShape::Full))) => {
+                let signs = self.g.signed(*bits)?;
+                Some(self.g.mul(signs, matrix)?)
+            }
+            _ => None,
+        };
+        if let Some(w) = real {
+            let x = self.g.signed(x)?;
+            return Ok(Scaled { y: self.g.conv2d(x, w, stride, k / 2, 1)?, scale: None });
+        }
+        let (bits, code) = weights.packed.expect("weights that are not real are packed");
+        let y = self.g.xnor_conv2d(x, bits, stride, k / 2, code)?;
+        if let Some((matrix, _)) = matrix {
+            let matrix = self.g.reshape(matrix, [1])?;
+            return Ok(Scaled { y: self.g.mul(y, matrix)?, scale: None });
+        }
+        self.scaled(y, weights)
+    }
+
+    fn scaled(&mut self, y: Value, weights: &Weights) -> Result<Scaled> {
+        let o = self.channels(y);
+        let magnitudes = |b: &mut Self| -> Result<Value> {
+            let w = weights.magnitudes.expect("scales of magnitudes come with latent weights");
+            let w = b.g.detach(w)?;
+            b.g.abs(w)
+        };
+        let scale = match self.spec.binarization.scale {
+            Scale::None | Scale::Matrix => return Ok(Scaled { y, scale: None }),
+            Scale::Learned => {
+                // PyTorch's mean|w|, w being uniform in ± 1 / sqrt(n).
+                let n: usize = self.g.shape(weights.shaped())[1..].iter().product();
+                let init = Init::Constant(0.5 / (n as f32).sqrt());
+                let alpha = self.param("alpha", [o], init, Role::BinaryScale)?;
+                return Ok(Scaled { y: self.g.mul(y, alpha)?, scale: None });
+            }
+            Scale::Channel => {
+                let m = magnitudes(self)?;
+                self.g.mean(m, &[1, 2, 3])?
+            }
+            Scale::Layer => {
+                let m = magnitudes(self)?;
+                self.g.mean(m, &[0, 1, 2, 3])?
+            }
+            Scale::PowerOfTwo => {
+                let m = magnitudes(self)?;
+                let mean = self.g.mean(m, &[1, 2, 3])?;
+                self.g.nearest_power_of_two(mean)?
+            }
+        };
+        let scale = self.g.broadcast_to(scale, [o, 1, 1, 1])?;
+        Ok(Scaled { y, scale: Some(self.g.reshape(scale, [o])?) })
+    }
+
+    fn count_binary(&mut self, y: Value, [o, k, _, c]: [usize; 4]) {
+        let n = (o * k * k * c) as u64;
+        let pixels = self.pixels(y) as u64;
+        let spec = &self.spec.binarization;
+        if spec.weights == WeightRule::Real {
+            self.count.real_weights += n;
+            self.count.real_macs += n * pixels;
+            return;
+        }
+        self.count.binary_weights += n;
+        self.count.binary_macs += n * pixels;
+        self.count.binary_outputs += o as u64 * pixels;
+        self.count.scales += match (spec.scale, spec.matrix.unwrap_or_default()) {
+            (Scale::None, _) => 0,
+            (Scale::Layer, _) | (Scale::Matrix, MatrixShape::Scalar) => 1,
+            (Scale::Matrix, MatrixShape::Kernel) => (k * k) as u64,
+            (Scale::Matrix, MatrixShape::Full) => (k * k * c) as u64,
+            (Scale::Channel | Scale::Learned | Scale::PowerOfTwo, _) => o as u64,
+        };
+    }
+
+    /// Whether latent weights take part, or only what was stored of them.
+    pub(super) fn is_training(&self) -> bool {
+        !matches!(self.mode, Mode::Eval | Mode::Fixed)
+    }
+}

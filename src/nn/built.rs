@@ -1,0 +1,127 @@
+//! A network under construction, and what is known of it afterwards.
+
+use super::binarization::{MatrixShape, SteKind};
+use super::count::Count;
+use super::spec::NetSpec;
+use crate::error::Result;
+use crate::graph::{Graph, Init, Meta, Role, Value};
+use crate::ops::pointwise::Ste;
+use crate::tensor::Shape;
+
+/// What a network is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics; running statistics are updated.
+    Train,
+    /// Batch statistics; nothing is updated: a look at what a network in training makes.
+    Batch,
+    /// Running statistics.
+    Eval,
+    /// Running statistics, but gradients flow: frozen batch normalisation.
+    Frozen,
+    /// Running statistics and weights that no optimiser of this graph sees: a teacher.
+    Fixed,
+}
+
+/// A binary convolution of a network.
+#[derive(Clone, Debug)]
+pub struct BinaryLayer {
+    /// Its path.
+    pub name: String,
+    /// Latent weights `[o, k, k, c]`; `None` where only stored bits are used.
+    pub weight: Option<Value>,
+    /// The bits that it convolves with; `None` under real weights.
+    pub bits: Option<Value>,
+    /// RBCN's scale matrix and its shape.
+    pub matrix: Option<(Value, MatrixShape)>,
+}
+
+/// A network in a graph.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// `[n, classes]`.
+    pub logits: Value,
+    /// Outputs of the stages, after normalisation and shortcut and before the nonlinearity, `[n, h, w, c]`.
+    pub stages: Vec<Value>,
+    /// The binary convolutions, first to last.
+    pub binary: Vec<BinaryLayer>,
+    /// What one image costs.
+    pub count: Count,
+}
+
+/// A network under construction.
+pub struct Built<'a> {
+    /// The graph that it is appended to.
+    pub g: &'a mut Graph,
+    /// Its description.
+    pub spec: &'a NetSpec,
+    pub(super) mode: Mode,
+    pub(super) gate: Option<Value>,
+    ede: Option<(Value, Value)>,
+    pub(super) stages: Vec<Value>,
+    pub(super) binary: Vec<BinaryLayer>,
+    pub(super) count: Count,
+}
+
+/// What a convolution made: its output and the positive per-channel factor that is still to be
+/// applied to it, which batch normalisation absorbs.
+pub struct Scaled {
+    /// The output: f32, or integers.
+    pub y: Value,
+    /// `[O]`.
+    pub scale: Option<Value>,
+}
+
+impl<'a> Built<'a> {
+    pub(super) fn new(g: &'a mut Graph, spec: &'a NetSpec, mode: Mode, gate: Option<Value>) -> Result<Self> {
+        let wants_ede = spec.binary && spec.binarization.has_ede();
+        let ede = if wants_ede { Some((g.scalar("ede.t")?, g.scalar("ede.k")?)) } else { None };
+        let (stages, binary, count) = (Vec::new(), Vec::new(), Count::default());
+        Ok(Built { g, spec, mode, gate, ede, stages, binary, count })
+    }
+
+    pub(super) fn finish(self, logits: Value) -> Network {
+        Network { logits, stages: self.stages, binary: self.binary, count: self.count }
+    }
+
+    /// Builds a part under a name.
+    pub fn scoped<T>(&mut self, name: impl Into<String>, f: impl FnOnce(&mut Self) -> T) -> T {
+        self.g.enter(name);
+        let out = f(self);
+        self.g.leave();
+        out
+    }
+
+    /// Channels of an activation.
+    pub fn channels(&self, x: Value) -> usize {
+        self.g.shape(x).columns()
+    }
+
+    /// A parameter; in a network that is fixed, a state.
+    pub(super) fn param(&mut self, name: &str, shape: impl Into<Shape>, init: Init, role: Role) -> Result<Value> {
+        match self.mode {
+            Mode::Fixed => self.g.state(name, Meta::f32(shape), init),
+            _ => self.g.param(name, shape, init, role),
+        }
+    }
+
+    /// Notes the output of a stage.
+    pub(super) fn stage(&mut self, x: Value, ends: bool) {
+        if ends {
+            self.stages.push(x);
+        }
+    }
+
+    pub(super) fn ste(&self, kind: SteKind) -> Ste {
+        match kind {
+            SteKind::Clipped => Ste::ClippedIdentity,
+            SteKind::ClippedOpen => Ste::ClippedOpen,
+            SteKind::ApproxSign => Ste::ApproxSign,
+            SteKind::Identity => Ste::Identity,
+            SteKind::Ede => {
+                let (t, k) = self.ede.expect("made when the network has EDE signs");
+                Ste::Ede { t, k }
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! From latent weights to bits, one file a rule.
+
+mod magnitude;
+mod sign;
+mod standardised;
+mod xnor;
+
+use super::binarization::WeightRule;
+use super::built::Built;
+use crate::error::Result;
+use crate::graph::{Role, Value};
+use crate::tensor::bits::WeightCode;
+
+/// The weights of a binary convolution.
+pub struct Weights {
+    /// Latent weights `[o, k, k, c]`; `None` where only stored bits are used.
+    pub latent: Option<Value>,
+    /// Their bits and what those stand for; `None` if the weights stay real.
+    pub packed: Option<(Value, WeightCode)>,
+    /// What a scale is the mean magnitude of.
+    pub magnitudes: Option<Value>,
+}
+
+impl Weights {
+    /// The bits.
+    pub fn bits(&self) -> Option<Value> {
+        self.packed.map(|p| p.0)
+    }
+
+    /// One that has the shape of the weights.
+    pub fn shaped(&self) -> Value {
+        self.bits().or(self.latent).expect("weights are bits or numbers")
+    }
+}
+
+impl Built<'_> {
+    /// The weights of the layer in whose scope it is called, by the network's rule.
+    pub(super) fn weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
+        match self.spec.binarization.weights {
+            WeightRule::Sign => self.sign_weights(shape, role),
+            WeightRule::Xnor => self.xnor_weights(shape, role),
+            WeightRule::Standardised => self.standardised_weights(shape, role),
+            WeightRule::Magnitude => self.magnitude_weights(shape, role),
+            WeightRule::Real => self.real_weights(shape, role),
+        }
+    }
+
+    /// The latent weights.
+    fn latent(&mut self, shape: [usize; 4], role: Role) -> Result<Value> {
+        let [o, k, _, c] = shape;
+        let init = self.conv_init(o, k, c);
+        self.param("weight", shape, init, role)
+    }
+}

@@ -1,0 +1,14 @@
+//! What runs look like: side by side as a table, and their weights and curves as pictures.
+
+mod compare;
+mod curves;
+mod weights;
+
+pub use compare::{Comparison, Row};
+pub use curves::curves_svg;
+pub use weights::{Laplace, weights_svg};
+
+/// Why a picture could not be drawn.
+fn undrawn(what: &str, e: &dyn std::fmt::Display) -> crate::error::Error {
+    crate::error::Error::Config(format!("{what} could not be drawn: {e}; please report it"))
+}

@@ -1,0 +1,135 @@
+//! A trained network that another one learns from, read from its run directory. In graphs its leaves are states below
+//! `teacher.`: no optimiser sees them, checkpoints leave them out.
+
+use super::checkpoint::Checkpoint;
+use super::method::ImageInfo;
+use super::recipe::Recipe;
+use super::run::RunDir;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Value};
+use crate::methods::wants_teacher;
+use crate::nn::{Mode, NetSpec, Network};
+use crate::tensor::HostTensor;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Scope of a teacher's leaves.
+pub const SCOPE: &str = "teacher";
+
+/// A trained network.
+#[derive(Clone, Debug)]
+pub struct Teacher {
+    /// The run directory, or what stands for it.
+    pub name: String,
+    /// Its description.
+    pub net: NetSpec,
+    /// Its parameters and statistics, without the scope; none for an untrained one.
+    pub tensors: HashMap<String, HostTensor>,
+    /// What its images were normalised with.
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl Teacher {
+    /// The teacher that a recipe names, if it does.
+    ///
+    /// # Errors
+    /// If the run is not there, has no checkpoint, or is a binary network.
+    pub fn of(recipe: &Recipe) -> Result<Option<Teacher>> {
+        let Some(spec) = recipe.teacher.as_ref().filter(|_| wants_teacher(recipe)) else { return Ok(None) };
+        let missing = |why: String| {
+            let command =
+                spec.trained_by.as_ref().map(|recipe| format!(": train it first with  onebit train {recipe}"));
+            Error::Config(format!(
+                "the recipe learns from the teacher teacher.run = {:?}, but {why}{}; or name another run with --set \
+                 teacher.run=DIR",
+                spec.run,
+                command.unwrap_or_default()
+            ))
+        };
+        let path = Path::new(&spec.run);
+        if !path.is_dir() {
+            return Err(missing("there is no such run directory".into()));
+        }
+        let (run, taught, info) = RunDir::open(path)?;
+        if !run.last().is_file() {
+            return Err(missing("that run has no checkpoint yet".into()));
+        }
+        if taught.net.binary {
+            return Err(Error::Config(format!(
+                "the teacher {} is a binary network (net.binary = true); a teacher must be in full precision",
+                spec.run
+            )));
+        }
+        let checkpoint = Checkpoint::load(&run.last())?;
+        let tensors = checkpoint.tensors.into_iter().filter(|(n, _)| !n.starts_with("optim.")).collect();
+        let Recipe { net, .. } = taught;
+        Ok(Some(Teacher { name: spec.run.clone(), net, tensors, mean: info.mean, std: info.std }))
+    }
+
+    /// As [`Teacher::of`]; where the run is not there, one with random weights, of the student's shape in full
+    /// precision. For looking at what a step computes and how long it takes. With whether it is trained.
+    pub fn for_a_look(recipe: &Recipe) -> Result<Option<(Teacher, bool)>> {
+        let Some(spec) = recipe.teacher.as_ref().filter(|_| wants_teacher(recipe)) else { return Ok(None) };
+        if Path::new(&spec.run).is_dir() {
+            return Ok(Self::of(recipe)?.map(|t| (t, true)));
+        }
+        let net = NetSpec { binary: false, ..recipe.net.clone() };
+        let name = format!("a random teacher in place of {}", spec.run);
+        Ok(Some((Teacher { name, net, tensors: HashMap::new(), mean: Vec::new(), std: Vec::new() }, false)))
+    }
+
+    /// Appends the teacher's network.
+    ///
+    /// # Errors
+    /// If its classes or its images are not those of the student.
+    pub fn network(&self, g: &mut Graph, x: Value, images: &ImageInfo) -> Result<Network> {
+        if let Some(fc) = self.tensors.get("fc.weight")
+            && fc.shape()[0] != images.classes
+        {
+            return Err(Error::Config(format!(
+                "the teacher {} tells {} classes apart, the images have {}",
+                self.name,
+                fc.shape()[0],
+                images.classes
+            )));
+        }
+        let same = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        if !self.tensors.is_empty() && !(same(&self.mean, &images.mean) && same(&self.std, &images.std)) {
+            return Err(Error::Config(format!(
+                "the teacher {} saw images normalised with mean {:?} and deviation {:?}, this run has {:?} and {:?}: set \
+                 augment.normalize to the same in both",
+                self.name, self.mean, self.std, images.mean, images.std
+            )));
+        }
+        let net = g.scoped(SCOPE, |g| self.net.network(g, x, images.classes, Mode::Fixed, None))?;
+        // Whatever the run holds must fit, or half of the teacher would stay random.
+        for v in g.states().into_iter().filter(|_| !self.tensors.is_empty()) {
+            let Some(name) = g.name(v).strip_prefix("teacher.") else { continue };
+            let found = self.tensors.get(name).map(|t| t.shape().to_string());
+            if found.as_deref() != Some(&g.shape(v).to_string()) {
+                return Err(Error::Config(format!(
+                    "the teacher {}: {name} should be {}, its checkpoint has {}",
+                    self.name,
+                    g.shape(v),
+                    found.unwrap_or("none".into())
+                )));
+            }
+        }
+        Ok(net)
+    }
+
+    /// Content of the leaves that [`Teacher::network`] makes.
+    pub fn given(&self) -> HashMap<String, HostTensor> {
+        self.tensors.iter().map(|(name, t)| (format!("{SCOPE}.{name}"), t.clone())).collect()
+    }
+
+    /// A number that changes with the weights (FNV-1a), to notice that a run goes on with another teacher.
+    pub fn hash(&self) -> String {
+        let mut names: Vec<&String> = self.tensors.keys().collect();
+        names.sort_unstable();
+        let words = names.into_iter().flat_map(|n| self.tensors[n].words());
+        let hash = words.fold(0xcbf2_9ce4_8422_2325u64, |h, w| (h ^ *w as u64).wrapping_mul(0x0100_0000_01b3));
+        format!("{hash:016x}")
+    }
+}
