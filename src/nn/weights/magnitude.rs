@@ -37,29 +37,31 @@ impl Built<'_> {
         let z = self.g.reshape(w, [o, k * k * c])?;
         let z = self.g.standardize(z, 1e-5)?;
         let m = self.g.abs(z)?;
+        let m = self.g.reshape(m, shape)?;
         let bits = self.split(m, choice)?;
-        let bits = self.g.reshape(bits, shape)?;
         if self.mode == Mode::Train {
             self.g.assign(stored, bits)?;
         }
         Ok(Weights { latent: Some(w), packed: Some((bits, code)), magnitudes: None })
     }
 
-    /// The bits of magnitudes `[o, n]`.
+    /// The bits of magnitudes `[o, k, k, c]`.
     fn split(&mut self, m: Value, choice: Magnitude) -> Result<Value> {
-        let (o, n) = (self.g.shape(m)[0], self.g.shape(m)[1]);
-        let fixed = self.g.detach(m)?;
         let rows = match choice.per {
-            Per::Filter => fixed,
-            Per::Layer => self.g.reshape(fixed, [1, o * n])?,
+            Per::Filter => self.g.shape(m)[0],
+            Per::Layer => 1,
         };
+        let fixed = self.g.detach(m)?;
+        let fixed = self.g.reshape(fixed, [rows, self.g.shape(m).elements() / rows])?;
         match choice.split {
             Split::Median => {
-                let median = self.g.lower_median(rows)?;
+                let median = self.g.lower_median(fixed)?;
+                let median = self.g.reshape(median, [rows, 1, 1, 1])?;
                 self.g.above(m, median)
             }
             Split::Optimal => {
-                let (cut, _) = self.g.cosine_split_threshold(rows)?;
+                let (cut, _) = self.g.cosine_split_threshold(fixed)?;
+                let cut = self.g.reshape(cut, [rows, 1, 1, 1])?;
                 self.g.at_least(m, cut)
             }
         }
