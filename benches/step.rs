@@ -33,12 +33,7 @@ fn graph(kind: NetKind, binary: bool, batch: usize) -> Graph {
         g.output("loss", loss);
         let params = g.params();
         let grads = g.backward(loss, &params)?;
-        let sgd = OptimSpec {
-            rule: Rule::Sgd { momentum: 0.9, nesterov: false },
-            weight_decay: 0.0,
-            binary_weight_decay: 0.0,
-            other_weight_decay: 0.0,
-        };
+        let sgd = OptimSpec::new(Rule::Sgd { momentum: 0.9, nesterov: false });
         sgd.step(g, &params, &grads, None)
     };
     let mut g = Graph::new();

@@ -135,7 +135,7 @@ impl From<OptimSpec> for Settings {
 
 impl OptimSpec {
     /// An optimiser without weight decay.
-    pub fn new(rule: Rule) -> Self {
+    pub const fn new(rule: Rule) -> Self {
         OptimSpec {
             rule,
             weight_decay: 0.0,

@@ -48,7 +48,7 @@ pub struct Job<'a> {
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// All epochs are done.
-    Finished(Summary),
+    Finished(Box<Summary>),
     /// It was stopped and saved.
     Stopped {
         /// The checkpoint.
@@ -131,7 +131,7 @@ pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outc
         version: env!("CARGO_PKG_VERSION").into(),
     };
     job.run.write_summary(&summary)?;
-    Ok(Outcome::Finished(summary))
+    Ok(Outcome::Finished(Box::new(summary)))
 }
 
 /// Time spent in training steps, tests and saving left out.

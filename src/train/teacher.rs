@@ -95,7 +95,8 @@ impl Teacher {
             )));
         }
         let same = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
-        if !self.tensors.is_empty() && !(same(&self.mean, &images.mean) && same(&self.std, &images.std)) {
+        let normalised_alike = same(&self.mean, &images.mean) && same(&self.std, &images.std);
+        if !self.tensors.is_empty() && !normalised_alike {
             return Err(Error::Config(format!(
                 "the teacher {} saw images normalised with mean {:?} and deviation {:?}, this run has {:?} and {:?}: set \
                  augment.normalize to the same in both",

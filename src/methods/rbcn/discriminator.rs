@@ -8,13 +8,7 @@ use crate::ops::norm::{BatchNormLeaves, BatchNormMode};
 use crate::optim::{OptimSpec, Rule};
 
 /// How they learn: Adam with betas 0.5 and 0.999, no decay.
-pub(super) const ADAM: OptimSpec = OptimSpec {
-    rule: Rule::Adam { beta1: 0.5, beta2: 0.999, eps: 1e-8 },
-    weight_decay: 0.0,
-    binary_weight_decay: 0.0,
-    binary_shortcut_decay: None,
-    other_weight_decay: 0.0,
-};
+pub(super) const ADAM: OptimSpec = OptimSpec::new(Rule::Adam { beta1: 0.5, beta2: 0.999, eps: 1e-8 });
 
 const WIDTHS: [usize; 3] = [256, 64, 1];
 const SLOPE: f32 = 0.2;

@@ -1,12 +1,18 @@
 //! The kernel loss `(λ1/2) Σ_l Σ_i ‖W_i - C ⊙ sign(W_i)‖²`, which ties latent weights to their scaled signs, and the
 //! update of the scale matrices C.
 
-use super::{KernelPath, PLAIN, RbcnSpec, halted, passed};
+use super::{KernelPath, RbcnSpec};
 use crate::error::Result;
 use crate::graph::{Graph, Init, Phase, Role, Value};
 use crate::nn::Network;
 use crate::ops::pointwise::Ste;
+use crate::optim::{OptimSpec, Rule};
 use crate::tensor::Shape;
+use crate::train::checkpoint::PASSED_ON;
+use crate::train::metrics::halted_before;
+
+/// Plain steps, without momentum and decay.
+const PLAIN: OptimSpec = OptimSpec::new(Rule::Sgd { momentum: 0.0, nesterov: false });
 
 /// A binary layer with a matrix, as another graph finds it again.
 pub(super) struct Layer {
@@ -80,11 +86,17 @@ fn residual(g: &mut Graph, w: Value, c: Value, signs: Value) -> Result<Value> {
     g.reshape(sum, [])
 }
 
+/// A leaf that hands the gradient of a matrix from the student's part to that of the matrices.
+fn passed_of(g: &mut Graph, matrix: Value) -> Result<Value> {
+    let (name, meta) = (format!("{PASSED_ON}{}", g.name(matrix)), g.meta(matrix).clone());
+    g.state(&name, meta, Init::Zeros)
+}
+
 /// Keeps dL/dC of the student's loss for the part that updates the matrices.
 pub(super) fn pass_on(g: &mut Graph, matrices: &[Value], gradients: &[Value]) -> Result<()> {
     g.in_phase(Phase::Update, |g| {
         for (&c, &gradient) in matrices.iter().zip(gradients) {
-            let leaf = passed(g, &g.name(c).to_string(), g.meta(c).clone())?;
+            let leaf = passed_of(g, c)?;
             g.assign(leaf, gradient)?;
         }
         Ok(())
@@ -95,12 +107,11 @@ pub(super) fn pass_on(g: &mut Graph, matrices: &[Value], gradients: &[Value]) ->
 /// `-λ1 Σ_i (W_i - C ⊙ sign(W_i)) ⊙ sign(W_i)`.
 pub(super) fn matrices(layers: &[Layer], lambda: f32) -> Result<Graph> {
     let g = &mut Graph::new();
-    let halted = halted(g)?;
+    let halted = halted_before(g)?;
     let (mut all, mut gradients) = (Vec::new(), Vec::new());
     for layer in layers {
         let (w, c) = layer.leaves(g)?;
-        let name = g.name(c).to_string();
-        let mut gradient = passed(g, &name, g.meta(c).clone())?;
+        let mut gradient = passed_of(g, c)?;
         if lambda > 0.0 {
             let signs = g.sign(w, Ste::Identity)?;
             let signs = g.signed(signs)?;

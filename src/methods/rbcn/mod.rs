@@ -25,11 +25,10 @@ pub use spec::{Features, KernelPath, RbcnSpec, Refresh, validate};
 
 use super::parts;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Meta, Role, Value};
+use crate::graph::{Graph, Role, Value};
 use crate::nn::{Mode, Network};
-use crate::optim::OptimSpec;
 use crate::train::method::{Graphs, Method, Part, Progress, Task};
-use crate::train::metrics::{halted_before, track_mean};
+use crate::train::metrics::track_mean;
 use crate::train::recipe::Recipe;
 use discriminator::Discriminators;
 
@@ -212,22 +211,3 @@ fn total(g: &mut Graph, values: &[Value]) -> Result<Value> {
     let (first, rest) = values.split_first().ok_or_else(|| Error::Config("the network has no stages".into()))?;
     rest.iter().try_fold(*first, |sum, v| g.add(sum, *v))
 }
-
-/// Whether training was halted, for a part that does not watch the loss itself.
-fn halted(g: &mut Graph) -> Result<Value> {
-    halted_before(g)
-}
-
-/// A leaf that hands a gradient from the student's part to that of the matrices.
-fn passed(g: &mut Graph, matrix: &str, meta: Meta) -> Result<Value> {
-    g.state(&format!("{}{matrix}", crate::train::checkpoint::PASSED_ON), meta, crate::graph::Init::Zeros)
-}
-
-/// Plain steps, without momentum and decay.
-const PLAIN: OptimSpec = OptimSpec {
-    rule: crate::optim::Rule::Sgd { momentum: 0.0, nesterov: false },
-    weight_decay: 0.0,
-    binary_weight_decay: 0.0,
-    binary_shortcut_decay: None,
-    other_weight_decay: 0.0,
-};
