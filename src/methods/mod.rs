@@ -8,6 +8,7 @@ mod siman;
 mod supervised;
 
 pub use check::{validate, wants_teacher};
+pub use parts::test_graph;
 pub use rbcn::{Features, KernelPath, Rbcn, RbcnSpec, Refresh};
 pub use reactnet::Reactnet;
 pub use siman::{Siman, clamp_percent, percentile_place};

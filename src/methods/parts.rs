@@ -3,7 +3,7 @@
 use crate::data::AugmentSpec;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
-use crate::nn::Mode;
+use crate::nn::{Mode, Network};
 use crate::ops::image::{AugmentPlan, columns};
 use crate::tensor::{DType, HostTensor};
 use crate::train::method::{AUGMENT, EVAL_IMAGES, IMAGES, ImageInfo, LABELS, LOGITS, Progress, Task};
@@ -52,12 +52,17 @@ pub(super) fn descend(g: &mut Graph, recipe: &Recipe, inputs: &Inputs, logits: V
 
 /// Test images to logits.
 pub(super) fn test(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    Ok(test_graph(task, batch, Mode::Eval)?.0)
+}
+
+/// Test images to logits by a network in a mode that has no batch statistics.
+pub fn test_graph(task: &Task<'_>, batch: usize, mode: Mode) -> Result<(Graph, Network)> {
     let g = &mut Graph::new();
     let pixels = g.input(EVAL_IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
     let x = normalise(g, pixels, task.images)?;
-    let logits = task.recipe.net.build(g, x, task.images.classes, Mode::Eval, None)?;
-    g.output(LOGITS, logits);
-    Ok(std::mem::take(g))
+    let net = task.recipe.net.network(g, x, task.images.classes, mode, None)?;
+    g.output(LOGITS, net.logits);
+    Ok((std::mem::take(g), net))
 }
 
 /// Scalars that do not depend on the method: those of the optimiser, and of estimators that change over training.

@@ -4,7 +4,7 @@ use super::binarization::{MatrixShape, Scale, WeightRule};
 use super::built::{BinaryLayer, Built, Mode, Scaled};
 use super::weights::Weights;
 use crate::error::Result;
-use crate::graph::{Init, Role, Value};
+use crate::graph::{Init, Meta, Role, Value};
 
 impl Built<'_> {
     /// Binary convolution: bits of the activations, bits of the weights `[o, k, k, c]`, integers out, times the scale.
@@ -21,14 +21,20 @@ impl Built<'_> {
         self.scoped(name, |b| {
             let x = b.activation_bits(x)?;
             let weights = b.weights([o, k, k, c], role)?;
-            let mut layer =
-                BinaryLayer { name: b.g.path(""), weight: weights.latent, bits: weights.bits(), matrix: None };
+            let mut layer = BinaryLayer {
+                name: b.g.path(""),
+                weight: weights.latent,
+                bits: weights.bits(),
+                scale: None,
+                matrix: None,
+            };
             layer.name.pop();
             if b.spec.binarization.scale == Scale::Matrix {
                 let shape = b.spec.binarization.matrix.unwrap_or_default();
                 layer.matrix = Some((b.matrix(shape, [o, k, k, c])?, shape));
             }
             let made = b.convolve(x, &weights, layer.matrix, stride)?;
+            layer.scale = made.scale;
             b.count_binary(made.y, [o, k, k, c]);
             b.binary.push(layer);
             Ok(made)
@@ -110,6 +116,7 @@ impl Built<'_> {
             let w = b.g.detach(w)?;
             b.g.abs(w)
         };
+        let stored = self.mode == Mode::Packed;
         let scale = match self.spec.binarization.scale {
             Scale::None | Scale::Matrix => return Ok(Scaled { y, scale: None }),
             Scale::Learned => {
@@ -118,6 +125,9 @@ impl Built<'_> {
                 let init = Init::Constant(0.5 / (n as f32).sqrt());
                 let alpha = self.param("alpha", [o], init, Role::BinaryScale)?;
                 return Ok(Scaled { y: self.g.mul(y, alpha)?, scale: None });
+            }
+            Scale::Channel | Scale::Layer | Scale::PowerOfTwo if stored => {
+                return Ok(Scaled { y, scale: Some(self.g.state("alpha", Meta::f32([o]), Init::Constant(1.0))?) });
             }
             Scale::Channel => {
                 let m = magnitudes(self)?;
@@ -160,6 +170,6 @@ impl Built<'_> {
 
     /// Whether latent weights take part, or only what was stored of them.
     pub(super) fn is_training(&self) -> bool {
-        !matches!(self.mode, Mode::Eval | Mode::Fixed)
+        !matches!(self.mode, Mode::Eval | Mode::Fixed | Mode::Packed)
     }
 }

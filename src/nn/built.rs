@@ -21,6 +21,8 @@ pub enum Mode {
     Frozen,
     /// Running statistics and weights that no optimiser of this graph sees: a teacher.
     Fixed,
+    /// Running statistics and, of binary convolutions, stored bits and scales instead of latent weights: what is shipped.
+    Packed,
 }
 
 /// A binary convolution of a network.
@@ -32,6 +34,8 @@ pub struct BinaryLayer {
     pub weight: Option<Value>,
     /// The bits that it convolves with; `None` under real weights.
     pub bits: Option<Value>,
+    /// The scale of each filter `[o]` that is computed from latent weights.
+    pub scale: Option<Value>,
     /// RBCN's scale matrix and its shape.
     pub matrix: Option<(Value, MatrixShape)>,
 }

@@ -74,7 +74,7 @@ impl Built<'_> {
             let mode = match mode {
                 Mode::Train => BatchNormMode::Train { momentum: 0.1, gate },
                 Mode::Batch => BatchNormMode::Batch,
-                Mode::Eval | Mode::Fixed => BatchNormMode::Eval,
+                Mode::Eval | Mode::Fixed | Mode::Packed => BatchNormMode::Eval,
                 Mode::Frozen => BatchNormMode::Frozen,
             };
             b.g.batch_norm(x.y, x.scale, &leaves, mode, 1e-5)

@@ -11,6 +11,7 @@ pub mod confusion;
 pub mod diagnose;
 pub mod evaluate;
 pub mod fit;
+pub mod inference;
 pub mod layer_stats;
 pub mod limits;
 pub mod method;

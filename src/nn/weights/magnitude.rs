@@ -12,20 +12,14 @@
 
 use super::Weights;
 use crate::error::Result;
-use crate::graph::{Init, Meta, Role, Value};
-use crate::nn::binarization::{Coding, Magnitude, Per, Split};
+use crate::graph::{Role, Value};
+use crate::nn::binarization::{Magnitude, Per, Split};
 use crate::nn::built::{Built, Mode};
-use crate::tensor::DType;
-use crate::tensor::bits::WeightCode;
 
 impl Built<'_> {
     pub(super) fn magnitude_weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
         let choice = self.spec.binarization.magnitude.unwrap_or_default();
-        let code = match choice.coding {
-            Coding::PlusMinus => WeightCode::PlusMinus,
-            Coding::ZeroOne => WeightCode::ZeroOne,
-        };
-        let stored = self.g.state("bits", Meta::new(shape, DType::Bits), Init::Zeros)?;
+        let (code, stored) = (self.code(), self.stored_bits(shape)?);
         if !self.is_training() {
             return Ok(Weights { latent: None, packed: Some((stored, code)), magnitudes: None });
         }

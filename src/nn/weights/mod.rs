@@ -5,10 +5,11 @@ mod sign;
 mod standardised;
 mod xnor;
 
-use super::binarization::WeightRule;
-use super::built::Built;
+use super::binarization::{Coding, WeightRule};
+use super::built::{Built, Mode};
 use crate::error::Result;
-use crate::graph::{Role, Value};
+use crate::graph::{Init, Meta, Role, Value};
+use crate::tensor::DType;
 use crate::tensor::bits::WeightCode;
 
 /// The weights of a binary convolution.
@@ -36,12 +37,29 @@ impl Weights {
 impl Built<'_> {
     /// The weights of the layer in whose scope it is called, by the network's rule.
     pub(super) fn weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
+        if self.mode == Mode::Packed && self.spec.binarization.weights != WeightRule::Real {
+            let packed = Some((self.stored_bits(shape)?, self.code()));
+            return Ok(Weights { latent: None, packed, magnitudes: None });
+        }
         match self.spec.binarization.weights {
             WeightRule::Sign => self.sign_weights(shape, role),
             WeightRule::Xnor => self.xnor_weights(shape, role),
             WeightRule::Standardised => self.standardised_weights(shape, role),
             WeightRule::Magnitude => self.magnitude_weights(shape, role),
             WeightRule::Real => self.real_weights(shape, role),
+        }
+    }
+
+    /// The bits that a training step left behind.
+    fn stored_bits(&mut self, shape: [usize; 4]) -> Result<Value> {
+        self.g.state("bits", Meta::new(shape, DType::Bits), Init::Zeros)
+    }
+
+    /// What they stand for.
+    fn code(&self) -> WeightCode {
+        match self.spec.binarization.magnitude.unwrap_or_default().coding {
+            Coding::PlusMinus => WeightCode::PlusMinus,
+            Coding::ZeroOne => WeightCode::ZeroOne,
         }
     }
 

@@ -1,0 +1,59 @@
+//! What inference needs of a trained network, and nothing else: bits of binary weights, scales, normalisations,
+//! nonlinearities and the real-valued layers. Latent weights, teachers, discriminators and optimisers stay behind.
+
+use super::method::{EVAL_IMAGES, LOGITS, Task};
+use crate::device::{Device, Store};
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::methods::test_graph;
+use crate::nn::Mode;
+use crate::tensor::{DType, HostTensor};
+use std::collections::HashMap;
+
+/// The program that tests a shipped network: images to logits, from what [`inference_tensors`] gives.
+pub fn inference_graph(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    Ok(test_graph(task, batch, Mode::Packed)?.0)
+}
+
+/// The tensors of [`inference_graph`], from those of a checkpoint.
+///
+/// # Errors
+/// If the checkpoint lacks a tensor of the network.
+pub fn inference_tensors(
+    task: &Task<'_>,
+    tensors: &HashMap<String, HostTensor>,
+) -> Result<HashMap<String, HostTensor>> {
+    // Bits and scales are what the network in evaluation makes of its latent weights.
+    let (mut eval, net) = test_graph(task, 1, Mode::Eval)?;
+    for layer in &net.binary {
+        for (what, value) in [("bits", layer.bits), ("alpha", layer.scale)] {
+            if let Some(v) = value {
+                eval.output(format!("{}.{what}", layer.name), v);
+            }
+        }
+    }
+    let names: Vec<String> = eval.outputs().iter().map(|(n, _)| n.clone()).filter(|n| n != LOGITS).collect();
+    let mut store = Store::new(Device::Cpu);
+    let leaves = eval.clone();
+    let mut exe = store.load(eval)?;
+    for v in leaves.params().into_iter().chain(leaves.states()) {
+        if let Some(t) = tensors.get(leaves.name(v)) {
+            let words = t.words().to_vec();
+            store.write(leaves.name(v), &HostTensor::from_words(leaves.shape(v).clone(), leaves.dtype(v), words))?;
+        }
+    }
+    store.write(EVAL_IMAGES, &HostTensor::zeros([1, task.images.bytes()], DType::U8))?;
+    exe.run(&vec![0.0; leaves.scalars().len()])?;
+    let mut made = HashMap::new();
+    for name in names {
+        made.insert(name.clone(), exe.read(&name)?);
+    }
+    let shipped = inference_graph(task, 1)?;
+    for v in shipped.params().into_iter().chain(shipped.states()) {
+        let name = shipped.name(v);
+        if !made.contains_key(name) {
+            made.insert(name.to_string(), store.read(name)?);
+        }
+    }
+    Ok(made)
+}
