@@ -54,7 +54,7 @@ impl Built<'_> {
                 self.g.above(m, median)
             }
             Split::Optimal => {
-                let (cut, _) = self.g.cosine_split_threshold(fixed)?;
+                let cut = self.g.cosine_split_threshold(fixed)?;
                 let cut = self.g.reshape(cut, [rows, 1, 1, 1])?;
                 self.g.at_least(m, cut)
             }

@@ -7,9 +7,9 @@ use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, HostTensor, RefTensor};
 use rayon::prelude::*;
 
-/// `m [.., D]` in descending order and not negative, `1/k [D]` -> threshold `[.., 1]`, count `[.., 1]`: with
+/// `m [.., D]` in descending order and not negative, `1/k [D]` -> threshold `[.., 1]`: with
 /// `S_k = m_1 + .. + m_k`, `k* = argmax_k S_k / sqrt(k)` over all k, which is not unimodal; the smallest of equal ones.
-/// The threshold is m_k*; a best cut never parts equal magnitudes. A row of zeros gives D and 0.
+/// The threshold is m_k*; a best cut never parts equal magnitudes. A row of zeros gives 0, so all of it.
 ///
 /// k* must be the same on every device, so the op is defined in f32, with operations that every device rounds alike, and
 /// in a fixed order: the row is scaled by the power of two that brings m_1 to [1, 2) (a row below the normal numbers
@@ -59,7 +59,7 @@ impl Op for CosineCut {
         }
         let mut dims = m.shape.to_vec();
         *dims.last_mut().expect("has axes") = 1;
-        Ok(vec![Meta::f32(dims.clone()), Meta::f32(dims)])
+        Ok(vec![Meta::f32(dims)])
     }
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {
@@ -69,13 +69,8 @@ impl Op for CosineCut {
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {
         let f32s = |t: &RefTensor| t.data.iter().map(|v| *v as f32).collect::<Vec<_>>();
         let (m, r) = (f32s(inputs[0]), f32s(inputs[1]));
-        let cuts: Vec<(f64, f64)> = m
-            .chunks_exact(r.len())
-            .map(|row| cut(row, &r).map_or((0.0, row.len() as f64), |at| (row[at] as f64, at as f64 + 1.0)))
-            .collect();
-        let column = |f: fn(&(f64, f64)) -> f64| cuts.iter().map(f).collect::<Vec<_>>();
-        let shape = &outputs[0].shape;
-        vec![RefTensor::f32(shape.clone(), column(|c| c.0)), RefTensor::f32(shape.clone(), column(|c| c.1))]
+        let cuts = m.chunks_exact(r.len()).map(|row| cut(row, &r).map_or(0.0, |at| row[at] as f64));
+        vec![RefTensor::f32(outputs[0].shape.clone(), cuts.collect())]
     }
 
     fn bound(&self, _inputs: &[&RefTensor], outputs: &[RefTensor]) -> Vec<Vec<f64>> {
@@ -85,10 +80,9 @@ impl Op for CosineCut {
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let (m, r) = (io.f32(0), io.f32(1));
         let n = r.len();
-        let (threshold, count) = io.out2();
-        let rows = threshold.par_iter_mut().zip(count.par_iter_mut()).zip(m.par_chunks(n));
-        rows.with_min_len((16 * 1024 / n).max(1)).for_each(|((t, k), row)| {
-            (*t, *k) = cut(row, r).map_or((0.0, n as f32), |at| (row[at], at as f32 + 1.0));
+        let rows = io.out(0).par_iter_mut().zip(m.par_chunks(n));
+        rows.with_min_len((16 * 1024 / n).max(1)).for_each(|(t, row)| {
+            *t = cut(row, r).map_or(0.0, |at| row[at]);
         });
         Ok(())
     }
@@ -103,7 +97,7 @@ impl Op for CosineCut {
                 defines: vec![],
                 constants: vec![("ROWS", rows as f64), ("N", n as f64), ("CHUNKS", chunks as f64)],
                 workgroups: fold_groups(rows),
-                operands: vec![Operand::In(0), Operand::In(1), Operand::Temp(0), Operand::Out(0), Operand::Out(1)],
+                operands: vec![Operand::In(0), Operand::In(1), Operand::Temp(0), Operand::Out(0)],
             }],
         })
     }
@@ -111,13 +105,12 @@ impl Op for CosineCut {
 
 impl Graph {
     /// Of magnitudes `m` `[.., D]`, row by row: the threshold from which on bits should be 1 to be closest to them by the
-    /// cosine, and how many those are, k*, both `[.., 1]`; no gradient.
-    pub fn cosine_split_threshold(&mut self, m: Value) -> Result<(Value, Value)> {
+    /// cosine, `[.., 1]`; no gradient.
+    pub fn cosine_split_threshold(&mut self, m: Value) -> Result<Value> {
         let sorted = self.sort_rows(m)?;
         let n = self.shape(m).columns();
         let reciprocals = (1..=n).map(|k| 1.0 / k as f32).collect();
         let reciprocals = self.constant(HostTensor::from_f32([n], reciprocals));
-        let y = self.apply(CosineCut, &[sorted, reciprocals])?;
-        Ok((y[0], y[1]))
+        self.apply1(CosineCut, &[sorted, reciprocals])
     }
 }
