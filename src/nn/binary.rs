@@ -170,6 +170,6 @@ impl Built<'_> {
 
     /// Whether latent weights take part, or only what was stored of them.
     pub(super) fn is_training(&self) -> bool {
-        !matches!(self.mode, Mode::Eval | Mode::Fixed | Mode::Packed)
+        self.mode.has_gradient()
     }
 }

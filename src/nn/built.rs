@@ -25,6 +25,13 @@ pub enum Mode {
     Packed,
 }
 
+impl Mode {
+    /// Whether something may be differentiated through the network.
+    pub(super) fn has_gradient(self) -> bool {
+        matches!(self, Mode::Train | Mode::Batch | Mode::Frozen)
+    }
+}
+
 /// A binary convolution of a network.
 #[derive(Clone, Debug)]
 pub struct BinaryLayer {
@@ -78,7 +85,8 @@ pub struct Scaled {
 
 impl<'a> Built<'a> {
     pub(super) fn new(g: &'a mut Graph, spec: &'a NetSpec, mode: Mode, gate: Option<Value>) -> Result<Self> {
-        let wants_ede = spec.binary && spec.binarization.has_ede();
+        // Only a gradient needs an estimator.
+        let wants_ede = spec.binary && spec.binarization.has_ede() && mode.has_gradient();
         let ede = if wants_ede { Some((g.scalar("ede.t")?, g.scalar("ede.k")?)) } else { None };
         let (stages, binary, count) = (Vec::new(), Vec::new(), Count::default());
         Ok(Built { g, spec, mode, gate, ede, stages, binary, count })
@@ -118,6 +126,7 @@ impl<'a> Built<'a> {
 
     pub(super) fn ste(&self, kind: SteKind) -> Ste {
         match kind {
+            _ if !self.mode.has_gradient() => Ste::Identity,
             SteKind::Clipped => Ste::ClippedIdentity,
             SteKind::ClippedOpen => Ste::ClippedOpen,
             SteKind::ApproxSign => Ste::ApproxSign,

@@ -57,3 +57,14 @@ pub fn inference_tensors(
     }
     Ok(made)
 }
+
+/// The same with RBCN's scale matrices C as C*: each entry becomes the mean of its matrix, which one popcount can do.
+pub fn with_mean_matrices(tensors: &HashMap<String, HostTensor>) -> HashMap<String, HostTensor> {
+    let mut tensors = tensors.clone();
+    for (_, t) in tensors.iter_mut().filter(|(name, _)| name.ends_with(".matrix")) {
+        let entries = t.f32s_mut();
+        let mean = entries.iter().map(|c| *c as f64).sum::<f64>() / entries.len() as f64;
+        entries.fill(mean as f32);
+    }
+    tensors
+}

@@ -108,3 +108,94 @@ fn standardised(g: &mut Graph, map: Value) -> Result<Value> {
     let leaves = BatchNormLeaves { gamma: one, beta: zero, running_mean: zero, running_var: one };
     g.batch_norm(map, None, &leaves, BatchNormMode::Batch, 1e-5)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Meta;
+    use crate::rng::Philox;
+    use crate::tensor::RefTensor;
+    use crate::verify::run_reference;
+    use std::collections::BTreeMap;
+
+    const D: Discriminators = Discriminators { standardise: false };
+
+    /// A discriminator of views `[6, 10]` with random weights below the last layer, and there `last` times random ones
+    /// and the bias `bias`.
+    fn leaves(g: &Graph, last: f64, bias: f64) -> BTreeMap<String, RefTensor> {
+        let mut all = BTreeMap::new();
+        for (k, v) in g.params().into_iter().chain(g.states()).enumerate() {
+            let p = Philox::new(k as u64, 0);
+            let n = g.shape(v).elements();
+            let scale = match g.name(v) {
+                "discriminator.0.2.weight" => last,
+                "discriminator.0.2.bias" => 0.0,
+                _ => 0.3,
+            };
+            let offset = if g.name(v) == "discriminator.0.2.bias" { bias } else { 0.0 };
+            let data = (0..n).map(|i| offset + scale * p.normal(0, i as u64) as f64).collect();
+            all.insert(g.name(v).to_string(), RefTensor::f32(g.shape(v).clone(), data));
+        }
+        all
+    }
+
+    #[test]
+    fn rbcn_08_the_students_gradient_by_what_the_discriminator_says() {
+        let g = &mut Graph::new();
+        let view = g.param("view", [6, 10], Init::Zeros, Role::Other).unwrap();
+        let loss = D.deceive(g, 0, view).unwrap();
+        let by_loss = g.backward(loss, &[view]).unwrap()[0];
+        // -mean D through the same weights.
+        let p = probability(g, 0, view, false).unwrap();
+        let mean = g.mean_all(p).unwrap();
+        let by_d = g.backward(mean, &[view]).unwrap()[0];
+        // D = 1: nothing to gain.
+        let made = run_reference(g, &leaves(g, 0.0, 800.0), &[]);
+        assert!(made[by_loss.index()].data.iter().all(|d| *d == 0.0));
+        // D near 0.5: (1 - D)² falls with D at a rate of -1.
+        let made = run_reference(g, &leaves(g, 1e-9, 0.0), &[]);
+        let (by_loss, by_d) = (&made[by_loss.index()].data, &made[by_d.index()].data);
+        assert!(by_d.iter().any(|d| d.abs() > 1e-13));
+        for (a, b) in by_loss.iter().zip(by_d) {
+            assert!((a + b).abs() < 1e-6 * b.abs(), "{a}, {b}");
+        }
+    }
+
+    #[test]
+    fn rbcn_09_real_and_fake_change_places() {
+        let build = |swapped: bool| {
+            let g = &mut Graph::new();
+            let real = g.state("real", Meta::f32([6, 10]), Init::Zeros).unwrap();
+            let fake = g.state("fake", Meta::f32([6, 10]), Init::Zeros).unwrap();
+            let (a, b) = if swapped { (fake, real) } else { (real, fake) };
+            let made = D.compare(g, 0, a, b).unwrap();
+            let bias = g.find("discriminator.0.2.bias").unwrap();
+            let d = g.backward(made.loss, &[bias]).unwrap()[0];
+            (std::mem::take(g), made.loss, d)
+        };
+        // Where D says 0.5 of everything, real maps pull its bias up as strongly as fake ones pull it down; with weights
+        // behind, swapping the two turns the gradient of those around.
+        let gradient_of_last = |swapped: bool| {
+            let (mut g, loss, _) = build(swapped);
+            let w = g.find("discriminator.0.2.weight").unwrap();
+            let d = g.backward(loss, &[w]).unwrap()[0];
+            run_reference(&g, &leaves(&g, 0.0, 0.0), &[])[d.index()].data.clone()
+        };
+        let (plain, swapped) = (gradient_of_last(false), gradient_of_last(true));
+        assert!(plain.iter().any(|d| d.abs() > 1e-4));
+        plain.iter().zip(&swapped).for_each(|(a, b)| assert!((a + b).abs() < 1e-12, "{a}, {b}"));
+
+        // Equal maps: the best D is 0.5, at a loss of 2 ln 2; to either side it is larger.
+        let (g, loss, d) = build(false);
+        let at = |bias: f64| {
+            let mut leaves = leaves(&g, 0.0, bias);
+            let real = leaves["real"].clone();
+            leaves.insert("fake".into(), real);
+            let made = run_reference(&g, &leaves, &[]);
+            (made[loss.index()].data[0], made[d.index()].data[0])
+        };
+        let (least, slope) = at(0.0);
+        assert!((least - 2.0 * std::f64::consts::LN_2).abs() < 1e-7 && slope.abs() < 1e-12, "{least}, {slope}");
+        assert!(at(0.1).0 > least && at(-0.1).0 > least);
+    }
+}

@@ -141,3 +141,126 @@ pub(super) fn start(layers: &[Layer]) -> Result<Graph> {
     }
     Ok(std::mem::take(g))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{BinaryLayer, Count, MatrixShape};
+    use crate::rng::Philox;
+    use crate::tensor::RefTensor;
+    use crate::verify::run_reference;
+    use std::collections::BTreeMap;
+
+    /// Loss of one layer and its gradients by W and C, in f64. W is `[filters, 3, 3, 2]`.
+    fn kernel_loss(path: KernelPath, lambda: f32, w: &[f64], of_c: [usize; 4], c: &[f64]) -> (f64, Vec<f64>, Vec<f64>) {
+        let shape = [w.len() / 18, 3, 3, 2];
+        let g = &mut Graph::new();
+        let wv = g.param("l.weight", shape, Init::Zeros, Role::BinaryWeight).unwrap();
+        let cv = g.param("l.matrix", of_c, Init::Zeros, Role::BinaryScale).unwrap();
+        let bits = g.sign(wv, Ste::ApproxSign).unwrap();
+        let layer = BinaryLayer {
+            name: "l".into(),
+            weight: Some(wv),
+            bits: Some(bits),
+            scale: None,
+            matrix: Some((cv, MatrixShape::Kernel)),
+        };
+        let net = Network { logits: wv, stages: Vec::new(), binary: vec![layer], count: Count::default() };
+        let spec = RbcnSpec { kernel_path: path, lambda_kernel: lambda, ..RbcnSpec::default() };
+        let student = loss(g, &net, &spec).unwrap();
+        let by_w = g.backward(student, &[wv]).unwrap()[0];
+        // What the part of the matrices does with nothing passed on and a learning rate of 1.
+        let layers = layers(g, &net).unwrap();
+        let own = matrices(&layers, lambda).unwrap();
+        let leaves: BTreeMap<String, RefTensor> = [
+            ("l.weight", RefTensor::f32(shape, w.to_vec())),
+            ("l.matrix", RefTensor::f32(of_c, c.to_vec())),
+            ("passed.l.matrix", RefTensor::f32(of_c, vec![0.0; c.len()])),
+            ("metrics.halted", RefTensor::f32([1], vec![0.0])),
+        ]
+        .map(|(n, t)| (n.to_string(), t))
+        .into();
+        let made = run_reference(g, &leaves, &[]);
+        let after = run_reference(&own, &leaves, &[1.0]);
+        let matrix = own.params().into_iter().find(|v| own.name(*v).ends_with("matrix")).unwrap();
+        let new = own.assigns().iter().find(|(leaf, _)| *leaf == matrix).expect("the part updates it").1;
+        let by_c = c.iter().zip(&after[new.index()].data).map(|(old, new)| old - new).collect();
+        (made[student.index()].data[0], made[by_w.index()].data.clone(), by_c)
+    }
+
+    fn weights(filters: usize) -> Vec<f64> {
+        let p = Philox::new(3, 0);
+        (0..filters * 18).map(|i| 0.3 * p.normal(0, i as u64) as f64).collect()
+    }
+
+    const SHAPES: [[usize; 4]; 3] = [[1, 1, 1, 1], [1, 3, 3, 1], [1, 3, 3, 2]];
+
+    /// Which entry of a matrix belongs to weight i.
+    fn entry(of_c: [usize; 4], i: usize) -> usize {
+        match of_c {
+            [1, 1, ..] => 0,
+            [.., 1] => i / 2 % 9,
+            _ => i % 18,
+        }
+    }
+
+    /// Mean of |W| over what shares an entry.
+    fn best(of_c: [usize; 4], w: &[f64]) -> Vec<f64> {
+        let n: usize = of_c.iter().product();
+        let share = n as f64 / w.len() as f64;
+        let mut c = vec![0.0; n];
+        w.iter().enumerate().for_each(|(i, w)| c[entry(of_c, i)] += share * w.abs());
+        c
+    }
+
+    #[test]
+    fn rbcn_03_gradient_of_the_matrix() {
+        let w = weights(4);
+        for of_c in SHAPES {
+            let n: usize = of_c.iter().product();
+            let c: Vec<f64> = (0..n).map(|i| 0.1 + 0.02 * i as f64).collect();
+            let (_, _, by_c) = kernel_loss(KernelPath::Both, 0.5, &w, of_c, &c);
+            let mut expected = vec![0.0; n];
+            for (i, w) in w.iter().enumerate() {
+                let sign = if *w >= 0.0 { 1.0 } else { -1.0 };
+                expected[entry(of_c, i)] -= 0.5 * (w - c[entry(of_c, i)] * sign) * sign;
+            }
+            for (got, expected) in by_c.iter().zip(&expected) {
+                assert!((got - expected).abs() < 1e-6, "{of_c:?}: {got}, {expected}");
+            }
+            let (_, _, at_best) = kernel_loss(KernelPath::Both, 0.5, &w, of_c, &best(of_c, &w));
+            assert!(at_best.iter().all(|d| d.abs() < 1e-12), "{of_c:?}: {at_best:?}");
+        }
+    }
+
+    #[test]
+    fn rbcn_04_the_least_loss_is_the_spread_of_magnitudes() {
+        let w = weights(4);
+        for of_c in SHAPES {
+            let c = best(of_c, &w);
+            let (loss, ..) = kernel_loss(KernelPath::Both, 0.5, &w, of_c, &c);
+            let spread: f64 = w.iter().enumerate().map(|(i, w)| (w.abs() - c[entry(of_c, i)]).powi(2)).sum();
+            assert!((loss - 0.25 * spread).abs() < 1e-9, "{of_c:?}");
+        }
+    }
+
+    #[test]
+    fn rbcn_06_where_each_path_takes_a_weight() {
+        let flow = |path: KernelPath, start: f64| {
+            let mut w = vec![start; 18];
+            for _ in 0..4000 {
+                let (_, by_w, _) = kernel_loss(path, 1.0, &w, [1, 1, 1, 1], &[0.1]);
+                w.iter_mut().zip(by_w).for_each(|(w, d)| *w -= 0.05 * d);
+            }
+            w[0]
+        };
+        for path in [KernelPath::Direct, KernelPath::Both] {
+            for start in [0.3, 0.05] {
+                let end = flow(path, start);
+                assert!((end - 0.1).abs() < 1e-3, "{path:?} from {start} to {end}");
+            }
+        }
+        assert!(flow(KernelPath::Ste, 0.3) > 0.95, "{}", flow(KernelPath::Ste, 0.3));
+        assert!(flow(KernelPath::Ste, 0.05).abs() < 0.02, "{}", flow(KernelPath::Ste, 0.05));
+    }
+}

@@ -1,0 +1,126 @@
+//! A method's programs on a device, with random images and a small network: what the tests of methods start from.
+
+use onebit::data::{Loader, LoaderOptions, Split};
+use onebit::device::{Device, Store};
+use onebit::methods::method;
+use onebit::tensor::HostTensor;
+use onebit::train::inference::{inference_graph, inference_tensors};
+use onebit::train::method::{EVAL_IMAGES, ImageInfo, LOGITS, Task};
+use onebit::train::recipe::Recipe;
+use onebit::train::scheduler::Plan;
+use onebit::train::steps::Steps;
+use onebit::train::teacher::Teacher;
+use std::collections::BTreeMap;
+
+/// A built-in recipe brought to a size for tests, with changes.
+pub fn recipe(name: &str, changes: &[&str]) -> Recipe {
+    let small = [
+        "epochs=2",
+        "batch=8",
+        "eval.batch=8",
+        "net.widths=[4, 4, 8, 8]",
+        "data.train_images=32",
+        "data.test_images=16",
+    ];
+    let all: Vec<String> = small.iter().chain(changes).map(|s| s.to_string()).collect();
+    Recipe::find(name).unwrap().1.with(&all).unwrap()
+}
+
+/// A recipe with all that its graphs depend on.
+pub struct Setting {
+    pub recipe: Recipe,
+    pub data: Split,
+    pub images: ImageInfo,
+    pub teacher: Option<Teacher>,
+}
+
+impl Setting {
+    /// Of a recipe; its teacher has random weights.
+    pub fn new(recipe: Recipe) -> Setting {
+        let data = recipe.data.open().unwrap();
+        let teacher = Teacher::for_a_look(&recipe).unwrap().map(|(t, _)| t);
+        Setting { images: ImageInfo::of(&data), recipe, data, teacher }
+    }
+
+    pub fn task(&self) -> Task<'_> {
+        Task { recipe: &self.recipe, images: &self.images, teacher: self.teacher.as_ref() }
+    }
+
+    /// Its programs on a device, as they start.
+    pub fn steps(&self, device: &Device) -> Steps<'static> {
+        let how = method(self.recipe.method);
+        let graphs = how.build(&self.task(), self.recipe.batch, self.recipe.eval.batch).unwrap();
+        let plan = Plan::compile(graphs, device).unwrap();
+        Steps::new(how, self.recipe.clone(), &self.data, plan, device).unwrap()
+    }
+}
+
+/// Every parameter and state of all programs, a teacher's and what parts pass on included.
+pub fn everything(steps: &mut Steps<'_>) -> BTreeMap<String, HostTensor> {
+    let graphs: Vec<_> = steps.scheduler.parts().iter().map(|e| e.program().graph.clone()).collect();
+    let mut all = BTreeMap::new();
+    for g in graphs {
+        for v in g.params().into_iter().chain(g.states()) {
+            all.insert(g.name(v).to_string(), steps.scheduler.store().read(g.name(v)).unwrap());
+        }
+    }
+    all
+}
+
+/// Names of tensors whose bits differ.
+pub fn changed(before: &BTreeMap<String, HostTensor>, after: &BTreeMap<String, HostTensor>) -> Vec<String> {
+    before.iter().filter(|(name, t)| after[*name].words() != t.words()).map(|(name, _)| name.clone()).collect()
+}
+
+/// Uploads the images of a step, counted from 0.
+pub fn upload(steps: &mut Steps<'_>, step: u64) {
+    let batch = steps.batch(step);
+    steps.upload(&batch).unwrap();
+}
+
+/// Runs whole steps, one after the other.
+pub fn train(steps: &mut Steps<'_>, count: std::ops::Range<u64>) {
+    for step in count {
+        upload(steps, step);
+        steps.run_parts(step).unwrap();
+    }
+}
+
+/// Runs one part of a step by its number.
+pub fn run_part(steps: &mut Steps<'_>, part: usize, step: u64) {
+    let scalars = steps.scalars(part, step).unwrap();
+    steps.scheduler.run(part, &scalars).unwrap();
+}
+
+/// Of all test images: how many logits, and how many predicted classes, differ between what is shipped of a trained
+/// network and its whole training graph in evaluation, both on a device.
+pub fn shipped_differs(setting: &Setting, trained: &mut Steps<'_>, device: &Device) -> [usize; 2] {
+    let (task, tensors) = (setting.task(), trained.scheduler.gather().unwrap());
+    let mut full = setting.steps(device);
+    for (leaf, t) in &tensors {
+        full.scheduler.store().write(leaf, t).unwrap();
+    }
+    let batch = setting.recipe.eval.batch;
+    let mut store = Store::new(device.clone());
+    let mut shipped = store.load(inference_graph(&task, batch).unwrap()).unwrap();
+    for (leaf, t) in &inference_tensors(&task, &tensors).unwrap() {
+        store.write(leaf, t).unwrap();
+    }
+    let loader = Loader::new(setting.data.test.clone(), LoaderOptions::eval(batch)).unwrap();
+    let mut differing = [0; 2];
+    for i in 0..loader.steps() {
+        let images = loader.batch(0, i).images;
+        store.write(EVAL_IMAGES, &images).unwrap();
+        shipped.run(&[]).unwrap();
+        let (a, b) = (shipped.read(LOGITS).unwrap(), full.scheduler.logits(&images).unwrap());
+        differing[0] += a.words().iter().zip(b.words()).filter(|(a, b)| a != b).count();
+        let rows = |t: &HostTensor| t.f32s().chunks(setting.images.classes).map(best).collect::<Vec<_>>();
+        differing[1] += rows(&a).iter().zip(rows(&b)).filter(|(a, b)| *a != b).count();
+    }
+    differing
+}
+
+/// The class of the largest logit.
+fn best(logits: &[f32]) -> usize {
+    (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap()
+}
