@@ -1,6 +1,7 @@
 //! `onebit eval`.
 
 use super::text::{percent, say};
+use crate::data::Split;
 use crate::device::Device;
 use crate::methods::method;
 use crate::train::checkpoint::Checkpoint;
@@ -9,11 +10,12 @@ use crate::train::confusion::confusion_svg;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::limits::fitting_test;
 use crate::train::method::{ImageInfo, Task};
+use crate::train::recipe::{Recipe, RunInfo};
 use crate::train::run::RunDir;
 use crate::train::scheduler::Scheduler;
 use crate::tune::remembered;
 use anyhow::bail;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
@@ -45,8 +47,9 @@ pub struct Args {
     json: bool,
 }
 
+/// Which of a run's checkpoints.
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Which {
+pub(super) enum Which {
     /// The newest.
     Last,
     /// The one with the best test accuracy.
@@ -54,29 +57,8 @@ enum Which {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (run, mut recipe, info) = RunDir::open(&args.run)?;
-    let path = match args.checkpoint {
-        Which::Last => run.last(),
-        Which::Best => run.best(),
-    };
-    let checkpoint = Checkpoint::load(&path)?;
-    if let Some(data) = &args.data {
-        recipe.data.path = data.display().to_string();
-    }
-    let data = recipe.data.open()?;
-    if data.test.is_empty() {
-        bail!("{}: there are no test images", recipe.data.path);
-    }
-    let images = ImageInfo { mean: info.mean, std: info.std, ..ImageInfo::of(&data) };
-    if images.mean.len() != images.extents[2] {
-        bail!(
-            "{}: the images have {} channels, the run's had {}; set data.channels in {}/config.toml",
-            recipe.data.path,
-            images.extents[2],
-            images.mean.len(),
-            run.path().display()
-        );
-    }
+    let Tested { run, recipe, info, path, checkpoint, data, images } =
+        Tested::open(&args.run, args.checkpoint, args.data.as_deref())?;
     let mut choice = choose(args.device.as_deref().unwrap_or(&info.select))?;
     if let Device::Gpu(gpu) = &choice.device {
         choice.device = Device::Gpu(remembered(gpu, false));
@@ -108,6 +90,48 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ))?;
     say(format!("confusion matrix: {}", picture.display()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A run with a checkpoint, and images to test it on.
+pub(super) struct Tested {
+    pub run: RunDir,
+    pub recipe: Recipe,
+    pub info: RunInfo,
+    /// The checkpoint's file.
+    pub path: PathBuf,
+    pub checkpoint: Checkpoint,
+    pub data: Split,
+    pub images: ImageInfo,
+}
+
+impl Tested {
+    /// `data` in place of the run's own images, if given.
+    pub fn open(run: &Path, which: Which, data: Option<&Path>) -> anyhow::Result<Tested> {
+        let (run, mut recipe, info) = RunDir::open(run)?;
+        let path = match which {
+            Which::Last => run.last(),
+            Which::Best => run.best(),
+        };
+        let checkpoint = Checkpoint::load(&path)?;
+        if let Some(data) = data {
+            recipe.data.path = data.display().to_string();
+        }
+        let data = recipe.data.open()?;
+        if data.test.is_empty() {
+            bail!("{}: there are no test images", recipe.data.path);
+        }
+        let images = ImageInfo { mean: info.mean.clone(), std: info.std.clone(), ..ImageInfo::of(&data) };
+        if images.mean.len() != images.extents[2] {
+            bail!(
+                "{}: the images have {} channels, the run's had {}; set data.channels in {}/config.toml",
+                recipe.data.path,
+                images.extents[2],
+                images.mean.len(),
+                run.path().display()
+            );
+        }
+        Ok(Tested { run, recipe, info, path, checkpoint, data, images })
+    }
 }
 
 fn table(e: &Evaluation) -> anyhow::Result<()> {

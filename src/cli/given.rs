@@ -23,7 +23,19 @@ pub fn start_from(recipe: &Recipe, plan: &mut Plan) -> anyhow::Result<Option<Str
     if recipe.start_from.is_empty() {
         return Ok(None);
     }
-    let (run, ..) = RunDir::open(Path::new(&recipe.start_from))?;
+    let path = Path::new(&recipe.start_from);
+    if !path.is_dir() {
+        // A run is called after its recipe unless the user names it.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let known = Recipe::built_in().iter().any(|(built_in, _)| *built_in == name);
+        let first = if known { format!(": train it first with  onebit train {name}") } else { String::new() };
+        bail!(
+            "the recipe starts from the run start_from = {:?}, which is not there{first}; or name another one with --set \
+             start_from=DIR",
+            recipe.start_from
+        );
+    }
+    let (run, ..) = RunDir::open(path)?;
     let checkpoint = Checkpoint::load(&run.last())?;
     let mut missing = Vec::new();
     let mut taken = 0;

@@ -4,6 +4,7 @@ mod bench;
 mod compare;
 mod devices;
 mod eval;
+mod export;
 mod export_program;
 mod given;
 mod profile;
@@ -40,6 +41,7 @@ enum Command {
     Recipes(recipes::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Export(export::Args),
     Compare(compare::Args),
     Report(report::Args),
     Verify(verify::Args),
@@ -90,6 +92,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Recipes(args) => recipes::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -59,7 +59,7 @@ fn block(b: &mut Built<'_>, x: Value, times: usize, stride: usize, stage_ends: b
     let a = b.channels(x);
     let y = b.inner_conv("conv3", x, a, 3, stride)?;
     let y = b.batch_norm("bn3", y)?;
-    let skip = if stride > 1 { b.g.avg_pool2d(x, 2, 2, 0, true)? } else { x };
+    let skip = if stride > 1 { super::resnet::averaged(b, x, 2)? } else { x };
     let y = b.g.add(y, skip)?;
     let w = b.activate("act3", y)?;
     let mut halves = Vec::new();

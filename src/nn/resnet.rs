@@ -2,7 +2,7 @@
 
 use super::built::Built;
 use super::spec::{NetKind, Shortcut, Skip, Stem};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Role, Value};
 
 struct Plan {
@@ -152,14 +152,14 @@ fn downsample(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut
             b.batch_norm("1", y)
         }),
         Shortcut::PooledFloat => b.scoped("downsample", |b| {
-            let x = if stride > 1 { b.g.avg_pool2d(x, stride, stride, 0, true)? } else { x };
+            let x = averaged(b, x, stride)?;
             let y = b.conv("0", x, width, 1, 1)?;
             b.batch_norm("1", y)
         }),
         Shortcut::FloatPooled => b.scoped("downsample", |b| {
             let y = b.conv("0", x, width, 1, 1)?;
             let y = b.batch_norm("1", y)?;
-            if stride > 1 { b.g.avg_pool2d(y, stride, stride, 0, true) } else { Ok(y) }
+            averaged(b, y, stride)
         }),
         Shortcut::Binary if b.spec.binary => b.scoped("downsample", |b| {
             let y = b.binary_conv("0", x, width, 1, stride, Role::BinaryShortcut)?;
@@ -167,6 +167,21 @@ fn downsample(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut
         }),
         // The float twin of a network with binary shortcuts.
         Shortcut::Binary => downsample(b, x, width, stride, Shortcut::Float),
+    }
+}
+
+/// Means of `stride` times `stride` pixels.
+pub(super) fn averaged(b: &mut Built<'_>, x: Value, stride: usize) -> Result<Value> {
+    let (h, w) = (b.g.shape(x)[1], b.g.shape(x)[2]);
+    match stride {
+        1 => Ok(x),
+        // The convolution beside it rounds up, pooling rounds down.
+        _ if h % stride != 0 || w % stride != 0 => Err(Error::Config(format!(
+            "a shortcut of this network (net.shortcut = {:?}) averages {stride}x{stride} pixels, but the feature map there \
+             is {h}x{w}: give images of another size (data.size), or a residual network the shortcut \"float\"",
+            b.spec.shortcut
+        ))),
+        _ => b.g.avg_pool2d(x, stride, stride, 0, true),
     }
 }
 

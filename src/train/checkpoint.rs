@@ -70,25 +70,31 @@ pub fn gather(store: &Store, graphs: &[&Graph]) -> Result<HashMap<String, HostTe
     Ok(tensors)
 }
 
+/// Writes tensors with one entry of metadata as a safetensors file, whole or not at all; an earlier one of that name stays
+/// until then.
+pub fn save(path: &Path, tensors: &HashMap<String, HostTensor>, about: &impl Serialize) -> Result<()> {
+    let fail = |e: &dyn std::fmt::Display| Error::data(path, format!("it cannot be written: {e}"));
+    let about = serde_json::to_string(about).map_err(|e| fail(&e))?;
+    let mut names: Vec<&String> = tensors.keys().collect();
+    names.sort_unstable();
+    let views: Vec<(&str, TensorView<'_>)> = names
+        .into_iter()
+        .map(|name| {
+            let t = &tensors[name];
+            let (dtype, shape) = stored_as(&Meta::new(t.shape().clone(), t.dtype()));
+            let view = TensorView::new(dtype, shape, bytemuck::cast_slice(t.words())).map_err(|e| fail(&e))?;
+            Ok((name.as_str(), view))
+        })
+        .collect::<Result<_>>()?;
+    let metadata = HashMap::from([(ENTRY.to_string(), about)]);
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(&e))?;
+    write_atomic(path, &bytes)
+}
+
 impl Checkpoint {
     /// Writes the file, whole or not at all; an earlier one of that name stays until then.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let fail = |e: &dyn std::fmt::Display| Error::data(path, format!("the checkpoint cannot be written: {e}"));
-        let position = serde_json::to_string(&self.position).map_err(|e| fail(&e))?;
-        let mut names: Vec<&String> = self.tensors.keys().collect();
-        names.sort_unstable();
-        let views: Vec<(&str, TensorView<'_>)> = names
-            .into_iter()
-            .map(|name| {
-                let t = &self.tensors[name];
-                let (dtype, shape) = stored_as(&Meta::new(t.shape().clone(), t.dtype()));
-                let view = TensorView::new(dtype, shape, bytemuck::cast_slice(t.words())).map_err(|e| fail(&e))?;
-                Ok((name.as_str(), view))
-            })
-            .collect::<Result<_>>()?;
-        let metadata = HashMap::from([(ENTRY.to_string(), position)]);
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(&e))?;
-        write_atomic(path, &bytes)
+        save(path, &self.tensors, &self.position)
     }
 
     /// Reads a file and checks that it is whole.

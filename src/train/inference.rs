@@ -1,13 +1,15 @@
 //! What inference needs of a trained network, and nothing else: bits of binary weights, scales, normalisations,
 //! nonlinearities and the real-valued layers. Latent weights, teachers, discriminators and optimisers stay behind.
 
-use super::method::{EVAL_IMAGES, LOGITS, Task};
+use super::method::{EVAL_IMAGES, Graphs, ImageInfo, LOGITS, Task};
+use super::scheduler::{Plan, Scheduler};
 use crate::device::{Device, Store};
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::methods::test_graph;
-use crate::nn::Mode;
+use crate::nn::{Mode, NetSpec};
 use crate::tensor::{DType, HostTensor};
+use serde::Serialize;
 use std::collections::HashMap;
 
 /// The program that tests a shipped network: images to logits, from what [`inference_tensors`] gives.
@@ -58,7 +60,24 @@ pub fn inference_tensors(
     Ok(made)
 }
 
-/// The same with RBCN's scale matrices C as C*: each entry becomes the mean of its matrix, which one popcount can do.
+/// What a file of shipped tensors says of them.
+#[derive(Clone, Debug, Serialize)]
+pub struct About<'a> {
+    /// The network.
+    pub net: &'a NetSpec,
+    /// The images that it takes.
+    pub images: &'a ImageInfo,
+    /// Names of the classes.
+    pub classes: &'a [String],
+}
+
+/// Loads what is shipped, to be tested. There is no step in it.
+pub fn load(task: &Task<'_>, batch: usize, tensors: HashMap<String, HostTensor>, device: &Device) -> Result<Scheduler> {
+    let graphs = Graphs { eval: inference_graph(task, batch)?, given: tensors, ..Graphs::default() };
+    Scheduler::load(Plan::compile(graphs, device)?, device, task.recipe.seed)
+}
+
+/// Shipped tensors with RBCN's scale matrices C as C*: each entry becomes the mean of its matrix, which one popcount can do.
 pub fn with_mean_matrices(tensors: &HashMap<String, HostTensor>) -> HashMap<String, HostTensor> {
     let mut tensors = tensors.clone();
     for (_, t) in tensors.iter_mut().filter(|(name, _)| name.ends_with(".matrix")) {

@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 mod commands;
 mod export;
+mod methods;
 mod profile;
 mod program;
 mod resume;
