@@ -60,6 +60,7 @@ pub fn test_graph(task: &Task<'_>, batch: usize, mode: Mode) -> Result<(Graph, N
     let g = &mut Graph::new();
     let pixels = g.input(EVAL_IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
     let x = normalise(g, pixels, task.images)?;
+    let x = middle(g, x, task.images.tested(&task.recipe.augment))?;
     let net = task.recipe.net.network(g, x, task.images.classes, mode, None)?;
     g.output(LOGITS, net.logits);
     Ok((std::mem::take(g), net))
@@ -109,6 +110,16 @@ fn augmented(g: &mut Graph, recipe: &Recipe, pixels: Value, images: &ImageInfo) 
         normalize: Some((images.mean.clone(), images.std.clone())),
     };
     g.augment(pixels, params, &plan)
+}
+
+/// The middle of images `[n, h, w, c]`.
+fn middle(g: &mut Graph, x: Value, [h, w, c]: [usize; 3]) -> Result<Value> {
+    let &[n, from_h, from_w, _] = &g.shape(x)[..] else { unreachable!("images are NHWC") };
+    if (from_h, from_w) == (h, w) {
+        return Ok(x);
+    }
+    let (top, left) = ((from_h - h) / 2, (from_w - w) / 2);
+    g.slice_axes(x, &[(0..n, 1), (top..top + h, 1), (left..left + w, 1), (0..c, 1)])
 }
 
 /// Bytes to numbers of mean 0 and variance 1 a channel, `[n, h, w, c]`.

@@ -127,7 +127,7 @@ pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outc
         kept_bytes,
         parameters,
         binary_parameters,
-        count: job.recipe.net.count(images.extents, images.classes)?,
+        count: job.recipe.net.count(images.tested(&job.recipe.augment), images.classes)?,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     job.run.write_summary(&summary)?;

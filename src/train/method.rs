@@ -2,7 +2,7 @@
 
 use super::recipe::Recipe;
 use super::teacher::Teacher;
-use crate::data::Split;
+use crate::data::{AugmentSpec, Split};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::tensor::HostTensor;
@@ -28,6 +28,14 @@ impl ImageInfo {
         let part = if split.train.is_empty() { &split.test } else { &split.train };
         let stats = split.normalization();
         ImageInfo { extents: [part.h, part.w, part.c], classes: part.classes.len(), mean: stats.mean, std: stats.std }
+    }
+
+    /// Height, width and channels of what a network is tested on: where training sees crops that are brought to a smaller
+    /// size, the middle of that size.
+    pub fn tested(&self, augment: &AugmentSpec) -> [usize; 3] {
+        let [h, w, c] = self.extents;
+        let [to_h, to_w] = augment.output_size(h, w);
+        [h.min(to_h), w.min(to_w), c]
     }
 
     /// Bytes of one image.
