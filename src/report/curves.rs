@@ -46,6 +46,10 @@ fn charts(metrics: &[Metric]) -> Vec<(String, Vec<Line>)> {
                 put("accuracy by steps", "test", (*steps as f64, *accuracy));
                 put("loss by steps", "test", (*steps as f64, *loss));
             }
+            Metric::BeforeRefresh { steps, loss, accuracy, .. } => {
+                put("accuracy by steps", "test before the second pass", (*steps as f64, *accuracy));
+                put("loss by steps", "test before the second pass", (*steps as f64, *loss));
+            }
             Metric::Means { epoch, values, .. } => {
                 for (name, value) in values {
                     // Discriminators share charts: "d0.right_on_real".

@@ -236,6 +236,10 @@ impl<'a> Fit<'a> {
                 self.step(&batch)?;
                 batches.recycle(batch);
                 let within = self.position.step < per_epoch;
+                if within && self.position.step == per_pass {
+                    self.look()?;
+                    self.test_before_refresh()?;
+                }
                 let due = self.unread >= self.unread_limit || (self.position.step as u64).is_multiple_of(LINE_STEPS);
                 if due || !within || self.stopping() || self.save_due() {
                     self.look()?;
@@ -347,8 +351,7 @@ impl<'a> Fit<'a> {
     /// Tests if it is time, and saves. `None` if it was stopped before the test was done.
     fn end_epoch(&mut self) -> Result<Option<Option<Evaluation>>> {
         let done = self.position.epoch + 1;
-        let due = done.is_multiple_of(self.job.recipe.eval.every_epochs) || done == self.job.recipe.epochs;
-        let test = match due {
+        let test = match self.test_is_due(done) {
             true => match self.test()? {
                 Some(test) => test,
                 None => return Ok(None),
@@ -375,6 +378,22 @@ impl<'a> Fit<'a> {
         }
         self.save()?;
         Ok(Some(test))
+    }
+
+    /// Between the passes of an epoch: what the second one starts from.
+    fn test_before_refresh(&mut self) -> Result<()> {
+        let done = self.position.epoch + 1;
+        if !self.test_is_due(done) {
+            return Ok(());
+        }
+        let Some(Some(t)) = self.test()? else { return Ok(()) };
+        let (epoch, steps) = (self.position.epoch, self.position.steps);
+        self.lines.push(&Metric::BeforeRefresh { epoch, steps, loss: t.loss, accuracy: t.accuracy })
+    }
+
+    /// Whether a test belongs to the end of `epoch` epochs.
+    fn test_is_due(&self, epoch: u64) -> bool {
+        epoch.is_multiple_of(self.job.recipe.eval.every_epochs) || epoch == self.job.recipe.epochs
     }
 
     /// Writes what the method logged in the epoch that ended, and what its binary weights look like.

@@ -26,7 +26,7 @@ pub struct RunDir {
 
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Metric {
     /// Means over the steps since the last such line of the same epoch.
     Train {
@@ -56,6 +56,17 @@ pub enum Metric {
         /// Share of images whose class was among the five most likely ones.
         top5: f64,
     },
+    /// A test in the middle of an epoch that has a second pass, before that pass; left out if it was stopped.
+    BeforeRefresh {
+        /// Epoch, from 0.
+        epoch: u64,
+        /// Steps done since the start.
+        steps: u64,
+        /// Mean cross-entropy.
+        loss: f64,
+        /// Share of images whose class was right.
+        accuracy: f64,
+    },
     /// Means over an epoch of what a method logs.
     Means {
         /// Epochs done.
@@ -81,6 +92,7 @@ impl Metric {
         match self {
             Metric::Train { steps, .. }
             | Metric::Test { steps, .. }
+            | Metric::BeforeRefresh { steps, .. }
             | Metric::Means { steps, .. }
             | Metric::Layers { steps, .. } => *steps,
         }
