@@ -8,6 +8,7 @@ mod binary_layers;
 mod method;
 mod rbcn;
 mod siman;
+mod torch;
 
 use onebit::device::{Device, Store};
 use onebit::gpu::GpuOptions;
