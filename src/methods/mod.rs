@@ -9,7 +9,7 @@ mod supervised;
 
 pub use check::{validate, wants_teacher};
 pub use parts::test_graph;
-pub use rbcn::{Features, KernelPath, Rbcn, RbcnSpec, Refresh};
+pub use rbcn::{Features, KernelPath, Rbcn, RbcnSpec, Refresh, RefreshBy};
 pub use reactnet::Reactnet;
 pub use siman::{Siman, clamp_percent, percentile_place};
 pub use supervised::Supervised;

@@ -19,6 +19,8 @@ pub enum Mode {
     Eval,
     /// Running statistics, but gradients flow: frozen batch normalisation.
     Frozen,
+    /// Running statistics, which move towards those of the batch: a trained network that settles.
+    Settle,
     /// Running statistics and weights that no optimiser of this graph sees: a teacher.
     Fixed,
     /// Running statistics and, of binary convolutions, stored bits and scales instead of latent weights: what is shipped.
@@ -28,7 +30,7 @@ pub enum Mode {
 impl Mode {
     /// Whether something may be differentiated through the network.
     pub(super) fn has_gradient(self) -> bool {
-        matches!(self, Mode::Train | Mode::Batch | Mode::Frozen)
+        matches!(self, Mode::Train | Mode::Batch | Mode::Frozen | Mode::Settle)
     }
 }
 

@@ -76,6 +76,7 @@ impl Built<'_> {
                 Mode::Batch => BatchNormMode::Batch,
                 Mode::Eval | Mode::Fixed | Mode::Packed => BatchNormMode::Eval,
                 Mode::Frozen => BatchNormMode::Frozen,
+                Mode::Settle => BatchNormMode::Settle { momentum: 0.1, gate },
             };
             b.g.batch_norm(x.y, x.scale, &leaves, mode, 1e-5)
         })

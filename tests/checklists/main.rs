@@ -8,7 +8,6 @@ mod binary_layers;
 mod method;
 mod rbcn;
 mod siman;
-mod torch;
 
 use onebit::device::{Device, Store};
 use onebit::gpu::GpuOptions;

@@ -171,8 +171,11 @@ fn rbcn_10_teachers_stay_as_they_are() {
 
 #[test]
 fn rbcn_11_the_second_pass_changes_normalisations_only() {
-    for (refresh, trained) in [("train", true), ("stats", false)] {
-        let setting = Setting::new(recipe("small-rbcn", &[&format!("rbcn.refresh={refresh}")]));
+    for (refresh, by, trained) in
+        [("train", "batch", true), ("stats", "batch", false), ("train", "running", true), ("stats", "running", false)]
+    {
+        let settings = [format!("rbcn.refresh={refresh}"), format!("rbcn.refresh_by={by}")];
+        let setting = Setting::new(recipe("small-rbcn", &settings.each_ref().map(String::as_str)));
         for (name, device) in devices() {
             let mut steps = setting.steps(&device);
             train(&mut steps, 0..4);

@@ -21,7 +21,7 @@ mod discriminator;
 mod kernel;
 mod spec;
 
-pub use spec::{Features, KernelPath, RbcnSpec, Refresh, validate};
+pub use spec::{Features, KernelPath, RbcnSpec, Refresh, RefreshBy, validate};
 
 use super::parts;
 use crate::error::{Error, Result};
@@ -181,7 +181,11 @@ fn feature_loss(g: &mut Graph, task: &Task<'_>, spec: &RbcnSpec, net: &Network, 
 fn refresh(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Graph> {
     let g = &mut Graph::new();
     let inputs = parts::inputs(g, task, batch)?;
-    let logits = task.recipe.net.build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+    let mode = match spec.refresh_by {
+        RefreshBy::Batch => Mode::Train,
+        RefreshBy::Running => Mode::Settle,
+    };
+    let logits = task.recipe.net.build(g, inputs.x, task.images.classes, mode, Some(inputs.halted))?;
     let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
     let halted = parts::watch(g, &inputs, logits, loss)?;
     if spec.refresh == Refresh::Train {

@@ -44,6 +44,18 @@ pub enum Refresh {
     Train,
 }
 
+/// What normalises in the second pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefreshBy {
+    /// The statistics of each batch, as in training.
+    #[default]
+    Batch,
+    /// The running statistics, as in a test. Where much of an image is one colour, the sign of that part is decided by
+    /// a normalisation's statistics, and may not be what most batches had.
+    Running,
+}
+
 /// RBCN's settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -68,6 +80,8 @@ pub struct RbcnSpec {
     pub distill: f32,
     /// The second pass of an epoch.
     pub refresh: Refresh,
+    /// What normalises in it.
+    pub refresh_by: RefreshBy,
 }
 
 impl Default for RbcnSpec {
@@ -83,6 +97,7 @@ impl Default for RbcnSpec {
             standardise_features: false,
             distill: 0.0,
             refresh: Refresh::Train,
+            refresh_by: RefreshBy::Batch,
         }
     }
 }

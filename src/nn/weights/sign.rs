@@ -1,4 +1,8 @@
 //! The sign of a weight (BinaryConnect, Bi-Real Net, RBCN), and no rule at all (ReActNet's first step).
+//!
+//! A scale alpha stands behind the convolution, so the gradient of the sign holds it as a factor: `dW = alpha dW_b s(W)`,
+//! s being the estimator. That is the rule of Bi-Real Net's paper; its PyTorch release leaves alpha out, which is another
+//! step size for each filter.
 
 use super::Weights;
 use crate::error::Result;

@@ -47,6 +47,13 @@ pub enum BatchNormMode {
     Eval,
     /// The running ones; gamma and beta are trained.
     Frozen,
+    /// The running ones, which move towards those of the batch; gamma and beta are trained.
+    Settle {
+        /// As in [`BatchNormMode::Train`].
+        momentum: f32,
+        /// As in [`BatchNormMode::Train`].
+        gate: Option<Value>,
+    },
 }
 
 /// `x a + c`, whose gradient with respect to x includes, for batch statistics, the way through them.
@@ -113,8 +120,8 @@ impl Graph {
     /// Batch normalisation of `scale * x` over all axes but the last; `x` is f32 or i16, `scale` (taken as
     /// 1 if `None`, positive, without gradient) and the leaves are `[C]`.
     ///
-    /// In [`BatchNormMode::Train`] it assigns the running statistics at the end of the step:
-    /// `running += momentum * (batch - running)`, with the unbiased variance.
+    /// In [`BatchNormMode::Train`] and [`BatchNormMode::Settle`] it assigns the running statistics at the end of the
+    /// step: `running += momentum * (batch - running)`, with the unbiased variance.
     pub fn batch_norm(
         &mut self,
         x: Value,
@@ -124,7 +131,7 @@ impl Graph {
         eps: f32,
     ) -> Result<Value> {
         let shape = self.shape(x).clone();
-        let (rows, channels) = (shape.rows(), shape.columns());
+        let channels = shape.columns();
         let BatchNormLeaves { gamma, beta, running_mean, running_var } = *leaves;
         for v in [gamma, beta, running_mean, running_var].into_iter().chain(scale) {
             if *self.meta(v) != Meta::f32([channels]) || shape.is_empty() {
@@ -135,33 +142,48 @@ impl Graph {
         let scale = scale.map(|s| self.detach(s)).transpose()?;
         let scaled = |g: &mut Graph, v: Value| scale.map_or(Ok(v), |s| g.mul(v, s));
 
-        let update = match mode {
-            BatchNormMode::Train { momentum, gate } => Some((momentum, gate)),
-            BatchNormMode::Batch => None,
-            BatchNormMode::Eval | BatchNormMode::Frozen => {
-                let (gamma, beta) = match mode {
-                    BatchNormMode::Eval => (self.detach(gamma)?, self.detach(beta)?),
-                    _ => (gamma, beta),
-                };
-                let inv_std = self.offset(running_var, eps)?;
-                let inv_std = self.rsqrt(inv_std)?;
-                let a = self.mul(gamma, inv_std)?;
-                let shift = self.mul(running_mean, a)?;
-                let c = self.sub(beta, shift)?;
-                let a = scaled(self, a)?;
-                let centre = match scale {
-                    Some(_) => self.constant(HostTensor::zeros([channels], crate::tensor::DType::F32)),
-                    None => running_mean,
-                };
-                return self.apply1(BatchNormApply { centre, inv_std: None }, &[x, a, c]);
+        if let BatchNormMode::Eval | BatchNormMode::Frozen | BatchNormMode::Settle { .. } = mode {
+            let (gamma, beta) = match mode {
+                BatchNormMode::Eval => (self.detach(gamma)?, self.detach(beta)?),
+                _ => (gamma, beta),
+            };
+            if let BatchNormMode::Settle { momentum, gate } = mode {
+                let stats = self.batch_stats(x, scale)?;
+                self.follow(leaves, &stats, momentum, gate)?;
             }
-        };
+            let inv_std = self.offset(running_var, eps)?;
+            let inv_std = self.rsqrt(inv_std)?;
+            let a = self.mul(gamma, inv_std)?;
+            let shift = self.mul(running_mean, a)?;
+            let c = self.sub(beta, shift)?;
+            let a = scaled(self, a)?;
+            let centre = match scale {
+                Some(_) => self.constant(HostTensor::zeros([channels], crate::tensor::DType::F32)),
+                None => running_mean,
+            };
+            return self.apply1(BatchNormApply { centre, inv_std: None }, &[x, a, c]);
+        }
+        let stats = self.batch_stats(x, scale)?;
+        let inv_std = self.offset(stats.var, eps)?;
+        let inv_std = self.rsqrt(inv_std)?;
+        let inv_std = scaled(self, inv_std)?;
+        let a = self.mul(gamma, inv_std)?;
+        let shift = self.mul(stats.mean, a)?;
+        let c = self.sub(beta, shift)?;
+        if let BatchNormMode::Train { momentum, gate } = mode {
+            self.follow(leaves, &stats, momentum, gate)?;
+        }
+        self.apply1(BatchNormApply { centre: stats.mean, inv_std: Some(inv_std) }, &[x, a, c])
+    }
+
+    /// The statistics of a batch. The gradient through them is in that of [`BatchNormApply`].
+    fn batch_stats(&mut self, x: Value, scale: Option<Value>) -> Result<BatchStats> {
+        let rows = self.shape(x).rows();
         if rows < 2 {
             let m = format!("training needs at least two rows for a variance, {} has one", self.meta(x));
             return Err(Error::shape("batch_norm", m));
         }
         let stats = self.apply(ChannelStats, &[x])?;
-        // The gradient through the statistics is in that of `BatchNormApply`.
         let (mean, var) = (self.detach(stats[0])?, self.detach(stats[1])?);
         let var = match scale {
             Some(s) => {
@@ -170,29 +192,38 @@ impl Graph {
             }
             None => var,
         };
-        let inv_std = self.offset(var, eps)?;
-        let inv_std = self.rsqrt(inv_std)?;
-        let inv_std = scaled(self, inv_std)?;
-        let a = self.mul(gamma, inv_std)?;
-        let shift = self.mul(mean, a)?;
-        let c = self.sub(beta, shift)?;
-        let Some((momentum, gate)) = update else {
-            return self.apply1(BatchNormApply { centre: mean, inv_std: Some(inv_std) }, &[x, a, c]);
-        };
+        Ok(BatchStats { mean, var, scale, rows })
+    }
+
+    /// `running += momentum (batch - running)` at the end of the step.
+    fn follow(
+        &mut self,
+        leaves: &BatchNormLeaves,
+        stats: &BatchStats,
+        momentum: f32,
+        gate: Option<Value>,
+    ) -> Result<()> {
         self.in_phase(Phase::Update, |g| {
-            let mean = scaled(g, mean)?;
-            let unbiased = g.scale(var, rows as f32 / (rows - 1) as f32)?;
-            for (leaf, batch) in [(running_mean, mean), (running_var, unbiased)] {
+            let mean = stats.scale.map_or(Ok(stats.mean), |s| g.mul(stats.mean, s))?;
+            let unbiased = g.scale(stats.var, stats.rows as f32 / (stats.rows - 1) as f32)?;
+            for (leaf, batch) in [(leaves.running_mean, mean), (leaves.running_var, unbiased)] {
                 let old = g.scale(leaf, 1.0 - momentum)?;
                 let new = g.scale(batch, momentum)?;
                 let new = g.add(old, new)?;
                 let new = gate.map_or(Ok(new), |flag| g.gate(flag, new, leaf))?;
                 g.assign(leaf, new)?;
             }
-            Ok::<(), Error>(())
-        })?;
-        self.apply1(BatchNormApply { centre: mean, inv_std: Some(inv_std) }, &[x, a, c])
+            Ok(())
+        })
     }
+}
+
+/// Mean of x, biased variance of `scale * x`, both `[C]`.
+struct BatchStats {
+    mean: Value,
+    var: Value,
+    scale: Option<Value>,
+    rows: usize,
 }
 
 #[cfg(test)]

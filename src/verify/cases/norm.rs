@@ -9,10 +9,11 @@ use crate::verify::{Case, CaseSpec};
 /// A mode, given the gate of its running statistics.
 type Mode = fn(Option<Value>) -> BatchNormMode;
 
-const MODES: [(&str, Mode); 3] = [
+const MODES: [(&str, Mode); 4] = [
     ("train", |gate| BatchNormMode::Train { momentum: 0.1, gate }),
     ("eval", |_| BatchNormMode::Eval),
     ("frozen", |_| BatchNormMode::Frozen),
+    ("settle", |gate| BatchNormMode::Settle { momentum: 0.1, gate }),
 ];
 
 /// Integers around `mean` as a convolution of bits makes them.

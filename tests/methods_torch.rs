@@ -1,0 +1,227 @@
+//! One training step of each method against PyTorch's (`tests/golden/methods.py`), on every device: everything that it
+//! leaves behind, which is parameters, momenta (after a first step gradient + decay * weight), statistics, bits and losses.
+
+mod common;
+
+use onebit::device::Device;
+use onebit::gpu::GpuOptions;
+use onebit::graph::Graph;
+use onebit::methods::method;
+use onebit::tensor::HostTensor;
+use onebit::train::method::{IMAGES, ImageInfo, LABELS, Progress, Task, scalars};
+use onebit::train::recipe::Recipe;
+use onebit::train::scheduler::{Plan, Scheduler};
+use onebit::train::teacher::Teacher;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const BATCH: usize = 4;
+
+type Tensors = BTreeMap<String, HostTensor>;
+
+/// Share of the largest number of a tensor by which each of its numbers may differ. Half a unit in the last place is
+/// 6e-8; forward and backward through nine layers are some twenty sums over up to 256 terms, each of which loses a few.
+const BOUND: f64 = 2e-5;
+
+const SIMAN: &str = "
+    activation = 'prelu'
+    stem_activation = 'relu'
+    skip = 'double'
+    shortcut = 'option-a'
+    head_norm = true
+    [net.binarization]
+    activation_ste = 'approx-sign'
+    standardise = true
+    weights = 'magnitude'
+    scale = 'learned'
+";
+
+const RBCN: &str = "
+    activation = 'prelu'
+    skip = 'double'
+    shortcut = 'float-pooled'
+    [net.binarization]
+    activation_ste = 'approx-sign'
+    weight_ste = 'approx-sign'
+    scale = 'matrix'
+    [teacher]
+    run = 'none'
+    [rbcn]
+    lambda_kernel = 0.1
+    lambda_features = 0.5
+    matrix_lr = 0.5
+";
+
+/// A recipe; `top` are its first lines, `net` is the rest of the table `[net]` and what follows it.
+fn recipe(top: &str, net: &str) -> Recipe {
+    let text = format!(
+        "{top}
+        epochs = 10
+        batch = {BATCH}
+        lr = 0.1
+        schedule = {{ kind = 'constant' }}
+        [optimiser]
+        kind = 'sgd'
+        momentum = 0.9
+        weight_decay = 0.05
+        binary_weight_decay = 0.01
+        other_weight_decay = 0.02
+        [net]
+        kind = 'resnet8'
+        widths = [4, 4, 8, 8]
+        binary = true
+        {net}"
+    );
+    Recipe::parse(&text, Path::new("the test's recipe")).unwrap()
+}
+
+/// Tensors of the file below a folder.
+fn golden(folder: &str) -> Tensors {
+    let file = SafeTensors::deserialize(include_bytes!("golden/methods.safetensors")).unwrap();
+    let read = |t: TensorView<'_>| match t.dtype() {
+        Dtype::U8 => HostTensor::from_u8(t.shape(), t.data()),
+        Dtype::U32 => HostTensor::from_u32(t.shape(), bytemuck::pod_collect_to_vec(t.data())),
+        _ => HostTensor::from_f32(t.shape(), bytemuck::pod_collect_to_vec(t.data())),
+    };
+    file.iter().filter_map(|(name, t)| Some((name.strip_prefix(folder)?.to_string(), read(t)))).collect()
+}
+
+/// Numbers in [-1/8, 1/8) of 24 bits each, from position and length.
+fn hashed(shape: &[usize]) -> HostTensor {
+    let n: usize = shape.iter().product();
+    let number = |i: usize| {
+        let h = (i as u32).wrapping_add((n as u32).wrapping_mul(65536)).wrapping_mul(0x9e37_79b1);
+        let h = (h ^ (h >> 15)).wrapping_mul(0x85eb_ca77);
+        ((h >> 8) as f32 / 16_777_216.0 - 0.5) / 4.0
+    };
+    HostTensor::from_f32(shape.to_vec(), (0..n).map(number).collect())
+}
+
+/// Parameters and states of a graph that are the run's own.
+fn leaves(graph: &Graph) -> impl Iterator<Item = (&str, &[usize])> {
+    let own = |name: &&str| !name.starts_with("teacher.");
+    let all = graph.params().into_iter().chain(graph.states());
+    all.map(|v| (graph.name(v), &graph.shape(v)[..])).filter(move |(name, _)| own(name))
+}
+
+/// Fails unless every leaf of the graphs is as PyTorch has it. `terms` are the sizes of what a small number is the sum of.
+fn compare(label: &str, scheduler: &mut Scheduler, graphs: &[Graph], expected: &Tensors, terms: &Tensors) {
+    let near = |name: &str, got: &[f64]| {
+        let expected = expected.get(name).unwrap_or_else(|| panic!("{label}: PyTorch has no {name}"));
+        let largest = |t: &HostTensor| t.to_f64().into_iter().fold(0.0, |m: f64, e| m.max(e.abs()));
+        let bound = BOUND * largest(terms.get(name).unwrap_or(expected));
+        let expected = expected.to_f64();
+        assert_eq!(got.len(), expected.len(), "{label}: {name}");
+        for (i, (g, e)) in got.iter().zip(&expected).enumerate() {
+            assert!(
+                (g - e).abs() <= bound,
+                "{label}: {name}[{i}] is {g:e} instead of {e:e}, which may differ by {bound:e}"
+            );
+        }
+    };
+    for (name, shape) in graphs.iter().flat_map(leaves) {
+        let got = scheduler.store().read(name).unwrap().to_f64();
+        match shape {
+            [_, columns] if name.contains("discriminator.") => {
+                let row = |r: &[f64]| r.iter().sum();
+                near(&format!("{name}.rows"), &got.chunks(*columns).map(row).collect::<Vec<f64>>());
+                let column = |c: usize| got.iter().skip(c).step_by(*columns).sum();
+                near(&format!("{name}.columns"), &(0..*columns).map(column).collect::<Vec<f64>>());
+            }
+            _ => near(name, &got),
+        }
+    }
+}
+
+/// Runs one step of a recipe after `epoch` epochs, on every device, and one of its second pass if it has one.
+fn step_equals_pytorch(case: &str, recipe: &Recipe, epoch: u64) {
+    let images = ImageInfo { extents: [8, 8, 3], classes: 5, mean: vec![0.5; 3], std: vec![0.25; 3] };
+    let teacher = Teacher::for_a_look(recipe).unwrap().map(|(t, _)| t);
+    let task = Task { recipe, images: &images, teacher: teacher.as_ref() };
+    let method = method(recipe.method);
+    let progress = Progress { steps: epoch, per_epoch: 1, total: recipe.epochs };
+    let of_case = |folder: &str| golden(&format!("{case}/{folder}"));
+    let pixels: Vec<u8> = of_case("images")[""].to_f64().into_iter().map(|p| p as u8).collect();
+
+    for (name, device) in common::devices(GpuOptions::default()).into_iter().chain([("cpu".into(), Device::Cpu)]) {
+        let mut graphs = method.build(&task, BATCH, BATCH).unwrap();
+        let all: Vec<Graph> = graphs.parts().map(|(_, g)| g.clone()).collect();
+        graphs.given = golden("start/").into_iter().collect();
+        for v in all.iter().flat_map(|g| g.params().into_iter().map(move |v| (g.name(v), g.shape(v)))) {
+            match v {
+                (name, shape) if name.starts_with("discriminator.") => {
+                    graphs.given.insert(name.to_string(), hashed(shape));
+                }
+                (name, shape) if name.ends_with(".matrix") => {
+                    assert!(!graphs.given.contains_key(name), "{name} {shape}")
+                }
+                (name, shape) => assert_eq!(graphs.given[name].shape(), shape, "{name}"),
+            }
+        }
+        let mut scheduler = Scheduler::load(Plan::compile(graphs, &device).unwrap(), &device, 0).unwrap();
+        scheduler.input(IMAGES, &HostTensor::from_u8([BATCH, 8 * 8 * 3], &pixels)).unwrap();
+        scheduler.input(LABELS, &golden("labels")[""]).unwrap();
+        let mut expected = Tensors::new();
+        for (second, folder) in [(false, "after/"), (true, "refreshed/")] {
+            let changed = of_case(folder);
+            let parts = scheduler.parts_of(second);
+            assert_eq!(parts.is_empty(), changed.is_empty(), "{case}, {folder}");
+            for part in parts {
+                let values = scalars(method, recipe, progress, &all[part]).unwrap();
+                scheduler.run(part, &values).unwrap();
+            }
+            expected.extend(changed);
+            compare(&format!("{case}, {folder} on {name}"), &mut scheduler, &all, &expected, &of_case("terms/"));
+        }
+    }
+}
+
+macro_rules! steps {
+    ($($test:ident: $case:literal, $top:literal, epoch $epoch:literal, $net:expr;)*) => {
+        $(#[test]
+        fn $test() {
+            step_equals_pytorch($case, &recipe($top, &$net), $epoch);
+        })*
+    };
+}
+
+steps! {
+    sign_step_equals_pytorch: "sign", "method = 'supervised'", epoch 3, "
+        skip = 'single'
+        shortcut = 'float'
+        activation = 'hardtanh'
+        binarization = { activation_ste = 'clipped', weight_ste = 'clipped', clip_weights = true, scale = 'none' }";
+    xnor_step_equals_pytorch: "xnor", "method = 'supervised'", epoch 3, "
+        skip = 'single'
+        shortcut = 'float'
+        activation = 'hardtanh'
+        binarization = { activation_ste = 'clipped-open', weights = 'xnor', scale = 'channel' }";
+    bireal_step_equals_pytorch: "bireal", "method = 'supervised'\n label_smoothing = 0.1", epoch 3, "
+        skip = 'double'
+        shortcut = 'pooled-float'
+        binarization = { activation_ste = 'approx-sign', weight_ste = 'clipped', scale = 'channel' }";
+    irnet_step_equals_pytorch: "irnet", "method = 'supervised'", epoch 3, "
+        skip = 'double'
+        shortcut = 'option-a'
+        activation = 'hardtanh'
+        binarization = { activation_ste = 'ede', weights = 'standardised', weight_ste = 'ede', scale = 'power-of-two' }";
+    reactnet_step_equals_pytorch: "reactnet", "method = 'reactnet'", epoch 3, "
+        skip = 'double'
+        shortcut = 'pooled-float'
+        activation = 'rprelu'
+        binarization = { activation_ste = 'approx-sign', rsign = true, weight_ste = 'clipped', scale = 'channel' }
+        [teacher]
+        run = 'none'";
+    siman_pm1_step_equals_pytorch: "siman-pm1", "method = 'siman'", epoch 3,
+        format!("{SIMAN} magnitude = {{ coding = 'pm1', clamp = true }}");
+    siman_zero_one_step_equals_pytorch: "siman-zero-one", "method = 'siman'", epoch 3,
+        format!("{SIMAN} magnitude = {{ coding = 'zero-one', clamp = true }}");
+    rbcn_step_equals_pytorch: "rbcn", "method = 'rbcn'", epoch 0,
+        format!("{RBCN} discriminator_lr = 1e-3");
+    rbcn_mse_step_equals_pytorch: "rbcn-mse", "method = 'rbcn'", epoch 0,
+        format!("{RBCN} features = 'mse'\n refresh = 'none'");
+    rbcn_distill_step_equals_pytorch: "rbcn-distill", "method = 'rbcn'", epoch 0,
+        format!("{RBCN} features = 'none'\n distill = 0.7\n refresh = 'none'");
+}
