@@ -4,6 +4,7 @@ mod correct_top_k;
 mod cross_entropy;
 mod distillation;
 mod mse;
+mod swav;
 
 pub use correct_top_k::CorrectTopK;
 pub use cross_entropy::{CrossEntropy, SmoothedTarget};

@@ -8,6 +8,7 @@ mod binary_layers;
 mod method;
 mod rbcn;
 mod siman;
+mod swav;
 
 use onebit::device::{Device, Store};
 use onebit::gpu::GpuOptions;

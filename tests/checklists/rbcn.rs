@@ -263,6 +263,7 @@ fn rbcn_15_without_its_terms_it_is_birealnet_bit_for_bit() {
     let settings = ["net.activation=prelu", "net.shortcut=float-pooled", "net.binarization.weight_ste=approx-sign"];
     let bireal = recipe("small-bireal", &[&settings[..], &["net.binarization.scale=layer"]].concat());
     let rbcn = recipe("small-rbcn-bireal", &[]);
+    let bireal = Recipe { optimiser: rbcn.optimiser, lr: rbcn.lr, ..bireal };
     assert_eq!(bireal.net, rbcn.net);
     for (name, device) in devices() {
         let weights = [bireal.clone(), rbcn.clone()].map(|recipe| {

@@ -68,5 +68,20 @@ pub fn cases() -> Vec<CaseSpec> {
         let y = c.graph.distribution_loss(teacher, student)?;
         c.grad(y)
     }));
+    for ([b, k], epsilon) in [([4, 3], 0.5), ([32, 100], 0.05), ([5, 33], 0.01)] {
+        all.push(CaseSpec::new("sinkhorn", format!("[{b}, {k}], epsilon {epsilon}"), move |c| {
+            let scores = c.uniform([b, k], -1.0, 1.0);
+            let codes = c.graph.sinkhorn(scores, epsilon, 3)?;
+            c.keep(codes)
+        }));
+    }
+    all.push(CaseSpec::new("swapped_prediction", "three views, codes of two", move |c| {
+        let scores = [c.uniform([6, 9], -1.0, 1.0), c.uniform([6, 9], -1.0, 1.0), c.uniform([6, 9], -1.0, 1.0)];
+        let codes =
+            [0, 1].map(|i| HostTensor::from_f32([6, 9], (0..54).map(|j| ((i + 2) * j % 7) as f32 / 27.0).collect()));
+        let codes: Vec<_> = codes.into_iter().enumerate().map(|(i, q)| (i, c.input(q))).collect();
+        let y = c.graph.swapped_prediction(&scores, &codes, 0.1)?;
+        c.grad(y)
+    }));
     all
 }
