@@ -7,7 +7,7 @@ use crate::methods::method;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::choose::choose;
 use crate::train::confusion::confusion_svg;
-use crate::train::evaluate::{Evaluation, evaluate};
+use crate::train::evaluate::{Evaluation, judge};
 use crate::train::limits::fitting_test;
 use crate::train::method::{ImageInfo, Task};
 use crate::train::recipe::{Recipe, RunInfo};
@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut scheduler = Scheduler::load(plan, &choice.device, recipe.seed)?;
     scheduler.restore(&checkpoint, &path)?;
     let never = AtomicBool::new(false);
-    let Some(result) = evaluate(&mut scheduler, &data.test, batch, &never)? else {
+    let Some(result) = judge(method(recipe.method), &mut scheduler, &data, batch, &never)? else {
         bail!("the test was stopped");
     };
     run.write_json("eval.json", &result)?;

@@ -9,7 +9,7 @@ use crate::train::recipe::{MethodName, Recipe};
 /// Whether a recipe's method, with its settings, reads a teacher.
 pub fn wants_teacher(recipe: &Recipe) -> bool {
     match recipe.method {
-        MethodName::Supervised | MethodName::Siman => false,
+        MethodName::Supervised | MethodName::Siman | MethodName::Swav => false,
         MethodName::Reactnet => true,
         MethodName::Rbcn => recipe.rbcn.as_ref().is_none_or(|r| r.features != Features::None || r.distill > 0.0),
     }
@@ -26,8 +26,16 @@ pub fn validate(recipe: &Recipe) -> Result<()> {
     if recipe.rbcn.is_some() && !of_rbcn {
         return fail(format!("the table [rbcn] belongs to method = \"rbcn\", this is method = \"{name}\""));
     }
-    if recipe.teacher.is_some() && matches!(recipe.method, MethodName::Supervised | MethodName::Siman) {
-        return fail(format!("method = \"{name}\" learns from labels alone, but the recipe has a table [teacher]"));
+    let of_swav = recipe.method == MethodName::Swav;
+    if recipe.swav.is_some() && !of_swav {
+        return fail(format!("the table [swav] belongs to method = \"swav\", this is method = \"{name}\""));
+    }
+    if let Some(spec) = &recipe.swav {
+        spec.validate()?;
+    }
+    let alone = matches!(recipe.method, MethodName::Supervised | MethodName::Siman | MethodName::Swav);
+    if recipe.teacher.is_some() && alone {
+        return fail(format!("method = \"{name}\" has no teacher, but the recipe has a table [teacher]"));
     }
     if recipe.teacher.is_none() && wants_teacher(recipe) {
         return fail(format!(

@@ -6,6 +6,7 @@ mod rbcn;
 mod reactnet;
 mod siman;
 mod supervised;
+mod swav;
 
 pub use check::{validate, wants_teacher};
 pub use parts::test_graph;
@@ -13,6 +14,7 @@ pub use rbcn::{Features, KernelPath, Rbcn, RbcnSpec, Refresh, RefreshBy};
 pub use reactnet::Reactnet;
 pub use siman::{Siman, clamp_percent, percentile_place};
 pub use supervised::Supervised;
+pub use swav::{Codes, Swav, SwavSpec};
 
 use crate::error::{Error, Result};
 use crate::train::method::{Method, Task};
@@ -26,6 +28,7 @@ pub fn method(name: MethodName) -> &'static dyn Method {
         MethodName::Siman => &Siman,
         MethodName::Reactnet => &Reactnet,
         MethodName::Rbcn => &Rbcn,
+        MethodName::Swav => &Swav,
     }
 }
 

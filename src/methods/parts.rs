@@ -32,14 +32,38 @@ pub(super) fn inputs(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Inp
     let pixels = g.input(IMAGES, Meta::new([batch, images.bytes()], DType::U8))?;
     let labels = g.input(LABELS, Meta::new([batch], DType::U32))?;
     let halted = halted_before(g)?;
-    let x = augmented(g, task.recipe, pixels, images)?;
+    let x = augmented(g, &task.recipe.augment, 0, pixels, images)?;
     Ok(Inputs { x, labels, halted })
+}
+
+/// The views of the images of a step, one after the other, `[views * n, h, w, c]`.
+pub(super) fn views(g: &mut Graph, task: &Task<'_>, batch: usize, specs: &[AugmentSpec]) -> Result<Value> {
+    let pixels = g.input(IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
+    let views = specs.iter().enumerate().map(|(i, spec)| augmented(g, spec, i, pixels, task.images));
+    let views: Vec<Value> = views.collect::<Result<_>>()?;
+    g.concat(&views, 0)
 }
 
 /// Counts right answers and watches the loss; whether this step or one before halted training.
 pub(super) fn watch(g: &mut Graph, inputs: &Inputs, logits: Value, loss: Value) -> Result<Value> {
     let right = correct(g, logits, inputs.labels)?;
     track(g, loss, right)
+}
+
+/// Test images to features.
+pub(super) fn features(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    let g = &mut Graph::new();
+    let x = tested(g, task, batch)?;
+    let net = task.recipe.net.network(g, x, 0, Mode::Eval, None)?;
+    g.output(LOGITS, net.features);
+    Ok(std::mem::take(g))
+}
+
+/// Test images, normalised.
+fn tested(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Value> {
+    let pixels = g.input(EVAL_IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
+    let x = normalise(g, pixels, task.images)?;
+    middle(g, x, task.images.tested(&task.recipe.augment))
 }
 
 /// One step of the recipe's optimiser on all parameters.
@@ -58,9 +82,7 @@ pub(super) fn test(task: &Task<'_>, batch: usize) -> Result<Graph> {
 /// Test images to logits by a network in a mode that has no batch statistics.
 pub fn test_graph(task: &Task<'_>, batch: usize, mode: Mode) -> Result<(Graph, Network)> {
     let g = &mut Graph::new();
-    let pixels = g.input(EVAL_IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
-    let x = normalise(g, pixels, task.images)?;
-    let x = middle(g, x, task.images.tested(&task.recipe.augment))?;
+    let x = tested(g, task, batch)?;
     let net = task.recipe.net.network(g, x, task.images.classes, mode, None)?;
     g.output(LOGITS, net.logits);
     Ok((std::mem::take(g), net))
@@ -91,15 +113,14 @@ pub(super) fn learning_rate(recipe: &Recipe, progress: Progress) -> f32 {
     recipe.schedule.at(recipe.lr, progress.steps, progress.per_epoch, recipe.epochs)
 }
 
-/// Bytes to normalised numbers, changed as the recipe's `[augment]` says.
-fn augmented(g: &mut Graph, recipe: &Recipe, pixels: Value, images: &ImageInfo) -> Result<Value> {
-    let spec = &recipe.augment;
+/// Bytes to normalised numbers, changed as view `view` is.
+fn augmented(g: &mut Graph, spec: &AugmentSpec, view: usize, pixels: Value, images: &ImageInfo) -> Result<Value> {
     let [h, w, _] = images.extents;
     if *spec == (AugmentSpec { normalize: spec.normalize.clone(), ..AugmentSpec::default() }) {
         return normalise(g, pixels, images);
     }
     let n = g.shape(pixels)[0];
-    let params = g.input(&format!("{AUGMENT}.0"), Meta::f32([n, columns::COUNT]))?;
+    let params = g.input(&format!("{AUGMENT}.{view}"), Meta::f32([n, columns::COUNT]))?;
     let plan = AugmentPlan {
         input: images.extents,
         output: spec.output_size(h, w),

@@ -52,8 +52,10 @@ pub struct BinaryLayer {
 /// A network in a graph.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// `[n, classes]`.
+    /// `[n, classes]`; the features themselves if no classes were asked for.
     pub logits: Value,
+    /// What the linear layer sees, `[n, d]`.
+    pub features: Value,
     /// Outputs of the stages, after normalisation and shortcut and before the nonlinearity, `[n, h, w, c]`.
     pub stages: Vec<Value>,
     /// The binary convolutions, first to last.
@@ -71,6 +73,7 @@ pub struct Built<'a> {
     pub(super) mode: Mode,
     pub(super) gate: Option<Value>,
     ede: Option<(Value, Value)>,
+    pub(super) features: Option<Value>,
     pub(super) stages: Vec<Value>,
     pub(super) binary: Vec<BinaryLayer>,
     pub(super) count: Count,
@@ -91,11 +94,12 @@ impl<'a> Built<'a> {
         let wants_ede = spec.binary && spec.binarization.has_ede() && mode.has_gradient();
         let ede = if wants_ede { Some((g.scalar("ede.t")?, g.scalar("ede.k")?)) } else { None };
         let (stages, binary, count) = (Vec::new(), Vec::new(), Count::default());
-        Ok(Built { g, spec, mode, gate, ede, stages, binary, count })
+        Ok(Built { g, spec, mode, gate, ede, features: None, stages, binary, count })
     }
 
     pub(super) fn finish(self, logits: Value) -> Network {
-        Network { logits, stages: self.stages, binary: self.binary, count: self.count }
+        let features = self.features.unwrap_or(logits);
+        Network { logits, features, stages: self.stages, binary: self.binary, count: self.count }
     }
 
     /// Builds a part under a name.

@@ -109,13 +109,15 @@ impl Built<'_> {
         }
     }
 
-    /// Pooled features `[n, d]` to logits: normalised first if the network says so, then a linear layer.
+    /// Pooled features `[n, d]` to logits: normalised first if the network says so, then a linear layer, unless there
+    /// are no classes.
     pub(super) fn head(&mut self, x: Value, classes: usize) -> Result<Value> {
         let x = match self.spec.head_norm {
             true => self.batch_norm_from("bn_head", Scaled { y: x, scale: None }, 1.0)?,
             false => x,
         };
-        self.linear("fc", x, classes)
+        self.features = Some(x);
+        if classes == 0 { Ok(x) } else { self.linear("fc", x, classes) }
     }
 
     /// Float linear layer `[n, in] -> [n, out]` with bias.

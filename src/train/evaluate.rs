@@ -1,8 +1,9 @@
 //! How good a network is on images that it was not trained on.
 
-use super::method::LOGITS;
+use super::method::{Judge, LOGITS, Method};
+use super::neighbours::by_neighbours;
 use super::scheduler::Scheduler;
-use crate::data::{Dataset, Loader, LoaderOptions};
+use crate::data::{Dataset, Loader, LoaderOptions, Split};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::sync::Arc;
@@ -38,6 +39,20 @@ pub struct ClassResult {
     pub precision: Option<f64>,
 }
 
+/// Judges the network of a run as its method has it; `None` if `stop` was set meanwhile.
+pub fn judge(
+    method: &dyn Method,
+    scheduler: &mut Scheduler,
+    data: &Split,
+    batch: usize,
+    stop: &AtomicBool,
+) -> Result<Option<Evaluation>> {
+    match method.judge() {
+        Judge::Logits => evaluate(scheduler, &data.test, batch, stop),
+        Judge::Neighbours => by_neighbours(scheduler, data, batch, stop),
+    }
+}
+
 /// Tests the network of a run on a labelled set; `None` if `stop` was set meanwhile.
 pub fn evaluate(
     scheduler: &mut Scheduler,
@@ -67,18 +82,18 @@ pub fn evaluate(
     Ok(Some(tally.finish(&set.classes)))
 }
 
-struct Tally {
+pub(super) struct Tally {
     confusion: Vec<Vec<u64>>,
     top5: u64,
     loss: f64,
 }
 
 impl Tally {
-    fn new(classes: usize) -> Self {
+    pub(super) fn new(classes: usize) -> Self {
         Tally { confusion: vec![vec![0; classes]; classes], top5: 0, loss: 0.0 }
     }
 
-    fn add(&mut self, logits: &[f32], label: usize) -> Result<()> {
+    pub(super) fn add(&mut self, logits: &[f32], label: usize) -> Result<()> {
         if let Some(c) = logits.iter().position(|x| !x.is_finite()) {
             return Err(Error::NonFinite(format!(
                 "the network's output ({LOGITS}) for a test image is {} at class {c}: the weights are damaged or diverged",
@@ -98,7 +113,7 @@ impl Tally {
         Ok(())
     }
 
-    fn finish(self, names: &[String]) -> Evaluation {
+    pub(super) fn finish(self, names: &[String]) -> Evaluation {
         let images: u64 = self.confusion.iter().flatten().sum();
         let right: u64 = (0..names.len()).map(|c| self.confusion[c][c]).sum();
         let share = |a: u64, b: u64| a as f64 / b.max(1) as f64;

@@ -2,9 +2,9 @@
 
 use super::checkpoint::{Checkpoint, Position};
 use super::diagnose::first_non_finite;
-use super::evaluate::{Evaluation, evaluate};
+use super::evaluate::{Evaluation, judge};
 use super::layer_stats::{Before, layer_stats};
-use super::method::{ImageInfo, Method};
+use super::method::{ImageInfo, Judge, Method};
 use super::metrics::Sums;
 use super::recipe::Recipe;
 use super::run::{Metric, MetricsFile, RunDir, Summary};
@@ -109,6 +109,8 @@ pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outc
     };
     let (job, position) = (&fit.job, &fit.position);
     let images = ImageInfo::of(&job.data);
+    // Features alone need no classes.
+    let classes = if job.method.judge() == Judge::Logits { images.classes } else { 0 };
     let summary = Summary {
         recipe: job.name.clone(),
         data: job.data.name().to_string(),
@@ -127,7 +129,7 @@ pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outc
         kept_bytes,
         parameters,
         binary_parameters,
-        count: job.recipe.net.count(images.tested(&job.recipe.augment), images.classes)?,
+        count: job.recipe.net.count(images.tested(&job.recipe.augment), classes)?,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     job.run.write_summary(&summary)?;
@@ -400,6 +402,9 @@ impl<'a> Fit<'a> {
     fn describe(&mut self) -> Result<()> {
         let (epoch, steps) = (self.position.epoch, self.position.steps);
         let values = self.steps.scheduler.take_means()?;
+        if let Some(warning) = self.job.method.warning(&self.job.recipe, epoch, &values) {
+            self.observer.note(&warning);
+        }
         if !values.is_empty() {
             self.lines.push(&Metric::Means { epoch, steps, values })?;
         }
@@ -418,7 +423,8 @@ impl<'a> Fit<'a> {
         if set.is_empty() || set.labels.is_none() {
             return Ok(Some(None));
         }
-        let test = evaluate(&mut self.steps.scheduler, set, self.job.eval_batch, self.job.stop)?;
+        let job = &self.job;
+        let test = judge(job.method, &mut self.steps.scheduler, &job.data, job.eval_batch, job.stop)?;
         self.unread_since = Instant::now();
         Ok(test.map(Some))
     }

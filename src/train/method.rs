@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::tensor::HostTensor;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a method must know of the images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,6 +109,15 @@ impl Progress {
     }
 }
 
+/// How a network is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// By the class of its largest logit.
+    Logits,
+    /// By its features: what classes the nearest training images have.
+    Neighbours,
+}
+
 /// A way to train.
 pub trait Method: Sync {
     /// Name in recipes.
@@ -122,6 +131,21 @@ pub trait Method: Sync {
 
     /// Value of a scalar of the step; `None` for a name it does not know.
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32>;
+
+    /// How the views of an image that a step takes are made.
+    fn views(&self, recipe: &Recipe) -> Vec<AugmentSpec> {
+        vec![recipe.augment.clone()]
+    }
+
+    /// How the network is judged.
+    fn judge(&self) -> Judge {
+        Judge::Logits
+    }
+
+    /// What is to be said of an epoch, from what was logged of it: that training has collapsed, and what to do.
+    fn warning(&self, _recipe: &Recipe, _epoch: u64, _means: &BTreeMap<String, f64>) -> Option<String> {
+        None
+    }
 }
 
 /// The scalars of a graph, in its order.

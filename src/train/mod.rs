@@ -16,6 +16,7 @@ pub mod layer_stats;
 pub mod limits;
 pub mod method;
 pub mod metrics;
+pub mod neighbours;
 pub mod recipe;
 pub mod replay;
 pub mod run;

@@ -3,7 +3,7 @@
 use crate::data::{AugmentSpec, Dataset, OpenOptions, Split};
 use crate::error::{Error, Result};
 use crate::files::read_text;
-use crate::methods::RbcnSpec;
+use crate::methods::{RbcnSpec, SwavSpec};
 use crate::nn::NetSpec;
 use crate::optim::{OptimSpec, Schedule};
 use crate::suggest::{nearest, toml_message, with_suggestion};
@@ -51,6 +51,9 @@ pub struct Recipe {
     /// Settings of the method rbcn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rbcn: Option<RbcnSpec>,
+    /// Settings of the method swav.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swav: Option<SwavSpec>,
     /// The images.
     #[serde(default)]
     pub data: DataSpec,
@@ -84,6 +87,8 @@ pub enum MethodName {
     Reactnet,
     /// A teacher's feature maps through discriminators, and scale matrices (RBCN).
     Rbcn,
+    /// Codes of one view predicted from another, no labels (SwAV).
+    Swav,
 }
 
 /// The network that another one learns from.

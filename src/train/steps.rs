@@ -6,6 +6,7 @@ use super::scheduler::{Plan, Scheduler};
 use crate::data::{Batch, Loader, LoaderOptions, Split};
 use crate::device::Device;
 use crate::error::Result;
+use crate::methods::method;
 
 /// A recipe, its images and its programs on a device.
 pub struct Steps<'a> {
@@ -21,7 +22,8 @@ pub struct Steps<'a> {
 
 /// What reads the training images; an error if the recipe and the images do not go together.
 pub fn loader(recipe: &Recipe, data: &Split) -> Result<Loader> {
-    let options = LoaderOptions::train(recipe.batch, recipe.seed, recipe.augment.clone());
+    let views = method(recipe.method).views(recipe);
+    let options = LoaderOptions { batch: recipe.batch, seed: recipe.seed, shuffle: true, drop_last: true, views };
     Loader::new(data.train.clone(), options)
 }
 

@@ -1,9 +1,12 @@
 //! SwAV: Sinkhorn-Knopp and the loss (checklist of the specification, in its order; golden vectors of its section 9).
 
+use super::method::{Setting, recipe, run_part, train, upload};
 use super::{devices, distance, normal, param, run};
 use onebit::device::Device;
 use onebit::graph::{Graph, Meta};
+use onebit::methods::Swav;
 use onebit::tensor::{HostTensor, RefTensor};
+use onebit::train::method::Method;
 use onebit::verify::run_reference;
 use std::collections::{BTreeMap, HashMap};
 
@@ -283,4 +286,61 @@ fn swav_small_crops_are_only_predicted() {
         let made = run(&device, g, &leaves, &[]);
         assert!((made["loss"].to_f64()[0] - made["by hand"].to_f64()[0]).abs() < 1e-5, "{name}");
     }
+}
+
+#[test]
+fn swav_prototypes_are_unit_vectors_and_stay_while_frozen() {
+    let setting = Setting::new(recipe("small-swav", &["swav.freeze_epochs=1", "swav.prototypes=10"]));
+    for (name, device) in devices() {
+        let mut steps = setting.steps(&device);
+        let read =
+            |steps: &mut onebit::train::steps::Steps<'_>, leaf: &str| steps.scheduler.store().read(leaf).unwrap();
+        let (before, head) = (read(&mut steps, "prototypes.weight"), read(&mut steps, "head.0.weight"));
+        let first = steps.per_epoch() as u64;
+        train(&mut steps, 0..first);
+        assert_eq!(read(&mut steps, "prototypes.weight"), before, "frozen on {name}");
+        assert_ne!(read(&mut steps, "head.0.weight"), head, "{name}");
+        // The step brings rows back to length 1 and moves them by little.
+        upload(&mut steps, first);
+        run_part(&mut steps, 0, first);
+        let after = read(&mut steps, "prototypes.weight");
+        assert_ne!(after, before, "{name}");
+        for row in after.to_f64().chunks(64) {
+            let norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+            assert!((norm - 1.0).abs() < 0.05, "{norm} on {name}");
+        }
+    }
+}
+
+/// Means of the last of some epochs on images of the embedded set.
+fn learned(more: &[&str]) -> BTreeMap<String, f64> {
+    let size = [
+        "data.train_images=1200",
+        "batch=100",
+        "epochs=4",
+        "lr=5e-3",
+        "swav.prototypes=20",
+        "net.widths=[8, 8, 16, 32]",
+    ];
+    let setting = Setting::new(recipe("small-swav", &[&size[..], more].concat()));
+    let mut steps = setting.steps(&Device::Cpu);
+    let epoch = steps.per_epoch() as u64;
+    train(&mut steps, 0..3 * epoch);
+    steps.scheduler.take_means().unwrap();
+    train(&mut steps, 3 * epoch..4 * epoch);
+    let means = steps.scheduler.take_means().unwrap();
+    let warned = Swav.warning(&setting.recipe, 4, &means);
+    let collapsed = means["usage_entropy"] < 0.2 * 20f64.ln();
+    assert_eq!(warned.is_some_and(|w| w.contains("collapsed")), collapsed, "{means:?}");
+    means
+}
+
+#[test]
+fn swav_learns_with_balanced_codes_and_collapses_without() {
+    let chance = 20f64.ln();
+    let balanced = learned(&[]);
+    assert!(balanced["swav_loss"] < chance - 0.3, "{balanced:?}");
+    assert!(balanced["usage_entropy"] > 0.8 * chance, "{balanced:?}");
+    let alone = learned(&["swav.codes=softmax", "swav.freeze_epochs=0"]);
+    assert!(alone["swav_loss"] < 0.2 && alone["usage_entropy"] < 0.2 * chance, "{alone:?}");
 }
