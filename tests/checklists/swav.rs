@@ -317,7 +317,7 @@ fn learned(more: &[&str]) -> BTreeMap<String, f64> {
     let size = [
         "data.train_images=1200",
         "batch=100",
-        "epochs=4",
+        "epochs=12",
         "lr=5e-3",
         "swav.prototypes=20",
         "net.widths=[8, 8, 16, 32]",
@@ -325,11 +325,11 @@ fn learned(more: &[&str]) -> BTreeMap<String, f64> {
     let setting = Setting::new(recipe("small-swav", &[&size[..], more].concat()));
     let mut steps = setting.steps(&Device::Cpu);
     let epoch = steps.per_epoch() as u64;
-    train(&mut steps, 0..3 * epoch);
+    train(&mut steps, 0..11 * epoch);
     steps.scheduler.take_means().unwrap();
-    train(&mut steps, 3 * epoch..4 * epoch);
+    train(&mut steps, 11 * epoch..12 * epoch);
     let means = steps.scheduler.take_means().unwrap();
-    let warned = Swav.warning(&setting.recipe, 4, &means);
+    let warned = Swav.warning(&setting.recipe, 12, &means);
     let collapsed = means["usage_entropy"] < 0.2 * 20f64.ln();
     assert_eq!(warned.is_some_and(|w| w.contains("collapsed")), collapsed, "{means:?}");
     means
