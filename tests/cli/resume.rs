@@ -49,7 +49,7 @@ fn killed_again_and_again_it_ends_with_the_same_bytes() {
 #[test]
 fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {
     let place = Place::new();
-    let long = &["--set", "epochs=200"];
+    let long = &["--set", "epochs=60"];
     let mut child = place.command(&strings(&tiny("run", long))).spawn().unwrap();
     wait_for(&place.checkpoint("run"), &mut child);
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
@@ -61,7 +61,7 @@ fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {
     // What it printed does go on, and ends as if nothing had been.
     let config = place.path("run/config.toml");
     let position = std::fs::read_to_string(&config).unwrap();
-    assert!(position.contains("epochs = 200"));
+    assert!(position.contains("epochs = 60"));
     let mut child = place.command(&["train", "--resume", "--out", "run"]).spawn().unwrap();
     sleep(Duration::from_millis(300));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
