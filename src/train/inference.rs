@@ -4,7 +4,7 @@
 use super::method::{EVAL_IMAGES, Graphs, ImageInfo, LOGITS, Task};
 use super::scheduler::{Plan, Scheduler};
 use crate::device::{Device, Store};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::methods::test_graph;
 use crate::nn::{Mode, NetSpec};
@@ -39,10 +39,14 @@ pub fn inference_tensors(
     let leaves = eval.clone();
     let mut exe = store.load(eval)?;
     for v in leaves.params().into_iter().chain(leaves.states()) {
-        if let Some(t) = tensors.get(leaves.name(v)) {
-            let words = t.words().to_vec();
-            store.write(leaves.name(v), &HostTensor::from_words(leaves.shape(v).clone(), leaves.dtype(v), words))?;
-        }
+        let name = leaves.name(v);
+        let found = tensors.get(name).ok_or_else(|| {
+            Error::Config(format!(
+                "the checkpoint has no {name}, which inference needs: its network has no classes to name"
+            ))
+        })?;
+        let words = found.words().to_vec();
+        store.write(name, &HostTensor::from_words(leaves.shape(v).clone(), leaves.dtype(v), words))?;
     }
     store.write(EVAL_IMAGES, &HostTensor::zeros([1, task.images.bytes()], DType::U8))?;
     exe.run(&vec![0.0; leaves.scalars().len()])?;

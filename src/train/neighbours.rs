@@ -5,7 +5,7 @@
 use super::evaluate::{Evaluation, Tally};
 use super::scheduler::Scheduler;
 use crate::data::{Dataset, Loader, LoaderOptions, Split};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,14 @@ pub fn by_neighbours(
     batch: usize,
     stop: &AtomicBool,
 ) -> Result<Option<Evaluation>> {
+    for part in [&data.train, &data.test] {
+        if part.is_empty() || part.labels.is_none() {
+            return Err(Error::Config(format!(
+                "{}: neighbours are asked for their labels, but there are none",
+                part.name
+            )));
+        }
+    }
     let Some(bank) = features(scheduler, &data.train, batch, stop)? else { return Ok(None) };
     let Some(tested) = features(scheduler, &data.test, batch, stop)? else { return Ok(None) };
     let classes = data.test.classes.len();

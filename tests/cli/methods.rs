@@ -73,6 +73,21 @@ fn a_teacher_then_rbcn_then_compared_drawn_and_exported() {
 }
 
 #[test]
+fn swav_is_judged_by_neighbours_and_has_no_classes_to_export() {
+    let place = Place::new();
+    train(&place, "small-swav", "swav", &["swav.prototypes=8"]).ok();
+    let means = lines(&place, "swav", "means").pop().expect("signs of collapse are logged");
+    for name in ["swav_loss", "usage_entropy", "sinkhorn_residual", "feature_spread"] {
+        assert!(means["values"][name].as_f64().is_some_and(f64::is_finite), "{name} in {means}");
+    }
+    let summary: Value = serde_json::from_str(&fs::read_to_string(place.path("swav/summary.json")).unwrap()).unwrap();
+    let eval: Value = serde_json::from_str(&place.run(&["eval", "swav", "--json"]).ok().out).unwrap();
+    assert_eq!(eval["accuracy"], summary["test_accuracy"]);
+    place.run(&["export", "swav"]).fails_with(&["fc.weight"]);
+    assert!(!place.path("swav/network.safetensors").exists());
+}
+
+#[test]
 fn reactnet_takes_two_steps_with_a_teacher() {
     let place = Place::new();
     let missing = train(&place, "small-reactnet", "early", &[]);
