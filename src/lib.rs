@@ -68,6 +68,8 @@ pub mod data;
 pub mod device;
 pub mod error;
 #[cfg(feature = "train")]
+pub mod features;
+#[cfg(feature = "train")]
 pub mod files;
 #[cfg(feature = "train")]
 pub mod gpu;
@@ -77,6 +79,8 @@ pub mod graph;
 pub mod kernels;
 #[cfg(feature = "train")]
 pub mod loss;
+#[cfg(feature = "train")]
+pub mod masks;
 #[cfg(feature = "train")]
 pub mod methods;
 #[cfg(feature = "train")]

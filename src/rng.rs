@@ -28,6 +28,10 @@ pub mod streams {
     pub const SPLIT: u64 = 3;
     /// The order of the images in an epoch.
     pub const ORDER: u64 = 4;
+    /// Which training images have labels when few have.
+    pub const LABELS: u64 = 5;
+    /// Where clusters and maps start.
+    pub const CLUSTERS: u64 = 6;
     /// Augmentation of view 0; view `v` of an image uses `AUGMENT + v`.
     pub const AUGMENT: u64 = 1 << 16;
 }

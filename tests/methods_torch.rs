@@ -1,4 +1,4 @@
-//! One training step of each method against PyTorch's (`tests/golden/methods.py`), on every device: everything that it
+//! One training step of each method against PyTorch's (`tests/golden/methods.py` and `unlabelled.py`), on every device: everything that it
 //! leaves behind, which is parameters, momenta (after a first step gradient + decay * weight), statistics, bits and losses.
 
 mod common;
@@ -7,8 +7,9 @@ use onebit::device::Device;
 use onebit::gpu::GpuOptions;
 use onebit::graph::Graph;
 use onebit::methods::method;
+use onebit::ops::image::columns;
 use onebit::tensor::HostTensor;
-use onebit::train::method::{IMAGES, ImageInfo, LABELS, Progress, Task, scalars};
+use onebit::train::method::{AUGMENT, IMAGES, ImageInfo, LABELS, Progress, Task, scalars};
 use onebit::train::recipe::Recipe;
 use onebit::train::scheduler::{Plan, Scheduler};
 use onebit::train::teacher::Teacher;
@@ -54,6 +55,35 @@ const RBCN: &str = "
     matrix_lr = 0.5
 ";
 
+const FLOAT: &str = "
+    binary = false
+    skip = 'single'
+    shortcut = 'float'
+    [augment]
+    flip = { p = 0.5 }
+";
+
+const BURN: &str = "
+    skip = 'double'
+    shortcut = 'pooled-float'
+    activation = 'rprelu'
+    binarization = { activation_ste = 'clipped', rsign = true, weight_ste = 'identity', scale = 'channel' }
+    [augment]
+    flip = { p = 0.5 }
+    [teacher]
+    run = 'none'
+    [burn]
+    hidden = 7
+    outputs = 6
+    target_rate = 0.5
+";
+
+const SWAV: &str = "
+    [swav]
+    prototypes = 6
+    dimension = 5
+";
+
 /// A recipe; `top` are its first lines, `net` is the rest of the table `[net]` and what follows it.
 fn recipe(top: &str, net: &str) -> Recipe {
     let text = format!(
@@ -71,15 +101,20 @@ fn recipe(top: &str, net: &str) -> Recipe {
         [net]
         kind = 'resnet8'
         widths = [4, 4, 8, 8]
-        binary = true
-        {net}"
+        {}
+        {net}",
+        if net.contains("binary = ") { "" } else { "binary = true" }
     );
     Recipe::parse(&text, Path::new("the test's recipe")).unwrap()
 }
 
-/// Tensors of the file below a folder.
-fn golden(folder: &str) -> Tensors {
-    let file = SafeTensors::deserialize(include_bytes!("golden/methods.safetensors")).unwrap();
+/// Files that PyTorch wrote.
+const LABELLED: &[u8] = include_bytes!("golden/methods.safetensors");
+const UNLABELLED: &[u8] = include_bytes!("golden/unlabelled.safetensors");
+
+/// Tensors of a file below a folder.
+fn golden(file: &[u8], folder: &str) -> Tensors {
+    let file = SafeTensors::deserialize(file).unwrap();
     let read = |t: TensorView<'_>| match t.dtype() {
         Dtype::U8 => HostTensor::from_u8(t.shape(), t.data()),
         Dtype::U32 => HostTensor::from_u32(t.shape(), bytemuck::pod_collect_to_vec(t.data())),
@@ -97,6 +132,15 @@ fn hashed(shape: &[usize]) -> HostTensor {
         ((h >> 8) as f32 / 16_777_216.0 - 0.5) / 4.0
     };
     HostTensor::from_f32(shape.to_vec(), (0..n).map(number).collect())
+}
+
+/// What makes an image its own view, or mirrors it.
+fn views() -> [HostTensor; 2] {
+    [0.0, 1.0].map(|flip| {
+        let mut row = [0.0; columns::COUNT];
+        (row[columns::CROP_HEIGHT], row[columns::CROP_WIDTH], row[columns::FLIP]) = (8.0, 8.0, flip);
+        HostTensor::from_f32([BATCH, columns::COUNT], row.repeat(BATCH))
+    })
 }
 
 /// Parameters and states of a graph that are the run's own.
@@ -136,19 +180,29 @@ fn compare(label: &str, scheduler: &mut Scheduler, graphs: &[Graph], expected: &
 }
 
 /// Runs one step of a recipe after `epoch` epochs, on every device, and one of its second pass if it has one.
-fn step_equals_pytorch(case: &str, recipe: &Recipe, epoch: u64) {
+fn step_equals_pytorch(file: &[u8], case: &str, recipe: &Recipe, epoch: u64) {
     let images = ImageInfo { extents: [8, 8, 3], classes: 5, mean: vec![0.5; 3], std: vec![0.25; 3] };
     let teacher = Teacher::for_a_look(recipe).unwrap().map(|(t, _)| t);
     let task = Task { recipe, images: &images, teacher: teacher.as_ref() };
     let method = method(recipe.method);
     let progress = Progress { steps: epoch, per_epoch: 1, total: recipe.epochs };
-    let of_case = |folder: &str| golden(&format!("{case}/{folder}"));
+    let of_case = |folder: &str| golden(file, &format!("{case}/{folder}"));
     let pixels: Vec<u8> = of_case("images")[""].to_f64().into_iter().map(|p| p as u8).collect();
 
     for (name, device) in common::devices(GpuOptions::default()).into_iter().chain([("cpu".into(), Device::Cpu)]) {
         let mut graphs = method.build(&task, BATCH, BATCH).unwrap();
         let all: Vec<Graph> = graphs.parts().map(|(_, g)| g.clone()).collect();
-        graphs.given = golden("start/").into_iter().collect();
+        graphs.given = golden(file, "start/").into_iter().chain(of_case("start/")).collect();
+        for v in all.iter().flat_map(|g| g.states().into_iter().map(move |v| (g.name(v), g.shape(v)))) {
+            if let (name, shape) = v
+                && name.starts_with("teacher.head.")
+            {
+                let mut t = hashed(shape);
+                let more = name.ends_with("running_var") as u8 as f32;
+                t.f32s_mut().iter_mut().for_each(|x| *x += more);
+                graphs.given.insert(name.to_string(), t);
+            }
+        }
         for v in all.iter().flat_map(|g| g.params().into_iter().map(move |v| (g.name(v), g.shape(v)))) {
             match v {
                 (name, shape) if name.starts_with("discriminator.") => {
@@ -162,8 +216,12 @@ fn step_equals_pytorch(case: &str, recipe: &Recipe, epoch: u64) {
         }
         let mut scheduler = Scheduler::load(Plan::compile(graphs, &device).unwrap(), &device, 0).unwrap();
         scheduler.input(IMAGES, &HostTensor::from_u8([BATCH, 8 * 8 * 3], &pixels)).unwrap();
-        scheduler.input(LABELS, &golden("labels")[""]).unwrap();
-        let mut expected = Tensors::new();
+        for (i, view) in views().iter().enumerate() {
+            scheduler.input(&format!("{AUGMENT}.{i}"), view).unwrap();
+        }
+        scheduler.input(LABELS, &golden(LABELLED, "labels")[""]).unwrap();
+        let mut expected = golden(file, "start/");
+        expected.extend(of_case("start/"));
         for (second, folder) in [(false, "after/"), (true, "refreshed/")] {
             let changed = of_case(folder);
             let parts = scheduler.parts_of(second);
@@ -179,15 +237,15 @@ fn step_equals_pytorch(case: &str, recipe: &Recipe, epoch: u64) {
 }
 
 macro_rules! steps {
-    ($($test:ident: $case:literal, $top:literal, epoch $epoch:literal, $net:expr;)*) => {
+    ($file:expr; $($test:ident: $case:literal, $top:literal, epoch $epoch:literal, $net:expr;)*) => {
         $(#[test]
         fn $test() {
-            step_equals_pytorch($case, &recipe($top, &$net), $epoch);
+            step_equals_pytorch($file, $case, &recipe($top, &$net), $epoch);
         })*
     };
 }
 
-steps! {
+steps! { LABELLED;
     sign_step_equals_pytorch: "sign", "method = 'supervised'", epoch 3, "
         skip = 'single'
         shortcut = 'float'
@@ -224,4 +282,21 @@ steps! {
         format!("{RBCN} features = 'mse'\n refresh = 'none'");
     rbcn_distill_step_equals_pytorch: "rbcn-distill", "method = 'rbcn'", epoch 0,
         format!("{RBCN} features = 'none'\n distill = 0.7\n refresh = 'none'");
+}
+
+steps! { UNLABELLED;
+    swav_step_equals_pytorch: "swav", "method = 'swav'", epoch 3,
+        format!("{FLOAT} {SWAV} hidden = 7\n queue = 4");
+    smn_step_equals_pytorch: "smn", "method = 'smn'\n start_from = 'none'", epoch 3,
+        format!("{FLOAT} [smn]\n score_lr = 3.0 {SWAV} hidden = 0");
+    burn_m0_step_equals_pytorch: "burn-m0", "method = 'burn'", epoch 3,
+        format!("{BURN} target = 'fixed-ssl'\n similarity = 'none'");
+    burn_m1_step_equals_pytorch: "burn-m1", "method = 'burn'", epoch 3,
+        format!("{BURN} target = 'fixed-random'\n similarity = 'logits'");
+    burn_m2_step_equals_pytorch: "burn-m2", "method = 'burn'", epoch 3,
+        format!("{BURN} target = 'joint-literal'\n similarity = 'features'");
+    burn_m3_step_equals_pytorch: "burn-m3", "method = 'burn'", epoch 3,
+        format!("{BURN} target = 'joint-swav'\n similarity = 'features' {SWAV} hidden = 7");
+    burn_m4_step_equals_pytorch: "burn-m4", "method = 'burn'", epoch 3,
+        format!("{BURN} target = 'joint-anneal'\n information = 0.7\n similarity = 'none'");
 }

@@ -3,8 +3,9 @@
 use super::text::say;
 use crate::files::{check_writable, write_atomic};
 use crate::report::Comparison;
-use crate::train::run::RunDir;
+use crate::train::run::{Metric, MetricsFile, RunDir, Summary};
 use anyhow::bail;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +29,20 @@ pub struct Args {
     out: PathBuf,
 }
 
+/// What else is known of a run: what protocols found, in percent, and the mutual information of a target after the last
+/// epoch.
+fn more(run: &RunDir, summary: &Summary) -> anyhow::Result<BTreeMap<String, f64>> {
+    let judged = run.judgements()?.into_iter().map(|j| (format!("{} %", j.column(&summary.data)), 100.0 * j.accuracy));
+    let mut more: BTreeMap<String, f64> = judged.collect();
+    let means = MetricsFile::read(run)?.into_iter().rev().find_map(|m| match m {
+        Metric::Means { values, .. } => Some(values),
+        _ => None,
+    });
+    let information = means.and_then(|m| m.get("target_information").copied());
+    more.extend(information.map(|v| ("target MI".to_string(), v)));
+    Ok(more)
+}
+
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = |extension: &str| PathBuf::from(format!("{}.{extension}", args.out.display()));
     let (markdown, csv) = (file("md"), file("csv"));
@@ -38,7 +53,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for path in &args.runs {
         let (run, recipe, _) = RunDir::open(path)?;
         match run.summary()? {
-            Some(summary) => table.add(&recipe, &summary)?,
+            Some(summary) => table.add(&recipe, &summary, &more(&run, &summary)?)?,
             None => unfinished.push(path),
         }
     }

@@ -1,5 +1,6 @@
 //! `onebit eval`.
 
+use super::judge::{protocol, share};
 use super::text::{percent, say};
 use crate::data::Split;
 use crate::device::Device;
@@ -10,7 +11,8 @@ use crate::train::confusion::confusion_svg;
 use crate::train::evaluate::{Evaluation, judge};
 use crate::train::limits::fitting_test;
 use crate::train::method::{ImageInfo, Task};
-use crate::train::recipe::{Recipe, RunInfo};
+use crate::train::protocol::Protocol;
+use crate::train::recipe::{EMBEDDED, Recipe, RunInfo};
 use crate::train::run::RunDir;
 use crate::train::scheduler::Scheduler;
 use crate::tune::remembered;
@@ -27,24 +29,32 @@ use std::sync::atomic::AtomicBool;
 ///
 ///     onebit eval runs/fashion-binary
 ///     onebit eval runs/fashion-binary --checkpoint best --device cpu
+///     onebit eval runs/small-swav --protocol linear --labels 10%
 ///     onebit eval runs/fashion-binary --data ~/fashion-mnist --json
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// The run directory.
     run: PathBuf,
-    /// Other images than the run's; their test part is used.
+    /// How features are judged: knn (nearest neighbours), linear (logistic regression) or finetune (the whole network and a
+    /// new last layer); unless given, the network is tested as its method says, with eval.json and confusion.svg.
+    #[arg(long, value_name = "HOW", value_parser = protocol)]
+    protocol: Option<Protocol>,
+    /// With --protocol, the share of the training images that have labels, the same ones for every run.
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "100%", requires = "protocol")]
+    pub(super) labels: f64,
+    /// Other images than the run's.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name [default: the run's].
     #[arg(long, value_name = "SEL")]
-    device: Option<String>,
+    pub(super) device: Option<String>,
     /// Which checkpoint.
     #[arg(long, value_enum, default_value_t = Which::Last)]
     checkpoint: Which,
     /// Prints JSON for programs.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Which of a run's checkpoints.
@@ -57,18 +67,21 @@ pub(super) enum Which {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Tested { run, recipe, info, path, checkpoint, data, images } =
-        Tested::open(&args.run, args.checkpoint, args.data.as_deref())?;
+    let tested = Tested::open(&args.run, args.checkpoint, args.data.as_deref())?;
+    if let Some(how) = args.protocol {
+        return super::judge::run(args, how, tested);
+    }
+    let Tested { run, recipe, info, path, checkpoint, data, images } = tested;
     let mut choice = choose(args.device.as_deref().unwrap_or(&info.select))?;
     if let Device::Gpu(gpu) = &choice.device {
         choice.device = Device::Gpu(remembered(gpu, false));
     }
     let task = Task { recipe: &recipe, images: &images, teacher: None };
-    let (plan, batch) = fitting_test(method(recipe.method), &task, &choice.device)?;
+    let (plan, batch) = fitting_test(&task, &choice.device, |batch| method(recipe.method).eval(&task, batch))?;
     let mut scheduler = Scheduler::load(plan, &choice.device, recipe.seed)?;
     scheduler.restore(&checkpoint, &path)?;
     let never = AtomicBool::new(false);
-    let Some(result) = judge(method(recipe.method), &mut scheduler, &data, batch, &never)? else {
+    let Some(result) = judge(method(recipe.method), &recipe, &mut scheduler, &data, batch, &never)? else {
         bail!("the test was stopped");
     };
     run.write_json("eval.json", &result)?;
@@ -116,7 +129,12 @@ impl Tested {
         if let Some(data) = data {
             recipe.data.path = data.display().to_string();
         }
-        let data = recipe.data.open()?;
+        let mut data = recipe.data.open()?;
+        if data.test.c != info.mean.len() && recipe.data.path != EMBEDDED {
+            // Of other images than the run's: grey becomes colour, or colour grey.
+            recipe.data.channels = Some(info.mean.len());
+            data = recipe.data.open()?;
+        }
         if data.test.is_empty() {
             bail!("{}: there are no test images", recipe.data.path);
         }

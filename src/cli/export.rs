@@ -3,8 +3,9 @@
 use super::eval::{Tested, Which};
 use super::text::{grouped, mib, percent, say};
 use crate::device::Device;
+use crate::methods::method;
 use crate::train::checkpoint::save;
-use crate::train::evaluate::evaluate;
+use crate::train::evaluate::judge;
 use crate::train::inference::{About, inference_tensors, load, with_mean_matrices};
 use crate::train::method::Task;
 use anyhow::Context;
@@ -61,7 +62,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let accuracy = |tensors| -> anyhow::Result<f64> {
         let mut scheduler = load(&task, t.recipe.eval.batch, tensors, &Device::Cpu)?;
         let never = AtomicBool::new(false);
-        let result = evaluate(&mut scheduler, &t.data.test, t.recipe.eval.batch, &never)?;
+        let (how, batch) = (method(t.recipe.method), t.recipe.eval.batch);
+        let result = judge(how, &t.recipe, &mut scheduler, &t.data, batch, &never)?;
         Ok(result.context("nobody stops this test")?.accuracy)
     };
     say(format!("top-1 {} of {} test images", percent(accuracy(shipped.clone())?), grouped(t.data.test.len() as u64)))?;

@@ -1,12 +1,16 @@
 //! What a run takes from earlier ones: a teacher, and weights to start from.
 
 use super::text::say;
-use crate::train::checkpoint::Checkpoint;
-use crate::train::recipe::Recipe;
+use crate::methods::method;
+use crate::tensor::HostTensor;
+use crate::train::checkpoint::{Checkpoint, leaves};
+use crate::train::method::ImageInfo;
+use crate::train::recipe::{MethodName, Recipe};
 use crate::train::run::RunDir;
 use crate::train::scheduler::Plan;
 use crate::train::teacher::Teacher;
 use anyhow::bail;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// The teacher that a recipe names or, if it is not trained yet, a random one: for looking at what a step computes.
@@ -16,6 +20,23 @@ pub fn teacher_for_a_look(recipe: &Recipe) -> anyhow::Result<Option<Teacher>> {
         say(format!("note    {}: nothing here depends on what it has learned", teacher.name))?;
     }
     Ok(Some(teacher))
+}
+
+/// Normalises images as the recipe says; else as the network saw them that this one learns from, or starts from.
+pub fn normalised_as(recipe: &Recipe, teacher: Option<&Teacher>, images: &mut ImageInfo) -> anyhow::Result<()> {
+    if let Some(stats) = &recipe.augment.normalize {
+        (images.mean, images.std) = (stats.mean.clone(), stats.std.clone());
+        return Ok(());
+    }
+    let mut earlier = teacher.and_then(|t| t.normalization()).map(|(mean, std)| (mean.to_vec(), std.to_vec()));
+    if earlier.is_none() && Path::new(&recipe.start_from).is_dir() && !recipe.start_from.is_empty() {
+        let (_, _, info) = RunDir::open(Path::new(&recipe.start_from))?;
+        earlier = Some((info.mean, info.std));
+    }
+    if let Some((mean, std)) = earlier.filter(|(mean, _)| mean.len() == images.mean.len()) {
+        (images.mean, images.std) = (mean, std);
+    }
+    Ok(())
 }
 
 /// Gives a plan the network that `start_from` names. Returns what is to be said of it.
@@ -37,12 +58,17 @@ pub fn start_from(recipe: &Recipe, plan: &mut Plan) -> anyhow::Result<Option<Str
     }
     let (run, ..) = RunDir::open(path)?;
     let checkpoint = Checkpoint::load(&run.last())?;
+    let carried: HashMap<&String, &HostTensor> = checkpoint
+        .tensors
+        .iter()
+        .filter(|(name, _)| !name.starts_with("optim.") && method(recipe.method).carries(recipe, name))
+        .collect();
     let mut missing = Vec::new();
     let mut taken = 0;
     for graph in plan.step.iter().map(|(_, p)| p.graph.clone()) {
-        for v in graph.params() {
+        for v in leaves(&graph).into_iter().filter(|v| !graph.name(*v).starts_with("optim.")) {
             let name = graph.name(v);
-            match checkpoint.tensors.get(name) {
+            match carried.get(&name.to_string()) {
                 Some(t) if t.shape() == graph.shape(v) => taken += 1,
                 Some(t) => bail!(
                     "start_from = {:?}: its {name} is {}, this network's is {}",
@@ -58,8 +84,16 @@ pub fn start_from(recipe: &Recipe, plan: &mut Plan) -> anyhow::Result<Option<Str
     if taken == 0 {
         bail!("start_from = {:?}: it has none of this network's tensors", recipe.start_from);
     }
-    let network = checkpoint.tensors.into_iter().filter(|(name, _)| !name.starts_with("optim."));
-    plan.given.extend(network);
+    if recipe.method == MethodName::Smn {
+        // What is adapted must all be there: its numbers stay as they are.
+        let frozen =
+            |name: &&String| ["weight", "bias", "running_mean", "running_var"].iter().any(|end| name.ends_with(end));
+        let own = |name: &&String| ["head.", "prototypes.", "fc."].iter().any(|p| name.starts_with(p));
+        if let Some(name) = missing.iter().filter(frozen).find(|n| !own(n)) {
+            bail!("start_from = {:?}: it has no {name}, which this network needs", recipe.start_from);
+        }
+    }
+    plan.given.extend(carried.into_iter().map(|(name, t)| (name.clone(), t.clone())));
     Ok(Some(match missing.as_slice() {
         [] => recipe.start_from.clone(),
         some => format!("{}; what it lacks starts as the recipe says: {}", recipe.start_from, some.join(", ")),

@@ -3,10 +3,13 @@
 mod bench;
 mod compare;
 mod devices;
+mod embed;
 mod eval;
 mod export;
 mod export_program;
 mod given;
+mod judge;
+mod mask;
 mod profile;
 mod progress;
 mod recipes;
@@ -41,7 +44,9 @@ enum Command {
     Recipes(recipes::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Embed(embed::Args),
     Export(export::Args),
+    Mask(mask::Args),
     Compare(compare::Args),
     Report(report::Args),
     Verify(verify::Args),
@@ -92,7 +97,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Recipes(args) => recipes::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Embed(args) => embed::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Mask(args) => mask::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -1,6 +1,7 @@
 //! `onebit train`.
 
-use super::given::start_from;
+use super::given::{normalised_as, start_from};
+use super::mask::saved;
 use super::progress::observer;
 use super::stop::{INTERRUPTED, on_ctrl_c};
 use super::text::{duration, grouped, mib, percent, say};
@@ -8,6 +9,7 @@ use super::tune::{before_training, say_tuned};
 use crate::data::Split;
 use crate::device::Device;
 use crate::methods::method;
+use crate::nn::Adapted;
 use crate::train::choose::{Choice, choose};
 use crate::train::fit::{Job, Outcome, fit};
 use crate::train::limits::fitting_plan;
@@ -98,9 +100,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("{}: there are no training images", recipe.data.path);
     }
     let mut images = ImageInfo::of(&data);
-    if let Some(stats) = &recipe.augment.normalize {
-        (images.mean, images.std) = (stats.mean.clone(), stats.std.clone());
-    }
     if let Some((_, info)) = &old {
         (images.mean, images.std) = (info.mean.clone(), info.std.clone());
     }
@@ -108,6 +107,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut choice = choose(&select)?;
     let method = method(recipe.method);
     let teacher = Teacher::of(&recipe)?;
+    if old.is_none() {
+        normalised_as(&recipe, teacher.as_ref(), &mut images)?;
+    }
     let teacher_hash = teacher.as_ref().map(Teacher::hash);
     if let Some((run, info)) = &old
         && info.teacher != teacher_hash
@@ -280,6 +282,11 @@ fn finish(args: &Args, run: &RunDir, s: &Summary) -> anyhow::Result<ExitCode> {
         s.images_per_second,
         duration(s.seconds)
     ))?;
+    let (_, recipe, info) = RunDir::open(run.path())?;
+    let masked = recipe.network().adapt.is_some_and(|a| a.what == Adapted::Masks);
+    if masked {
+        say(saved(run, &recipe, &info, &run.path().join("mask.1bit"))?)?;
+    }
     say(format!("look closer:  onebit eval {}", run.path().display()))?;
     Ok(ExitCode::SUCCESS)
 }

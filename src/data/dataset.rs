@@ -60,6 +60,32 @@ impl Dataset {
         Dataset { images, labels, name: self.name.clone(), classes: self.classes.clone(), ..*self }
     }
 
+    /// The images of some classes, which are numbered anew in the order given.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the set has no labels, or a number is no class or stands twice.
+    pub fn of_classes(&self, wanted: &[usize]) -> Result<Dataset> {
+        let fail = |m: String| Err(Error::Config(format!("{}: {m}", self.name)));
+        let Some(labels) = &self.labels else {
+            return fail("classes cannot be chosen from a set without labels".into());
+        };
+        for (i, class) in wanted.iter().enumerate() {
+            if *class >= self.classes.len() || wanted[..i].contains(class) {
+                return fail(format!(
+                    "class {class} is chosen twice or is none: the classes are 0 to {}, each once",
+                    self.classes.len() as i64 - 1
+                ));
+            }
+        }
+        let place = |label: u32| wanted.iter().position(|w| *w == label as usize);
+        let indices: Vec<u32> = (0..self.len() as u32).filter(|i| place(labels[*i as usize]).is_some()).collect();
+        let mut some = self.select(&indices);
+        let relabelled = indices.iter().filter_map(|i| place(labels[*i as usize])).map(|p| p as u32);
+        some.labels = Some(relabelled.collect());
+        some.classes = wanted.iter().map(|c| self.classes[*c].clone()).collect();
+        Ok(some)
+    }
+
     /// Images of each class, by label; empty for an unlabelled set.
     pub fn class_counts(&self) -> Vec<usize> {
         let Some(labels) = &self.labels else { return Vec::new() };
@@ -187,6 +213,10 @@ mod tests {
         assert_eq!(d.labels, Some(vec![1, 0]));
         assert_eq!(d.class_counts(), [1, 1]);
         assert_eq!(d.to_string(), "tiny: 2 images, 2x1x3, 2 classes");
+        let odd = tiny(5).of_classes(&[1]).unwrap();
+        assert_eq!((odd.len(), odd.labels, odd.classes.len()), (2, Some(vec![0, 0]), 1));
+        assert_eq!(tiny(5).of_classes(&[1, 0]).unwrap().labels, Some(vec![1, 0, 1, 0, 1]));
+        assert!(tiny(5).of_classes(&[2]).unwrap_err().to_string().contains("class 2"));
     }
 
     #[test]

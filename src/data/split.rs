@@ -1,6 +1,6 @@
 //! Takes a test part out of a set that has none.
 
-use super::Dataset;
+use super::{Dataset, Split};
 use crate::rng::{Philox, streams};
 
 /// Splits `all` into (train, test): of every class the share `test_share`, rounded, goes to the test part; at least one
@@ -26,6 +26,15 @@ pub(super) fn stratified(all: &Dataset, test_share: f64, seed: u64) -> (Dataset,
     train.sort_unstable();
     test.sort_unstable();
     (all.select(&train), all.select(&test))
+}
+
+impl Split {
+    /// The training part in two, of which the second stands in for the test part: what settings are chosen by, when the
+    /// test images must not decide. Of every class the same share.
+    pub fn holding_out(&self, share: f64, seed: u64) -> Split {
+        let (train, held_out) = stratified(&self.train, share, seed);
+        Split { train: train.into(), test: held_out.into(), ..self.clone() }
+    }
 }
 
 #[cfg(test)]

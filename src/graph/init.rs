@@ -14,6 +14,8 @@ pub enum Init {
     Normal(f32),
     /// Uniform in ± this bound.
     Uniform(f32),
+    /// Uniform from 0 to this bound.
+    Positive(f32),
 }
 
 /// What a parameter is for: decides weight decay and how it is counted.
@@ -27,6 +29,8 @@ pub enum Role {
     BinaryShortcut,
     /// Learned scale of a binary layer's output.
     BinaryScale,
+    /// Scores of which a mask's bits are made.
+    Score,
     /// Factor or offset of a normalisation.
     Norm,
     /// Shifts, slopes, biases, statistics.
@@ -59,6 +63,7 @@ impl Init {
             Init::Zeros => vec![0.0; n],
             Init::Constant(v) => vec![v; n],
             Init::Normal(std) => (0..n).map(|i| std * p.normal(0, i as u64)).collect(),
+            Init::Positive(bound) => (0..n).map(|i| bound * p.uniform(0, i as u64)).collect(),
             Init::Uniform(bound) => (0..n).map(|i| bound * (2.0 * p.uniform(0, i as u64) - 1.0)).collect(),
         };
         HostTensor::from_f32(shape.clone(), values)

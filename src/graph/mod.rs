@@ -305,6 +305,18 @@ impl Graph {
         Ok(())
     }
 
+    /// What leaf `leaf` becomes at the end of the step, as far as it is known: itself if nothing was assigned yet.
+    pub fn next(&self, leaf: Value) -> Value {
+        self.assigns.iter().find(|(l, _)| *l == leaf).map_or(leaf, |(_, v)| *v)
+    }
+
+    /// As [`Graph::assign`], in place of an earlier assignment: for what a step changes several times, each time starting
+    /// from [`Graph::next`].
+    pub fn assign_next(&mut self, leaf: Value, value: Value) -> Result<()> {
+        self.assigns.retain(|(l, _)| *l != leaf);
+        self.assign(leaf, value)
+    }
+
     /// Before the step proper, parameter `leaf` was moved to `value` (recentred, clamped): the optimiser's step
     /// starts from there. No gradient flows through the move, so the network reads
     /// [`Graph::stand_in`]`(leaf, value)`.

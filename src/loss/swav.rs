@@ -15,6 +15,21 @@ impl Graph {
     /// # Errors
     /// If the scores are no matrix, ε is not over 0, or there is no iteration.
     pub fn sinkhorn(&mut self, scores: Value, epsilon: f32, iterations: usize) -> Result<Value> {
+        self.sinkhorn_without(None, scores, epsilon, iterations)
+    }
+
+    /// As [`Graph::sinkhorn`], where the samples that `left_out` `[B, 1]` marks with 1 take no part: the codes of the others
+    /// (0 there) are those that they would have alone.
+    ///
+    /// # Errors
+    /// As [`Graph::sinkhorn`].
+    pub fn sinkhorn_without(
+        &mut self,
+        left_out: Option<Value>,
+        scores: Value,
+        epsilon: f32,
+        iterations: usize,
+    ) -> Result<Value> {
         let shape = self.shape(scores).clone();
         if shape.len() != 2 {
             return Err(Error::shape("sinkhorn", format!("scores are {shape}, not [samples, prototypes]")));
@@ -25,9 +40,12 @@ impl Graph {
         }
         let scores = self.detach(scores)?;
         let u = self.scale(scores, 1.0 / epsilon)?;
+        // e to the power of this is 0, and it is below every logarithm of a sample that counts.
+        let absent = left_out.map(|l| self.scale(l, -1e5)).transpose()?;
         let mut rows_scaled = u;
         for i in 0..iterations {
-            let sums = self.log_sum_exp_of_columns(rows_scaled)?;
+            let counted = absent.map_or(Ok(rows_scaled), |a| self.add(rows_scaled, a))?;
+            let sums = self.log_sum_exp_of_columns(counted)?;
             let balanced = self.sub(u, sums)?;
             if i + 1 == iterations {
                 return self.softmax(balanced);

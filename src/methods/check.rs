@@ -2,6 +2,7 @@
 
 use super::method;
 use super::rbcn::{self, Features};
+use super::{burn, finetune, smn};
 use crate::error::{Error, Result};
 use crate::nn::WeightRule;
 use crate::train::recipe::{MethodName, Recipe};
@@ -9,10 +10,15 @@ use crate::train::recipe::{MethodName, Recipe};
 /// Whether a recipe's method, with its settings, reads a teacher.
 pub fn wants_teacher(recipe: &Recipe) -> bool {
     match recipe.method {
-        MethodName::Supervised | MethodName::Siman | MethodName::Swav => false,
-        MethodName::Reactnet => true,
+        MethodName::Supervised | MethodName::Siman | MethodName::Swav | MethodName::Smn | MethodName::Finetune => false,
+        MethodName::Reactnet | MethodName::Burn => true,
         MethodName::Rbcn => recipe.rbcn.as_ref().is_none_or(|r| r.features != Features::None || r.distill > 0.0),
     }
+}
+
+/// Whether a method knows what to do with a teacher.
+fn may_have_teacher(method: MethodName) -> bool {
+    matches!(method, MethodName::Reactnet | MethodName::Rbcn | MethodName::Burn)
 }
 
 /// Checks that method, network and settings go together.
@@ -22,19 +28,21 @@ pub fn wants_teacher(recipe: &Recipe) -> bool {
 pub fn validate(recipe: &Recipe) -> Result<()> {
     let fail = |m: String| Err(Error::Config(m));
     let name = method(recipe.method).name();
-    let of_rbcn = recipe.method == MethodName::Rbcn;
-    if recipe.rbcn.is_some() && !of_rbcn {
-        return fail(format!("the table [rbcn] belongs to method = \"rbcn\", this is method = \"{name}\""));
-    }
-    let of_swav = recipe.method == MethodName::Swav;
-    if recipe.swav.is_some() && !of_swav {
-        return fail(format!("the table [swav] belongs to method = \"swav\", this is method = \"{name}\""));
+    let tables = [
+        ("rbcn", recipe.rbcn.is_some(), &["rbcn"][..]),
+        ("swav", recipe.swav.is_some(), &["swav", "burn", "smn"]),
+        ("burn", recipe.burn.is_some(), &["burn"]),
+        ("smn", recipe.smn.is_some(), &["smn"]),
+        ("finetune", recipe.finetune.is_some(), &["finetune"]),
+    ];
+    if let Some((table, _, of)) = tables.iter().find(|(_, there, of)| *there && !of.contains(&name)) {
+        let methods: Vec<String> = of.iter().map(|m| format!("method = {m:?}")).collect();
+        return fail(format!("the table [{table}] belongs to {}, this is method = \"{name}\"", methods.join(" or ")));
     }
     if let Some(spec) = &recipe.swav {
         spec.validate()?;
     }
-    let alone = matches!(recipe.method, MethodName::Supervised | MethodName::Siman | MethodName::Swav);
-    if recipe.teacher.is_some() && alone {
+    if recipe.teacher.is_some() && !may_have_teacher(recipe.method) {
         return fail(format!("method = \"{name}\" has no teacher, but the recipe has a table [teacher]"));
     }
     if recipe.teacher.is_none() && wants_teacher(recipe) {
@@ -57,5 +65,11 @@ pub fn validate(recipe: &Recipe) -> Result<()> {
              such schedule"
         ));
     }
-    if of_rbcn { rbcn::validate(recipe) } else { Ok(()) }
+    match recipe.method {
+        MethodName::Rbcn => rbcn::validate(recipe),
+        MethodName::Burn => burn::validate(recipe),
+        MethodName::Smn => smn::validate(recipe),
+        MethodName::Finetune => finetune::validate(recipe),
+        _ => Ok(()),
+    }
 }

@@ -1,20 +1,27 @@
 //! Ways to train, one file each.
 
+mod burn;
 mod check;
+mod finetune;
 mod parts;
+mod projector;
 mod rbcn;
 mod reactnet;
 mod siman;
+mod smn;
 mod supervised;
 mod swav;
 
+pub use burn::{Burn, BurnSpec, Guard, Similarity, Statistics, Target, balance};
 pub use check::{validate, wants_teacher};
-pub use parts::test_graph;
+pub use finetune::{Finetune, FinetuneSpec};
+pub use parts::{features as feature_graph, test_graph};
 pub use rbcn::{Features, KernelPath, Rbcn, RbcnSpec, Refresh, RefreshBy};
 pub use reactnet::Reactnet;
 pub use siman::{Siman, clamp_percent, percentile_place};
+pub use smn::{Objective, Smn, SmnSpec};
 pub use supervised::Supervised;
-pub use swav::{Codes, Swav, SwavSpec};
+pub use swav::{Codes, SmallViews, Swav, SwavSpec};
 
 use crate::error::{Error, Result};
 use crate::train::method::{Method, Task};
@@ -29,6 +36,9 @@ pub fn method(name: MethodName) -> &'static dyn Method {
         MethodName::Reactnet => &Reactnet,
         MethodName::Rbcn => &Rbcn,
         MethodName::Swav => &Swav,
+        MethodName::Burn => &Burn,
+        MethodName::Smn => &Smn,
+        MethodName::Finetune => &Finetune,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::graph::{Graph, Meta, Value};
 use crate::nn::{Mode, Network};
 use crate::ops::image::{AugmentPlan, columns};
 use crate::tensor::{DType, HostTensor};
-use crate::train::method::{AUGMENT, EVAL_IMAGES, IMAGES, ImageInfo, LABELS, LOGITS, Progress, Task};
+use crate::train::method::{AUGMENT, EVAL_IMAGES, IMAGES, ImageInfo, Judge, LABELS, LOGITS, Progress, Task};
 use crate::train::metrics::{correct, halted_before, track};
 use crate::train::recipe::Recipe;
 
@@ -36,10 +36,16 @@ pub(super) fn inputs(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Inp
     Ok(Inputs { x, labels, halted })
 }
 
-/// The views of the images of a step, one after the other, `[views * n, h, w, c]`.
-pub(super) fn views(g: &mut Graph, task: &Task<'_>, batch: usize, specs: &[AugmentSpec]) -> Result<Value> {
+/// Some views of the images of a step, from number `first` on, one after the other, `[views * n, h, w, c]`.
+pub(super) fn views(
+    g: &mut Graph,
+    task: &Task<'_>,
+    batch: usize,
+    first: usize,
+    specs: &[AugmentSpec],
+) -> Result<Value> {
     let pixels = g.input(IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
-    let views = specs.iter().enumerate().map(|(i, spec)| augmented(g, spec, i, pixels, task.images));
+    let views = specs.iter().enumerate().map(|(i, spec)| augmented(g, spec, first + i, pixels, task.images));
     let views: Vec<Value> = views.collect::<Result<_>>()?;
     g.concat(&views, 0)
 }
@@ -51,10 +57,10 @@ pub(super) fn watch(g: &mut Graph, inputs: &Inputs, logits: Value, loss: Value) 
 }
 
 /// Test images to features.
-pub(super) fn features(task: &Task<'_>, batch: usize) -> Result<Graph> {
+pub fn features(task: &Task<'_>, batch: usize) -> Result<Graph> {
     let g = &mut Graph::new();
     let x = tested(g, task, batch)?;
-    let net = task.recipe.net.network(g, x, 0, Mode::Eval, None)?;
+    let net = task.recipe.network().network(g, x, 0, Mode::Eval, None)?;
     g.output(LOGITS, net.features);
     Ok(std::mem::take(g))
 }
@@ -79,11 +85,19 @@ pub(super) fn test(task: &Task<'_>, batch: usize) -> Result<Graph> {
     Ok(test_graph(task, batch, Mode::Eval)?.0)
 }
 
-/// Test images to logits by a network in a mode that has no batch statistics.
+/// Classes that a network's last layer tells apart: none where it is judged by its features.
+fn classes(task: &Task<'_>) -> usize {
+    match super::method(task.recipe.method).judge(task.recipe) {
+        Judge::Logits => task.images.classes,
+        Judge::Neighbours => 0,
+    }
+}
+
+/// Test images to logits, or to features where there are no classes, by a network in a mode without batch statistics.
 pub fn test_graph(task: &Task<'_>, batch: usize, mode: Mode) -> Result<(Graph, Network)> {
     let g = &mut Graph::new();
     let x = tested(g, task, batch)?;
-    let net = task.recipe.net.network(g, x, task.images.classes, mode, None)?;
+    let net = task.recipe.network().network(g, x, classes(task), mode, None)?;
     g.output(LOGITS, net.logits);
     Ok((std::mem::take(g), net))
 }

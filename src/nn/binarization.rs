@@ -7,6 +7,8 @@
 //! | XNOR-Net | `clipped-open` | `xnor` | `channel` |
 //! | Bi-Real Net | `approx-sign` | `sign`, `clipped` | `channel` |
 //! | IR-Net | `ede` | `standardised`, `ede` | `power-of-two` |
+//! | S2-BNN | `approx-sign`, `rsign` | `sign`, `clipped`, `scale_in_gradient = false` | `channel` |
+//! | BURN | `clipped`, `rsign` | `sign`, `identity` | `channel` |
 //! | ReActNet | `approx-sign`, `rsign` | `sign`, `clipped` (first step: `real`) | `channel` |
 //! | SiMaN | `approx-sign`, `standardise` | `magnitude` | `learned` |
 //! | RBCN | `approx-sign` | `sign`, `approx-sign` | `matrix` |
@@ -148,6 +150,8 @@ pub struct Binarization {
     pub scale: Scale,
     /// Shape of the scale, with `scale = "matrix"`.
     pub matrix: Option<MatrixShape>,
+    /// Whether the scale is a factor of the weights' gradient, as the chain rule has it; S2-BNN's release leaves it out.
+    pub scale_in_gradient: bool,
     /// Steepness of IR-Net's estimator at the start; it ends at 10.
     pub ede_start: f32,
 }
@@ -164,6 +168,7 @@ impl Default for Binarization {
             magnitude: None,
             scale: Scale::Channel,
             matrix: None,
+            scale_in_gradient: true,
             ede_start: 0.1,
         }
     }
@@ -212,6 +217,13 @@ impl Binarization {
             return fail(format!(
                 "clip_weights and weights = {weights} do not go together: that rule has its own range; clip_weights is \
                  for \"sign\" and \"real\""
+            ));
+        }
+        let known = self.weights == W::Sign && self.scale == S::Channel && self.weight_ste == SteKind::Clipped;
+        if !self.scale_in_gradient && !known {
+            return fail(format!(
+                "scale_in_gradient = false is for weights = \"sign\" with scale = \"channel\" and weight_ste = \"clipped\", \
+                 not for weights = {weights} with scale = {scale}"
             ));
         }
         if !(self.ede_start > 0.0 && self.ede_start <= 10.0) {

@@ -1,5 +1,6 @@
 //! A network under construction, and what is known of it afterwards.
 
+use super::adapt::Masked;
 use super::binarization::{MatrixShape, SteKind};
 use super::count::Count;
 use super::spec::NetSpec;
@@ -23,6 +24,8 @@ pub enum Mode {
     Settle,
     /// Running statistics and weights that no optimiser of this graph sees: a teacher.
     Fixed,
+    /// The same, normalised by the statistics of the batch.
+    FixedBatch,
     /// Running statistics and, of binary convolutions, stored bits and scales instead of latent weights: what is shipped.
     Packed,
 }
@@ -60,6 +63,8 @@ pub struct Network {
     pub stages: Vec<Value>,
     /// The binary convolutions, first to last.
     pub binary: Vec<BinaryLayer>,
+    /// The tensors with a mask, in the order of the layers.
+    pub masks: Vec<Masked>,
     /// What one image costs.
     pub count: Count,
 }
@@ -76,6 +81,7 @@ pub struct Built<'a> {
     pub(super) features: Option<Value>,
     pub(super) stages: Vec<Value>,
     pub(super) binary: Vec<BinaryLayer>,
+    pub(super) masks: Vec<Masked>,
     pub(super) count: Count,
 }
 
@@ -93,13 +99,14 @@ impl<'a> Built<'a> {
         // Only a gradient needs an estimator.
         let wants_ede = spec.binary && spec.binarization.has_ede() && mode.has_gradient();
         let ede = if wants_ede { Some((g.scalar("ede.t")?, g.scalar("ede.k")?)) } else { None };
-        let (stages, binary, count) = (Vec::new(), Vec::new(), Count::default());
-        Ok(Built { g, spec, mode, gate, ede, features: None, stages, binary, count })
+        let (stages, binary, masks, count) = (Vec::new(), Vec::new(), Vec::new(), Count::default());
+        Ok(Built { g, spec, mode, gate, ede, features: None, stages, binary, masks, count })
     }
 
     pub(super) fn finish(self, logits: Value) -> Network {
         let features = self.features.unwrap_or(logits);
-        Network { logits, features, stages: self.stages, binary: self.binary, count: self.count }
+        let Built { stages, binary, masks, count, .. } = self;
+        Network { logits, features, stages, binary, masks, count }
     }
 
     /// Builds a part under a name.
@@ -118,7 +125,7 @@ impl<'a> Built<'a> {
     /// A parameter; in a network that is fixed, a state.
     pub(super) fn param(&mut self, name: &str, shape: impl Into<Shape>, init: Init, role: Role) -> Result<Value> {
         match self.mode {
-            Mode::Fixed => self.g.state(name, Meta::f32(shape), init),
+            Mode::Fixed | Mode::FixedBatch => self.g.state(name, Meta::f32(shape), init),
             _ => self.g.param(name, shape, init, role),
         }
     }

@@ -14,6 +14,7 @@ impl Built<'_> {
             InitKind::Usual | InitKind::Kaiming => Init::kaiming_normal(k * k * c),
             InitKind::Framework => Init::fan_in_uniform(k * k * c),
             InitKind::FanOut => Init::kaiming_normal(k * k * o),
+            InitKind::Positive => Init::Positive(1e-3),
         }
     }
 
@@ -22,7 +23,7 @@ impl Built<'_> {
         let c = self.channels(x);
         let init = self.conv_init(o, k, c);
         self.scoped(name, |b| {
-            let w = b.param("weight", [o, k, k, c], init, Role::Weight)?;
+            let w = b.backbone("weight", &[o, k, k, c], init, Role::Weight)?;
             let y = b.g.conv2d(x, w, stride, k / 2, 1)?;
             b.count.real_weights += (o * k * k * c) as u64;
             b.count.real_macs += (b.pixels(y) * o * k * k * c) as u64;
@@ -65,15 +66,15 @@ impl Built<'_> {
         self.scoped(name, |b| {
             let stat = Meta::new([c], DType::F32);
             let leaves = BatchNormLeaves {
-                gamma: b.param("weight", [c], Init::Constant(gain), Role::Norm)?,
-                beta: b.param("bias", [c], Init::Zeros, Role::Norm)?,
+                gamma: b.backbone("weight", &[c], Init::Constant(gain), Role::Norm)?,
+                beta: b.backbone("bias", &[c], Init::Zeros, Role::Norm)?,
                 running_mean: b.g.state("running_mean", stat.clone(), Init::Zeros)?,
                 running_var: b.g.state("running_var", stat, Init::Constant(1.0))?,
             };
             b.count.norm += 2 * c as u64;
             let mode = match mode {
                 Mode::Train => BatchNormMode::Train { momentum: 0.1, gate },
-                Mode::Batch => BatchNormMode::Batch,
+                Mode::Batch | Mode::FixedBatch => BatchNormMode::Batch,
                 Mode::Eval | Mode::Fixed | Mode::Packed => BatchNormMode::Eval,
                 Mode::Frozen => BatchNormMode::Frozen,
                 Mode::Settle => BatchNormMode::Settle { momentum: 0.1, gate },
@@ -95,7 +96,7 @@ impl Built<'_> {
             Activation::Relu => self.g.relu(x),
             Activation::Hardtanh => self.g.hardtanh(x),
             Activation::Prelu => self.scoped(name, |b| {
-                let slope = b.param("weight", [c], Init::Constant(0.25), Role::Other)?;
+                let slope = b.backbone("weight", &[c], Init::Constant(0.25), Role::Other)?;
                 b.count.slopes += c as u64;
                 b.g.prelu(x, slope)
             }),
@@ -109,11 +110,18 @@ impl Built<'_> {
         }
     }
 
-    /// Pooled features `[n, d]` to logits: normalised first if the network says so, then a linear layer, unless there
-    /// are no classes.
+    /// Pooled features `[n, d]` to logits: normalised first, or through a layer of their own, if the network says so, then
+    /// a linear layer, unless there are no classes.
     pub(super) fn head(&mut self, x: Value, classes: usize) -> Result<Value> {
         let x = match self.spec.head_norm {
             true => self.batch_norm_from("bn_head", Scaled { y: x, scale: None }, 1.0)?,
+            false => x,
+        };
+        let x = match self.spec.feature_layer {
+            true => {
+                let x = self.linear("features", x, self.channels(x))?;
+                self.g.relu(x)?
+            }
             false => x,
         };
         self.features = Some(x);
@@ -128,6 +136,7 @@ impl Built<'_> {
             InitKind::Usual | InitKind::Framework => (usual, usual),
             InitKind::Kaiming => (Init::kaiming_normal(k), usual),
             InitKind::FanOut => (Init::Normal(0.01), Init::Zeros),
+            InitKind::Positive => (usual, usual),
         };
         self.scoped(name, |b| {
             let w = b.param("weight", [out, k], weight, Role::Weight)?;

@@ -1,5 +1,6 @@
 //! Networks: graph fragments that own parameters, built from one description.
 
+mod adapt;
 mod binarization;
 mod binary;
 mod built;
@@ -13,6 +14,7 @@ mod spec;
 mod vgg;
 mod weights;
 
+pub use adapt::{Adapt, Adapted, Masked, masked_weight, scores_of};
 pub use binarization::{Binarization, Coding, Magnitude, MatrixShape, Per, Scale, Split, SteKind, WeightRule};
 pub use built::{BinaryLayer, Built, Mode, Network};
 pub use count::Count;

@@ -1,5 +1,6 @@
 //! The description of a network, as it stands in a recipe's `[net]` table.
 
+use super::adapt::Adapt;
 use super::binarization::Binarization;
 use super::built::{Built, Mode, Network};
 use super::count::Count;
@@ -101,6 +102,8 @@ pub enum InitKind {
     Framework,
     /// Convolutions normal with variance 2 / fan-out, the linear layer with deviation 0.01 and no bias (VGG).
     FanOut,
+    /// Convolutions uniform in 0..0.001, so that all bits start as +1 (Bi-Real Net's release).
+    Positive,
 }
 
 /// A network's description. Only `kind` has no default.
@@ -127,6 +130,9 @@ pub struct NetSpec {
     /// Normalises the pooled features before the linear layer.
     #[serde(default)]
     pub head_norm: bool,
+    /// A linear layer and ReLU between the pooled features and what follows, part of the network (BURN's backbone).
+    #[serde(default)]
+    pub feature_layer: bool,
     /// How weights start.
     #[serde(default)]
     pub init: InitKind,
@@ -142,6 +148,9 @@ pub struct NetSpec {
     /// How the inner convolutions are binarised, if they are.
     #[serde(default)]
     pub binarization: Binarization,
+    /// How the network is adapted, if it is; decided by the method.
+    #[serde(skip)]
+    pub adapt: Option<Adapt>,
 }
 
 impl NetSpec {
@@ -155,11 +164,13 @@ impl NetSpec {
             activation: None,
             stem_activation: None,
             head_norm: false,
+            feature_layer: false,
             init: InitKind::Usual,
             bn_gain: None,
             skip: None,
             shortcut: None,
             binarization: Binarization::default(),
+            adapt: None,
         }
     }
 
@@ -203,6 +214,12 @@ impl NetSpec {
     pub fn validate(&self) -> Result<()> {
         if let Some(gain) = self.bn_gain.filter(|g| !(g.is_finite() && *g != 0.0)) {
             return Err(Error::Config(format!("net.bn_gain = {gain}: give a number that is not 0")));
+        }
+        if self.binary && self.adapt.is_some() {
+            return Err(Error::Config(
+                "net.binary = true: a network that is adapted by masks is in full precision, its weights are not bits"
+                    .into(),
+            ));
         }
         if self.binary { self.binarization.validate() } else { Ok(()) }
     }

@@ -205,7 +205,9 @@ impl Rule {
             Rule::Lars { momentum, trust, eps } => {
                 let d = match step.role {
                     Role::Norm | Role::BinaryScale | Role::Other => step.decayed(g)?,
-                    Role::Weight | Role::BinaryWeight | Role::BinaryShortcut => step.trusted(g, trust, eps, false)?,
+                    Role::Weight | Role::BinaryWeight | Role::BinaryShortcut | Role::Score => {
+                        step.trusted(g, trust, eps, false)?
+                    }
                 };
                 let scaled = g.mul(d, step.lr)?;
                 let b = step.momentum(g, momentum, scaled)?;

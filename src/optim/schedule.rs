@@ -33,6 +33,9 @@ pub enum Schedule {
         /// Epochs of warm-up.
         #[serde(default)]
         warmup: u64,
+        /// Where warm-up starts, in its first step; the base is then reached in its last one (SwAV's release).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<f32>,
     },
     /// SiMaN's release: the same learning rate for all steps of an epoch, `base (e + 1) / warmup` in the first epochs,
     /// then half a cosine that starts in the last of these.
@@ -65,6 +68,9 @@ impl Schedule {
                     return Err(Error::Config(format!("schedule.gamma = {gamma}: give a factor over 0")));
                 }
             }
+            Schedule::Cosine { from: Some(from), .. } if !(*from >= 0.0 && from.is_finite()) => {
+                return Err(Error::Config(format!("schedule.from = {from}: give a learning rate from 0 on")));
+            }
             Schedule::Cosine { min, .. } if !(*min >= 0.0 && min.is_finite()) => {
                 return Err(Error::Config(format!("schedule.min = {min}: give a learning rate from 0 on")));
             }
@@ -84,6 +90,10 @@ impl Schedule {
             return by_epoch(base, step / steps_per_epoch.max(1), *warmup, epochs);
         }
         let (warm, total) = (warmup * steps_per_epoch, epochs * steps_per_epoch);
+        if let (true, Schedule::Cosine { from: Some(from), .. }) = (step < warm, self) {
+            let share = step as f64 / (warm - 1).max(1) as f64;
+            return (*from as f64 + (base as f64 - *from as f64) * share) as f32;
+        }
         if step < warm {
             return (base as f64 * (step + 1) as f64 / warm as f64) as f32;
         }
@@ -131,7 +141,7 @@ mod tests {
         for s in [
             Schedule::Constant { warmup: 2 },
             Schedule::Step { milestones: vec![3], gamma: 0.1, warmup: 2 },
-            Schedule::Cosine { min: 0.0, warmup: 2 },
+            Schedule::Cosine { min: 0.0, warmup: 2, from: None },
             Schedule::Linear { warmup: 2 },
         ] {
             near(s.at(0.8, 0, 4, 10), 0.1);
@@ -152,7 +162,7 @@ mod tests {
     /// PyTorch's CosineAnnealingLR(T_max = 8, eta_min = 0.1), base 0.5: closed form at t = 0, 2, 4, 6, 8.
     #[test]
     fn cosine_and_line_end_where_they_should() {
-        let s = Schedule::Cosine { min: 0.1, warmup: 0 };
+        let s = Schedule::Cosine { min: 0.1, warmup: 0, from: None };
         let expected = [0.5, 0.441421356237, 0.3, 0.158578643763, 0.1];
         for (i, e) in expected.into_iter().enumerate() {
             near(s.at(0.5, 2 * i as u64, 2, 4), e);
@@ -167,7 +177,7 @@ mod tests {
     #[test]
     fn settings_are_read_and_checked() {
         let s: Schedule = toml::from_str("kind = \"cosine\"\nwarmup = 5").unwrap();
-        assert_eq!(s, Schedule::Cosine { min: 0.0, warmup: 5 });
+        assert_eq!(s, Schedule::Cosine { min: 0.0, warmup: 5, from: None });
         assert!(toml::from_str::<Schedule>("kind = \"cosine\"\nwarm = 5").is_err());
         let bad = Schedule::Step { milestones: vec![5, 2], gamma: 0.1, warmup: 0 };
         assert!(bad.validate().unwrap_err().to_string().contains("[5, 2]"));

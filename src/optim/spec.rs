@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct OptimSpec {
     /// How a gradient becomes a step.
     pub rule: Rule,
-    /// Weight decay of real-valued weights ([`Role::Weight`]).
+    /// Weight decay of real-valued weights and of scores ([`Role::Weight`], [`Role::Score`]).
     pub weight_decay: f32,
     /// Weight decay of the latent weights of binary layers ([`Role::BinaryWeight`]) and of their learned scales:
     /// 0 unless asked for, because their size has no meaning of its own.
@@ -167,7 +167,7 @@ impl OptimSpec {
     /// Weight decay of a parameter, by its role.
     pub fn decay_of(&self, role: Role) -> f32 {
         match role {
-            Role::Weight => self.weight_decay,
+            Role::Weight | Role::Score => self.weight_decay,
             Role::BinaryWeight | Role::BinaryScale => self.binary_weight_decay,
             Role::BinaryShortcut => self.binary_shortcut_decay.unwrap_or(self.binary_weight_decay),
             Role::Norm | Role::Other => self.other_weight_decay,

@@ -2,6 +2,7 @@
 
 use super::method::{Judge, LOGITS, Method};
 use super::neighbours::by_neighbours;
+use super::recipe::Recipe;
 use super::scheduler::Scheduler;
 use crate::data::{Dataset, Loader, LoaderOptions, Split};
 use crate::error::{Error, Result};
@@ -42,12 +43,13 @@ pub struct ClassResult {
 /// Judges the network of a run as its method has it; `None` if `stop` was set meanwhile.
 pub fn judge(
     method: &dyn Method,
+    recipe: &Recipe,
     scheduler: &mut Scheduler,
     data: &Split,
     batch: usize,
     stop: &AtomicBool,
 ) -> Result<Option<Evaluation>> {
-    match method.judge() {
+    match method.judge(recipe) {
         Judge::Logits => evaluate(scheduler, &data.test, batch, stop),
         Judge::Neighbours => by_neighbours(scheduler, data, batch, stop),
     }

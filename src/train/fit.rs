@@ -110,7 +110,7 @@ pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outc
     let (job, position) = (&fit.job, &fit.position);
     let images = ImageInfo::of(&job.data);
     // Features alone need no classes.
-    let classes = if job.method.judge() == Judge::Logits { images.classes } else { 0 };
+    let classes = if job.method.judge(&job.recipe) == Judge::Logits { images.classes } else { 0 };
     let summary = Summary {
         recipe: job.name.clone(),
         data: job.data.name().to_string(),
@@ -129,7 +129,7 @@ pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outc
         kept_bytes,
         parameters,
         binary_parameters,
-        count: job.recipe.net.count(images.tested(&job.recipe.augment), classes)?,
+        count: job.recipe.network().count(images.tested(&job.recipe.augment), classes)?,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     job.run.write_summary(&summary)?;
@@ -424,7 +424,7 @@ impl<'a> Fit<'a> {
             return Ok(Some(None));
         }
         let job = &self.job;
-        let test = judge(job.method, &mut self.steps.scheduler, &job.data, job.eval_batch, job.stop)?;
+        let test = judge(job.method, &job.recipe, &mut self.steps.scheduler, &job.data, job.eval_batch, job.stop)?;
         self.unread_since = Instant::now();
         Ok(test.map(Some))
     }

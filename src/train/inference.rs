@@ -25,6 +25,11 @@ pub fn inference_tensors(
     task: &Task<'_>,
     tensors: &HashMap<String, HostTensor>,
 ) -> Result<HashMap<String, HostTensor>> {
+    if task.recipe.network().adapt.is_some() {
+        return Err(Error::Config(
+            "a network that is adapted by masks ships as its base and a mask: onebit mask save RUN, then onebit mask apply".into(),
+        ));
+    }
     // Bits and scales are what the network in evaluation makes of its latent weights.
     let (mut eval, net) = test_graph(task, 1, Mode::Eval)?;
     for layer in &net.binary {
@@ -41,9 +46,7 @@ pub fn inference_tensors(
     for v in leaves.params().into_iter().chain(leaves.states()) {
         let name = leaves.name(v);
         let found = tensors.get(name).ok_or_else(|| {
-            Error::Config(format!(
-                "the checkpoint has no {name}, which inference needs: its network has no classes to name"
-            ))
+            Error::Config(format!("the checkpoint has no {name}, which inference needs: it is not of this recipe"))
         })?;
         let words = found.words().to_vec();
         store.write(name, &HostTensor::from_words(leaves.shape(v).clone(), leaves.dtype(v), words))?;

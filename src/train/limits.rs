@@ -4,6 +4,7 @@ use super::method::{Graphs, Method, Task};
 use super::scheduler::Plan;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::graph::Graph;
 use crate::program::{BufferKind, Program};
 
 /// A limit that a plan exceeds.
@@ -63,12 +64,12 @@ pub fn fitting_plan(method: &dyn Method, task: &Task<'_>, device: &Device) -> Re
     )))
 }
 
-/// The program that tests, alone, and its batch size: the recipe's, or a smaller one where that is too much.
-pub fn fitting_test(method: &dyn Method, task: &Task<'_>, device: &Device) -> Result<(Plan, usize)> {
+/// A program that tests, alone, made by `test` for a batch size, and that size: the recipe's, or a smaller one where that is too much.
+pub fn fitting_test(task: &Task<'_>, device: &Device, test: impl Fn(usize) -> Result<Graph>) -> Result<(Plan, usize)> {
     let memory = memory_limit(device);
     let mut batch = task.recipe.eval.batch;
     loop {
-        let graphs = Graphs { eval: method.eval(task, batch)?, ..Graphs::default() };
+        let graphs = Graphs { eval: test(batch)?, ..Graphs::default() };
         let plan = Plan::compile(graphs, device)?;
         match excess(&plan, device, memory) {
             None => return Ok((plan, batch)),

@@ -138,8 +138,13 @@ pub trait Method: Sync {
     }
 
     /// How the network is judged.
-    fn judge(&self) -> Judge {
+    fn judge(&self, _recipe: &Recipe) -> Judge {
         Judge::Logits
+    }
+
+    /// Whether a run takes this tensor from the run that it starts from.
+    fn carries(&self, _recipe: &Recipe, _tensor: &str) -> bool {
+        true
     }
 
     /// What is to be said of an epoch, from what was logged of it: that training has collapsed, and what to do.

@@ -2,8 +2,9 @@
 
 use crate::data::{AugmentSpec, Dataset, OpenOptions, Split};
 use crate::error::{Error, Result};
+use crate::features::low_shot;
 use crate::files::read_text;
-use crate::methods::{RbcnSpec, SwavSpec};
+use crate::methods::{BurnSpec, FinetuneSpec, RbcnSpec, SmnSpec, SwavSpec};
 use crate::nn::NetSpec;
 use crate::optim::{OptimSpec, Schedule};
 use crate::suggest::{nearest, toml_message, with_suggestion};
@@ -51,7 +52,16 @@ pub struct Recipe {
     /// Settings of the method rbcn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rbcn: Option<RbcnSpec>,
-    /// Settings of the method swav.
+    /// Settings of the method burn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burn: Option<BurnSpec>,
+    /// Settings of the method smn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smn: Option<SmnSpec>,
+    /// Settings of the method finetune.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finetune: Option<FinetuneSpec>,
+    /// Settings of SwAV's loss, in the methods that have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swav: Option<SwavSpec>,
     /// The images.
@@ -89,6 +99,12 @@ pub enum MethodName {
     Rbcn,
     /// Codes of one view predicted from another, no labels (SwAV).
     Swav,
+    /// Outputs and features of a teacher that itself was trained without labels (BURN, S2-BNN).
+    Burn,
+    /// One bit a weight of a trained network, learned on other images (Self-Masking Networks).
+    Smn,
+    /// A trained network and a new last layer, few labels.
+    Finetune,
 }
 
 /// The network that another one learns from.
@@ -118,6 +134,12 @@ pub struct DataSpec {
     pub split_seed: u64,
     /// CIFAR-100: its 20 coarse classes.
     pub coarse_labels: bool,
+    /// Only images of these classes, numbered anew; empty for all.
+    pub classes: Vec<usize>,
+    /// This share of the training images takes the place of the test images, which are left alone: to choose settings by.
+    pub hold_out: f64,
+    /// The share of the training images that have labels, drawn at random, always the same ones; the rest is left out.
+    pub label_share: f64,
     /// At most this many training images, the first ones: for trying things out.
     pub train_images: Option<usize>,
     /// At most this many test images.
@@ -134,6 +156,9 @@ impl Default for DataSpec {
             test_share: open.test_share,
             split_seed: 0,
             coarse_labels: false,
+            classes: Vec::new(),
+            hold_out: 0.0,
+            label_share: 1.0,
             train_images: None,
             test_images: None,
         }
@@ -166,6 +191,18 @@ impl DataSpec {
             };
             Dataset::open(&self.path, &options)?
         };
+        if !self.classes.is_empty() {
+            for part in [&mut split.train, &mut split.test] {
+                *part = part.of_classes(&self.classes)?.into();
+            }
+        }
+        if self.hold_out > 0.0 {
+            split = split.holding_out(self.hold_out, self.split_seed);
+        }
+        if self.label_share < 1.0 {
+            let with_labels = low_shot(split.train.len(), self.label_share);
+            split.train = split.train.select(&with_labels).into();
+        }
         for (part, limit) in [(&mut split.train, self.train_images), (&mut split.test, self.test_images)] {
             if let Some(n) = limit.filter(|n| *n < part.len()) {
                 let first: Vec<u32> = (0..n as u32).collect();
@@ -271,6 +308,15 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// The network, as the method has it.
+    pub fn network(&self) -> NetSpec {
+        let adapt = match self.method {
+            MethodName::Smn => Some(self.smn.clone().unwrap_or_default().adaptation()),
+            _ => None,
+        };
+        NetSpec { adapt, ..self.net.clone() }
+    }
+
     /// The recipe as TOML.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(|e| Error::Config(format!("the recipe cannot be written as TOML: {e}")))
@@ -322,6 +368,15 @@ impl Recipe {
         }
         if self.seed > i64::MAX as u64 {
             return fail(format!("seed = {}: TOML holds seeds up to {}", self.seed, i64::MAX));
+        }
+        if !(self.data.label_share > 0.0 && self.data.label_share <= 1.0) {
+            return fail(format!(
+                "data.label_share = {}: give a share over 0 and at most 1 (0.01 for 1 %)",
+                self.data.label_share
+            ));
+        }
+        if !(0.0..1.0).contains(&self.data.hold_out) {
+            return fail(format!("data.hold_out = {}: give a share from 0 up to, but not, 1", self.data.hold_out));
         }
         self.net.validate()?;
         crate::methods::validate(self)?;

@@ -4,10 +4,12 @@
 //! config.toml     the recipe with every setting, and where it ran: `onebit train config.toml` repeats it
 //! metrics.jsonl   one line an interval of training, one a test, and one an epoch of what methods and binary layers tell
 //! summary.json    the result
+//! protocols.json  what `onebit eval --protocol` found
 //! checkpoints/    last.safetensors (to go on from) and best.safetensors (of the best test)
 //! ```
 
 use super::layer_stats::LayerStats;
+use super::protocol::Judgement;
 use super::recipe::{Recipe, RunInfo};
 use crate::error::{Error, Result};
 use crate::files::{create_dir, numbered, numbered_folder, read_text, write_atomic};
@@ -216,6 +218,25 @@ impl RunDir {
     /// Writes the result.
     pub fn write_summary(&self, summary: &Summary) -> Result<()> {
         self.write_json("summary.json", summary)
+    }
+
+    /// What protocols found of its features so far.
+    pub fn judgements(&self) -> Result<Vec<Judgement>> {
+        let path = self.path.join("protocols.json");
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = read_text(&path)?;
+        serde_json::from_str(&text).map_err(|e| Error::data(path, format!("these are not results of protocols: {e}")))
+    }
+
+    /// Notes what a protocol found, in place of an earlier result of the same protocol, labels and images.
+    pub fn note_judgement(&self, new: &Judgement) -> Result<()> {
+        let mut all = self.judgements()?;
+        let same = |j: &Judgement| (j.protocol, &j.data) == (new.protocol, &new.data) && j.labels == new.labels;
+        all.retain(|j| !same(j));
+        all.push(new.clone());
+        self.write_json("protocols.json", &all)
     }
 
     /// Writes something as indented JSON.

@@ -3,11 +3,11 @@
 
 use super::checkpoint::Checkpoint;
 use super::method::ImageInfo;
-use super::recipe::Recipe;
+use super::recipe::{MethodName, Recipe};
 use super::run::RunDir;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
-use crate::methods::wants_teacher;
+use crate::methods::{SwavSpec, wants_teacher};
 use crate::nn::{Mode, NetSpec, Network};
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
@@ -23,6 +23,8 @@ pub struct Teacher {
     pub name: String,
     /// Its description.
     pub net: NetSpec,
+    /// The head that it was trained with without labels, if it was.
+    pub head: Option<SwavSpec>,
     /// Its parameters and statistics, without the scope; none for an untrained one.
     pub tensors: HashMap<String, HostTensor>,
     /// What its images were normalised with.
@@ -63,8 +65,9 @@ impl Teacher {
         }
         let checkpoint = Checkpoint::load(&run.last())?;
         let tensors = checkpoint.tensors.into_iter().filter(|(n, _)| !n.starts_with("optim.")).collect();
-        let Recipe { net, .. } = taught;
-        Ok(Some(Teacher { name: spec.run.clone(), net, tensors, mean: info.mean, std: info.std }))
+        let net = taught.network();
+        let head = (taught.method == MethodName::Swav).then(|| taught.swav.clone().unwrap_or_default());
+        Ok(Some(Teacher { name: spec.run.clone(), net, head, tensors, mean: info.mean, std: info.std }))
     }
 
     /// As [`Teacher::of`]; where the run is not there, one with random weights, of the student's shape in full
@@ -76,7 +79,17 @@ impl Teacher {
         }
         let net = NetSpec { binary: false, ..recipe.net.clone() };
         let name = format!("a random teacher in place of {}", spec.run);
-        Ok(Some((Teacher { name, net, tensors: HashMap::new(), mean: Vec::new(), std: Vec::new() }, false)))
+        Ok(Some((
+            Teacher {
+                name,
+                net,
+                head: Some(SwavSpec::default()),
+                tensors: HashMap::new(),
+                mean: Vec::new(),
+                std: Vec::new(),
+            },
+            false,
+        )))
     }
 
     /// Appends the teacher's network.
@@ -94,6 +107,18 @@ impl Teacher {
                 images.classes
             )));
         }
+        self.build(g, x, images, images.classes, Mode::Fixed)
+    }
+
+    /// Appends the teacher's network without its last layer, in [`Mode::Fixed`] or [`Mode::FixedBatch`].
+    ///
+    /// # Errors
+    /// If its images are not those of the student.
+    pub fn features(&self, g: &mut Graph, x: Value, images: &ImageInfo, mode: Mode) -> Result<Network> {
+        self.build(g, x, images, 0, mode)
+    }
+
+    fn build(&self, g: &mut Graph, x: Value, images: &ImageInfo, classes: usize, mode: Mode) -> Result<Network> {
         let same = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
         let normalised_alike = same(&self.mean, &images.mean) && same(&self.std, &images.std);
         if !self.tensors.is_empty() && !normalised_alike {
@@ -103,8 +128,16 @@ impl Teacher {
                 self.name, self.mean, self.std, images.mean, images.std
             )));
         }
-        let net = g.scoped(SCOPE, |g| self.net.network(g, x, images.classes, Mode::Fixed, None))?;
-        // Whatever the run holds must fit, or half of the teacher would stay random.
+        let net = g.scoped(SCOPE, |g| self.net.network(g, x, classes, mode, None))?;
+        self.check(g)?;
+        Ok(net)
+    }
+
+    /// Whatever the run holds must fit its leaves in a graph, or half of the teacher would stay random.
+    ///
+    /// # Errors
+    /// Naming the first leaf that the run lacks or has in another shape.
+    pub fn check(&self, g: &Graph) -> Result<()> {
         for v in g.states().into_iter().filter(|_| !self.tensors.is_empty()) {
             let Some(name) = g.name(v).strip_prefix("teacher.") else { continue };
             let found = self.tensors.get(name).map(|t| t.shape().to_string());
@@ -117,7 +150,12 @@ impl Teacher {
                 )));
             }
         }
-        Ok(net)
+        Ok(())
+    }
+
+    /// Mean and deviation of each channel that its images were normalised with; nothing for an untrained one.
+    pub fn normalization(&self) -> Option<(&[f32], &[f32])> {
+        (!self.tensors.is_empty()).then_some((&self.mean, &self.std))
     }
 
     /// Content of the leaves that [`Teacher::network`] makes.

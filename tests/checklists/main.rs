@@ -5,9 +5,11 @@
 mod common;
 
 mod binary_layers;
+mod burn;
 mod method;
 mod rbcn;
 mod siman;
+mod smn;
 mod swav;
 
 use onebit::device::{Device, Store};

@@ -95,6 +95,30 @@ pub fn run_part(steps: &mut Steps<'_>, part: usize, step: u64) {
 /// Of all test images: how many logits, and how many predicted classes, differ between what is shipped of a trained
 /// network and its whole training graph in evaluation, both on a device.
 pub fn shipped_differs(setting: &Setting, trained: &mut Steps<'_>, device: &Device) -> [usize; 2] {
+    let mut differing = [0; 2];
+    for (a, b) in shipped_and_full(setting, trained, device) {
+        differing[0] += a.words().iter().zip(b.words()).filter(|(a, b)| a != b).count();
+        let rows = |t: &HostTensor| t.f32s().chunks(t.shape().columns()).map(best).collect::<Vec<_>>();
+        differing[1] += rows(&a).iter().zip(rows(&b)).filter(|(a, b)| *a != b).count();
+    }
+    differing
+}
+
+/// The share of the test images of which some output differs by more than `tolerance` of the largest output.
+pub fn shipped_far(setting: &Setting, trained: &mut Steps<'_>, device: &Device, tolerance: f32) -> f64 {
+    let all = shipped_and_full(setting, trained, device);
+    let large = all.iter().flat_map(|(_, b)| b.f32s()).fold(0f32, |m, b| m.max(b.abs()));
+    let far = |(a, b): (&[f32], &[f32])| a.iter().zip(b).any(|(a, b)| (a - b).abs() > tolerance * large);
+    let rows = all.iter().flat_map(|(a, b)| {
+        let d = a.shape().columns();
+        a.f32s().chunks(d).zip(b.f32s().chunks(d))
+    });
+    let far: Vec<bool> = rows.map(far).collect();
+    far.iter().filter(|f| **f).count() as f64 / far.len() as f64
+}
+
+/// Outputs for all test images, batch by batch.
+fn shipped_and_full(setting: &Setting, trained: &mut Steps<'_>, device: &Device) -> Vec<(HostTensor, HostTensor)> {
     let (task, tensors) = (setting.task(), trained.scheduler.gather().unwrap());
     let mut full = setting.steps(device);
     for (leaf, t) in &tensors {
@@ -107,17 +131,14 @@ pub fn shipped_differs(setting: &Setting, trained: &mut Steps<'_>, device: &Devi
         store.write(leaf, t).unwrap();
     }
     let loader = Loader::new(setting.data.test.clone(), LoaderOptions::eval(batch)).unwrap();
-    let mut differing = [0; 2];
+    let mut all = Vec::new();
     for i in 0..loader.steps() {
         let images = loader.batch(0, i).images;
         store.write(EVAL_IMAGES, &images).unwrap();
         shipped.run(&[]).unwrap();
-        let (a, b) = (shipped.read(LOGITS).unwrap(), full.scheduler.logits(&images).unwrap());
-        differing[0] += a.words().iter().zip(b.words()).filter(|(a, b)| a != b).count();
-        let rows = |t: &HostTensor| t.f32s().chunks(setting.images.classes).map(best).collect::<Vec<_>>();
-        differing[1] += rows(&a).iter().zip(rows(&b)).filter(|(a, b)| *a != b).count();
+        all.push((shipped.read(LOGITS).unwrap(), full.scheduler.logits(&images).unwrap()));
     }
-    differing
+    all
 }
 
 /// The class of the largest logit.

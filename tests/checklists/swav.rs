@@ -5,6 +5,7 @@ use super::{devices, distance, normal, param, run};
 use onebit::device::Device;
 use onebit::graph::{Graph, Meta};
 use onebit::methods::Swav;
+use onebit::optim::{OptimSpec, Schedule};
 use onebit::tensor::{HostTensor, RefTensor};
 use onebit::train::method::Method;
 use onebit::verify::run_reference;
@@ -343,4 +344,133 @@ fn swav_learns_with_balanced_codes_and_collapses_without() {
     assert!(balanced["usage_entropy"] > 0.8 * chance, "{balanced:?}");
     let alone = learned(&["swav.codes=softmax", "swav.freeze_epochs=0"]);
     assert!(alone["swav_loss"] < 0.2 && alone["usage_entropy"] < 0.2 * chance, "{alone:?}");
+}
+
+#[test]
+fn swav_codes_that_are_too_soft_teach_nothing() {
+    let soft = learned(&["swav.epsilon=1.0"]);
+    assert!(soft["swav_loss"] > 20f64.ln() - 0.1, "{soft:?}");
+}
+
+#[test]
+fn swav_left_out_samples_do_not_count() {
+    for (b, left) in [(9, 4), (12, 0), (7, 6)] {
+        let g = &mut Graph::new();
+        let (s, out) = (g.input("s", Meta::f32([b, 5])).unwrap(), g.input("out", Meta::f32([b, 1])).unwrap());
+        let all = g.sinkhorn_without(Some(out), s, 0.05, 3).unwrap();
+        let rest = g.slice(all, 0, left..b, 1).unwrap();
+        let own = g.slice(s, 0, left..b, 1).unwrap();
+        let alone = g.sinkhorn(own, 0.05, 3).unwrap();
+        let joint = g.sinkhorn(s, 0.05, 3).unwrap();
+        let joint = g.slice(joint, 0, left..b, 1).unwrap();
+        for (name, v) in [("rest", rest), ("alone", alone), ("joint", joint)] {
+            g.output(name, v);
+        }
+        for (name, device) in devices() {
+            let flags =
+                |on: bool| HostTensor::from_f32([b, 1], (0..b).map(|i| (on && i < left) as u8 as f32).collect());
+            let without = run(&device, g, &[("s", scores([b, 5], 1)), ("out", flags(true))], &[]);
+            near(&without["rest"].to_f64(), &without["alone"].to_f64(), &name);
+            let with = run(&device, g, &[("s", scores([b, 5], 1)), ("out", flags(false))], &[]);
+            assert_eq!(with["rest"].words(), with["joint"].words(), "{name}");
+            assert_eq!(with["rest"].shape()[0], b - left);
+        }
+    }
+}
+
+#[test]
+fn swav_queue_holds_the_newest_first_and_waits_until_it_is_full() {
+    // 32 images in batches of 8: four steps an epoch; 20 rows are two batches.
+    let changes = ["swav.queue=20", "swav.queue_after=1", "swav.prototypes=10", "swav.dimension=6", "epochs=3"];
+    let setting = Setting::new(recipe("small-swav", &changes));
+    for (name, device) in devices() {
+        let mut steps = setting.steps(&device);
+        let queue = |steps: &mut onebit::train::steps::Steps<'_>, view: usize| {
+            let t = steps.scheduler.store().read(&format!("queue.{view}")).unwrap();
+            assert_eq!(t.shape()[..], [16, 6]);
+            t.to_f64().chunks(6).map(<[f64]>::to_vec).collect::<Vec<_>>()
+        };
+        train(&mut steps, 0..4);
+        assert!(queue(&mut steps, 0).iter().flatten().all(|x| *x == 0.0), "{name}");
+        train(&mut steps, 4..5);
+        let first = queue(&mut steps, 0);
+        let length = |row: &Vec<f64>| row.iter().map(|x| x * x).sum::<f64>().sqrt();
+        assert!(first[..8].iter().all(|r| (length(r) - 1.0).abs() < 1e-5), "{name}");
+        assert!(first[8..].iter().flatten().all(|x| *x == 0.0), "{name}");
+        assert_ne!(first, queue(&mut steps, 1), "{name}");
+        train(&mut steps, 5..6);
+        let second = queue(&mut steps, 0);
+        assert_eq!(second[8..], first[..8], "{name}");
+        train(&mut steps, 6..7);
+        let third = queue(&mut steps, 0);
+        assert_eq!(third[8..], second[..8], "{name}");
+        let unused: Vec<f32> =
+            (3..8).map(|s| Swav.scalar(&setting.recipe, steps.progress(s), "swav.queue_unused").unwrap()).collect();
+        assert_eq!(unused, [1.0, 1.0, 1.0, 0.0, 0.0]);
+    }
+}
+
+#[test]
+fn swav_small_crops_have_statistics_of_their_own() {
+    let changes = ["swav.small={views=3,size=[12,12],scale=[0.1,0.4]}", "swav.prototypes=10", "swav.dimension=6"];
+    let setting = Setting::new(recipe("small-swav", &changes));
+    let views = Swav.views(&setting.recipe);
+    let sizes: Vec<[usize; 2]> = views.iter().map(|v| v.output_size(28, 28)).collect();
+    assert_eq!(sizes, [[28, 28], [28, 28], [12, 12], [12, 12], [12, 12]]);
+    for (name, device) in devices() {
+        let mut steps = setting.steps(&device);
+        train(&mut steps, 0..1);
+        // Two groups move the running statistics one after the other: 1 becomes 0.81 and two shares of variances.
+        let var = steps.scheduler.store().read("bn1.running_var").unwrap().to_f64();
+        assert!(var.iter().all(|v| *v > 0.81), "{var:?} on {name}");
+        assert!(var.iter().any(|v| (v - 0.81).abs() > 1e-4), "{var:?} on {name}");
+        let graph = steps.scheduler.parts()[0].program().graph.clone();
+        let batches = graph.nodes().iter().filter(|n| n.op.name() == "channel_stats" && n.scope == "bn1").count();
+        assert_eq!(batches, 2);
+        let means = steps.scheduler.take_means().unwrap();
+        assert!(means["swav_loss"].is_finite() && means["swav_loss"] > 0.0, "{means:?}");
+    }
+}
+
+#[test]
+fn swav_rate_rises_from_its_start_and_falls_to_its_end() {
+    let s: Schedule = toml::from_str("kind = \"cosine\"\nwarmup = 10\nfrom = 0.3\nmin = 0.0048").unwrap();
+    let at = |step| s.at(4.8, step, 313, 100) as f64;
+    assert!((at(0) - 0.3).abs() < 1e-6 && (at(3129) - 4.8).abs() < 1e-6 && (at(3130) - 4.8).abs() < 1e-6);
+    // numpy.linspace(0.3, 4.8, 3130)[1000]
+    assert!((at(1000) - 1.738_159_2).abs() < 1e-6, "{}", at(1000));
+    assert!((at(31299) - 0.0048).abs() < 1e-4, "{}", at(31299));
+}
+
+#[test]
+fn swav_larc_golden() {
+    for (p, d, expected) in [([3.0, 4.0], [0.6, 0.8], [2.9982, 3.9976]), ([0.0, 0.0], [0.6, 0.8], [-0.36, -0.48])] {
+        let g = &mut Graph::new();
+        let (w, grad) = (param(g, "p", [2]), g.input("d", Meta::f32([2])).unwrap());
+        let larc: OptimSpec =
+            toml::from_str("kind = \"larc\"\nmomentum = 0.9\ntrust = 0.001\nclip = false\nweight_decay = 1e-6")
+                .unwrap();
+        larc.step(g, &[w], &[grad], None).unwrap();
+        let next = g.next(w);
+        g.output("next", next);
+        for (name, device) in devices() {
+            let leaves = [("p", HostTensor::from_f32([2], p.to_vec())), ("d", HostTensor::from_f32([2], d.to_vec()))];
+            near(&run(&device, g, &leaves, &[0.6])["next"].to_f64(), &expected, &name);
+        }
+    }
+}
+
+#[test]
+fn swav_labels_reach_nothing() {
+    let mut setting = Setting::new(recipe("small-swav", &["swav.prototypes=10"]));
+    let trained = |setting: &Setting| {
+        let mut steps = setting.steps(&Device::Cpu);
+        train(&mut steps, 0..4);
+        steps.scheduler.gather().unwrap()
+    };
+    let own = trained(&setting);
+    let mut shuffled = (*setting.data.train).clone();
+    shuffled.labels.as_mut().unwrap().rotate_left(5);
+    setting.data.train = shuffled.into();
+    assert_eq!(own, trained(&setting));
 }

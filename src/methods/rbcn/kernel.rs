@@ -165,8 +165,14 @@ mod tests {
             scale: None,
             matrix: Some((cv, MatrixShape::Kernel)),
         };
-        let net =
-            Network { logits: wv, features: wv, stages: Vec::new(), binary: vec![layer], count: Count::default() };
+        let net = Network {
+            logits: wv,
+            features: wv,
+            stages: Vec::new(),
+            binary: vec![layer],
+            masks: Vec::new(),
+            count: Count::default(),
+        };
         let spec = RbcnSpec { kernel_path: path, lambda_kernel: lambda, ..RbcnSpec::default() };
         let student = loss(g, &net, &spec).unwrap();
         let by_w = g.backward(student, &[wv]).unwrap()[0];

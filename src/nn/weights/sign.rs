@@ -2,18 +2,27 @@
 //!
 //! A scale alpha stands behind the convolution, so the gradient of the sign holds it as a factor: `dW = alpha dW_b s(W)`,
 //! s being the estimator. That is the rule of Bi-Real Net's paper; its PyTorch release leaves alpha out, which is another
-//! step size for each filter.
+//! step size for each filter (`scale_in_gradient = false`, as S2-BNN trains).
 
 use super::Weights;
 use crate::error::Result;
 use crate::graph::{Role, Value};
 use crate::nn::built::Built;
+use crate::ops::pointwise::Ste;
 use crate::tensor::bits::WeightCode;
 
 impl Built<'_> {
     pub(super) fn sign_weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
-        let ste = self.ste(self.spec.binarization.weight_ste);
         let w = self.clipped(shape, role)?;
+        let ste = match self.spec.binarization.scale_in_gradient || !self.is_training() {
+            true => self.ste(self.spec.binarization.weight_ste),
+            false => {
+                let fixed = self.g.detach(w)?;
+                let magnitudes = self.g.abs(fixed)?;
+                let alpha = self.g.mean(magnitudes, &[1, 2, 3])?;
+                Ste::ClippedUnscaled { alpha: self.g.reshape(alpha, [shape[0], 1, 1, 1])? }
+            }
+        };
         let bits = self.g.sign(w, ste)?;
         Ok(Weights { latent: Some(w), packed: Some((bits, WeightCode::PlusMinus)), magnitudes: Some(w) })
     }

@@ -195,7 +195,8 @@ impl Graph {
         Ok(BatchStats { mean, var, scale, rows })
     }
 
-    /// `running += momentum (batch - running)` at the end of the step.
+    /// `running += momentum (batch - running)` at the end of the step; a layer that sees several batches in a step follows
+    /// one after the other.
     fn follow(
         &mut self,
         leaves: &BatchNormLeaves,
@@ -207,11 +208,12 @@ impl Graph {
             let mean = stats.scale.map_or(Ok(stats.mean), |s| g.mul(stats.mean, s))?;
             let unbiased = g.scale(stats.var, stats.rows as f32 / (stats.rows - 1) as f32)?;
             for (leaf, batch) in [(leaves.running_mean, mean), (leaves.running_var, unbiased)] {
-                let old = g.scale(leaf, 1.0 - momentum)?;
+                let before = g.next(leaf);
+                let old = g.scale(before, 1.0 - momentum)?;
                 let new = g.scale(batch, momentum)?;
                 let new = g.add(old, new)?;
                 let new = gate.map_or(Ok(new), |flag| g.gate(flag, new, leaf))?;
-                g.assign(leaf, new)?;
+                g.assign_next(leaf, new)?;
             }
             Ok(())
         })

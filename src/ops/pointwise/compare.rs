@@ -90,7 +90,19 @@ pointwise! {
     grad |_me, g, x, y, dy| Ok(vec![None])
 }
 
+pointwise! {
+    /// 1 where `x > threshold`, else 0; the gradient goes straight through to x (Self-Masking Networks, equation 1).
+    StepAbove {} "step_above" as "greater" (x, threshold) => T::c(if x > threshold { 1.0 } else { 0.0 });
+    bound |_x, _y| 0.0;
+    grad |_me, g, x, y, dy| Ok(vec![Some(dy), None])
+}
+
 impl Graph {
+    /// 1 where `x > threshold`, else 0, broadcast; the gradient of x is that of the result.
+    pub fn step_above(&mut self, x: Value, threshold: Value) -> Result<Value> {
+        self.apply1(StepAbove {}, &[x, threshold])
+    }
+
     /// The larger of a and b, broadcast.
     pub fn maximum(&mut self, a: Value, b: Value) -> Result<Value> {
         self.apply1(Maximum {}, &[a, b])

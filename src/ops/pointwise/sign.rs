@@ -27,6 +27,11 @@ pub enum Ste {
     },
     /// 1 everywhere.
     Identity,
+    /// 1 / alpha on [-1, 1], else 0: of weights whose scale alpha stays out of the gradient (S2-BNN's release).
+    ClippedUnscaled {
+        /// Mean magnitude of each filter, `[o, 1, 1, 1]`.
+        alpha: Value,
+    },
     /// `(n 1[|w| < 1] + 1 / alpha) (1 - 1 / c)`: XNOR-Net's released rule for weights, where dy is the gradient with
     /// respect to the sign, alpha the mean magnitude of the filter (`[o, 1, 1, 1]`), n its length and c its channels.
     XnorWeights {
@@ -98,6 +103,7 @@ impl Pointwise for Sign {
             Ste::ApproxSign => g.apply1(ApproxSignGrad {}, &[x[0], dy])?,
             Ste::Ede { t, k } => g.apply1(EdeGrad {}, &[x[0], dy, t, k])?,
             Ste::Identity => dy,
+            Ste::ClippedUnscaled { alpha } => g.apply1(ClipGradUnscaled {}, &[x[0], dy, alpha])?,
             Ste::XnorWeights { alpha, n, c } => {
                 g.apply1(XnorWeightsGrad { n, factor: 1.0 - 1.0 / c }, &[x[0], dy, alpha])?
             }
@@ -109,6 +115,14 @@ pointwise! {
     /// `dy` where |x| <= 1, else 0: gradient of the clipped identity.
     ClipGrad {} "clip_grad" (x, dy) => if x.abs() <= T::c(1.0) { dy } else { T::c(0.0) };
     grad |_me, g, x, y, d| Ok(vec![None, Some(g.apply1(ClipGrad {}, &[x[0], d])?)])
+}
+
+pointwise! {
+    /// `dy / alpha` where |w| <= 1, else 0.
+    ClipGradUnscaled {} "clip_grad_unscaled" (w, dy, alpha) =>
+        if w.abs() <= T::c(1.0) { dy / alpha.max(T::c(1e-30)) } else { T::c(0.0) };
+    bound |_x, y| 4.0 * crate::graph::EPS * y.abs() + f32::MIN_POSITIVE as f64;
+    grad |me, g, x, y, d| Ok(vec![None, Some(g.apply1(me.clone(), &[x[0], d, x[2]])?), None])
 }
 
 pointwise! {

@@ -62,6 +62,32 @@ pub fn cases() -> Vec<CaseSpec> {
             c.grad(y)
         }));
     }
+    all.push(CaseSpec::new("kl_of_both", "[4, 3], into target and student", move |c| {
+        let (target, student) = (c.random([4, 3]), c.random([4, 3]));
+        let y = c.graph.kl_of_both(target, student, 0.2)?;
+        c.grad(y)
+    }));
+    for [n, d] in [[1, 1], [4, 3], [7, 130]] {
+        all.push(CaseSpec::new("feature_similarity", format!("[{n}, {d}]"), move |c| {
+            let (a, b) = (c.random([n, d]), c.random([n, d]));
+            let b = c.graph.detach(b)?;
+            let y = c.graph.feature_similarity(a, b)?;
+            c.grad(y)
+        }));
+    }
+    all.push(CaseSpec::new("entropies", "[20, 33]", move |c| {
+        let x = c.random([20, 33]);
+        let (together, apart) = c.graph.entropies(x, 0.5)?;
+        let y = c.graph.sub(together, apart)?;
+        c.grad(y)
+    }));
+    all.push(CaseSpec::new("sinkhorn", "[9, 33] where four samples take no part", move |c| {
+        let scores = c.uniform([9, 33], -1.0, 1.0);
+        let left_out = c.input(HostTensor::from_f32([9, 1], (0..9).map(|i| (i < 4) as u8 as f32).collect()));
+        let codes = c.graph.sinkhorn_without(Some(left_out), scores, 0.05, 3)?;
+        let used = c.graph.slice(codes, 0, 4..9, 1)?;
+        c.keep(used)
+    }));
     all.push(CaseSpec::new("distribution_loss", "[4, 3]", move |c| {
         let teacher = HostTensor::from_f32([4, 3], (0..12).map(|i| ((i * 7) % 5) as f32 - 2.0).collect());
         let (teacher, student) = (c.input(teacher), c.random([4, 3]));

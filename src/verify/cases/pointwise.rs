@@ -55,6 +55,17 @@ pub fn cases() -> Vec<CaseSpec> {
             c.estimated_grad(bits)
         }));
     }
+    all.push(CaseSpec::new("sign", "clipped identity without the scale", move |c| {
+        let (x, alpha) = (c.random([5, 1, 1, 36]), c.uniform([5, 1, 1, 1], 0.1, 0.9));
+        let bits = c.graph.sign(x, Ste::ClippedUnscaled { alpha })?;
+        c.estimated_grad(bits)
+    }));
+    all.push(CaseSpec::new("step_above", "scores at, over and under a threshold", move |c| {
+        let x = c.leaf(HostTensor::from_f32([2, 4], vec![-1.0, -0.0, 0.0, 1e-30, 0.5, 0.25, 1.0, 3.0]));
+        let t = c.input(HostTensor::from_f32([2, 1], vec![0.0, 0.5]));
+        let y = c.graph.step_above(x, t)?;
+        c.estimated_grad(y)
+    }));
     // Where the estimators' windows end, and at zero.
     for (name, ste) in [("clipped identity", Ste::ClippedIdentity), ("ApproxSign", Ste::ApproxSign)] {
         all.push(CaseSpec::new("sign", format!("{name} at its edges"), move |c| {

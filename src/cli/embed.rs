@@ -1,0 +1,80 @@
+//! `onebit embed`.
+
+use super::eval::{Tested, Which};
+use super::judge::{device, extractor};
+use super::text::{grouped, say};
+use crate::features::{draw_map, write_features, write_labels};
+use crate::files::create_dir;
+use crate::train::protocol::features;
+use anyhow::{Context, bail};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+/// Writes the features that a run's network makes of images, and draws a map of them.
+///
+/// In the run directory's folder embed (or --out): features.npy (f32, images by features), labels.npy (u32, if there are
+/// labels) and map.png, two maps coloured by label: principal components, and t-SNE.
+///
+/// Examples:
+///
+///     onebit embed runs/small-swav
+///     onebit embed runs/small-swav --data ~/fashion-mnist --part train --out features
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The run directory.
+    run: PathBuf,
+    /// Other images than the run's.
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// Which part of them.
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    part: Part,
+    /// The folder [default: embed in the run directory].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name [default: the run's].
+    #[arg(long, value_name = "SEL")]
+    device: Option<String>,
+    /// Which checkpoint.
+    #[arg(long, value_enum, default_value_t = Which::Last)]
+    checkpoint: Which,
+}
+
+/// A part of a set.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Part {
+    /// The test images.
+    Test,
+    /// The training images.
+    Train,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let t = Tested::open(&args.run, args.checkpoint, args.data.as_deref())?;
+    let set = match args.part {
+        Part::Test => &t.data.test,
+        Part::Train => &t.data.train,
+    };
+    if set.is_empty() {
+        bail!("{}: this part has no images", set.name);
+    }
+    let (mut scheduler, batch) = extractor(&t, &device(args.device.as_deref(), &t.info)?)?;
+    let never = AtomicBool::new(false);
+    let rows = features(&mut scheduler, set, batch, &never)?.context("nobody stops this")?;
+    let out = args.out.clone().unwrap_or_else(|| t.run.path().join("embed"));
+    create_dir(&out)?;
+    write_features(&out.join("features.npy"), &rows)?;
+    if let Some(labels) = &set.labels {
+        write_labels(&out.join("labels.npy"), labels)?;
+    }
+    draw_map(&out.join("map.png"), &rows, set.labels.as_deref(), &set.classes)?;
+    say(format!(
+        "{}: features of {} images, {} numbers each, in features.npy; the map is map.png",
+        out.display(),
+        grouped(rows.n() as u64),
+        rows.d
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}

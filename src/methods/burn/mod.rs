@@ -1,0 +1,308 @@
+//! BURN: unsupervised representation learning for binary networks by joint classifier learning (Kim and Choi, CVPR 2022,
+//! arXiv 2110.08851), and S2-BNN (Shen et al., CVPR 2021, arXiv 2102.08946), which is one of its targets. No labels.
+//!
+//! A real-valued extractor h, trained without labels, stays as it is. On it sits a classifier g, the *target*; on the
+//! binary network k sits a classifier l. With two views of an image, s = l(k(v)) and t = g(h(v)):
+//!
+//! ```text
+//! L_head = (1 - λ) |k/|k| - h/|h||² + λ KL(softmax(t/T) || softmax(s/T))        means over the batch
+//! L = L_head(student of view 1, target of view 2) + L_head(student of view 2, target of view 1)
+//! λ(i) = λ_end - (λ_end - λ_start) (1 + cos(π i / I)) / 2
+//! ```
+//!
+//! What moves the target is a choice ([`Target`]), because the paper's figure, taken literally, lets it collapse to one
+//! output for all images. Training has two stages, each a run of its own: binary activations under real weights
+//! (`net.binarization.weights = "real"`), then all of it binary, starting from the first (`start_from`), with the target
+//! handed over. Classifiers are thrown away: a test asks the nearest neighbours of the binary network's features.
+
+mod monitor;
+mod spec;
+mod target;
+
+pub use spec::{BurnSpec, Guard, Similarity, Statistics, Target, validate};
+
+use super::projector::{Life, Projector, linear};
+use super::{parts, swav};
+use crate::data::AugmentSpec;
+use crate::error::Result;
+use crate::graph::{Graph, Phase, Value};
+use crate::nn::Mode;
+use crate::train::method::{Graphs, Judge, Method, Progress, Task};
+use crate::train::metrics::{halted_before, track, track_mean};
+use crate::train::recipe::Recipe;
+use std::collections::BTreeMap;
+
+/// BURN.
+#[derive(Clone, Copy, Debug)]
+pub struct Burn;
+
+impl Method for Burn {
+    fn name(&self) -> &'static str {
+        "burn"
+    }
+
+    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
+        let step = vec![("train", train(task, batch)?)];
+        let given = super::teacher(task)?.given();
+        Ok(Graphs { step, eval: self.eval(task, eval_batch)?, given, ..Graphs::default() })
+    }
+
+    /// Images to features.
+    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
+        parts::features(task, batch)
+    }
+
+    fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
+        let spec = settings(recipe);
+        if name == "burn.lambda" {
+            return Some(balance(spec.balance, progress));
+        }
+        if name.starts_with("target.") {
+            let lr = spec.target_rate * parts::learning_rate(recipe, progress);
+            let all = recipe.optimiser.scalars_of(target::NAME, progress.steps, lr);
+            return all.into_iter().find(|(n, _)| n == name).map(|(_, v)| v);
+        }
+        swav::scalar(recipe, progress, name).or_else(|| parts::scalar(recipe, progress, name))
+    }
+
+    fn views(&self, recipe: &Recipe) -> Vec<AugmentSpec> {
+        vec![recipe.augment.clone(); settings(recipe).views]
+    }
+
+    fn judge(&self, _recipe: &Recipe) -> Judge {
+        Judge::Neighbours
+    }
+
+    fn carries(&self, recipe: &Recipe, tensor: &str) -> bool {
+        settings(recipe).carry_target || !(tensor.starts_with("target.") || tensor.starts_with("burn."))
+    }
+
+    fn warning(&self, recipe: &Recipe, epoch: u64, means: &BTreeMap<String, f64>) -> Option<String> {
+        let spec = settings(recipe);
+        monitor::warning(recipe, &spec, means).or_else(|| match spec.target {
+            Target::JointSwav => swav::warning(recipe, epoch, means),
+            _ => None,
+        })
+    }
+}
+
+fn settings(recipe: &Recipe) -> BurnSpec {
+    recipe.burn.clone().unwrap_or_default()
+}
+
+/// λ of a step: weight of the divergence.
+pub fn balance([from, to]: [f32; 2], progress: Progress) -> f32 {
+    let share = progress.steps as f64 / progress.total.max(1) as f64;
+    let half = (1.0 + libm::cos(std::f64::consts::PI * share.min(1.0))) / 2.0;
+    (to as f64 - (to as f64 - from as f64) * half) as f32
+}
+
+/// What the student makes of a view.
+struct Student {
+    features: Value,
+    /// The features in as many numbers as the teacher's.
+    adapted: Value,
+    logits: Value,
+}
+
+fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    let g = &mut Graph::new();
+    let spec = settings(task.recipe);
+    let halted = halted_before(g)?;
+    let augment = std::slice::from_ref(&task.recipe.augment);
+    let views: Vec<Value> = (0..spec.views).map(|v| parts::views(g, task, batch, v, augment)).collect::<Result<_>>()?;
+
+    let teacher = super::teacher(task)?;
+    let mode = match spec.teacher_statistics {
+        Statistics::Running => Mode::Fixed,
+        Statistics::Batch => Mode::FixedBatch,
+    };
+    let taught: Vec<Value> =
+        views.iter().map(|x| Ok(teacher.features(g, *x, task.images, mode)?.features)).collect::<Result<_>>()?;
+    let target = target::Made::new(g, task, &spec, &taught, batch, halted)?;
+    let of_target = g.params();
+    let students: Vec<Student> =
+        views.iter().map(|x| student(g, task, &spec, &target, *x, taught[0], halted)).collect::<Result<_>>()?;
+
+    let (mut divergences, mut similarities) = (Vec::new(), Vec::new());
+    for (v, s) in students.iter().enumerate() {
+        let other = (v + 1) % spec.views;
+        divergences.push(divergence(g, &spec, &target, target.logits[other], s.logits)?);
+        match spec.similarity {
+            Similarity::None => {}
+            Similarity::Features => similarities.push(g.feature_similarity(s.adapted, taught[other])?),
+            Similarity::Logits => similarities.push(g.feature_similarity(s.logits, target.logits[other])?),
+        }
+    }
+    let divergence = total(g, &divergences)?;
+    let mut loss = divergence;
+    let mut similarity = None;
+    if !similarities.is_empty() {
+        let sum = total(g, &similarities)?;
+        let lambda = g.scalar("burn.lambda")?;
+        let one = g.fill([], 1.0);
+        let rest = g.sub(one, lambda)?;
+        let (a, b) = (g.mul(sum, rest)?, g.mul(divergence, lambda)?);
+        loss = g.add(a, b)?;
+        similarity = Some(sum);
+    }
+
+    let all = g.concat(&target.logits, 0)?;
+    let (together, apart) = g.entropies(all, target.temperature)?;
+    let information = g.sub(together, apart)?;
+    if spec.target == Target::JointAnneal {
+        let climbed = g.scale(information, -spec.information)?;
+        loss = g.add(loss, climbed)?;
+    }
+    if let Some(own) = &target.own {
+        loss = g.add(loss, own.loss)?;
+    }
+
+    let agree = agreement(g, target.logits[spec.views - 1], students[0].logits)?;
+    let stop = track(g, loss, agree)?;
+    let mut logged = vec![
+        ("kl", divergence),
+        ("target_entropy_of_mean", together),
+        ("target_mean_entropy", apart),
+        ("target_information", information),
+    ];
+    logged.extend(similarity.map(|s| ("feature_similarity", s)));
+    for (name, value) in logged {
+        track_mean(g, name, value, stop)?;
+    }
+    target_cosine(g, target.logits[0], stop)?;
+    let collapsed = monitor::watch(g, information, stop)?;
+    if let Some(own) = &target.own {
+        own.log(g, &swav::settings(task.recipe), stop)?;
+    }
+    let seen: Vec<Value> = students.iter().map(|s| s.features).collect();
+    gradient_norm(g, "kl_gradient_at_features", divergence, &seen, stop)?;
+    if let Some(s) = similarity {
+        gradient_norm(g, "similarity_gradient_at_features", s, &seen, stop)?;
+    }
+    descend(g, task, &spec, loss, &of_target, &target, collapsed, stop)?;
+    Ok(std::mem::take(g))
+}
+
+/// One step of the student's optimiser, and of the target's if it moves.
+fn descend(
+    g: &mut Graph,
+    task: &Task<'_>,
+    spec: &BurnSpec,
+    loss: Value,
+    of_target: &[Value],
+    target: &target::Made,
+    collapsed: Value,
+    stop: Value,
+) -> Result<()> {
+    let prototypes = target.own.as_ref().map(|own| own.prototypes.leaf);
+    let student: Vec<Value> = g.params().into_iter().filter(|p| !of_target.contains(p)).collect();
+    let moving: Vec<Value> = of_target.iter().copied().filter(|p| Some(*p) != prototypes).collect();
+    let all = [&student[..], &moving, prototypes.as_slice()].concat();
+    let gradients = g.backward(loss, &all)?;
+    let optimiser = &task.recipe.optimiser;
+    optimiser.step(g, &student, &gradients[..student.len()], Some(stop))?;
+    if moving.is_empty() {
+        return Ok(());
+    }
+    let of_moving = &gradients[student.len()..student.len() + moving.len()];
+    norm(g, "target_gradient", of_moving, stop)?;
+    let stay = match spec.guard {
+        Guard::Freeze if spec.target.is_literal() => g.in_phase(Phase::Update, |g| g.maximum(stop, collapsed))?,
+        _ => stop,
+    };
+    optimiser.step_of(target::NAME, g, &moving, of_moving, Some(stay))?;
+    match &target.own {
+        Some(own) => own.advance(g, optimiser, gradients[all.len() - 1], stop),
+        None => Ok(()),
+    }
+}
+
+/// The binary network and its classifier on a view.
+fn student(
+    g: &mut Graph,
+    task: &Task<'_>,
+    spec: &BurnSpec,
+    target: &target::Made,
+    x: Value,
+    taught: Value,
+    halted: Value,
+) -> Result<Student> {
+    let features = task.recipe.network().network(g, x, 0, Mode::Train, Some(halted))?.features;
+    let life = Life::Trained(halted);
+    let (own, theirs) = (g.shape(features).columns(), g.shape(taught).columns());
+    let adapted = match spec.similarity == Similarity::Features && own != theirs {
+        true => g.scoped("adapter", |g| linear(g, "0", features, theirs, life))?,
+        false => features,
+    };
+    let out = g.shape(target.logits[0]).columns();
+    let layers = Projector { hidden: spec.hidden, norm: spec.norm, out };
+    let logits = layers.append(g, "classifier", features, life)?;
+    let logits = if target.on_sphere { g.l2_normalize(logits, 1e-12)? } else { logits };
+    Ok(Student { features, adapted, logits })
+}
+
+/// KL of the target's and the student's outputs; its gradient reaches the target where the target is to follow it.
+fn divergence(g: &mut Graph, spec: &BurnSpec, target: &target::Made, t: Value, s: Value) -> Result<Value> {
+    if spec.target.is_literal() {
+        return g.kl_of_both(t, s, spec.temperature);
+    }
+    // The target has a temperature of its own.
+    let t = g.scale(t, spec.temperature / target.temperature)?;
+    g.kl_divergence(t, s, spec.temperature, false)
+}
+
+/// Number of images of which target and student say the same.
+fn agreement(g: &mut Graph, t: Value, s: Value) -> Result<Value> {
+    g.in_phase(Phase::Update, |g| {
+        let (a, b) = (g.argmax(t, 1)?, g.argmax(s, 1)?);
+        let same = g.equal(a, b)?;
+        let n = g.shape(same).elements();
+        let same = g.reshape(same, [n])?;
+        let same = g.to_f32(same)?;
+        g.sum(same, &[0])
+    })
+}
+
+/// Logs the mean cosine between the target's outputs for the images of a batch: `(|Σ û|² - n) / (n (n - 1))`.
+fn target_cosine(g: &mut Graph, logits: Value, stop: Value) -> Result<()> {
+    g.in_phase(Phase::Update, |g| {
+        let n = g.shape(logits)[0] as f32;
+        let fixed = g.detach(logits)?;
+        let unit = g.l2_normalize(fixed, 1e-12)?;
+        let sum = g.sum(unit, &[0])?;
+        let k = g.shape(sum).elements();
+        let sum = g.reshape(sum, [k])?;
+        let square = g.sum_squares(sum, &[0])?;
+        let square = g.reshape(square, [1])?;
+        let pairs = g.offset(square, -n)?;
+        let cosine = g.scale(pairs, 1.0 / (n * (n - 1.0)).max(1.0))?;
+        track_mean(g, "target_cosine", cosine, stop)
+    })
+}
+
+/// Logs the length of the gradient of a part of the loss where it enters the backbone.
+fn gradient_norm(g: &mut Graph, name: &str, loss: Value, at: &[Value], stop: Value) -> Result<()> {
+    let gradients = g.backward(loss, at)?;
+    norm(g, name, &gradients, stop)
+}
+
+/// Logs the length of some tensors taken together.
+fn norm(g: &mut Graph, name: &str, tensors: &[Value], stop: Value) -> Result<()> {
+    g.in_phase(Phase::Update, |g| {
+        let mut sum = g.fill([1], 0.0);
+        for t in tensors {
+            let flat = g.reshape(*t, [g.shape(*t).elements()])?;
+            let square = g.sum_squares(flat, &[0])?;
+            let square = g.reshape(square, [1])?;
+            sum = g.add(sum, square)?;
+        }
+        let length = g.sqrt(sum)?;
+        track_mean(g, name, length, stop)
+    })
+}
+
+fn total(g: &mut Graph, values: &[Value]) -> Result<Value> {
+    let (first, rest) = values.split_first().expect("there is a view");
+    rest.iter().try_fold(*first, |sum, v| g.add(sum, *v))
+}

@@ -1,0 +1,92 @@
+//! Fine-tuning with few labels (SwAV, section 4; specification of SwAV, section 5): all of a network that was trained without
+//! labels and a new last layer, by cross-entropy, each at a learning rate of its own.
+
+use super::parts;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Value};
+use crate::nn::Mode;
+use crate::train::method::{Graphs, Method, Progress, Task};
+use crate::train::recipe::Recipe;
+use serde::{Deserialize, Serialize};
+
+/// Fine-tuning's settings, as they stand in a recipe's `[finetune]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FinetuneSpec {
+    /// Learning rate of the last layer, which the schedule changes as it does the recipe's.
+    pub last_lr: f32,
+}
+
+impl Default for FinetuneSpec {
+    fn default() -> Self {
+        FinetuneSpec { last_lr: 0.2 }
+    }
+}
+
+/// Fine-tuning.
+#[derive(Clone, Copy, Debug)]
+pub struct Finetune;
+
+/// Scope of the new layer, and group of its optimiser.
+const LAST: &str = "fc";
+
+impl Method for Finetune {
+    fn name(&self) -> &'static str {
+        "finetune"
+    }
+
+    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
+        let step = vec![("train", train(task, batch)?)];
+        Ok(Graphs { step, eval: self.eval(task, eval_batch)?, ..Graphs::default() })
+    }
+
+    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
+        parts::test(task, batch)
+    }
+
+    fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
+        if name.starts_with("fc.") {
+            let lr = recipe.finetune.clone().unwrap_or_default().last_lr;
+            let lr = recipe.schedule.at(lr, progress.steps, progress.per_epoch, recipe.epochs);
+            let all = recipe.optimiser.scalars_of(LAST, progress.steps, lr);
+            return all.into_iter().find(|(n, _)| n == name).map(|(_, v)| v);
+        }
+        parts::scalar(recipe, progress, name)
+    }
+
+    /// The network; its heads stay behind.
+    fn carries(&self, _recipe: &Recipe, tensor: &str) -> bool {
+        let behind = ["head.", "prototypes.", "queue.", "classifier.", "adapter.", "target.", "burn.", "fc."];
+        !behind.iter().any(|prefix| tensor.starts_with(prefix))
+    }
+}
+
+/// Checks the settings.
+pub fn validate(recipe: &Recipe) -> Result<()> {
+    let last_lr = recipe.finetune.clone().unwrap_or_default().last_lr;
+    if !(last_lr >= 0.0 && last_lr.is_finite()) {
+        return Err(Error::Config(format!("finetune.last_lr = {last_lr}: give a number from 0 on")));
+    }
+    if recipe.start_from.is_empty() {
+        return Err(Error::Config(
+            "method = \"finetune\" goes on with a trained network: name its run with start_from".into(),
+        ));
+    }
+    Ok(())
+}
+
+fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    let g = &mut Graph::new();
+    let inputs = parts::inputs(g, task, batch)?;
+    let net = task.recipe.network();
+    let logits = net.build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+    let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
+    let stop = parts::watch(g, &inputs, logits, loss)?;
+    let is_last = |g: &Graph, p: &Value| g.name(*p).starts_with("fc.");
+    let (last, trunk): (Vec<Value>, Vec<Value>) = g.params().into_iter().partition(|p| is_last(g, p));
+    let gradients = g.backward(loss, &[&trunk[..], &last].concat())?;
+    let (of_trunk, of_last) = gradients.split_at(trunk.len());
+    task.recipe.optimiser.step(g, &trunk, of_trunk, Some(stop))?;
+    task.recipe.optimiser.step_of(LAST, g, &last, of_last, Some(stop))?;
+    Ok(std::mem::take(g))
+}

@@ -1,0 +1,267 @@
+//! Self-Masking Networks (Taboada Warmerdam, Caron, Asano, GCPR 2024, arXiv 2409.07577): a trained network learns other
+//! images without changing a weight. One bit a weight says whether it counts ([`crate::nn::Adapt`] has the formulas); scores
+//! of which the bits are made are trained, by SwAV's loss with a small head, which is thrown away.
+//!
+//! ```text
+//! scores: SGD with momentum and a large learning rate, no decay; all start at 1, so that all weights count
+//! head and prototypes: the recipe's optimiser
+//! ```
+//!
+//! The paper's baselines are settings: masks trained with labels (`objective = "labels"`), the largest scores of each tensor
+//! instead of those over a threshold (`keep`), full fine-tuning (`adapt = "weights"`), and no more than the statistics of
+//! normalisations (`adapt = "statistics"`), which follow the new images in any case.
+
+use super::{parts, swav};
+use crate::data::AugmentSpec;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Phase, Role, Value};
+use crate::nn::{Adapt, Adapted, Masked, Mode};
+use crate::optim::{OptimSpec, Rule};
+use crate::train::method::{Graphs, Judge, Method, Progress, Task};
+use crate::train::metrics::{halted_before, track, track_mean};
+use crate::train::recipe::Recipe;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What is minimised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// SwAV's loss, no labels.
+    #[default]
+    Swav,
+    /// Cross-entropy of a new last layer.
+    Labels,
+}
+
+/// Self-Masking Networks' settings, as they stand in a recipe's `[smn]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SmnSpec {
+    /// What changes.
+    pub adapt: Adapted,
+    /// What is minimised.
+    pub objective: Objective,
+    /// Learning rate of the scores, which the schedule changes as it does the recipe's.
+    pub score_lr: f32,
+    /// Momentum of the scores.
+    pub score_momentum: f32,
+    /// Weight decay of the scores: none, or masks depend on where scores start.
+    pub score_decay: f32,
+    /// μ: weights with a score over it count.
+    pub threshold: f32,
+    /// Where scores start.
+    pub start: f32,
+    /// Whether the gradient takes the way through the share of active weights too, as the release does.
+    pub scale_gradient: bool,
+    /// Keeps this share of each tensor, the largest scores, whatever the threshold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<f32>,
+    /// Masks factors and offsets of normalisations on shortcuts too, as the release does by their name.
+    pub shortcut_norms: bool,
+}
+
+impl Default for SmnSpec {
+    fn default() -> Self {
+        SmnSpec {
+            adapt: Adapted::Masks,
+            objective: Objective::Swav,
+            score_lr: 50.0,
+            score_momentum: 0.9,
+            score_decay: 0.0,
+            threshold: 0.0,
+            start: 1.0,
+            scale_gradient: true,
+            keep: None,
+            shortcut_norms: true,
+        }
+    }
+}
+
+impl SmnSpec {
+    /// How the network is adapted.
+    pub fn adaptation(&self) -> Adapt {
+        Adapt {
+            what: self.adapt,
+            threshold: self.threshold,
+            start: self.start,
+            scale_gradient: self.scale_gradient,
+            keep: self.keep,
+            shortcut_norms: self.shortcut_norms,
+        }
+    }
+
+    fn scores(&self) -> OptimSpec {
+        let rule = Rule::Sgd { momentum: self.score_momentum, nesterov: false };
+        OptimSpec { weight_decay: self.score_decay, ..OptimSpec::new(rule) }
+    }
+}
+
+/// Self-Masking Networks.
+#[derive(Clone, Copy, Debug)]
+pub struct Smn;
+
+impl Method for Smn {
+    fn name(&self) -> &'static str {
+        "smn"
+    }
+
+    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
+        let graph = match settings(task.recipe).objective {
+            Objective::Swav => without_labels(task, batch)?,
+            Objective::Labels => with_labels(task, batch)?,
+        };
+        Ok(Graphs { step: vec![("train", graph)], eval: self.eval(task, eval_batch)?, ..Graphs::default() })
+    }
+
+    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
+        match settings(task.recipe).objective {
+            Objective::Swav => parts::features(task, batch),
+            Objective::Labels => parts::test(task, batch),
+        }
+    }
+
+    fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
+        if name == "scores.lr" {
+            let lr = settings(recipe).score_lr;
+            return Some(recipe.schedule.at(lr, progress.steps, progress.per_epoch, recipe.epochs));
+        }
+        swav::scalar(recipe, progress, name).or_else(|| parts::scalar(recipe, progress, name))
+    }
+
+    fn views(&self, recipe: &Recipe) -> Vec<AugmentSpec> {
+        match settings(recipe).objective {
+            Objective::Swav => swav::settings(recipe).augmentations(&recipe.augment),
+            Objective::Labels => vec![recipe.augment.clone()],
+        }
+    }
+
+    fn judge(&self, recipe: &Recipe) -> Judge {
+        match settings(recipe).objective {
+            Objective::Swav => Judge::Neighbours,
+            Objective::Labels => Judge::Logits,
+        }
+    }
+
+    /// The network; its old heads stay behind.
+    fn carries(&self, _recipe: &Recipe, tensor: &str) -> bool {
+        !["head.", "prototypes.", "queue.", "fc."].iter().any(|prefix| tensor.starts_with(prefix))
+    }
+
+    fn warning(&self, recipe: &Recipe, epoch: u64, means: &BTreeMap<String, f64>) -> Option<String> {
+        let active = means.iter().filter(|(name, _)| name.starts_with("active."));
+        if let Some((name, _)) = active.clone().find(|(_, share)| **share < 1e-3) {
+            let tensor = name.trim_start_matches("active.");
+            return Some(format!(
+                "the mask of {tensor} is off nearly everywhere, so that the network passes nothing there: a smaller smn.score_lr"
+            ));
+        }
+        swav::warning(recipe, epoch, means)
+    }
+}
+
+/// A recipe's settings.
+pub(super) fn settings(recipe: &Recipe) -> SmnSpec {
+    recipe.smn.clone().unwrap_or_default()
+}
+
+/// Checks that settings and network go together.
+pub fn validate(recipe: &Recipe) -> Result<()> {
+    let fail = |m: String| Err(Error::Config(m));
+    let spec = settings(recipe);
+    if recipe.start_from.is_empty() {
+        return fail(
+            "method = \"smn\" adapts a trained network: name its run with start_from (--set start_from=DIR)".into(),
+        );
+    }
+    if recipe.net.binary {
+        return fail("method = \"smn\" masks the weights of a network in full precision, but net.binary = true".into());
+    }
+    if let Some(keep) = spec.keep.filter(|k| !(*k > 0.0 && *k <= 1.0)) {
+        return fail(format!("smn.keep = {keep}: give the share of weights to keep, over 0 and at most 1"));
+    }
+    for (name, v) in [("score_lr", spec.score_lr), ("score_decay", spec.score_decay)] {
+        if !(v >= 0.0 && v.is_finite()) {
+            return fail(format!("smn.{name} = {v}: give a number from 0 on"));
+        }
+    }
+    if !(0.0..1.0).contains(&spec.score_momentum) {
+        return fail(format!("smn.score_momentum = {}: give a number from 0 up to, but not, 1", spec.score_momentum));
+    }
+    if spec.keep.is_none() && spec.start <= spec.threshold {
+        return fail(format!(
+            "smn.start = {} is not over smn.threshold = {}: no weight would count at the start",
+            spec.start, spec.threshold
+        ));
+    }
+    if spec.objective == Objective::Labels && recipe.swav.is_some() {
+        return fail("the table [swav] is for smn.objective = \"swav\", this is \"labels\"".into());
+    }
+    if spec.objective == Objective::Swav && recipe.data.label_share < 1.0 {
+        return fail(format!(
+            "data.label_share = {} leaves out images without labels, but smn.objective = \"swav\" needs none: leave it at 1",
+            recipe.data.label_share
+        ));
+    }
+    Ok(())
+}
+
+fn without_labels(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    let g = &mut Graph::new();
+    let spec = swav::settings(task.recipe);
+    let halted = halted_before(g)?;
+    let (features, masks) = swav::features(g, task, batch, halted)?;
+    let made = swav::Objective::new(g, &spec, features, batch, halted)?;
+    let agree = made.agreement(g)?;
+    let stop = track(g, made.loss, agree)?;
+    made.log(g, &spec, stop)?;
+    log_active(g, &masks, stop)?;
+    let of_prototypes = descend(g, task, made.loss, Some(made.prototypes.leaf), stop)?;
+    let of_prototypes = of_prototypes.expect("their gradient was asked for");
+    made.advance(g, &task.recipe.optimiser, of_prototypes, stop)?;
+    Ok(std::mem::take(g))
+}
+
+fn with_labels(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    let g = &mut Graph::new();
+    let inputs = parts::inputs(g, task, batch)?;
+    let net = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+    let loss = g.cross_entropy(net.logits, inputs.labels, task.recipe.label_smoothing)?;
+    let stop = parts::watch(g, &inputs, net.logits, loss)?;
+    log_active(g, &net.masks, stop)?;
+    descend(g, task, loss, None, stop)?;
+    Ok(std::mem::take(g))
+}
+
+/// One step of the scores, and of all else that is trained, by their own rules. The gradient of one more leaf, if asked for.
+fn descend(g: &mut Graph, task: &Task<'_>, loss: Value, more: Option<Value>, stop: Value) -> Result<Option<Value>> {
+    let is_score = |g: &Graph, p: Value| g.init(p).is_some_and(|(_, role)| role == Role::Score);
+    let trained: Vec<Value> = g.params().into_iter().filter(|p| Some(*p) != more).collect();
+    let (scores, rest): (Vec<Value>, Vec<Value>) = trained.into_iter().partition(|p| is_score(g, *p));
+    let gradients = g.backward(loss, &[&scores[..], &rest, more.as_slice()].concat())?;
+    let (of_scores, others) = gradients.split_at(scores.len());
+    if !scores.is_empty() {
+        settings(task.recipe).scores().step_of("scores", g, &scores, of_scores, Some(stop))?;
+    }
+    task.recipe.optimiser.step(g, &rest, &others[..rest.len()], Some(stop))?;
+    Ok(others.get(rest.len()).copied())
+}
+
+/// Logs the share of active weights of each tensor and of all.
+fn log_active(g: &mut Graph, masks: &[Masked], stop: Value) -> Result<()> {
+    if masks.is_empty() {
+        return Ok(());
+    }
+    g.in_phase(Phase::Update, |g| {
+        let sizes: Vec<usize> = masks.iter().map(|m| g.shape(m.weight).elements()).collect();
+        let all = sizes.iter().sum::<usize>() as f32;
+        let mut sum = g.fill([], 0.0);
+        for (m, n) in masks.iter().zip(sizes) {
+            let share = g.detach(m.active)?;
+            track_mean(g, &format!("active.{}", m.name), share, stop)?;
+            let part = g.scale(share, n as f32 / all)?;
+            sum = g.add(sum, part)?;
+        }
+        track_mean(g, "active_share", sum, stop)
+    })
+}

@@ -1,0 +1,200 @@
+//! How features are judged that were learned without labels.
+//!
+//! | protocol | what |
+//! | --- | --- |
+//! | `knn` | nearest neighbours among the training images: cosine, k = 200, votes `exp(similarity / 0.1)` |
+//! | `linear` | logistic regression on the features of training images, penalty `0.01 / N` |
+//! | `finetune` | the whole network and a new last layer, 20 epochs of SGD (specification of SwAV, section 5) |
+//!
+//! Features are the pooled outputs of the backbone in evaluation, of images that are not augmented. With few labels, the
+//! images that have some are the same for every network and seed.
+
+use super::evaluate::{Evaluation, Tally};
+use super::method::Task;
+use super::neighbours;
+use super::recipe::{MethodName, Recipe};
+use super::scheduler::{Plan, Scheduler};
+use crate::data::augment::{Flip, RandomResizedCrop};
+use crate::data::{AugmentSpec, Dataset, Loader, LoaderOptions, Split};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::features::{Probe, Rows, low_shot};
+use crate::graph::Graph;
+use crate::methods::{FinetuneSpec, feature_graph};
+use crate::optim::{OptimSpec, Rule, Schedule};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A way to judge features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// k nearest neighbours.
+    Knn,
+    /// A linear probe.
+    Linear,
+    /// Fine-tuning.
+    Finetune,
+}
+
+impl Protocol {
+    /// The name in commands and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Knn => "knn",
+            Protocol::Linear => "linear",
+            Protocol::Finetune => "finetune",
+        }
+    }
+}
+
+/// What a protocol found: an entry of `protocols.json` in a run directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// Which.
+    pub protocol: Protocol,
+    /// The share of the training images that had labels.
+    pub labels: f64,
+    /// The images.
+    pub data: String,
+    /// Training images with labels.
+    pub training_images: usize,
+    /// Test images.
+    pub test_images: usize,
+    /// Share of them that were recognised.
+    pub accuracy: f64,
+}
+
+impl Judgement {
+    /// What a table calls it: `linear 10%`; with the images where they are not `own`.
+    pub fn column(&self, own: &str) -> String {
+        let share = if self.labels < 1.0 { format!(" {}%", 100.0 * self.labels) } else { String::new() };
+        let data = if self.data == own { String::new() } else { format!(" on {}", self.data) };
+        format!("{}{share}{data}", self.protocol.name())
+    }
+}
+
+/// Features `[images, d]` of all images of a set, in order; `None` if `stop` was set meanwhile. The scheduler's test is a
+/// [`feature_graph`].
+pub fn features(
+    scheduler: &mut Scheduler,
+    set: &Arc<Dataset>,
+    batch: usize,
+    stop: &AtomicBool,
+) -> Result<Option<Rows>> {
+    let loader = Loader::new(set.clone(), LoaderOptions::eval(batch))?;
+    let (mut data, mut d) = (Vec::new(), 1);
+    let mut batches = loader.epoch(0);
+    while let Some(b) = batches.next() {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let made = scheduler.logits(&b.images)?;
+        d = made.shape().columns();
+        data.extend_from_slice(&made.f32s()[..d * b.valid]);
+        batches.recycle(b);
+    }
+    if let Some(x) = data.iter().find(|x| !x.is_finite()) {
+        return Err(Error::NonFinite(format!("a feature of {} is {x}: the weights are damaged or diverged", set.name)));
+    }
+    Ok(Some(Rows { data, d }))
+}
+
+/// A run's network as what makes features.
+pub fn feature_plan(task: &Task<'_>, device: &Device) -> Result<(Plan, usize)> {
+    super::limits::fitting_test(task, device, |batch| -> Result<Graph> { feature_graph(task, batch) })
+}
+
+/// Features of the training part, those of them that have labels, and of the test part.
+pub struct Judged {
+    /// Features of training images with labels.
+    pub train: Rows,
+    /// Their labels.
+    pub train_labels: Vec<u32>,
+    /// Features of test images.
+    pub test: Rows,
+    /// Their labels.
+    pub test_labels: Vec<u32>,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+}
+
+impl Judged {
+    /// Of a set, a share of whose training images have labels.
+    ///
+    /// # Errors
+    /// If a part has no images or no labels.
+    pub fn new(data: &Split, labels: f64, train: Rows, test: Rows) -> Result<Judged> {
+        let of = |set: &Dataset| {
+            set.labels.clone().filter(|l| !l.is_empty()).ok_or_else(|| {
+                Error::Config(format!("{}: features are judged by labels, but there are none", set.name))
+            })
+        };
+        let (all, test_labels) = (of(&data.train)?, of(&data.test)?);
+        let with = low_shot(all.len(), labels);
+        Ok(Judged {
+            train: train.select(&with),
+            train_labels: with.iter().map(|i| all[*i as usize]).collect(),
+            test,
+            test_labels,
+            classes: data.test.classes.clone(),
+        })
+    }
+
+    /// By nearest neighbours.
+    pub fn by_neighbours(&self) -> Result<Evaluation> {
+        let votes = neighbours::votes(&self.train, &self.train_labels, &self.test, self.classes.len())?;
+        self.tally(votes.chunks(self.classes.len()))
+    }
+
+    /// By a linear probe.
+    pub fn by_probe(&self) -> Result<(Evaluation, Probe)> {
+        let probe = Probe::fit(&self.train, &self.train_labels, self.classes.len())?;
+        let logits = probe.logits(&self.test);
+        Ok((self.tally(logits.data.chunks(logits.d))?, probe))
+    }
+
+    fn tally<'a>(&self, rows: impl Iterator<Item = &'a [f32]>) -> Result<Evaluation> {
+        let mut tally = Tally::new(self.classes.len());
+        for (row, label) in rows.zip(&self.test_labels) {
+            tally.add(row, *label as usize)?;
+        }
+        Ok(tally.finish(&self.classes))
+    }
+}
+
+/// The recipe that fine-tunes a run's network on a share of the labels: 20 epochs, batch 256, SGD with momentum 0.9 and no
+/// decay, a fifth of the rates from epochs 12 and 16 on. Rates of trunk and last layer: 0.02 and 5 up to 1 % of the labels,
+/// 0.01 and 0.2 beyond (published for 1 % and 10 %).
+pub fn finetune_recipe(of: &Recipe, run: &str, labels: f64, images: usize) -> Recipe {
+    let (lr, last_lr) = if labels <= 0.01 { (0.02, 5.0) } else { (0.01, 0.2) };
+    let size = of.augment.random_resized_crop.and_then(|crop| crop.size);
+    let crop = RandomResizedCrop { size, ..RandomResizedCrop::default() };
+    let sgd = OptimSpec::new(Rule::Sgd { momentum: 0.9, nesterov: false });
+    Recipe {
+        description: format!("fine-tuning of {run} with {} % of the labels", 100.0 * labels),
+        method: MethodName::Finetune,
+        epochs: 20,
+        batch: 256.min(images),
+        lr,
+        label_smoothing: 0.0,
+        start_from: run.to_string(),
+        teacher: None,
+        rbcn: None,
+        burn: None,
+        smn: None,
+        swav: None,
+        finetune: Some(FinetuneSpec { last_lr }),
+        augment: AugmentSpec {
+            random_resized_crop: Some(crop),
+            flip: Some(Flip::default()),
+            normalize: of.augment.normalize.clone(),
+            ..AugmentSpec::default()
+        },
+        optimiser: sgd,
+        schedule: Schedule::Step { milestones: vec![12, 16], gamma: 0.2, warmup: 0 },
+        run: None,
+        ..of.clone()
+    }
+}
