@@ -72,6 +72,8 @@ pub mod features;
 #[cfg(feature = "train")]
 pub mod files;
 #[cfg(feature = "train")]
+pub mod foreign;
+#[cfg(feature = "train")]
 pub mod gpu;
 #[cfg(feature = "train")]
 pub mod graph;

@@ -1,0 +1,210 @@
+//! Names and layouts of torchvision and timm, made ours. Ours are the same but for what wrappers put before them, and
+//! for SwAV's projection head.
+
+use super::floats::Numbers;
+use super::{Checked, Info};
+use crate::tensor::HostTensor;
+use std::collections::BTreeMap;
+
+/// What wrappers put before all names: data parallelism, compilers, and classes that hold a network as a member.
+const WRAPPERS: [&str; 8] = ["module.", "_orig_mod.", "model.", "backbone.", "encoder.", "network.", "net.", "resnet."];
+
+/// Share of the names that must have a prefix for it to be a wrapper's: the rest may be heads beside the network.
+const NEARLY_ALL: f64 = 0.9;
+
+/// A tensor under one of our names.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// Its place in the file's list.
+    pub(super) index: usize,
+    /// Its name in the file.
+    pub(super) theirs: String,
+    /// Its shape in our layout.
+    pub(super) shape: Vec<usize>,
+}
+
+/// The tensors of a file by our names.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    pub(super) tensors: BTreeMap<String, Found>,
+    /// Those that no residual network has, by their names in the file.
+    pub(super) unmatched: Vec<String>,
+}
+
+/// Gives the tensors of a file our names. How often a batch normalisation was updated is of no interest and left out.
+///
+/// # Errors
+/// If two get the same name, or one that a network needs is no array of floats with at least one number.
+pub(super) fn ours(infos: &[Info]) -> Checked<Named> {
+    let kept = |i: &&Info| !i.name.ends_with("num_batches_tracked");
+    let mut names: Vec<&str> = infos.iter().filter(kept).map(|i| i.name.as_str()).collect();
+    strip_wrappers(&mut names);
+    let mut named = Named::default();
+    let infos = infos.iter().enumerate().filter(|(_, i)| kept(i));
+    for ((index, info), name) in infos.zip(names) {
+        let Some(our) = our_name(name) else {
+            named.unmatched.push(info.name.clone());
+            continue;
+        };
+        if let Numbers::Other(kind) = &info.numbers {
+            return Err(format!(
+                "{} is of type {kind}: weights are float16, bfloat16, float32 or float64 (call .float() on it, or on the \
+                 network before it is quantised)",
+                info.name
+            ));
+        }
+        if info.shape.contains(&0) {
+            return Err(format!("{} is empty (its shape is {:?})", info.name, info.shape));
+        }
+        let found = Found { index, theirs: info.name.clone(), shape: our_shape(&info.shape) };
+        if let Some(other) = named.tensors.insert(our.clone(), found) {
+            return Err(format!("{} and {} both stand for {our}: save one network alone", other.theirs, info.name));
+        }
+    }
+    Ok(named)
+}
+
+fn strip_wrappers(names: &mut [&str]) {
+    let shared = |names: &[&str], prefix: &str| {
+        let with = names.iter().filter(|n| n.starts_with(prefix)).count();
+        with > 0 && with as f64 >= NEARLY_ALL * names.len() as f64
+    };
+    // Wrappers may hold each other ("module.backbone.conv1.weight").
+    while let Some(prefix) = WRAPPERS.iter().find(|p| shared(names, p)) {
+        for name in names.iter_mut() {
+            *name = name.strip_prefix(prefix).unwrap_or(name);
+        }
+    }
+}
+
+/// Our name for a tensor that a residual network or SwAV's head may have.
+fn our_name(name: &str) -> Option<String> {
+    if let Some(layer) = name.strip_prefix("projection_head.") {
+        let known = match layer {
+            // Without a hidden layer the head is a linear layer alone.
+            "weight" | "bias" => return Some(format!("head.0.{layer}")),
+            "0.weight" | "0.bias" | "3.weight" | "3.bias" => true,
+            _ => layer.strip_prefix("1.").is_some_and(of_norm),
+        };
+        return known.then(|| format!("head.{layer}"));
+    }
+    let known = match name {
+        "conv1.weight" | "fc.weight" | "fc.bias" | "prototypes.weight" => true,
+        _ => match name.split_once('.') {
+            Some(("bn1", rest)) => of_norm(rest),
+            Some(("layer1" | "layer2" | "layer3" | "layer4", rest)) => {
+                rest.split_once('.').is_some_and(|(block, rest)| block_number(block).is_some() && of_block(rest))
+            }
+            _ => false,
+        },
+    };
+    known.then(|| name.to_string())
+}
+
+fn of_block(rest: &str) -> bool {
+    match rest {
+        "conv1.weight" | "conv2.weight" | "conv3.weight" | "downsample.0.weight" => true,
+        _ => ["bn1.", "bn2.", "bn3.", "downsample.1."].iter().any(|norm| rest.strip_prefix(norm).is_some_and(of_norm)),
+    }
+}
+
+fn of_norm(rest: &str) -> bool {
+    matches!(rest, "weight" | "bias" | "running_mean" | "running_var")
+}
+
+/// The number of a block as it is written in names.
+pub(super) fn block_number(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|n: &usize| n.to_string() == text)
+}
+
+/// Convolutions `[o, c, k, k]` become `[o, k, k, c]`.
+fn our_shape(shape: &[usize]) -> Vec<usize> {
+    match *shape {
+        [o, c, h, w] => vec![o, h, w, c],
+        _ => shape.to_vec(),
+    }
+}
+
+/// A tensor from its values in the file's layout; `shape` is ours.
+pub(super) fn ours_laid_out(shape: &[usize], values: Vec<f32>) -> HostTensor {
+    let &[o, h, w, c] = shape else { return HostTensor::from_f32(shape, values) };
+    let mut out = Vec::with_capacity(values.len());
+    for filter in 0..o {
+        for pixel in 0..h * w {
+            out.extend((0..c).map(|channel| values[(filter * c + channel) * h * w + pixel]));
+        }
+    }
+    HostTensor::from_f32(shape, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::floats::Float;
+    use super::*;
+
+    fn infos(names: &[&str]) -> Vec<Info> {
+        let info =
+            |n: &&str| Info { name: n.to_string(), shape: vec![2, 3, 1, 1], numbers: Numbers::Float(Float::F32) };
+        names.iter().map(info).collect()
+    }
+
+    #[test]
+    fn wrappers_go_and_the_rest_stays() {
+        let named = ours(&infos(&["module.encoder.conv1.weight", "module.encoder.layer1.0.bn1.num_batches_tracked"]));
+        let named = named.unwrap();
+        assert_eq!(named.tensors.keys().collect::<Vec<_>>(), ["conv1.weight"]);
+        assert_eq!(named.tensors["conv1.weight"].theirs, "module.encoder.conv1.weight");
+        assert_eq!(named.tensors["conv1.weight"].shape, [2, 1, 1, 3]);
+
+        // Nearly all: a head beside the backbone keeps its name.
+        let mut names: Vec<String> = (0..19).map(|i| format!("backbone.layer1.{i}.conv1.weight")).collect();
+        names.push("fc.weight".into());
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let named = ours(&infos(&names)).unwrap();
+        assert!(named.tensors.contains_key("layer1.7.conv1.weight") && named.tensors.contains_key("fc.weight"));
+        // Half of them: two networks.
+        let named = ours(&infos(&["encoder.conv1.weight", "conv1.weight"])).unwrap();
+        assert_eq!(named.unmatched, ["encoder.conv1.weight"]);
+    }
+
+    #[test]
+    fn the_head_of_swav_gets_our_names() {
+        for (theirs, our) in [
+            ("projection_head.0.weight", Some("head.0.weight")),
+            ("projection_head.1.running_var", Some("head.1.running_var")),
+            ("projection_head.3.bias", Some("head.3.bias")),
+            ("projection_head.weight", Some("head.0.weight")),
+            ("prototypes.weight", Some("prototypes.weight")),
+            ("projection_head.2.weight", None),
+            ("prototypes.prototypes0.weight", None),
+            ("layer5.0.conv1.weight", None),
+            ("layer1.00.conv1.weight", None),
+            ("layer1.99999999999999999999.conv1.weight", None),
+            ("layer1.0.se.fc1.weight", None),
+            ("layer1.0.downsample.2.weight", None),
+            ("conv1.0.weight", None),
+            ("conv1.bias", None),
+        ] {
+            assert_eq!(our_name(theirs).as_deref(), our, "{theirs}");
+        }
+    }
+
+    #[test]
+    fn what_no_network_can_use_is_named() {
+        let mut one = infos(&["fc.weight"]);
+        one[0].numbers = Numbers::Other("int8".into());
+        assert!(ours(&one).unwrap_err().contains("fc.weight is of type int8"));
+        let mut one = infos(&["fc.weight"]);
+        one[0].shape = vec![1 << 60, 0];
+        assert!(ours(&one).unwrap_err().contains("fc.weight is empty"));
+        let m = ours(&infos(&["projection_head.weight", "projection_head.0.weight"])).unwrap_err();
+        assert!(m.contains("both stand for head.0.weight"), "{m}");
+    }
+
+    #[test]
+    fn channels_become_the_last_axis() {
+        let t = ours_laid_out(&[2, 1, 2, 3], (0..12).map(|i| i as f32).collect());
+        // OIHW [2, 3, 1, 2]: filter 0 has the channels (0, 1), (2, 3), (4, 5).
+        assert_eq!(t.f32s(), [0., 2., 4., 1., 3., 5., 6., 8., 10., 7., 9., 11.]);
+    }
+}
