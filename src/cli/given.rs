@@ -3,10 +3,10 @@
 use super::text::say;
 use crate::methods::method;
 use crate::tensor::HostTensor;
-use crate::train::checkpoint::{Checkpoint, leaves};
+use crate::train::checkpoint::leaves;
 use crate::train::method::ImageInfo;
+use crate::train::origin::{Origin, exists};
 use crate::train::recipe::{MethodName, Recipe};
-use crate::train::run::RunDir;
 use crate::train::scheduler::Plan;
 use crate::train::teacher::Teacher;
 use anyhow::bail;
@@ -29,9 +29,9 @@ pub fn normalised_as(recipe: &Recipe, teacher: Option<&Teacher>, images: &mut Im
         return Ok(());
     }
     let mut earlier = teacher.and_then(|t| t.normalization()).map(|(mean, std)| (mean.to_vec(), std.to_vec()));
-    if earlier.is_none() && Path::new(&recipe.start_from).is_dir() && !recipe.start_from.is_empty() {
-        let (_, _, info) = RunDir::open(Path::new(&recipe.start_from))?;
-        earlier = Some((info.mean, info.std));
+    if earlier.is_none() && !recipe.start_from.is_empty() && exists(Path::new(&recipe.start_from)) {
+        let start = Origin::open(Path::new(&recipe.start_from))?;
+        earlier = Some((start.mean, start.std));
     }
     if let Some((mean, std)) = earlier.filter(|(mean, _)| mean.len() == images.mean.len()) {
         (images.mean, images.std) = (mean, std);
@@ -45,7 +45,7 @@ pub fn start_from(recipe: &Recipe, plan: &mut Plan) -> anyhow::Result<Option<Str
         return Ok(None);
     }
     let path = Path::new(&recipe.start_from);
-    if !path.is_dir() {
+    if !exists(path) {
         // A run is called after its recipe unless the user names it.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let known = Recipe::built_in().iter().any(|(built_in, _)| *built_in == name);
@@ -56,13 +56,9 @@ pub fn start_from(recipe: &Recipe, plan: &mut Plan) -> anyhow::Result<Option<Str
             recipe.start_from
         );
     }
-    let (run, ..) = RunDir::open(path)?;
-    let checkpoint = Checkpoint::load(&run.last())?;
-    let carried: HashMap<&String, &HostTensor> = checkpoint
-        .tensors
-        .iter()
-        .filter(|(name, _)| !name.starts_with("optim.") && method(recipe.method).carries(recipe, name))
-        .collect();
+    let start = Origin::open(path)?;
+    let carried: HashMap<&String, &HostTensor> =
+        start.tensors.iter().filter(|(name, _)| method(recipe.method).carries(recipe, name)).collect();
     let mut missing = Vec::new();
     let mut taken = 0;
     for graph in plan.step.iter().map(|(_, p)| p.graph.clone()) {

@@ -3,9 +3,10 @@
 use super::text::{grouped, mib, percent, say};
 use crate::files::check_writable;
 use crate::masks::{MaskFile, MaskTensor, apply, from_run};
-use crate::train::checkpoint::Checkpoint;
+use crate::train::checkpoint::{Checkpoint, Position};
 use crate::train::choose::choose;
 use crate::train::method::ImageInfo;
+use crate::train::origin::Origin;
 use crate::train::recipe::{Recipe, RunInfo};
 use crate::train::run::RunDir;
 use anyhow::{Context, bail};
@@ -43,7 +44,7 @@ enum What {
     },
     /// Puts a mask on the network that it was learned on; the result is a run directory.
     Apply {
-        /// Run directory of the base.
+        /// The base: a run directory, or a file of weights (safetensors, or a PyTorch state dict).
         base: PathBuf,
         /// The mask file.
         mask: PathBuf,
@@ -81,8 +82,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 pub(super) fn saved(run: &RunDir, recipe: &Recipe, info: &RunInfo, path: &Path) -> anyhow::Result<String> {
     let checkpoint = Checkpoint::load(&run.last())?;
     check_writable(path)?;
-    let mask =
-        from_run(recipe, &images(info), &checkpoint.tensors).with_context(|| run.path().display().to_string())?;
+    let mask = from_run(recipe, &images(info.mean.len()), &checkpoint.tensors)
+        .with_context(|| run.path().display().to_string())?;
     mask.save(path)?;
     let active: usize = mask.tensors.iter().map(MaskTensor::active).sum();
     Ok(format!(
@@ -95,29 +96,51 @@ pub(super) fn saved(run: &RunDir, recipe: &Recipe, info: &RunInfo, path: &Path) 
 }
 
 /// What a network's graph must know of images, for looking at its tensors.
-fn images(info: &RunInfo) -> ImageInfo {
+fn images(channels: usize) -> ImageInfo {
     // Any size of which pooling leaves something: tensors do not depend on it.
-    let extents = [64, 64, info.mean.len()];
-    ImageInfo { extents, classes: 0, mean: info.mean.clone(), std: info.std.clone() }
+    ImageInfo { extents: [64, 64, channels], classes: 0, mean: vec![0.0; channels], std: vec![1.0; channels] }
 }
 
 fn put_on(base: &Path, mask_path: &Path, out: Option<&Path>, device: &str) -> anyhow::Result<()> {
-    let (dir, recipe, info) = RunDir::open(base)?;
-    let checkpoint = Checkpoint::load(&dir.last())?;
+    let origin = Origin::open(base)?;
     let mask = MaskFile::load(mask_path)?;
     let device = choose(device)?.device;
-    let tensors = apply(&recipe.network(), &images(&info), &checkpoint.tensors, &mask, &device)
+    let tensors = apply(&origin.net, &images(origin.mean.len()), &origin.tensors, &mask, &device)
         .with_context(|| format!("{} on {}", mask_path.display(), base.display()))?;
     let default = || {
-        let name = dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        dir.path().with_file_name(format!("{name}-masked"))
+        let name = base.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        base.with_file_name(format!("{name}-masked"))
     };
     let wanted = out.map_or_else(default, Path::to_path_buf);
-    let info = RunInfo { recipe: format!("{}-masked", info.recipe), ..info };
-    let run = RunDir::create(&wanted, &Recipe { run: None, ..recipe }, info)?;
-    Checkpoint { position: checkpoint.position, tensors }.save(&run.last())?;
+    let (recipe, info, position) = record(base, &origin)?;
+    let run = RunDir::create(&wanted, &recipe, info)?;
+    Checkpoint { position, tensors }.save(&run.last())?;
     say(format!("{}: {} with the mask {}", run.path().display(), base.display(), mask_path.display()))?;
     say(format!("test it:  onebit eval {} --data PATH", run.path().display()))
+}
+
+/// What a masked network is recorded as: its base's recipe, judged by features; of weights made elsewhere, a recipe for
+/// their kind of network.
+fn record(base: &Path, origin: &Origin) -> anyhow::Result<(Recipe, RunInfo, Position)> {
+    if base.is_dir() {
+        let (dir, recipe, info) = RunDir::open(base)?;
+        let position = Checkpoint::load(&dir.last())?.position;
+        let info = RunInfo { recipe: format!("{}-masked", info.recipe), ..info };
+        return Ok((Recipe { run: None, ..recipe }, info, position));
+    }
+    let (_, recipe) = Recipe::find("imagenet-resnet50-swav")?;
+    let recipe = Recipe { net: origin.net.clone(), description: format!("{} with a mask", base.display()), ..recipe };
+    let info = RunInfo {
+        recipe: format!("{}-masked", base.file_stem().unwrap_or_default().to_string_lossy()),
+        device: "elsewhere".into(),
+        select: "auto".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        mean: origin.mean.clone(),
+        std: origin.std.clone(),
+        teacher: None,
+    };
+    let recipe_hash = format!("{:016x}", recipe.hash()?);
+    Ok((recipe, info, Position { recipe: recipe_hash, seed: 0, epoch: 0, step: 0, steps: 0, best: None }))
 }
 
 fn info(path: &Path, as_json: bool) -> anyhow::Result<()> {

@@ -268,9 +268,16 @@ fn announce(
 }
 
 fn finish(args: &Args, run: &RunDir, s: &Summary) -> anyhow::Result<ExitCode> {
+    let (_, recipe, info) = RunDir::open(run.path())?;
+    let masked = recipe.network().adapt.is_some_and(|a| a.what == Adapted::Masks);
+    let path = run.path().join("mask.1bit");
+    let mask = if masked { Some(saved(run, &recipe, &info, &path)?) } else { None };
     if args.json {
         let mut line = serde_json::to_value(s)?;
         line["event"] = "summary".into();
+        if masked {
+            line["mask"] = path.display().to_string().into();
+        }
         say(line)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -282,10 +289,8 @@ fn finish(args: &Args, run: &RunDir, s: &Summary) -> anyhow::Result<ExitCode> {
         s.images_per_second,
         duration(s.seconds)
     ))?;
-    let (_, recipe, info) = RunDir::open(run.path())?;
-    let masked = recipe.network().adapt.is_some_and(|a| a.what == Adapted::Masks);
-    if masked {
-        say(saved(run, &recipe, &info, &run.path().join("mask.1bit"))?)?;
+    if let Some(mask) = mask {
+        say(mask)?;
     }
     say(format!("look closer:  onebit eval {}", run.path().display()))?;
     Ok(ExitCode::SUCCESS)

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod method;
 pub mod metrics;
 pub mod neighbours;
+pub mod origin;
 pub mod protocol;
 pub mod recipe;
 pub mod replay;

@@ -1,9 +1,9 @@
-//! A trained network that another one learns from, read from its run directory. In graphs its leaves are states below
+//! A trained network that another one learns from. In graphs its leaves are states below
 //! `teacher.`: no optimiser sees them, checkpoints leave them out.
 
-use super::checkpoint::Checkpoint;
 use super::method::ImageInfo;
-use super::recipe::{MethodName, Recipe};
+use super::origin::{Origin, exists};
+use super::recipe::Recipe;
 use super::run::RunDir;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
@@ -50,31 +50,27 @@ impl Teacher {
             ))
         };
         let path = Path::new(&spec.run);
-        if !path.is_dir() {
-            return Err(missing("there is no such run directory".into()));
+        if !exists(path) {
+            return Err(missing("there is no such run directory, nor such a file of weights".into()));
         }
-        let (run, taught, info) = RunDir::open(path)?;
-        if !run.last().is_file() {
+        if path.is_dir() && !RunDir::open(path)?.0.last().is_file() {
             return Err(missing("that run has no checkpoint yet".into()));
         }
-        if taught.net.binary {
+        let Origin { net, tensors, head, mean, std } = Origin::open(path)?;
+        if net.binary {
             return Err(Error::Config(format!(
                 "the teacher {} is a binary network (net.binary = true); a teacher must be in full precision",
                 spec.run
             )));
         }
-        let checkpoint = Checkpoint::load(&run.last())?;
-        let tensors = checkpoint.tensors.into_iter().filter(|(n, _)| !n.starts_with("optim.")).collect();
-        let net = taught.network();
-        let head = (taught.method == MethodName::Swav).then(|| taught.swav.clone().unwrap_or_default());
-        Ok(Some(Teacher { name: spec.run.clone(), net, head, tensors, mean: info.mean, std: info.std }))
+        Ok(Some(Teacher { name: spec.run.clone(), net, head, tensors, mean, std }))
     }
 
     /// As [`Teacher::of`]; where the run is not there, one with random weights, of the student's shape in full
     /// precision. For looking at what a step computes and how long it takes. With whether it is trained.
     pub fn for_a_look(recipe: &Recipe) -> Result<Option<(Teacher, bool)>> {
         let Some(spec) = recipe.teacher.as_ref().filter(|_| wants_teacher(recipe)) else { return Ok(None) };
-        if Path::new(&spec.run).is_dir() {
+        if exists(Path::new(&spec.run)) {
             return Ok(Self::of(recipe)?.map(|t| (t, true)));
         }
         let net = NetSpec { binary: false, ..recipe.net.clone() };

@@ -1,0 +1,57 @@
+//! A trained network that another run learns from, starts from or adapts: a run directory, or weights made elsewhere.
+
+use super::checkpoint::Checkpoint;
+use super::recipe::{MethodName, Recipe};
+use super::run::RunDir;
+use crate::error::{Error, Result};
+use crate::foreign::{is_foreign, load};
+use crate::methods::SwavSpec;
+use crate::nn::NetSpec;
+use crate::tensor::HostTensor;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Mean and standard deviation of ImageNet's channels, with which weights made elsewhere expect their images.
+const IMAGENET: [[f32; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+
+/// A trained network.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Its description.
+    pub net: NetSpec,
+    /// Its parameters and statistics, by name.
+    pub tensors: HashMap<String, HostTensor>,
+    /// The head that it was trained with without labels, if it was.
+    pub head: Option<SwavSpec>,
+    /// Mean of each channel that its images were normalised with.
+    pub mean: Vec<f32>,
+    /// Standard deviation likewise.
+    pub std: Vec<f32>,
+}
+
+/// Whether there is something at a path: a folder, or a file of weights.
+pub fn exists(path: &Path) -> bool {
+    path.is_dir() || is_foreign(path)
+}
+
+impl Origin {
+    /// Reads the last checkpoint of a run directory, or a file of weights.
+    ///
+    /// # Errors
+    /// If there is neither, or it cannot be read.
+    pub fn open(path: &Path) -> Result<Origin> {
+        if is_foreign(path) {
+            let made = load(path)?;
+            let [mean, std] = IMAGENET.map(|v| v.to_vec());
+            return Ok(Origin { net: made.net, tensors: made.tensors, head: None, mean, std });
+        }
+        let (run, recipe, info) = RunDir::open(path)?;
+        if !run.last().is_file() {
+            return Err(Error::data(path, "that run has no checkpoint yet"));
+        }
+        let checkpoint = Checkpoint::load(&run.last())?;
+        let tensors = checkpoint.tensors.into_iter().filter(|(n, _)| !n.starts_with("optim.")).collect();
+        let head = (recipe.method == MethodName::Swav).then(|| recipe.swav.clone().unwrap_or_default());
+        Ok(Origin { net: Recipe::network(&recipe), tensors, head, mean: info.mean, std: info.std })
+    }
+}
