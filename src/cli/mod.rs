@@ -1,6 +1,7 @@
 //! The command line, one file per subcommand.
 
 mod bench;
+mod cascade;
 mod compare;
 mod devices;
 mod embed;
@@ -47,6 +48,7 @@ enum Command {
     Embed(embed::Args),
     Export(export::Args),
     Mask(mask::Args),
+    Cascade(cascade::Args),
     Compare(compare::Args),
     Report(report::Args),
     Verify(verify::Args),
@@ -100,6 +102,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Embed(args) => embed::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Mask(args) => mask::run(&args),
+        Command::Cascade(args) => cascade::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(&args),

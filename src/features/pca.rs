@@ -13,6 +13,8 @@ pub struct Pca {
     pub mean: Vec<f64>,
     /// Unit vectors, `[k][d]`, largest variance first; the largest number of each is positive.
     pub components: Vec<Vec<f64>>,
+    /// Number of images that they were made from.
+    pub images: usize,
     /// Singular values of the centred features: square roots of n times the variances.
     pub singular: Vec<f64>,
 }
@@ -55,7 +57,7 @@ impl Pca {
         });
         let components = components.collect();
         let singular = order.iter().map(|&i| eigen.eigenvalues[i].max(0.0).sqrt()).collect();
-        Ok(Pca { mean, components, singular })
+        Ok(Pca { mean, components, images: n, singular })
     }
 
     /// Features along the components, `[n, k]`.

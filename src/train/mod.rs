@@ -4,6 +4,7 @@
 //! [`limits::fitting_plan`] compiles them and sees that they fit the device, [`fit::fit`] runs them step by step and keeps
 //! a [`run::RunDir`].
 
+pub mod cascade;
 pub mod check;
 pub mod checkpoint;
 pub mod choose;

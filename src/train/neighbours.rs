@@ -12,7 +12,8 @@ use crate::kernels::{MatMulExtents, matmul};
 use rayon::prelude::*;
 use std::sync::atomic::AtomicBool;
 
-const K: usize = 200;
+/// Neighbours that are asked.
+pub(super) const K: usize = 200;
 const TEMPERATURE: f32 = 0.1;
 /// Test images whose similarities to the bank are held at a time.
 const BLOCK: usize = 64;
@@ -30,13 +31,9 @@ pub fn by_neighbours(
     Judged::new(data, 1.0, train, test)?.by_neighbours().map(Some)
 }
 
-/// The logarithm of the share of votes that each class has among the nearest of `bank` to each row of `tested`,
+/// The logarithm of the share of votes that each class has among the `k` nearest of `bank` to each row of `tested`,
 /// `[tested, classes]`.
-pub(super) fn votes(bank: &Rows, labels: &[u32], tested: &Rows, classes: usize) -> Result<Vec<f32>> {
-    votes_of(bank, labels, tested, classes, K)
-}
-
-fn votes_of(bank: &Rows, labels: &[u32], tested: &Rows, classes: usize, k: usize) -> Result<Vec<f32>> {
+pub(super) fn votes(bank: &Rows, labels: &[u32], tested: &Rows, classes: usize, k: usize) -> Result<Vec<f32>> {
     let (bank, tested) = (bank.unit(), tested.unit());
     let (n, d) = (bank.n(), bank.d);
     let mut out = vec![0.0; tested.n() * classes];
@@ -86,7 +83,7 @@ mod tests {
         let data = (0..100).flat_map(|i| [(i as f32).sin(), (i as f32).cos(), 0.1 * i as f32]).collect();
         let bank = Rows { data, d: 3 };
         let labels: Vec<u32> = (0..100).map(|i| i % 7).collect();
-        let votes = votes_of(&bank, &labels, &bank, 7, 1).unwrap();
+        let votes = votes(&bank, &labels, &bank, 7, 1).unwrap();
         for (votes, label) in votes.chunks(7).zip(&labels) {
             assert!(votes[*label as usize] == 0.0, "{votes:?}");
         }
@@ -96,7 +93,7 @@ mod tests {
     fn votes_weigh_by_similarity() {
         let bank = Rows { data: vec![2.0, 0.0, 0.8, 0.6, 0.0, 1.0, -1.0, 0.0], d: 2 };
         let tested = Rows { data: vec![3.0, 0.0], d: 2 };
-        let votes = votes_of(&bank, &[0, 1, 1, 2], &tested, 3, 3).unwrap();
+        let votes = votes(&bank, &[0, 1, 1, 2], &tested, 3, 3).unwrap();
         let weight = |s: f64| (s / 0.1).exp();
         let sum = weight(1.0) + weight(0.8) + weight(0.0);
         let expected = [weight(1.0) / sum, (weight(0.8) + weight(0.0)) / sum, 1e-6];

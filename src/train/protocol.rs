@@ -67,9 +67,10 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// What a table calls it: `linear 10%`; with the images where they are not `own`.
+    /// What a table calls it: `linear (10% of the labels)`; with the images where they are not `own`.
     pub fn column(&self, own: &str) -> String {
-        let share = if self.labels < 1.0 { format!(" {}%", 100.0 * self.labels) } else { String::new() };
+        let share =
+            if self.labels < 1.0 { format!(" ({}% of the labels)", 100.0 * self.labels) } else { String::new() };
         let data = if self.data == own { String::new() } else { format!(" on {}", self.data) };
         format!("{}{share}{data}", self.protocol.name())
     }
@@ -142,9 +143,14 @@ impl Judged {
         })
     }
 
-    /// By nearest neighbours.
+    /// By the 200 nearest neighbours.
     pub fn by_neighbours(&self) -> Result<Evaluation> {
-        let votes = neighbours::votes(&self.train, &self.train_labels, &self.test, self.classes.len())?;
+        self.by_neighbours_of(neighbours::K)
+    }
+
+    /// By another number of them.
+    pub fn by_neighbours_of(&self, k: usize) -> Result<Evaluation> {
+        let votes = neighbours::votes(&self.train, &self.train_labels, &self.test, self.classes.len(), k)?;
         self.tally(votes.chunks(self.classes.len()))
     }
 

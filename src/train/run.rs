@@ -155,6 +155,11 @@ impl RunDir {
         Ok(run)
     }
 
+    /// A folder that is written to as a run's is.
+    pub fn at(path: &Path) -> RunDir {
+        RunDir { path: path.to_path_buf() }
+    }
+
     /// Opens an existing run and reads its recipe.
     pub fn open(path: &Path) -> Result<(RunDir, Recipe, RunInfo)> {
         let run = RunDir { path: path.to_path_buf() };

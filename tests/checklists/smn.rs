@@ -4,13 +4,17 @@ use super::method::{Setting, changed, everything, recipe, train};
 use super::{devices, normal, param, run, weighted_sum};
 use onebit::data::Split;
 use onebit::device::Device;
+use onebit::features::Rows;
 use onebit::graph::{Graph, Init, Meta, Role, Value};
 use onebit::masks::{MaskFile, MaskTensor, apply, base_hash, from_run};
-use onebit::methods::SmnSpec;
+use onebit::methods::{Smn, SmnSpec};
 use onebit::nn::{Adapt, Mode, NetKind, NetSpec, Stem, masked_weight};
 use onebit::optim::{OptimSpec, Rule};
 use onebit::tensor::{HostTensor, RefTensor};
-use onebit::train::method::{EVAL_IMAGES, LOGITS};
+use onebit::train::cascade::{Router, expert_recipe, fused, side_by_side};
+use onebit::train::method::{EVAL_IMAGES, LOGITS, Method, Task};
+use onebit::train::protocol::Judged;
+use onebit::train::scheduler::{Plan, Scheduler};
 use onebit::train::steps::Steps;
 use onebit::verify::run_reference;
 use std::collections::{BTreeMap, HashMap};
@@ -455,4 +459,85 @@ fn smn_baselines_keep_the_share_that_they_are_told() {
             assert_eq!(on, n - ((1.0 - 0.3f32 as f64) * *n as f64) as usize, "{layer} on {name}");
         }
     }
+}
+
+/// Features of three kinds of images, in 30 dimensions.
+fn kinds(n: usize, seed: u64) -> Rows {
+    let noise = normal([n, 30], seed);
+    let row = |i: usize| (0..30).map(move |j| if j == i % 3 { 4.0 } else { 0.5 });
+    let data = (0..n).flat_map(row).zip(noise.f32s()).map(|(m, x)| m + 0.3 * x).collect();
+    Rows { data, d: 30 }
+}
+
+#[test]
+fn smn_16_a_stored_router_sorts_alike() {
+    let train = kinds(240, 1);
+    let router = Router::fit(&train, 3, 0).unwrap();
+    let of = router.route(&train);
+    let stored: Router = serde_json::from_str(&serde_json::to_string(&router).unwrap()).unwrap();
+    assert_eq!(stored.route(&train), of);
+    // Whitening makes noise as large as what tells the kinds apart, so clusters are not quite the kinds.
+    for kind in 0..3 {
+        let most = (0..3).map(|c| (0..80).filter(|i| of[3 * i + kind] == c).count()).max();
+        assert!(most > Some(48), "{of:?}");
+    }
+    assert_eq!(stored.route(&kinds(60, 2)), router.route(&kinds(60, 2)));
+}
+
+#[test]
+fn smn_17_fused_features_have_zeros_where_no_expert_was_asked_and_one_variance() {
+    let own = kinds(120, 1);
+    let experts: Vec<Rows> = (2..5).map(|s| kinds(120, s)).collect();
+    let routed: Vec<u32> = (0..120).map(|i| i % 3).collect();
+    let all = side_by_side(&own, &experts, Some(&routed));
+    assert_eq!(all.d, 120);
+    for (i, row) in all.iter().enumerate() {
+        assert_eq!(row[..30], *own.row(i));
+        for k in 0..3 {
+            let slot = &row[30 * (k + 1)..][..30];
+            match routed[i] as usize == k {
+                true => assert_eq!(slot, experts[k].row(i)),
+                false => assert!(slot.iter().all(|x| *x == 0.0)),
+            }
+        }
+    }
+    let (train, test) = fused(&side_by_side(&own, &experts, None), &all, own.d).unwrap();
+    assert_eq!((train.d, test.d), (own.d, own.d));
+    let variance = |c: usize| {
+        let column: Vec<f64> = train.iter().map(|r| r[c] as f64).collect();
+        let mean = column.iter().sum::<f64>() / 120.0;
+        assert!(mean.abs() < 1e-5);
+        column.iter().map(|x| (x - mean).powi(2)).sum::<f64>()
+    };
+    let first = variance(0);
+    assert!((0..own.d).all(|c| (variance(c) / first - 1.0).abs() < 1e-3));
+}
+
+#[test]
+fn smn_18_an_expert_starts_from_the_dispatchers_scores() {
+    let setting = smn(&["smn.score_lr=5000.0", "swav.queue=16"]);
+    let (_, tensors, _) = learned(&setting, &Device::Cpu);
+    let recipe = expert_recipe(&setting.recipe, "dispatcher", 1, 8, 32);
+    assert_eq!((recipe.epochs, recipe.batch, recipe.swav.as_ref().unwrap().queue_after), (8, 8, 1));
+    let carried = |name: &String| Smn.carries(&recipe, name) && !name.starts_with("optim.");
+    let task = Task { recipe: &recipe, images: &setting.images, teacher: None };
+    let mut graphs = Smn.build(&task, 8, 8).unwrap();
+    graphs.given = tensors.iter().filter(|(n, _)| carried(n)).map(|(n, t)| (n.clone(), t.clone())).collect();
+    let mut scheduler = Scheduler::load(Plan::compile(graphs, &Device::Cpu).unwrap(), &Device::Cpu, 0).unwrap();
+    let scores: Vec<&String> = tensors.keys().filter(|n| n.ends_with(".scores") && !n.starts_with("optim.")).collect();
+    assert!(!scores.is_empty());
+    for name in scores {
+        assert_eq!(scheduler.store().read(name).unwrap(), tensors[name], "{name}");
+    }
+    assert_ne!(scheduler.store().read("head.0.weight").unwrap(), tensors["head.0.weight"]);
+}
+
+#[test]
+fn smn_19_one_neighbour_of_the_training_images_is_the_image_itself() {
+    let x = kinds(50, 3);
+    let mut set = onebit::data::Dataset::embedded().train.select(&(0..50).collect::<Vec<u32>>());
+    set.labels = Some((0..50).map(|i| i % 10).collect());
+    let data = Split { train: set.clone().into(), test: set.into(), ..onebit::data::Dataset::embedded() };
+    let judged = Judged::new(&data, 1.0, x.clone(), x).unwrap();
+    assert_eq!(judged.by_neighbours_of(1).unwrap().accuracy, 1.0);
 }

@@ -9,4 +9,5 @@ mod profile;
 mod program;
 mod resume;
 mod tune;
+mod unlabelled;
 mod verify;

@@ -1,0 +1,87 @@
+//! The model cascade of Self-Masking Networks (section 3.4 of its paper, and its release): a mask for all images, the
+//! *dispatcher*; a *router* that sorts images into clusters by the dispatcher's features; a mask for each cluster, an
+//! *expert*; and the features of all of them fused into as many numbers as the dispatcher alone has.
+
+use super::recipe::Recipe;
+use crate::error::Result;
+use crate::features::{Mixture, Pca, Rows};
+use serde::{Deserialize, Serialize};
+
+/// Components by which images are sorted.
+const COMPONENTS: usize = 20;
+
+/// Sorts images into clusters: principal components of features of length 1, whitened, and a Gaussian mixture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Router {
+    pca: Pca,
+    mixture: Mixture,
+}
+
+impl Router {
+    /// Of the dispatcher's features of training images.
+    ///
+    /// # Errors
+    /// If there are fewer images than clusters.
+    pub fn fit(features: &Rows, clusters: usize, seed: u64) -> Result<Router> {
+        let unit = features.unit();
+        let pca = Pca::fit(&unit, COMPONENTS)?;
+        // Whitened numbers have variance 1 / n; the mixture's regularisation is for a variance of about 1.
+        let mixture = Mixture::fit(&spread(&pca, &unit), clusters, seed)?;
+        Ok(Router { pca, mixture })
+    }
+
+    /// The cluster of each image.
+    pub fn route(&self, features: &Rows) -> Vec<u32> {
+        self.mixture.assign(&spread(&self.pca, &features.unit()))
+    }
+}
+
+fn spread(pca: &Pca, unit: &Rows) -> Rows {
+    let mut white = pca.whiten(unit);
+    let factor = (pca.images as f32).sqrt();
+    white.data.iter_mut().for_each(|x| *x *= factor);
+    white
+}
+
+/// Features of the dispatcher and of all experts side by side; with `routed`, zeros in place of those of experts that an
+/// image was not routed to (conditional fusion).
+pub fn side_by_side(dispatcher: &Rows, experts: &[Rows], routed: Option<&[u32]>) -> Rows {
+    let d = dispatcher.d;
+    let mut data = Vec::with_capacity(dispatcher.n() * d * (1 + experts.len()));
+    for (i, own) in dispatcher.iter().enumerate() {
+        data.extend_from_slice(own);
+        for (k, expert) in experts.iter().enumerate() {
+            match routed.is_none_or(|r| r[i] as usize == k) {
+                true => data.extend_from_slice(expert.row(i)),
+                false => data.resize(data.len() + expert.d, 0.0),
+            }
+        }
+    }
+    Rows { data, d: d + experts.iter().map(|e| e.d).sum::<usize>() }
+}
+
+/// Training and test features brought to `d` whitened components, which are those of the training images.
+///
+/// # Errors
+/// If there are no features.
+pub fn fused(train: &Rows, test: &Rows, d: usize) -> Result<(Rows, Rows)> {
+    let pca = Pca::fit(train, d)?;
+    Ok((pca.whiten(train), pca.whiten(test)))
+}
+
+/// The recipe of an expert: the dispatcher's, from its scores, on the images of a cluster, with as many steps.
+pub fn expert_recipe(dispatcher: &Recipe, run: &str, cluster: usize, images: usize, all: usize) -> Recipe {
+    let epochs = ((dispatcher.epochs as f64 * all as f64 / images as f64).round() as u64).max(1);
+    let mut recipe = Recipe {
+        description: format!("expert {cluster} of the cascade of {run}"),
+        epochs,
+        batch: dispatcher.batch.min(images),
+        start_from: run.to_string(),
+        run: None,
+        ..dispatcher.clone()
+    };
+    if let Some(swav) = recipe.swav.as_mut().filter(|s| s.queue > 0) {
+        swav.queue_after = epochs / 5;
+    }
+    recipe
+}
