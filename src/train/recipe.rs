@@ -140,7 +140,7 @@ pub struct DataSpec {
     pub hold_out: f64,
     /// The share of the training images that have labels, drawn at random, always the same ones; the rest is left out.
     pub label_share: f64,
-    /// At most this many training images, the first ones: for trying things out.
+    /// At most this many training images, evenly taken: for trying things out.
     pub train_images: Option<usize>,
     /// At most this many test images.
     pub test_images: Option<usize>,
@@ -205,8 +205,9 @@ impl DataSpec {
         }
         for (part, limit) in [(&mut split.train, self.train_images), (&mut split.test, self.test_images)] {
             if let Some(n) = limit.filter(|n| *n < part.len()) {
-                let first: Vec<u32> = (0..n as u32).collect();
-                *part = part.select(&first).into();
+                // Evenly, because folders of images come class by class.
+                let some: Vec<u32> = (0..n).map(|i| (i * part.len() / n) as u32).collect();
+                *part = part.select(&some).into();
             }
         }
         Ok(split)

@@ -69,8 +69,8 @@ pub fn cases() -> Vec<CaseSpec> {
     }));
     for [n, d] in [[1, 1], [4, 3], [7, 130]] {
         all.push(CaseSpec::new("feature_similarity", format!("[{n}, {d}]"), move |c| {
-            let (a, b) = (c.random([n, d]), c.random([n, d]));
-            let b = c.graph.detach(b)?;
+            let b = HostTensor::from_f32([n, d], (0..n * d).map(|i| ((i * 7) % 5) as f32 - 1.5).collect());
+            let (a, b) = (c.random([n, d]), c.input(b));
             let y = c.graph.feature_similarity(a, b)?;
             c.grad(y)
         }));
