@@ -28,10 +28,12 @@ pub mod streams {
     pub const SPLIT: u64 = 3;
     /// The order of the images in an epoch.
     pub const ORDER: u64 = 4;
-    /// Which training images have labels when few have.
-    pub const LABELS: u64 = 5;
-    /// Where clusters and maps start.
-    pub const CLUSTERS: u64 = 6;
+    /// Where clusters start.
+    pub const CLUSTER: u64 = 5;
+    /// Which images keep their labels when only some do.
+    pub const LOW_SHOT: u64 = 6;
+    /// The map of features: which point is drawn over which, and how equal ones part.
+    pub const MAP: u64 = 7;
     /// Augmentation of view 0; view `v` of an image uses `AUGMENT + v`.
     pub const AUGMENT: u64 = 1 << 16;
 }

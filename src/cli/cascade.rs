@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let device = device(args.device.as_deref(), &t.info)?;
     let (train, test) = both_parts(&t, &device)?;
     let router = Router::fit(&train, args.clusters, t.recipe.seed)?;
-    let (of_train, of_test) = (router.route(&train), router.route(&test));
+    let (of_train, of_test) = (router.route(&train)?, router.route(&test)?);
     create_dir(&out)?;
     let folder = RunDir::at(&out);
     folder.write_json("router.json", &router)?;
@@ -88,8 +88,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut results = Vec::new();
     for (name, routed) in [("conditional", true), ("unconditional", false)] {
         let join = |own: &Rows, experts: &[Rows], of: &[u32]| side_by_side(own, experts, routed.then_some(of));
-        let all = (join(&train, &experts_train, &of_train), join(&test, &experts_test, &of_test));
-        results.push((name, fused(&all.0, &all.1, train.d)?));
+        let all = (join(&train, &experts_train, &of_train)?, join(&test, &experts_test, &of_test)?);
+        results.push((name, fused(&all.0, &all.1, train.d())?));
     }
     results.insert(0, ("dispatcher", (train, test)));
     let mut entries = Vec::new();

@@ -3,8 +3,8 @@
 use super::eval::{Tested, Which};
 use super::judge::{device, extractor};
 use super::text::{grouped, say};
-use crate::features::{draw_map, write_features, write_labels};
-use crate::files::create_dir;
+use crate::features::{Map, npy};
+use crate::files::{create_dir, write_atomic};
 use crate::train::protocol::features;
 use anyhow::{Context, bail};
 use std::path::PathBuf;
@@ -65,16 +65,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let rows = features(&mut scheduler, set, batch, &never)?.context("nobody stops this")?;
     let out = args.out.clone().unwrap_or_else(|| t.run.path().join("embed"));
     create_dir(&out)?;
-    write_features(&out.join("features.npy"), &rows)?;
+    npy::write_f32(&out.join("features.npy"), &rows)?;
     if let Some(labels) = &set.labels {
-        write_labels(&out.join("labels.npy"), labels)?;
+        npy::write_u32(&out.join("labels.npy"), labels)?;
     }
-    draw_map(&out.join("map.png"), &rows, set.labels.as_deref(), &set.classes)?;
+    let labels = set.labels.as_deref().map(|l| (l, &set.classes[..]));
+    let title = format!("{}: {}", t.run.path().display(), set.name);
+    write_atomic(&out.join("map.png"), &Map::make(&rows, 0)?.png(&title, labels)?)?;
     say(format!(
         "{}: features of {} images, {} numbers each, in features.npy; the map is map.png",
         out.display(),
         grouped(rows.n() as u64),
-        rows.d
+        rows.d()
     ))?;
     Ok(ExitCode::SUCCESS)
 }

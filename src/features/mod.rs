@@ -1,19 +1,22 @@
-//! What is done with features once a network has made them: a linear probe, principal components, clusters, maps, files.
+//! What is done with features once a network has made them: a linear probe, principal components, clusters, a map to
+//! look at, files for others to read, and the choice of the few labels that a low-shot probe sees.
+//!
+//! All of it works on [`Rows`], sums in f64, and depends on its arguments alone: never on time or the number of threads.
 
-mod kmeans;
-mod logistic;
-mod low_shot;
-mod map;
-mod mixture;
-mod npy;
-mod pca;
+pub mod kmeans;
+pub mod logistic;
+pub mod low_shot;
+pub mod map;
+pub mod mixture;
+pub mod npy;
+pub mod pca;
+mod product;
 mod rows;
 
-pub use kmeans::kmeans;
+pub use kmeans::KMeans;
 pub use logistic::Probe;
 pub use low_shot::low_shot;
-pub use map::draw_map;
+pub use map::Map;
 pub use mixture::Mixture;
-pub use npy::{write_features, write_labels};
 pub use pca::Pca;
 pub use rows::Rows;

@@ -2,6 +2,7 @@
 //! *dispatcher*; a *router* that sorts images into clusters by the dispatcher's features; a mask for each cluster, an
 //! *expert*; and the features of all of them fused into as many numbers as the dispatcher alone has.
 
+use super::neighbours::unit;
 use super::recipe::Recipe;
 use crate::error::Result;
 use crate::features::{Mixture, Pca, Rows};
@@ -9,11 +10,16 @@ use serde::{Deserialize, Serialize};
 
 /// Components by which images are sorted.
 const COMPONENTS: usize = 20;
+/// Starts of the mixture.
+const STARTS: u32 = 5;
 
 /// Sorts images into clusters: principal components of features of length 1, whitened, and a Gaussian mixture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Router {
     pca: Pca,
+    /// What brings whitened numbers to variance 1, which the mixture's regularisation is for: the root of the number of
+    /// training images.
+    factor: f32,
     mixture: Mixture,
 }
 
@@ -23,41 +29,46 @@ impl Router {
     /// # Errors
     /// If there are fewer images than clusters.
     pub fn fit(features: &Rows, clusters: usize, seed: u64) -> Result<Router> {
-        let unit = features.unit();
-        let pca = Pca::fit(&unit, COMPONENTS)?;
-        // Whitened numbers have variance 1 / n; the mixture's regularisation is for a variance of about 1.
-        let mixture = Mixture::fit(&spread(&pca, &unit), clusters, seed)?;
-        Ok(Router { pca, mixture })
+        let unit = Rows::new(unit(features), features.d())?;
+        let pca = Pca::fit(&unit, COMPONENTS.min(unit.d()))?;
+        let factor = (unit.n() as f32).sqrt();
+        let mixture = Mixture::fit(&spread(&pca, factor, &unit)?, clusters, STARTS, seed)?;
+        Ok(Router { pca, factor, mixture })
     }
 
     /// The cluster of each image.
-    pub fn route(&self, features: &Rows) -> Vec<u32> {
-        self.mixture.assign(&spread(&self.pca, &features.unit()))
+    ///
+    /// # Errors
+    /// If the features are not of the dispatcher's kind.
+    pub fn route(&self, features: &Rows) -> Result<Vec<u32>> {
+        let unit = Rows::new(unit(features), features.d())?;
+        self.mixture.assign(&spread(&self.pca, self.factor, &unit)?)
     }
 }
 
-fn spread(pca: &Pca, unit: &Rows) -> Rows {
-    let mut white = pca.whiten(unit);
-    let factor = (pca.images as f32).sqrt();
-    white.data.iter_mut().for_each(|x| *x *= factor);
-    white
+fn spread(pca: &Pca, factor: f32, unit: &Rows) -> Result<Rows> {
+    let white = pca.whiten(unit)?;
+    Rows::new(white.data().iter().map(|x| factor * x).collect(), white.d())
 }
 
 /// Features of the dispatcher and of all experts side by side; with `routed`, zeros in place of those of experts that an
 /// image was not routed to (conditional fusion).
-pub fn side_by_side(dispatcher: &Rows, experts: &[Rows], routed: Option<&[u32]>) -> Rows {
-    let d = dispatcher.d;
-    let mut data = Vec::with_capacity(dispatcher.n() * d * (1 + experts.len()));
-    for (i, own) in dispatcher.iter().enumerate() {
+///
+/// # Errors
+/// If a feature is not finite.
+pub fn side_by_side(dispatcher: &Rows, experts: &[Rows], routed: Option<&[u32]>) -> Result<Rows> {
+    let d = dispatcher.d() + experts.iter().map(Rows::d).sum::<usize>();
+    let mut data = Vec::with_capacity(dispatcher.n() * d);
+    for (i, own) in dispatcher.rows().enumerate() {
         data.extend_from_slice(own);
         for (k, expert) in experts.iter().enumerate() {
             match routed.is_none_or(|r| r[i] as usize == k) {
                 true => data.extend_from_slice(expert.row(i)),
-                false => data.resize(data.len() + expert.d, 0.0),
+                false => data.resize(data.len() + expert.d(), 0.0),
             }
         }
     }
-    Rows { data, d: d + experts.iter().map(|e| e.d).sum::<usize>() }
+    Rows::new(data, d)
 }
 
 /// Training and test features brought to `d` whitened components, which are those of the training images.
@@ -66,7 +77,7 @@ pub fn side_by_side(dispatcher: &Rows, experts: &[Rows], routed: Option<&[u32]>)
 /// If there are no features.
 pub fn fused(train: &Rows, test: &Rows, d: usize) -> Result<(Rows, Rows)> {
     let pca = Pca::fit(train, d)?;
-    Ok((pca.whiten(train), pca.whiten(test)))
+    Ok((pca.whiten(train)?, pca.whiten(test)?))
 }
 
 /// The recipe of an expert: the dispatcher's, from its scores, on the images of a cluster, with as many steps.

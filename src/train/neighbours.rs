@@ -34,11 +34,11 @@ pub fn by_neighbours(
 /// The logarithm of the share of votes that each class has among the `k` nearest of `bank` to each row of `tested`,
 /// `[tested, classes]`.
 pub(super) fn votes(bank: &Rows, labels: &[u32], tested: &Rows, classes: usize, k: usize) -> Result<Vec<f32>> {
-    let (bank, tested) = (bank.unit(), tested.unit());
-    let (n, d) = (bank.n(), bank.d);
+    let (n, d) = (bank.n(), bank.d());
     let mut out = vec![0.0; tested.n() * classes];
+    let (bank, tested) = (unit(bank), unit(tested));
     let mut similarities = vec![0.0; BLOCK * n];
-    for (block, out) in tested.data.chunks(BLOCK * d).zip(out.chunks_mut(BLOCK * classes)) {
+    for (block, out) in tested.chunks(BLOCK * d).zip(out.chunks_mut(BLOCK * classes)) {
         let m = block.len() / d;
         let e = MatMulExtents {
             batch: 1,
@@ -50,11 +50,20 @@ pub(super) fn votes(bank: &Rows, labels: &[u32], tested: &Rows, classes: usize, 
             batched_a: false,
             batched_b: false,
         };
-        matmul(&e, block, &bank.data, &mut similarities[..m * n]);
+        matmul(&e, block, &bank, &mut similarities[..m * n]);
         let rows = similarities.par_chunks(n).zip(out.par_chunks_mut(classes));
         rows.for_each(|(row, votes)| vote(row, labels, k, votes));
     }
     Ok(out)
+}
+
+/// The numbers of rows of length 1.
+pub(super) fn unit(rows: &Rows) -> Vec<f32> {
+    let one = |row: &[f32]| {
+        let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-12);
+        row.iter().map(|x| x / norm).collect::<Vec<f32>>()
+    };
+    rows.rows().flat_map(one).collect()
 }
 
 /// The votes of the `k` most similar.
@@ -81,7 +90,7 @@ mod tests {
     #[test]
     fn the_nearest_of_the_bank_is_itself() {
         let data = (0..100).flat_map(|i| [(i as f32).sin(), (i as f32).cos(), 0.1 * i as f32]).collect();
-        let bank = Rows { data, d: 3 };
+        let bank = Rows::new(data, 3).unwrap();
         let labels: Vec<u32> = (0..100).map(|i| i % 7).collect();
         let votes = votes(&bank, &labels, &bank, 7, 1).unwrap();
         for (votes, label) in votes.chunks(7).zip(&labels) {
@@ -91,8 +100,8 @@ mod tests {
 
     #[test]
     fn votes_weigh_by_similarity() {
-        let bank = Rows { data: vec![2.0, 0.0, 0.8, 0.6, 0.0, 1.0, -1.0, 0.0], d: 2 };
-        let tested = Rows { data: vec![3.0, 0.0], d: 2 };
+        let bank = Rows::new(vec![2.0, 0.0, 0.8, 0.6, 0.0, 1.0, -1.0, 0.0], 2).unwrap();
+        let tested = Rows::new(vec![3.0, 0.0], 2).unwrap();
         let votes = votes(&bank, &[0, 1, 1, 2], &tested, 3, 3).unwrap();
         let weight = |s: f64| (s / 0.1).exp();
         let sum = weight(1.0) + weight(0.8) + weight(0.0);

@@ -96,10 +96,7 @@ pub fn features(
         data.extend_from_slice(&made.f32s()[..d * b.valid]);
         batches.recycle(b);
     }
-    if let Some(x) = data.iter().find(|x| !x.is_finite()) {
-        return Err(Error::NonFinite(format!("a feature of {} is {x}: the weights are damaged or diverged", set.name)));
-    }
-    Ok(Some(Rows { data, d }))
+    Rows::new(data, d).map(Some)
 }
 
 /// A run's network as what makes features.
@@ -157,8 +154,8 @@ impl Judged {
     /// By a linear probe.
     pub fn by_probe(&self) -> Result<(Evaluation, Probe)> {
         let probe = Probe::fit(&self.train, &self.train_labels, self.classes.len())?;
-        let logits = probe.logits(&self.test);
-        Ok((self.tally(logits.data.chunks(logits.d))?, probe))
+        let logits = probe.logits(&self.test)?;
+        Ok((self.tally(logits.rows())?, probe))
     }
 
     fn tally<'a>(&self, rows: impl Iterator<Item = &'a [f32]>) -> Result<Evaluation> {
