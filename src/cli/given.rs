@@ -6,7 +6,7 @@ use crate::tensor::HostTensor;
 use crate::train::checkpoint::leaves;
 use crate::train::method::ImageInfo;
 use crate::train::origin::{Origin, exists};
-use crate::train::recipe::{MethodName, Recipe};
+use crate::train::recipe::Recipe;
 use crate::train::scheduler::Plan;
 use crate::train::teacher::Teacher;
 use anyhow::bail;
@@ -80,12 +80,10 @@ pub fn start_from(recipe: &Recipe, plan: &mut Plan) -> anyhow::Result<Option<Str
     if taken == 0 {
         bail!("start_from = {:?}: it has none of this network's tensors", recipe.start_from);
     }
-    if recipe.method == MethodName::Smn {
-        // What is adapted must all be there: its numbers stay as they are.
-        let frozen =
-            |name: &&String| ["weight", "bias", "running_mean", "running_var"].iter().any(|end| name.ends_with(end));
-        let own = |name: &&String| ["head.", "prototypes.", "fc."].iter().any(|p| name.starts_with(p));
-        if let Some(name) = missing.iter().filter(frozen).find(|n| !own(n)) {
+    if recipe.network().adapt.is_some() {
+        // What is adapted must all be there: its numbers stay as they are. Scores and heads are new.
+        let of_base = |name: &&String| !name.ends_with(".scores") && method(recipe.method).carries(recipe, name);
+        if let Some(name) = missing.iter().find(of_base) {
             bail!("start_from = {:?}: it has no {name}, which this network needs", recipe.start_from);
         }
     }

@@ -14,7 +14,7 @@ use crate::train::fit::{Job, Outcome, fit};
 use crate::train::limits::fitting_plan;
 use crate::train::method::{ImageInfo, Task};
 use crate::train::protocol::{Judged, Judgement, Protocol, feature_plan, features, finetune_recipe};
-use crate::train::recipe::{Recipe, RunInfo};
+use crate::train::recipe::RunInfo;
 use crate::train::run::RunDir;
 use crate::train::scheduler::Scheduler;
 use crate::tune::remembered;
@@ -115,13 +115,9 @@ fn judged(args: &Args, how: Protocol, t: &Tested) -> anyhow::Result<(f64, String
 /// Trains a copy of the network on the labels, in a run directory below the run's. The accuracy, or the exit code of an
 /// interrupted run.
 fn finetuned(args: &Args, t: &Tested) -> anyhow::Result<Result<(f64, String), ExitCode>> {
-    let mut recipe = Recipe {
-        run: None,
-        ..finetune_recipe(&t.recipe, &t.run.path().display().to_string(), args.labels, usize::MAX)
-    };
     let with = low_shot(t.data.train.len(), args.labels);
+    let mut recipe = finetune_recipe(&t.recipe, &t.run.path().display().to_string(), args.labels, with.len());
     recipe.data.label_share = args.labels;
-    recipe.batch = recipe.batch.min(with.len());
     let data = Split { train: t.data.train.select(&with).into(), ..t.data.clone() };
     let images = ImageInfo { mean: t.images.mean.clone(), std: t.images.std.clone(), ..ImageInfo::of(&data) };
     let device = device(args.device.as_deref(), &t.info)?;

@@ -56,8 +56,7 @@ impl Method for Finetune {
 
     /// The network; its heads stay behind.
     fn carries(&self, _recipe: &Recipe, tensor: &str) -> bool {
-        let behind = ["head.", "prototypes.", "queue.", "classifier.", "adapter.", "target.", "burn.", "fc."];
-        !behind.iter().any(|prefix| tensor.starts_with(prefix))
+        !parts::is_of_a_head(tensor)
     }
 }
 

@@ -72,6 +72,12 @@ fn tested(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Value> {
     middle(g, x, task.images.tested(&task.recipe.augment))
 }
 
+/// Whether a tensor belongs to what sits on a network only while it is trained, or to its last layer.
+pub(super) fn is_of_a_head(tensor: &str) -> bool {
+    let heads = ["head.", "prototypes.", "queue.", "classifier.", "adapter.", "target.", "burn.", "fc."];
+    heads.iter().any(|prefix| tensor.starts_with(prefix))
+}
+
 /// One step of the recipe's optimiser on all parameters.
 pub(super) fn descend(g: &mut Graph, recipe: &Recipe, inputs: &Inputs, logits: Value, loss: Value) -> Result<()> {
     let halted = watch(g, inputs, logits, loss)?;

@@ -145,7 +145,7 @@ impl Method for Smn {
 
     /// The network; its old heads stay behind.
     fn carries(&self, _recipe: &Recipe, tensor: &str) -> bool {
-        !["head.", "prototypes.", "queue.", "fc."].iter().any(|prefix| tensor.starts_with(prefix))
+        !parts::is_of_a_head(tensor)
     }
 
     fn warning(&self, recipe: &Recipe, epoch: u64, means: &BTreeMap<String, f64>) -> Option<String> {

@@ -158,7 +158,7 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
         loss = g.add(loss, own.loss)?;
     }
 
-    let agree = agreement(g, target.logits[spec.views - 1], students[0].logits)?;
+    let agree = swav::agreement(g, students[0].logits, target.logits[spec.views - 1])?;
     let stop = track(g, loss, agree)?;
     let mut logged = vec![
         ("kl", divergence),
@@ -250,18 +250,6 @@ fn divergence(g: &mut Graph, spec: &BurnSpec, target: &target::Made, t: Value, s
     // The target has a temperature of its own.
     let t = g.scale(t, spec.temperature / target.temperature)?;
     g.kl_divergence(t, s, spec.temperature, false)
-}
-
-/// Number of images of which target and student say the same.
-fn agreement(g: &mut Graph, t: Value, s: Value) -> Result<Value> {
-    g.in_phase(Phase::Update, |g| {
-        let (a, b) = (g.argmax(t, 1)?, g.argmax(s, 1)?);
-        let same = g.equal(a, b)?;
-        let n = g.shape(same).elements();
-        let same = g.reshape(same, [n])?;
-        let same = g.to_f32(same)?;
-        g.sum(same, &[0])
-    })
 }
 
 /// Logs the mean cosine between the target's outputs for the images of a batch: `(|Σ û|² - n) / (n (n - 1))`.

@@ -8,8 +8,8 @@ use crate::train::metrics::track_mean;
 use crate::train::recipe::Recipe;
 use std::collections::BTreeMap;
 
-/// Number of samples whose best prototype in one view is that of their code in another.
-pub(super) fn agreement(g: &mut Graph, scores: Value, codes: Value) -> Result<Value> {
+/// Number of samples whose largest score is where their code, or what else they are compared with, is largest.
+pub(in crate::methods) fn agreement(g: &mut Graph, scores: Value, codes: Value) -> Result<Value> {
     g.in_phase(Phase::Update, |g| {
         let (said, meant) = (g.argmax(scores, 1)?, g.argmax(codes, 1)?);
         let same = g.equal(said, meant)?;

@@ -16,7 +16,7 @@ mod indicators;
 mod queue;
 mod spec;
 
-pub(super) use indicators::warning;
+pub(super) use indicators::{agreement, warning};
 pub use spec::{Codes, SmallViews, SwavSpec};
 
 use super::parts;
