@@ -84,6 +84,8 @@ pub mod loss;
 #[cfg(feature = "train")]
 pub mod masks;
 #[cfg(feature = "train")]
+pub mod mbn;
+#[cfg(feature = "train")]
 pub mod methods;
 #[cfg(feature = "train")]
 pub mod nn;

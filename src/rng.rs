@@ -34,6 +34,10 @@ pub mod streams {
     pub const LOW_SHOT: u64 = 6;
     /// The map of features: which point is drawn over which, and how equal ones part.
     pub const MAP: u64 = 7;
+    /// What the clusterings of a multilayer bootstrap network draw.
+    pub const BOOTSTRAP: u64 = 8;
+    /// Where the subspace iteration of a one-hot code starts.
+    pub const SUBSPACE: u64 = 9;
     /// Augmentation of view 0; view `v` of an image uses `AUGMENT + v`.
     pub const AUGMENT: u64 = 1 << 16;
 }

@@ -183,7 +183,7 @@ fn compare(label: &str, scheduler: &mut Scheduler, graphs: &[Graph], expected: &
 fn step_equals_pytorch(file: &[u8], case: &str, recipe: &Recipe, epoch: u64) {
     let images = ImageInfo { extents: [8, 8, 3], classes: 5, mean: vec![0.5; 3], std: vec![0.25; 3] };
     let teacher = Teacher::for_a_look(recipe).unwrap().map(|(t, _)| t);
-    let task = Task { recipe, images: &images, teacher: teacher.as_ref() };
+    let task = Task { recipe, images: &images, teacher: teacher.as_ref(), targets: None };
     let method = method(recipe.method);
     let progress = Progress { steps: epoch, per_epoch: 1, total: recipe.epochs };
     let of_case = |folder: &str| golden(file, &format!("{case}/{folder}"));

@@ -126,7 +126,7 @@ fn expert(
     let recipe = expert_recipe(&t.recipe, &base, k, members.len(), t.data.train.len());
     let data = Split { train: t.data.train.select(members).into(), ..t.data.clone() };
     let how = method(recipe.method);
-    let task = Task { recipe: &recipe, images: &t.images, teacher: None };
+    let task = Task { recipe: &recipe, images: &t.images, teacher: None, targets: None };
     let (mut plan, eval_batch) = fitting_plan(how, &task, device)?;
     start_from(&recipe, &mut plan)?;
     let name = format!("{}-expert-{k}", t.info.recipe);

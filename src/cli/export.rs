@@ -43,7 +43,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let t = Tested::open(&args.run, args.checkpoint, args.data.as_deref())?;
-    let task = Task { recipe: &t.recipe, images: &t.images, teacher: None };
+    let task = Task { recipe: &t.recipe, images: &t.images, teacher: None, targets: None };
     let own = inference_tensors(&task, &t.checkpoint.tensors)?;
     let has_matrices = own.keys().any(|name| name.ends_with(".matrix"));
     if args.mean_matrices && !has_matrices {

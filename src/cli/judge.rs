@@ -89,7 +89,7 @@ pub(super) fn device(select: Option<&str>, info: &RunInfo) -> anyhow::Result<Dev
 
 /// What makes features, with a run's weights.
 pub(super) fn extractor(t: &Tested, device: &Device) -> anyhow::Result<(Scheduler, usize)> {
-    let task = Task { recipe: &t.recipe, images: &t.images, teacher: None };
+    let task = Task { recipe: &t.recipe, images: &t.images, teacher: None, targets: None };
     let (plan, batch) = feature_plan(&task, device)?;
     let mut scheduler = Scheduler::load(plan, device, t.recipe.seed)?;
     scheduler.restore(&t.checkpoint, &t.path)?;
@@ -122,7 +122,7 @@ fn finetuned(args: &Args, t: &Tested) -> anyhow::Result<Result<(f64, String), Ex
     let images = ImageInfo { mean: t.images.mean.clone(), std: t.images.std.clone(), ..ImageInfo::of(&data) };
     let device = device(args.device.as_deref(), &t.info)?;
     let how = method(recipe.method);
-    let task = Task { recipe: &recipe, images: &images, teacher: None };
+    let task = Task { recipe: &recipe, images: &images, teacher: None, targets: None };
     let (mut plan, eval_batch) = fitting_plan(how, &task, &device)?;
     super::given::start_from(&recipe, &mut plan)?;
     let info = RunInfo {

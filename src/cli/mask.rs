@@ -3,6 +3,8 @@
 use super::text::{grouped, mib, percent, say};
 use crate::files::check_writable;
 use crate::masks::{MaskFile, MaskTensor, apply, from_run};
+use crate::nn::{NetKind, NetSpec};
+use crate::tensor::HostTensor;
 use crate::train::checkpoint::{Checkpoint, Position};
 use crate::train::choose::choose;
 use crate::train::method::ImageInfo;
@@ -13,6 +15,7 @@ use anyhow::{Context, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -82,7 +85,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 pub(super) fn saved(run: &RunDir, recipe: &Recipe, info: &RunInfo, path: &Path) -> anyhow::Result<String> {
     let checkpoint = Checkpoint::load(&run.last())?;
     check_writable(path)?;
-    let mask = from_run(recipe, &images(info.mean.len()), &checkpoint.tensors)
+    let mask = from_run(recipe, &images(&recipe.net, &checkpoint.tensors, info.mean.len()), &checkpoint.tensors)
         .with_context(|| run.path().display().to_string())?;
     mask.save(path)?;
     let active: usize = mask.tensors.iter().map(MaskTensor::active).sum();
@@ -96,17 +99,21 @@ pub(super) fn saved(run: &RunDir, recipe: &Recipe, info: &RunInfo, path: &Path) 
 }
 
 /// What a network's graph must know of images, for looking at its tensors.
-fn images(channels: usize) -> ImageInfo {
-    // Any size of which pooling leaves something: tensors do not depend on it.
-    ImageInfo { extents: [64, 64, channels], classes: 0, mean: vec![0.0; channels], std: vec![1.0; channels] }
+fn images(net: &NetSpec, tensors: &HashMap<String, HostTensor>, channels: usize) -> ImageInfo {
+    // A perceptron's first layer knows how many numbers an image has; the tensors of others do not depend on it, if
+    // pooling leaves something.
+    let first = tensors.get("layer0.weight").filter(|_| net.kind == NetKind::Mlp);
+    let extents = first.map_or([64, 64, channels], |w| [1, w.shape().columns() / channels.max(1), channels]);
+    ImageInfo { extents, classes: 0, mean: vec![0.0; channels], std: vec![1.0; channels] }
 }
 
 fn put_on(base: &Path, mask_path: &Path, out: Option<&Path>, device: &str) -> anyhow::Result<()> {
     let origin = Origin::open(base)?;
     let mask = MaskFile::load(mask_path)?;
     let device = choose(device)?.device;
-    let tensors = apply(&origin.net, &images(origin.mean.len()), &origin.tensors, &mask, &device)
-        .with_context(|| format!("{} on {}", mask_path.display(), base.display()))?;
+    let tensors =
+        apply(&origin.net, &images(&origin.net, &origin.tensors, origin.mean.len()), &origin.tensors, &mask, &device)
+            .with_context(|| format!("{} on {}", mask_path.display(), base.display()))?;
     let default = || {
         let name = base.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         base.with_file_name(format!("{name}-masked"))

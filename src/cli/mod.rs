@@ -1,8 +1,10 @@
 //! The command line, one file per subcommand.
 
 mod bench;
+mod bootstrap;
 mod cascade;
 mod compare;
+mod compressed;
 mod devices;
 mod embed;
 mod eval;

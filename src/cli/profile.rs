@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let device = choose(&args.device)?.device;
     let method = method(recipe.method);
     let teacher = teacher_for_a_look(&recipe)?;
-    let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref() };
+    let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref(), targets: None };
     let (plan, _) = fitting_plan(method, &task, &device)?;
     let mut steps = Steps::new(method, recipe, &data, plan, &device)?;
     let runs = Runs { steps: args.steps, waits: args.waits, ..Runs::default() };

@@ -1,7 +1,8 @@
 //! `onebit recipes`.
 
 use super::text::say;
-use crate::train::recipe::{DEFAULT, Recipe};
+use crate::train::bootstrap::{MbnRecipe, is_mbn};
+use crate::train::recipe::{DEFAULT, Recipe, Text};
 use anyhow::bail;
 use serde_json::json;
 use std::path::Path;
@@ -49,32 +50,49 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn list(as_json: bool) -> anyhow::Result<()> {
     let recipes = Recipe::built_in()
         .into_iter()
-        .map(|(name, text)| Ok((name, Recipe::parse(text, Path::new(name))?)))
+        .map(|(name, text)| {
+            let path = Path::new(name);
+            let description = match is_mbn(text) {
+                true => MbnRecipe::parse(text, path)?.description,
+                false => Recipe::parse(text, path)?.description,
+            };
+            Ok((name, description))
+        })
         .collect::<anyhow::Result<Vec<_>>>()?;
     if as_json {
         let list: Vec<_> = recipes
             .iter()
-            .map(|(name, r)| json!({ "name": name, "description": r.description, "default": *name == DEFAULT }))
+            .map(|(name, text)| json!({ "name": name, "description": text, "default": *name == DEFAULT }))
             .collect();
         return say(serde_json::to_string_pretty(&list)?);
     }
     let width = recipes.iter().map(|(n, _)| n.len()).max().unwrap_or(0);
-    for (name, recipe) in &recipes {
+    for (name, description) in &recipes {
         let default = if *name == DEFAULT { " (the default)" } else { "" };
-        say(format!("{name:width$}  {}{default}", recipe.description))?;
+        say(format!("{name:width$}  {description}{default}"))?;
     }
     say("\n`onebit recipes show NAME` prints one, `onebit train NAME` trains it.")
 }
 
 fn show(name: &str, as_json: bool) -> anyhow::Result<()> {
-    let (_, recipe) = Recipe::find(name)?;
+    let Text { text, origin, .. } = Text::find(name)?;
+    let (as_object, as_toml, of_run) = match is_mbn(&text) {
+        true => {
+            let recipe = MbnRecipe::parse(&text, &origin)?;
+            (serde_json::to_string_pretty(&recipe)?, recipe.to_toml()?, recipe.run.is_some())
+        }
+        false => {
+            let recipe = Recipe::parse(&text, &origin)?;
+            (serde_json::to_string_pretty(&recipe)?, recipe.to_toml()?, recipe.run.is_some())
+        }
+    };
     if as_json {
-        return say(serde_json::to_string_pretty(&recipe)?);
+        return say(as_object);
     }
     // A built-in recipe with its comments, as it was written.
     match Recipe::built_in().into_iter().find(|(n, _)| *n == name) {
         Some((_, text)) => say(text.trim_end()),
-        None if recipe.run.is_some() => bail!("{name} is the record of a run: it is a text file, read it directly"),
-        None => say(recipe.to_toml()?.trim_end()),
+        None if of_run => bail!("{name} is the record of a run: it is a text file, read it directly"),
+        None => say(as_toml.trim_end()),
     }
 }

@@ -1,5 +1,6 @@
 //! `onebit train`.
 
+use super::bootstrap;
 use super::given::{normalised_as, start_from};
 use super::mask::saved;
 use super::progress::observer;
@@ -14,10 +15,11 @@ use crate::train::choose::{Choice, choose};
 use crate::train::fit::{Job, Outcome, fit};
 use crate::train::limits::fitting_plan;
 use crate::train::method::{ImageInfo, Task};
-use crate::train::recipe::{DEFAULT, EMBEDDED, Recipe, RunInfo};
+use crate::train::recipe::{DEFAULT, EMBEDDED, MethodName, Recipe, RunInfo};
 use crate::train::run::{RunDir, Summary};
 use crate::train::scheduler::Plan;
 use crate::train::steps::loader;
+use crate::train::targets::Targets;
 use crate::train::teacher::Teacher;
 use anyhow::bail;
 use serde_json::json;
@@ -42,28 +44,31 @@ use std::process::ExitCode;
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// A built-in recipe (see `onebit recipes`) or a TOML file.
-    recipe: Option<String>,
+    pub(super) recipe: Option<String>,
     /// The images: a file or folder; what is in it is recognised.
     #[arg(long, value_name = "PATH")]
-    data: Option<PathBuf>,
+    pub(super) data: Option<PathBuf>,
+    /// For multilayer bootstrap networks: the run whose features of the images are the points, instead of pixels.
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    pub(super) features: Option<PathBuf>,
     /// The run directory [default: runs/RECIPE].
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name [default: auto].
     #[arg(long, value_name = "SEL")]
-    device: Option<String>,
+    pub(super) device: Option<String>,
     /// Decides initial weights, order and augmentation.
     #[arg(long, value_name = "N", conflicts_with = "resume")]
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
     /// Passes over the training images.
     #[arg(long, value_name = "N", conflicts_with = "resume")]
-    epochs: Option<u64>,
+    pub(super) epochs: Option<u64>,
     /// Changes one setting of the recipe; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
-    settings: Vec<String>,
+    pub(super) settings: Vec<String>,
     /// Goes on from the last checkpoint of --out, or of the newest runs/RECIPE.
     #[arg(long)]
-    resume: bool,
+    pub(super) resume: bool,
     /// Takes kernels by the rule, instead of measuring on a GPU which ones are the fastest. Results are the same.
     #[arg(long)]
     no_tune: bool,
@@ -72,7 +77,7 @@ pub struct Args {
     allow_reorder: bool,
     /// Prints one JSON object a line for programs.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// What is trained, before a device is asked.
@@ -85,6 +90,12 @@ struct Wanted {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(wanted) = bootstrap::wanted(args)? {
+        return bootstrap::fit(args, wanted);
+    }
+    if args.features.is_some() {
+        bail!("--features is for multilayer bootstrap networks (onebit train mbn): a network learns from images");
+    }
     let wanted = if args.resume { old_run(args)? } else { new_run(args)? };
     if let Some((run, _)) = &wanted.old
         && let Some(summary) = run.summary()?
@@ -95,22 +106,30 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return finish(args, run, &summary);
     }
     let Wanted { name, recipe, select, old } = wanted;
-    let data = recipe.data.open()?;
+    let mut data = recipe.data.open()?;
     if data.train.is_empty() {
         bail!("{}: there are no training images", recipe.data.path);
+    }
+    let mut choice = choose(&select)?;
+    let stop = on_ctrl_c()?;
+    let mut targets = None;
+    if recipe.method == MethodName::Compress {
+        let Some((found, with_clusters)) = bootstrap::targets(args.json, &recipe, &data, &choice.device, stop)? else {
+            return Ok(ExitCode::from(INTERRUPTED));
+        };
+        (targets, data) = (Some(found), with_clusters);
     }
     let mut images = ImageInfo::of(&data);
     if let Some((_, info)) = &old {
         (images.mean, images.std) = (info.mean.clone(), info.std.clone());
     }
     let steps = loader(&recipe, &data)?.steps();
-    let mut choice = choose(&select)?;
     let method = method(recipe.method);
     let teacher = Teacher::of(&recipe)?;
     if old.is_none() {
         normalised_as(&recipe, teacher.as_ref(), &mut images)?;
     }
-    let teacher_hash = teacher.as_ref().map(Teacher::hash);
+    let teacher_hash = teacher.as_ref().map(Teacher::hash).or(targets.as_ref().map(Targets::hash));
     if let Some((run, info)) = &old
         && info.teacher != teacher_hash
     {
@@ -118,10 +137,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "{}: the run began with another teacher than {} is now (its weights differ): put that one back, or start a \
              new run",
             run.path().display(),
-            teacher.map_or("none".into(), |t| t.name)
+            recipe.teacher.map_or("none".into(), |t| t.run)
         );
     }
-    let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref() };
+    let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref(), targets: targets.as_ref() };
     let (mut plan, mut eval_batch) = fitting_plan(method, &task, &choice.device)?;
     let mut tuned = None;
     if let (Device::Gpu(gpu), false) = (&choice.device, args.no_tune) {
@@ -131,7 +150,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (plan, eval_batch) = fitting_plan(method, &task, &choice.device)?;
     }
     let start = start_from(&recipe, &mut plan)?;
-    let stop = on_ctrl_c()?;
     let run = match &old {
         Some((run, _)) => run.clone(),
         None => {
@@ -225,7 +243,7 @@ fn old_run(args: &Args) -> anyhow::Result<Wanted> {
 }
 
 /// The path from the root, so that a run can be repeated from anywhere.
-fn absolute(path: &Path) -> String {
+pub(super) fn absolute(path: &Path) -> String {
     if path == Path::new(EMBEDDED) {
         return EMBEDDED.into();
     }

@@ -69,7 +69,7 @@ pub fn ahead(
         }
         let images = ImageInfo::of(&recipe.data.open()?);
         let teacher = teacher_for_a_look(&recipe)?;
-        let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref() };
+        let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref(), targets: None };
         let (plan, _) = fitting_plan(method(recipe.method), &task, &face)?;
         programs.extend(plan.step.into_iter().map(|(_, p)| p).chain([plan.eval]));
     }

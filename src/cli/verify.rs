@@ -198,7 +198,7 @@ fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) 
     for (device_name, device) in devices(args)? {
         // The test is not checked: one image is enough of it.
         recipe.eval.batch = 1;
-        let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref() };
+        let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref(), targets: None };
         let plan = fitting_plan(method, &task, &device)?.0.with_sources(&sources);
         let nodes: Vec<usize> = plan.step.iter().map(|(_, p)| p.steps.len()).collect();
         let mut steps = Steps::new(method, recipe.clone(), &data, plan, &device)?;

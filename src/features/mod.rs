@@ -3,20 +3,26 @@
 //!
 //! All of it works on [`Rows`], sums in f64, and depends on its arguments alone: never on time or the number of threads.
 
+pub mod agglomerative;
 pub mod kmeans;
 pub mod logistic;
 pub mod low_shot;
 pub mod map;
 pub mod mixture;
 pub mod npy;
+pub mod one_hot;
+pub mod partition;
 pub mod pca;
 mod product;
 mod rows;
 
+pub use agglomerative::agglomerative;
 pub use kmeans::KMeans;
 pub use logistic::Probe;
 pub use low_shot::low_shot;
 pub use map::Map;
 pub use mixture::Mixture;
+pub use one_hot::OneHotPca;
+pub use partition::{clustering_accuracy, normalized_mutual_information};
 pub use pca::Pca;
 pub use rows::Rows;

@@ -16,6 +16,11 @@ pub(super) fn tile_pixels(k: usize) -> usize {
     (TILE / k.max(1)).clamp(8, 512)
 }
 
+/// Whether windows are pixels: then activations are the matrix of windows.
+fn of_single_pixels(g: &Conv2dGeometry) -> bool {
+    g.kh * g.kw == 1 && g.stride == 1 && g.padding == 0
+}
+
 /// `y = conv(x, w)`.
 pub fn conv2d_forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
     if direct::suits(g, g.o) {
@@ -27,7 +32,7 @@ pub fn conv2d_forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
     y.par_chunks_mut(pixels * g.o).enumerate().for_each_init(Vec::new, |columns, (t, y)| {
         let count = y.len() / g.o;
         for group in 0..g.groups {
-            let a = if g.kh * g.kw == 1 && g.stride == 1 && g.padding == 0 {
+            let a = if of_single_pixels(g) {
                 View::rows(&x[t * pixels * g.c + group * ci..], g.c)
             } else {
                 gather(g, group, x, t * pixels, count, columns);
@@ -46,6 +51,13 @@ pub fn conv2d_input_grad(g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f3
     }
     let (ci, oi) = (g.c / g.groups, g.o / g.groups);
     let k = g.kh * g.kw * ci;
+    if of_single_pixels(g) && g.groups == 1 {
+        let pixels = tile_pixels(oi);
+        return dx.par_chunks_mut(pixels * ci).enumerate().for_each(|(t, dx)| {
+            let dy = View::rows(&dy[t * pixels * oi..], oi);
+            product(dx.len() / ci, ci, oi, dy, View::rows(w, ci), dx, ci, false);
+        });
+    }
     let per_image = g.oh * g.ow;
     let pixels = tile_pixels(k).min(per_image);
     dx.par_chunks_mut(g.h * g.w * g.c).enumerate().for_each_init(Vec::new, |columns: &mut Vec<f32>, (n, image)| {

@@ -2,7 +2,7 @@
 
 use super::method;
 use super::rbcn::{self, Features};
-use super::{burn, finetune, smn};
+use super::{burn, compress, finetune, smn};
 use crate::error::{Error, Result};
 use crate::nn::WeightRule;
 use crate::train::recipe::{MethodName, Recipe};
@@ -11,6 +11,8 @@ use crate::train::recipe::{MethodName, Recipe};
 pub fn wants_teacher(recipe: &Recipe) -> bool {
     match recipe.method {
         MethodName::Supervised | MethodName::Siman | MethodName::Swav | MethodName::Smn | MethodName::Finetune => false,
+        // Its teacher is no network: `Targets` reads it.
+        MethodName::Compress => false,
         MethodName::Reactnet | MethodName::Burn => true,
         MethodName::Rbcn => recipe.rbcn.as_ref().is_none_or(|r| r.features != Features::None || r.distill > 0.0),
     }
@@ -18,7 +20,7 @@ pub fn wants_teacher(recipe: &Recipe) -> bool {
 
 /// Whether a method knows what to do with a teacher.
 fn may_have_teacher(method: MethodName) -> bool {
-    matches!(method, MethodName::Reactnet | MethodName::Rbcn | MethodName::Burn)
+    matches!(method, MethodName::Reactnet | MethodName::Rbcn | MethodName::Burn | MethodName::Compress)
 }
 
 /// Checks that method, network and settings go together.
@@ -34,6 +36,7 @@ pub fn validate(recipe: &Recipe) -> Result<()> {
         ("burn", recipe.burn.is_some(), &["burn"]),
         ("smn", recipe.smn.is_some(), &["smn"]),
         ("finetune", recipe.finetune.is_some(), &["finetune"]),
+        ("compress", recipe.compress.is_some(), &["compress"]),
     ];
     if let Some((table, _, of)) = tables.iter().find(|(_, there, of)| *there && !of.contains(&name)) {
         let methods: Vec<String> = of.iter().map(|m| format!("method = {m:?}")).collect();
@@ -70,6 +73,7 @@ pub fn validate(recipe: &Recipe) -> Result<()> {
         MethodName::Burn => burn::validate(recipe),
         MethodName::Smn => smn::validate(recipe),
         MethodName::Finetune => finetune::validate(recipe),
+        MethodName::Compress => compress::validate(recipe),
         _ => Ok(()),
     }
 }

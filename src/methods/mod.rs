@@ -2,6 +2,7 @@
 
 mod burn;
 mod check;
+mod compress;
 mod finetune;
 mod parts;
 mod projector;
@@ -14,6 +15,7 @@ mod swav;
 
 pub use burn::{Burn, BurnSpec, Guard, Similarity, Statistics, Target, balance};
 pub use check::{validate, wants_teacher};
+pub use compress::{Compress, CompressSpec, CompressTarget};
 pub use finetune::{Finetune, FinetuneSpec};
 pub use parts::{features as feature_graph, test_graph};
 pub use rbcn::{Features, KernelPath, Rbcn, RbcnSpec, Refresh, RefreshBy};
@@ -39,6 +41,7 @@ pub fn method(name: MethodName) -> &'static dyn Method {
         MethodName::Burn => &Burn,
         MethodName::Smn => &Smn,
         MethodName::Finetune => &Finetune,
+        MethodName::Compress => &Compress,
     }
 }
 

@@ -66,7 +66,7 @@ pub fn features(task: &Task<'_>, batch: usize) -> Result<Graph> {
 }
 
 /// Test images, normalised.
-fn tested(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Value> {
+pub(super) fn tested(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Value> {
     let pixels = g.input(EVAL_IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
     let x = normalise(g, pixels, task.images)?;
     middle(g, x, task.images.tested(&task.recipe.augment))

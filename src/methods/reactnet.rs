@@ -38,7 +38,7 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
     let g = &mut Graph::new();
     let inputs = parts::inputs(g, task, batch)?;
     let taught = super::teacher(task)?.network(g, inputs.x, task.images)?;
-    let logits = task.recipe.net.build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+    let logits = task.recipe.network().build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
     let loss = g.distribution_loss(taught.logits, logits)?;
     parts::descend(g, task.recipe, &inputs, logits, loss)?;
     Ok(std::mem::take(g))

@@ -34,7 +34,7 @@ impl Method for Supervised {
 pub(super) fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
     let g = &mut Graph::new();
     let inputs = parts::inputs(g, task, batch)?;
-    let logits = task.recipe.net.build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+    let logits = task.recipe.network().build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
     let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
     parts::descend(g, task.recipe, &inputs, logits, loss)?;
     Ok(std::mem::take(g))
@@ -51,7 +51,7 @@ mod tests {
         let images = ImageInfo { extents: [28, 28, 1], classes: 10, mean: vec![0.3], std: vec![0.3] };
         let (_, recipe) = Recipe::find("fashion-binary").expect("built in");
         let reads = |recipe: &Recipe| {
-            let graph = train(&Task { recipe, images: &images, teacher: None }, 4).expect("builds");
+            let graph = train(&Task { recipe, images: &images, teacher: None, targets: None }, 4).expect("builds");
             graph.values().iter().any(|v| v.name == "augment.0")
         };
         assert!(!reads(&recipe), "nothing is asked for");

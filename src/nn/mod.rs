@@ -8,6 +8,7 @@ mod convnet;
 pub mod count;
 mod fold;
 mod layers;
+mod mlp;
 mod reactnet;
 mod resnet;
 mod spec;

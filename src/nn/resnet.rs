@@ -29,7 +29,7 @@ fn plan(kind: NetKind) -> Plan {
         NetKind::Resnet18 => p(LARGE, &[2, 2, 2, 2], false, Stem::Cifar, [Float, Float]),
         NetKind::Resnet34 => p(LARGE, &[3, 4, 6, 3], false, Stem::Imagenet, [Float, Float]),
         NetKind::Resnet50 => p(LARGE, &[3, 4, 6, 3], true, Stem::Imagenet, [Float, Float]),
-        NetKind::Convnet | NetKind::VggSmall | NetKind::ReactnetA | NetKind::Minireact => {
+        NetKind::Convnet | NetKind::Mlp | NetKind::VggSmall | NetKind::ReactnetA | NetKind::Minireact => {
             unreachable!("not a residual network")
         }
     }

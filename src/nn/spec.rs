@@ -4,7 +4,7 @@ use super::adapt::Adapt;
 use super::binarization::Binarization;
 use super::built::{Built, Mode, Network};
 use super::count::Count;
-use super::{convnet, reactnet, resnet, vgg};
+use super::{convnet, mlp, reactnet, resnet, vgg};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub enum NetKind {
     /// A float 3x3 stem and three 3x3 layers with pooling between them.
     Convnet,
+    /// Fully connected layers, as many as there are widths.
+    Mlp,
     /// The smallest of the same family as ResNet-20: three stages of one block.
     Resnet8,
     /// He et al. 2016 for 32-pixel images: three stages of three blocks.
@@ -112,7 +114,8 @@ pub enum InitKind {
 pub struct NetSpec {
     /// Which network.
     pub kind: NetKind,
-    /// Binary inner convolutions (the first convolution and the last linear layer stay float).
+    /// Binary inner convolutions (the first convolution and the last linear layer stay float; in a multilayer perceptron
+    /// only the last layer does).
     #[serde(default)]
     pub binary: bool,
     /// Channels of each stage, or of the stem and each stage; the network's own if empty.
@@ -133,6 +136,9 @@ pub struct NetSpec {
     /// A linear layer and ReLU between the pooled features and what follows, part of the network (BURN's backbone).
     #[serde(default)]
     pub feature_layer: bool,
+    /// The share of the outputs of each hidden layer of a multilayer perceptron that is dropped in training.
+    #[serde(default)]
+    pub dropout: f32,
     /// How weights start.
     #[serde(default)]
     pub init: InitKind,
@@ -151,6 +157,9 @@ pub struct NetSpec {
     /// How the network is adapted, if it is; decided by the method.
     #[serde(skip)]
     pub adapt: Option<Adapt>,
+    /// Decides what is dropped; the recipe's.
+    #[serde(skip)]
+    pub seed: u64,
 }
 
 impl NetSpec {
@@ -165,12 +174,14 @@ impl NetSpec {
             stem_activation: None,
             head_norm: false,
             feature_layer: false,
+            dropout: 0.0,
             init: InitKind::Usual,
             bn_gain: None,
             skip: None,
             shortcut: None,
             binarization: Binarization::default(),
             adapt: None,
+            seed: 0,
         }
     }
 
@@ -215,6 +226,12 @@ impl NetSpec {
         if let Some(gain) = self.bn_gain.filter(|g| !(g.is_finite() && *g != 0.0)) {
             return Err(Error::Config(format!("net.bn_gain = {gain}: give a number that is not 0")));
         }
+        if !(0.0..1.0).contains(&self.dropout) || (self.dropout > 0.0 && self.kind != NetKind::Mlp) {
+            return Err(Error::Config(format!(
+                "net.dropout = {}: give a share from 0 up to, but not, 1, for net.kind = \"mlp\" only",
+                self.dropout
+            )));
+        }
         if self.binary && self.adapt.is_some() {
             return Err(Error::Config(
                 "net.binary = true: a network that is adapted by masks is in full precision, its weights are not bits"
@@ -236,6 +253,7 @@ impl NetSpec {
         let mut b = Built::new(g, self, mode, gate)?;
         let logits = match self.kind {
             NetKind::Convnet => convnet::build(&mut b, x, classes),
+            NetKind::Mlp => mlp::build(&mut b, x, classes),
             NetKind::VggSmall => vgg::build(&mut b, x, classes),
             NetKind::ReactnetA | NetKind::Minireact => reactnet::build(&mut b, x, classes),
             _ => resnet::build(&mut b, x, classes),

@@ -5,6 +5,7 @@ pub mod image;
 #[macro_use]
 pub mod pointwise;
 
+pub mod cluster;
 pub mod conv;
 pub mod linalg;
 pub mod norm;

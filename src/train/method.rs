@@ -1,6 +1,7 @@
 //! What a training method gives to the loop: the programs of a step, and the one that tests.
 
 use super::recipe::Recipe;
+use super::targets::Targets;
 use super::teacher::Teacher;
 use crate::data::{AugmentSpec, Split};
 use crate::error::{Error, Result};
@@ -45,7 +46,7 @@ impl ImageInfo {
 }
 
 /// What is to be trained: all that a method's graphs depend on besides batch sizes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Task<'a> {
     /// Everything that the user decides.
     pub recipe: &'a Recipe,
@@ -53,6 +54,8 @@ pub struct Task<'a> {
     pub images: &'a ImageInfo,
     /// The network that a method learns from, if the recipe names one.
     pub teacher: Option<&'a Teacher>,
+    /// The fitted model that a network is to compress, if it is.
+    pub targets: Option<&'a Targets>,
 }
 
 /// A part of a step: its name and what it computes.

@@ -4,6 +4,7 @@
 //! [`limits::fitting_plan`] compiles them and sees that they fit the device, [`fit::fit`] runs them step by step and keeps
 //! a [`run::RunDir`].
 
+pub mod bootstrap;
 pub mod cascade;
 pub mod check;
 pub mod checkpoint;
@@ -24,5 +25,7 @@ pub mod recipe;
 pub mod replay;
 pub mod run;
 pub mod scheduler;
+pub mod settings;
 pub mod steps;
+pub mod targets;
 pub mod teacher;

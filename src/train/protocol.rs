@@ -188,6 +188,7 @@ pub fn finetune_recipe(of: &Recipe, run: &str, labels: f64, images: usize) -> Re
         burn: None,
         smn: None,
         swav: None,
+        compress: None,
         finetune: Some(FinetuneSpec { last_lr }),
         augment: AugmentSpec {
             random_resized_crop: Some(crop),

@@ -1,16 +1,18 @@
 //! A recipe: everything that decides what a run computes, as a TOML file.
 
+use super::bootstrap::is_mbn;
+use super::settings::changed;
 use crate::data::{AugmentSpec, Dataset, OpenOptions, Split};
 use crate::error::{Error, Result};
 use crate::features::low_shot;
 use crate::files::read_text;
-use crate::methods::{BurnSpec, FinetuneSpec, RbcnSpec, SmnSpec, SwavSpec};
+use crate::methods::{BurnSpec, CompressSpec, FinetuneSpec, RbcnSpec, SmnSpec, SwavSpec};
 use crate::nn::NetSpec;
 use crate::optim::{OptimSpec, Schedule};
-use crate::suggest::{nearest, toml_message, with_suggestion};
+use crate::suggest::{nearest, toml_message};
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/train/recipes");
 
@@ -61,6 +63,9 @@ pub struct Recipe {
     /// Settings of the method finetune.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finetune: Option<FinetuneSpec>,
+    /// Settings of the method compress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compress: Option<CompressSpec>,
     /// Settings of SwAV's loss, in the methods that have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swav: Option<SwavSpec>,
@@ -105,6 +110,8 @@ pub enum MethodName {
     Smn,
     /// A trained network and a new last layer, few labels.
     Finetune,
+    /// What a multilayer bootstrap network makes of images, no labels.
+    Compress,
 }
 
 /// The network that another one learns from.
@@ -138,7 +145,8 @@ pub struct DataSpec {
     pub classes: Vec<usize>,
     /// This share of the training images takes the place of the test images, which are left alone: to choose settings by.
     pub hold_out: f64,
-    /// The share of the training images that have labels, drawn at random, always the same ones; the rest is left out.
+    /// The share of the training images that have labels, drawn at random, always the same ones; the rest is left out, after
+    /// `train_images`.
     pub label_share: f64,
     /// At most this many training images, evenly taken: for trying things out.
     pub train_images: Option<usize>,
@@ -166,6 +174,21 @@ impl Default for DataSpec {
 }
 
 impl DataSpec {
+    /// Checks the numbers that types cannot.
+    pub fn validate(&self) -> Result<()> {
+        let fail = |message: String| Err(Error::Config(message));
+        if !(self.label_share > 0.0 && self.label_share <= 1.0) {
+            return fail(format!(
+                "data.label_share = {}: give a share over 0 and at most 1 (0.01 for 1 %)",
+                self.label_share
+            ));
+        }
+        if !(0.0..1.0).contains(&self.hold_out) {
+            return fail(format!("data.hold_out = {}: give a share from 0 up to, but not, 1", self.hold_out));
+        }
+        Ok(())
+    }
+
     /// Opens the images.
     pub fn open(&self) -> Result<Split> {
         if self.path.is_empty() {
@@ -199,16 +222,16 @@ impl DataSpec {
         if self.hold_out > 0.0 {
             split = split.holding_out(self.hold_out, self.split_seed);
         }
-        if self.label_share < 1.0 {
-            let with_labels = low_shot(split.train.len(), self.label_share);
-            split.train = split.train.select(&with_labels).into();
-        }
         for (part, limit) in [(&mut split.train, self.train_images), (&mut split.test, self.test_images)] {
             if let Some(n) = limit.filter(|n| *n < part.len()) {
                 // Evenly, because folders of images come class by class.
                 let some: Vec<u32> = (0..n).map(|i| (i * part.len() / n) as u32).collect();
                 *part = part.select(&some).into();
             }
+        }
+        if self.label_share < 1.0 {
+            let with_labels = low_shot(split.train.len(), self.label_share);
+            split.train = split.train.select(&with_labels).into();
         }
         Ok(split)
     }
@@ -267,6 +290,43 @@ pub struct RunInfo {
     pub teacher: Option<String>,
 }
 
+/// A recipe as it was found.
+pub struct Text {
+    /// Its name: the built-in one's, or the file's.
+    pub name: String,
+    /// The TOML.
+    pub text: String,
+    /// The file that errors name.
+    pub origin: PathBuf,
+}
+
+impl Text {
+    /// The built-in recipe of that name, or the one in that file or run directory.
+    ///
+    /// # Errors
+    /// If there is none; names the nearest.
+    pub fn find(what: &str) -> Result<Text> {
+        let built_in = Recipe::built_in();
+        if let Some((name, text)) = built_in.iter().find(|(n, _)| *n == what) {
+            return Ok(Text { name: name.to_string(), text: text.to_string(), origin: name.into() });
+        }
+        let mut origin = PathBuf::from(what);
+        if origin.join("config.toml").is_file() {
+            origin.push("config.toml");
+        }
+        if origin.extension().is_some_and(|e| e == "toml") || origin.is_file() {
+            let name = origin.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            return Ok(Text { name, text: read_text(&origin)?, origin });
+        }
+        let names = || built_in.iter().map(|(n, _)| *n);
+        let near = nearest(what, names()).map_or(String::new(), |n| format!("did you mean {n}? "));
+        Err(Error::Config(format!(
+            "there is no recipe called {what}: {near}Built in are {}; a file must end in .toml",
+            names().collect::<Vec<_>>().join(", ")
+        )))
+    }
+}
+
 impl Recipe {
     /// Names and texts of the built-in recipes.
     pub fn built_in() -> Vec<(&'static str, &'static str)> {
@@ -278,32 +338,20 @@ impl Recipe {
 
     /// The built-in recipe of that name, or the one in that file; with its name.
     pub fn find(what: &str) -> Result<(String, Recipe)> {
-        let built_in = Self::built_in();
-        if let Some((name, text)) = built_in.iter().find(|(n, _)| *n == what) {
-            return Ok((name.to_string(), Self::parse(text, Path::new(name))?));
-        }
-        let mut path = Path::new(what).to_path_buf();
-        if path.join("config.toml").is_file() {
-            path.push("config.toml");
-        }
-        if path.extension().is_some_and(|e| e == "toml") || path.is_file() {
-            let recipe = Self::parse(&read_text(&path)?, &path)?;
-            let name = match &recipe.run {
-                Some(run) => run.recipe.clone(),
-                None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            };
-            return Ok((name, recipe));
-        }
-        let names = || built_in.iter().map(|(n, _)| *n);
-        let near = nearest(what, names()).map_or(String::new(), |n| format!("did you mean {n}? "));
-        Err(Error::Config(format!(
-            "there is no recipe called {what}: {near}Built in are {}; a file must end in .toml",
-            names().collect::<Vec<_>>().join(", ")
-        )))
+        let Text { name, text, origin } = Text::find(what)?;
+        let recipe = Self::parse(&text, &origin)?;
+        Ok((recipe.run.as_ref().map_or(name, |run| run.recipe.clone()), recipe))
     }
 
     /// Reads a recipe; `origin` is the file that errors name.
     pub fn parse(text: &str, origin: &Path) -> Result<Recipe> {
+        if is_mbn(text) {
+            return Err(Error::data(
+                origin,
+                "this is a multilayer bootstrap network (method = \"mbn\"), which has no training steps: onebit train, eval and \
+                 embed take it",
+            ));
+        }
         let recipe: Recipe = toml::from_str(text).map_err(|e| Error::data(origin, toml_message(text, &e)))?;
         recipe.validate().map_err(|e| Error::data(origin, e.to_string()))?;
         Ok(recipe)
@@ -315,7 +363,7 @@ impl Recipe {
             MethodName::Smn => Some(self.smn.clone().unwrap_or_default().adaptation()),
             _ => None,
         };
-        NetSpec { adapt, ..self.net.clone() }
+        NetSpec { adapt, seed: self.seed, ..self.net.clone() }
     }
 
     /// The recipe as TOML.
@@ -325,28 +373,7 @@ impl Recipe {
 
     /// The recipe with `key=value` settings, keys dotted, values as in TOML (a bare word is a string).
     pub fn with(&self, settings: &[String]) -> Result<Recipe> {
-        if settings.is_empty() {
-            return Ok(self.clone());
-        }
-        let mut table: toml::Table = toml::from_str(&self.to_toml()?)
-            .map_err(|e| Error::Config(format!("the recipe does not read back: {}", e.message())))?;
-        for setting in settings {
-            apply(&mut table, setting)?;
-        }
-        let joined = settings.iter().map(|s| format!("--set {s}")).collect::<Vec<_>>().join(" ");
-        let recipe: Recipe = table.try_into().map_err(|e: toml::de::Error| {
-            let message = with_suggestion(e.message().trim());
-            // Of several settings, name the one whose key the message quotes.
-            let guilty = message.split('`').nth(1).and_then(|key| {
-                settings.iter().find(|s| s.split('=').next().is_some_and(|k| k.trim().split('.').any(|p| p == key)))
-            });
-            Error::Config(match guilty {
-                Some(s) => format!("--set {s}: {message}"),
-                None => format!("{joined}: {message}"),
-            })
-        })?;
-        recipe.validate().map_err(|e| Error::Config(format!("{joined}: {e}")))?;
-        Ok(recipe)
+        changed(self, settings, Recipe::validate)
     }
 
     /// Checks the numbers that types cannot.
@@ -370,15 +397,7 @@ impl Recipe {
         if self.seed > i64::MAX as u64 {
             return fail(format!("seed = {}: TOML holds seeds up to {}", self.seed, i64::MAX));
         }
-        if !(self.data.label_share > 0.0 && self.data.label_share <= 1.0) {
-            return fail(format!(
-                "data.label_share = {}: give a share over 0 and at most 1 (0.01 for 1 %)",
-                self.data.label_share
-            ));
-        }
-        if !(0.0..1.0).contains(&self.data.hold_out) {
-            return fail(format!("data.hold_out = {}: give a share from 0 up to, but not, 1", self.data.hold_out));
-        }
+        self.data.validate()?;
         self.net.validate()?;
         crate::methods::validate(self)?;
         self.optimiser.validate()?;
@@ -402,36 +421,9 @@ impl Recipe {
     }
 }
 
-/// Sets one dotted key of a table.
-fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
-    let fail = |why: &str| Error::Config(format!("--set {setting}: {why}"));
-    let (key, value) = setting.split_once('=').ok_or_else(|| fail("write it as key=value, for example epochs=10"))?;
-    let value = value.trim();
-    let value = match toml::from_str::<toml::Table>(&format!("v = {value}")) {
-        Ok(mut parsed) if parsed.len() == 1 => parsed.remove("v").ok_or_else(|| fail("the value does not parse"))?,
-        _ => toml::Value::String(value.to_string()),
-    };
-    let mut path: Vec<&str> = key.trim().split('.').collect();
-    let last = path.pop().filter(|k| !k.is_empty()).ok_or_else(|| fail("the key is missing"))?;
-    let mut at = table;
-    for part in path {
-        at = at
-            .entry(part)
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
-            .as_table_mut()
-            .ok_or_else(|| fail(&format!("`{part}` is a value and has nothing below it")))?;
-    }
-    // A whole number where a fraction stood is one: `lr=1`.
-    let value = match (at.get(last), value) {
-        (Some(toml::Value::Float(_)), toml::Value::Integer(i)) => toml::Value::Float(i as f64),
-        (_, v) => v,
-    };
-    at.insert(last.to_string(), value);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::bootstrap::MbnRecipe;
     use super::*;
 
     fn default() -> Recipe {
@@ -443,6 +435,13 @@ mod tests {
         let all = Recipe::built_in();
         assert_eq!(all[0].0, DEFAULT);
         for (name, text) in all {
+            if is_mbn(text) {
+                let recipe = MbnRecipe::parse(text, Path::new(name)).unwrap();
+                assert!(!recipe.description.is_empty(), "{name} describes itself");
+                let again = MbnRecipe::parse(&recipe.to_toml().unwrap(), Path::new("again")).unwrap();
+                assert_eq!(recipe, again, "{name}");
+                continue;
+            }
             let recipe = Recipe::parse(text, Path::new(name)).unwrap();
             assert!(!recipe.description.is_empty(), "{name} describes itself");
             let again = Recipe::parse(&recipe.to_toml().unwrap(), Path::new("again")).unwrap();

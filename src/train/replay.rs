@@ -144,7 +144,7 @@ impl Replay {
     /// If the files do not fit together, or this version builds another program from the recipe.
     pub fn run(&self, folder: &Path, method: &dyn Method, device: &Device, sources: Sources) -> Result<Vec<Finding>> {
         let teacher = Teacher::for_a_look(&self.recipe)?.map(|(t, _)| t);
-        let task = Task { recipe: &self.recipe, images: &self.images, teacher: teacher.as_ref() };
+        let task = Task { recipe: &self.recipe, images: &self.images, teacher: teacher.as_ref(), targets: None };
         let graphs = method.build(&task, self.recipe.batch, 1)?;
         let other = |what: &str| {
             let version = env!("CARGO_PKG_VERSION");

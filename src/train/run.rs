@@ -147,11 +147,15 @@ pub struct Summary {
 impl RunDir {
     /// Makes a new directory. If `wanted` is taken, `wanted-2`, `wanted-3`, ...: nothing is ever overwritten.
     pub fn create(wanted: &Path, recipe: &Recipe, info: RunInfo) -> Result<RunDir> {
+        Self::create_with(wanted, &Recipe { run: Some(info), ..recipe.clone() }.to_toml()?)
+    }
+
+    /// As [`RunDir::create`], with the text of `config.toml`.
+    pub fn create_with(wanted: &Path, config: &str) -> Result<RunDir> {
         let path = numbered_folder(wanted)?;
         let run = RunDir { path };
         create_dir(&run.checkpoints())?;
-        let text = Recipe { run: Some(info), ..recipe.clone() }.to_toml()?;
-        write_atomic(&run.config_path(), text.as_bytes())?;
+        write_atomic(&run.config_path(), config.as_bytes())?;
         Ok(run)
     }
 

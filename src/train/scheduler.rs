@@ -12,6 +12,7 @@ use crate::shader::sources::Sources;
 use crate::tensor::{DType, HostTensor};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The compiled programs of a run, not yet on a device.
 #[derive(Clone, Debug)]
@@ -206,10 +207,18 @@ impl Scheduler {
 
     /// The logits of a test batch.
     pub fn logits(&mut self, images: &HostTensor) -> Result<HostTensor> {
+        Ok(self.timed_logits(images)?.0)
+    }
+
+    /// As [`Scheduler::logits`], with the time that the device worked on them.
+    pub fn timed_logits(&mut self, images: &HostTensor) -> Result<(HostTensor, Duration)> {
         self.store.write(EVAL_IMAGES, images)?;
         let scalars = vec![0.0; self.eval.program().graph.scalars().len()];
+        let start = Instant::now();
         self.eval.run(&scalars)?;
-        self.eval.read(LOGITS)
+        self.store.device().wait()?;
+        let spent = start.elapsed();
+        Ok((self.eval.read(LOGITS)?, spent))
     }
 
     /// Copies everything that a checkpoint holds.

@@ -129,7 +129,7 @@ impl StepExport {
         loop {
             // The test is not exported: its batch may as well be 1.
             let teacher = Teacher::for_a_look(&recipe)?.map(|(t, _)| t);
-            let task = Task { recipe: &recipe, images, teacher: teacher.as_ref() };
+            let task = Task { recipe: &recipe, images, teacher: teacher.as_ref(), targets: None };
             let graphs = method(recipe.method).build(&task, recipe.batch, 1)?;
             let program = |g: &crate::graph::Graph| Program::compile(g.clone(), Backend::Cpu);
             let programs = graphs.parts().map(|(_, g)| program(g)).collect::<Result<Vec<_>>>()?;

@@ -6,6 +6,7 @@ mod common;
 
 mod binary_layers;
 mod burn;
+mod mbn;
 mod method;
 mod rbcn;
 mod siman;

@@ -43,7 +43,7 @@ impl Setting {
     }
 
     pub fn task(&self) -> Task<'_> {
-        Task { recipe: &self.recipe, images: &self.images, teacher: self.teacher.as_ref() }
+        Task { recipe: &self.recipe, images: &self.images, teacher: self.teacher.as_ref(), targets: None }
     }
 
     /// Its programs on a device, as they start.

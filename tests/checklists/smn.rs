@@ -516,7 +516,7 @@ fn smn_18_an_expert_starts_from_the_dispatchers_scores() {
     let recipe = expert_recipe(&setting.recipe, "dispatcher", 1, 8, 32);
     assert_eq!((recipe.epochs, recipe.batch, recipe.swav.as_ref().unwrap().queue_after), (8, 8, 1));
     let carried = |name: &String| Smn.carries(&recipe, name) && !name.starts_with("optim.");
-    let task = Task { recipe: &recipe, images: &setting.images, teacher: None };
+    let task = Task { recipe: &recipe, images: &setting.images, teacher: None, targets: None };
     let mut graphs = Smn.build(&task, 8, 8).unwrap();
     graphs.given = tensors.iter().filter(|(n, _)| carried(n)).map(|(n, t)| (n.clone(), t.clone())).collect();
     let mut scheduler = Scheduler::load(Plan::compile(graphs, &Device::Cpu).unwrap(), &Device::Cpu, 0).unwrap();

@@ -90,7 +90,7 @@ fn discriminators(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Grap
     let inputs = parts::inputs(g, task, batch)?;
     let taught = super::teacher(task)?.network(g, inputs.x, task.images)?;
     // The student as it is in training, but nothing of it is a parameter here.
-    let student = task.recipe.net.network(g, inputs.x, task.images.classes, Mode::Batch, None)?;
+    let student = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Batch, None)?;
     same_shape(g, task, &taught, &student)?;
     let generator = g.params();
     let d = Discriminators { standardise: spec.standardise_features };
@@ -116,7 +116,7 @@ fn discriminators(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Grap
 fn student(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<(Graph, Vec<kernel::Layer>)> {
     let g = &mut Graph::new();
     let inputs = parts::inputs(g, task, batch)?;
-    let net = task.recipe.net.network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+    let net = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
     let task_loss = g.cross_entropy(net.logits, inputs.labels, task.recipe.label_smoothing)?;
     let mut logged = vec![("task_loss", task_loss)];
     let mut loss = task_loss;
@@ -185,7 +185,7 @@ fn refresh(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Graph> {
         RefreshBy::Batch => Mode::Train,
         RefreshBy::Running => Mode::Settle,
     };
-    let logits = task.recipe.net.build(g, inputs.x, task.images.classes, mode, Some(inputs.halted))?;
+    let logits = task.recipe.network().build(g, inputs.x, task.images.classes, mode, Some(inputs.halted))?;
     let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
     let halted = parts::watch(g, &inputs, logits, loss)?;
     if spec.refresh == Refresh::Train {

@@ -2,6 +2,7 @@
 //! channels, stride 2, empty borders). One file per family of ops.
 
 mod activation;
+mod cluster;
 mod conv;
 mod image;
 mod large;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<CaseSpec> {
         random::cases(),
         shape::cases(),
         linalg::cases(),
+        cluster::cases(),
         conv::cases(),
         pool::cases(),
         norm::cases(),

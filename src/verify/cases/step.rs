@@ -61,6 +61,8 @@ pub fn cases() -> Vec<CaseSpec> {
     wide.shortcut = Some(Shortcut::OptionA);
     vec![
         step("convnet", net(NetKind::Convnet, false, &[8, 8, 16, 16]), 16, ADAM),
+        step("perceptron", net(NetKind::Mlp, false, &[24, 16]), 4, ADAM),
+        step("binary perceptron", net(NetKind::Mlp, true, &[40, 33]), 4, ADAM),
         step("binary convnet", net(NetKind::Convnet, true, &[8, 16, 32, 33]), 16, ADAM),
         step("resnet18, 7x7 stem, PReLU", stem, 32, SGD),
         step("resnet20", net(NetKind::Resnet20, false, &[4, 8, 8]), 8, LARS),

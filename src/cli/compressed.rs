@@ -1,0 +1,142 @@
+//! `onebit eval` of a network that compresses a multilayer bootstrap network: both beside each other.
+
+use super::bootstrap::{Agreement, Pace, timed};
+use super::eval::{Args, Tested};
+use super::text::{mib, percent, say};
+use crate::data::{Dataset, Loader, LoaderOptions};
+use crate::device::Device;
+use crate::mbn::Watch;
+use crate::methods::method;
+use crate::train::choose::choose;
+use crate::train::inference::inference_tensors;
+use crate::train::limits::fitting_test;
+use crate::train::method::{ImageInfo, Task};
+use crate::train::scheduler::Scheduler;
+use crate::train::targets::{NEVER, Targets, assigned};
+use crate::tune::remembered;
+use anyhow::Context;
+use serde::Serialize;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One part of the images, by both.
+#[derive(Serialize)]
+struct Part {
+    part: &'static str,
+    teacher: Option<Agreement>,
+    student: Option<Agreement>,
+    /// Share of images that both put into the same cluster.
+    agreement: f64,
+}
+
+#[derive(Serialize)]
+struct Result {
+    parts: Vec<Part>,
+    /// Of 10,000 predictions of test images.
+    teacher_pace: Option<Pace>,
+    student_pace: Option<Pace>,
+    teacher_bytes: u64,
+    student_bytes: usize,
+}
+
+pub(super) fn run(args: &Args, t: Tested) -> anyhow::Result<ExitCode> {
+    let device = match choose(args.device.as_deref().unwrap_or(&t.info.select))?.device {
+        Device::Gpu(gpu) => Device::Gpu(remembered(&gpu, false)),
+        cpu => cpu,
+    };
+    let mut watch = Watch { stop: &NEVER, told: &mut |_| {} };
+    let (targets, with_clusters) =
+        Targets::of(&t.recipe, &t.data, &device, &mut watch)?.context("nobody stops this")?;
+    let images = ImageInfo { mean: t.images.mean.clone(), std: t.images.std.clone(), ..ImageInfo::of(&with_clusters) };
+    let task = Task { recipe: &t.recipe, images: &images, teacher: None, targets: Some(&targets) };
+    let (plan, batch) = fitting_test(&task, &device, |batch| method(t.recipe.method).eval(&task, batch))?;
+    let mut scheduler = Scheduler::load(plan, &device, t.recipe.seed)?;
+    scheduler.restore(&t.checkpoint, &t.path)?;
+    let (mut parts, mut paces) = (Vec::new(), [None, None]);
+    for (part, set) in [("train", &t.data.train), ("test", &t.data.test)] {
+        if set.is_empty() {
+            continue;
+        }
+        let (said, pace) = clusters(&mut scheduler, set, batch)?;
+        let meant = match part {
+            "test" => {
+                let (found, of_teacher) = timed(&targets.recipe, &targets.model, set, &device)?;
+                paces = [Some(of_teacher), Some(pace)];
+                found.clusters
+            }
+            _ => {
+                assigned(&targets.recipe, &targets.model, set, &device, &mut watch)?
+                    .context("nobody stops this")?
+                    .clusters
+            }
+        };
+        let same = said.iter().zip(&meant).filter(|(a, b)| a == b).count();
+        parts.push(Part {
+            part,
+            teacher: Agreement::of(&meant, set),
+            student: Agreement::of(&said, set),
+            agreement: same as f64 / said.len() as f64,
+        });
+    }
+    let shipped = inference_tensors(&task, &t.checkpoint.tensors)?;
+    let student_bytes = shipped.values().map(|t| 4 * t.words().len()).sum();
+    let file =
+        crate::train::run::RunDir::at(std::path::Path::new(&t.recipe.teacher.as_ref().context("has a teacher")?.run));
+    let teacher_bytes = std::fs::metadata(file.last()).with_context(|| file.last().display().to_string())?.len();
+    let [teacher_pace, student_pace] = paces;
+    let result = Result { parts, teacher_pace, student_pace, teacher_bytes, student_bytes };
+    t.run.write_json("eval.json", &result)?;
+    if args.json {
+        say(serde_json::to_string_pretty(&result)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for p in &result.parts {
+        say(format!("{}: student and model agree on {}", p.part, percent(p.agreement)))?;
+        for (who, found) in [("model", p.teacher), ("student", p.student)] {
+            if let Some(found) = found {
+                say(format!("  {who:8} {} of {} images", found.say(), found.images))?;
+            }
+        }
+    }
+    say(format!("bytes: model {}, student {}", mib(teacher_bytes as usize), mib(student_bytes)))?;
+    if let (Some(teacher), Some(student)) = (result.teacher_pace, result.student_pace) {
+        say(format!("10,000 predictions on {}:", device.name()))?;
+        let line =
+            |who: &str, p: Pace| format!("  {who:8} {:.4} s, the device at work {:.4} s", p.seconds, p.device_seconds);
+        say(line("model", teacher))?;
+        say(line("student", student))?;
+        say(format!(
+            "  the student is {:.0} times as fast, its device work {:.0} times",
+            teacher.seconds / student.seconds,
+            teacher.device_seconds / student.device_seconds
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a network says of images, and how fast.
+fn clusters(scheduler: &mut Scheduler, set: &Arc<Dataset>, batch: usize) -> anyhow::Result<(Vec<u32>, Pace)> {
+    let loader = Loader::new(set.clone(), LoaderOptions::eval(batch))?;
+    let (mut said, mut spent) = (Vec::with_capacity(set.len()), Duration::ZERO);
+    // The first batch warms the device up.
+    let mut batches = loader.epoch(0);
+    if let Some(b) = batches.next() {
+        scheduler.logits(&b.images)?;
+    }
+    let start = Instant::now();
+    let mut batches = loader.epoch(0);
+    while let Some(b) = batches.next() {
+        let (logits, device) = scheduler.timed_logits(&b.images)?;
+        spent += device;
+        let columns = logits.shape().columns();
+        for row in logits.f32s().chunks_exact(columns).take(b.valid) {
+            let best = (1..columns).fold(0, |best, c| if row[c] > row[best] { c } else { best });
+            said.push(best as u32);
+        }
+        batches.recycle(b);
+    }
+    let per = 10_000.0 / set.len() as f64;
+    let pace = Pace { seconds: per * start.elapsed().as_secs_f64(), device_seconds: per * spent.as_secs_f64() };
+    Ok((said, pace))
+}

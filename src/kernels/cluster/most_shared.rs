@@ -1,0 +1,125 @@
+//! What codes have in common, counted from lists: for each sampled place and each letter the centres that have it there. A
+//! point then touches the few centres that share something with it, instead of comparing all places of all centres.
+
+use crate::ops::cluster::{MostShared, NOT_SAMPLED, Ties, digest, tie_key};
+use pulp::Arch;
+use rayon::prelude::*;
+
+/// Points that a task takes.
+const POINTS: usize = 256;
+
+/// `codes i16 [n, v]`, `columns [g, m]`, `centres i16 [g, k, m]`, packed, to numbers `[g, n]`; see [`MostShared`].
+pub fn most_shared(
+    (v, m, k): (usize, usize, usize),
+    op: &MostShared,
+    codes: &[u32],
+    columns: &[u32],
+    centres: &[u32],
+    found: &mut [u32],
+) {
+    let (row, centre_row) = (v.div_ceil(2), m.div_ceil(2));
+    let (n, sets) = (codes.len() / row, columns.len() / m);
+    let lists: Vec<Lists> = (0..sets)
+        .into_par_iter()
+        .map(|set| Lists::new(&centres[set * k * centre_row..][..k * centre_row], m))
+        .collect();
+    let tasks: Vec<(usize, usize, &mut [u32])> = found
+        .chunks_mut(n.max(1))
+        .enumerate()
+        .flat_map(|(set, row)| row.chunks_mut(POINTS).enumerate().map(move |(t, found)| (set, t * POINTS, found)))
+        .collect();
+    let arch = Arch::new();
+    tasks.into_par_iter().for_each_init(Vec::new, |counts, (set, first, found)| {
+        let (lists, columns) = (&lists[set], &columns[set * m..][..m]);
+        let mut seen = Vec::with_capacity(m);
+        for (i, found) in found.iter_mut().enumerate() {
+            let code = &codes[(first + i) * row..][..row];
+            seen.clear();
+            seen.extend(columns.iter().map(|c| half(code, *c as usize)));
+            counts.clear();
+            counts.resize(k, 0u16);
+            for (place, letter) in seen.iter().enumerate() {
+                lists.of(place, *letter).iter().for_each(|j| counts[*j as usize] += 1);
+            }
+            let digest = match op.ties {
+                Ties::Random => digest(seen.iter().copied()),
+                Ties::Lowest => 0,
+            };
+            let key = |j: usize| match op.ties {
+                Ties::Random => tie_key(digest, j as u32),
+                Ties::Lowest => 0,
+            };
+            *found = arch.dispatch(|| {
+                if op.euclidean {
+                    best(k, |j| 2 * counts[j] as i32 - lists.sampled[j] as i32, key)
+                } else {
+                    best(k, |j| counts[j] as i32, key)
+                }
+            });
+        }
+    });
+}
+
+/// The number of the largest score; of equal ones that of the smallest key, then the lowest.
+#[inline(always)]
+fn best(k: usize, score: impl Fn(usize) -> i32, key: impl Fn(usize) -> u32) -> u32 {
+    let most = (0..k).fold(i32::MIN, |most, j| most.max(score(j)));
+    let ties = (0..k).filter(|j| score(*j) == most);
+    ties.min_by_key(|j| (key(*j), *j)).unwrap_or(0) as u32
+}
+
+fn half(row: &[u32], i: usize) -> u16 {
+    (row[i / 2] >> (16 * (i % 2))) as u16
+}
+
+/// The centres that have a letter at a place.
+struct Lists {
+    /// Letters that occur are below.
+    letters: usize,
+    /// Where the list of each place and letter starts, `[m * letters + 1]`.
+    starts: Vec<u32>,
+    /// Numbers of centres, list after list.
+    centres: Vec<u16>,
+    /// Places that each centre has a letter at.
+    sampled: Vec<u16>,
+}
+
+impl Lists {
+    /// Of packed centres `[k, m]`.
+    fn new(centres: &[u32], m: usize) -> Lists {
+        let rows = || centres.chunks_exact(m.div_ceil(2)).map(|row| (0..m).map(|u| half(row, u)));
+        let is_letter = |l: &u16| *l != NOT_SAMPLED;
+        let letters = rows().flatten().filter(is_letter).max().map_or(0, |l| l as usize + 1);
+        let mut starts = vec![0u32; m * letters + 1];
+        let mut sampled = Vec::new();
+        for row in rows() {
+            let mut count = 0;
+            for (u, l) in row.enumerate().filter(|(_, l)| is_letter(l)) {
+                starts[u * letters + l as usize + 1] += 1;
+                count += 1;
+            }
+            sampled.push(count);
+        }
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        let mut next = starts.clone();
+        let mut listed = vec![0; starts.last().copied().unwrap_or(0) as usize];
+        for (j, row) in rows().enumerate() {
+            for (u, l) in row.enumerate().filter(|(_, l)| is_letter(l)) {
+                let at = &mut next[u * letters + l as usize];
+                listed[*at as usize] = j as u16;
+                *at += 1;
+            }
+        }
+        Lists { letters, starts, centres: listed, sampled }
+    }
+
+    fn of(&self, place: usize, letter: u16) -> &[u16] {
+        if letter as usize >= self.letters {
+            return &[];
+        }
+        let at = place * self.letters + letter as usize;
+        &self.centres[self.starts[at] as usize..self.starts[at + 1] as usize]
+    }
+}

@@ -1,0 +1,149 @@
+//! Unsupervised model compression (X.-L. Zhang, "Unsupervised model compression for multilayer bootstrap networks", 2015,
+//! arXiv 1503.06452): a fitted model and its application are a black box, and a network learns to map images to what comes
+//! out of it. Labels take no part.
+//!
+//! ```text
+//! clusters:    cross-entropy of the cluster's number
+//! coordinates: mean of (y - z)² over images and coordinates, z = the coordinates over their deviations;
+//!              the cluster of an image is that of the nearest centre
+//! ```
+
+use super::parts;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Init, Meta, Value};
+use crate::nn::Mode;
+use crate::tensor::HostTensor;
+use crate::train::method::{Graphs, LOGITS, Method, Progress, Task};
+use crate::train::recipe::Recipe;
+use crate::train::targets::Targets;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// What the network learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CompressTarget {
+    /// The number of the cluster.
+    #[default]
+    Clusters,
+    /// The principal components of the last code.
+    Coordinates,
+}
+
+/// Compression's settings, as they stand in a recipe's `[compress]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompressSpec {
+    /// What the network learns.
+    pub target: CompressTarget,
+}
+
+/// Compression of a multilayer bootstrap network.
+#[derive(Clone, Copy, Debug)]
+pub struct Compress;
+
+impl Method for Compress {
+    fn name(&self) -> &'static str {
+        "compress"
+    }
+
+    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
+        let eval = self.eval(task, eval_batch)?;
+        if target(task.recipe) == CompressTarget::Clusters {
+            return Ok(Graphs {
+                step: vec![("train", super::supervised::train(task, batch)?)],
+                eval,
+                ..Graphs::default()
+            });
+        }
+        let given = HashMap::from([(COORDINATES.to_string(), whitened(targets(task)?))]);
+        Ok(Graphs { step: vec![("train", learn_coordinates(task, batch)?)], eval, given, ..Graphs::default() })
+    }
+
+    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
+        if target(task.recipe) == CompressTarget::Clusters {
+            return parts::test(task, batch);
+        }
+        let g = &mut Graph::new();
+        let x = parts::tested(g, task, batch)?;
+        let q = targets(task)?.deviation.len();
+        let y = task.recipe.network().build(g, x, q, Mode::Eval, None)?;
+        let logits = nearness(g, task, y)?;
+        g.output(LOGITS, logits);
+        Ok(std::mem::take(g))
+    }
+
+    fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
+        parts::scalar(recipe, progress, name)
+    }
+}
+
+/// Checks the settings.
+pub fn validate(recipe: &Recipe) -> Result<()> {
+    if recipe.teacher.is_none() {
+        return Err(Error::Config(
+            "method = \"compress\" learns from a multilayer bootstrap network, but the recipe has no [teacher] with its run"
+                .into(),
+        ));
+    }
+    Ok(())
+}
+
+/// The table of what images should become, a row each.
+const COORDINATES: &str = "teacher.coordinates";
+
+fn target(recipe: &Recipe) -> CompressTarget {
+    recipe.compress.clone().unwrap_or_default().target
+}
+
+fn targets<'a>(task: &Task<'a>) -> Result<&'a Targets> {
+    task.targets.ok_or_else(|| {
+        Error::Config(
+            "compress.target = \"coordinates\" needs the fitted model at hand: this command goes with \"clusters\" only".into(),
+        )
+    })
+}
+
+/// Coordinates over their deviations, `[n, q]`.
+fn whitened(targets: &Targets) -> HostTensor {
+    let rows = &targets.coordinates;
+    let scaled = rows.rows().flat_map(|row| row.iter().zip(&targets.deviation).map(|(x, s)| x / s));
+    HostTensor::from_f32([rows.n(), rows.d()], scaled.collect())
+}
+
+/// One step: images to coordinates, squared error, gradients, updates. An image's label is its row of the table.
+fn learn_coordinates(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    let of = targets(task)?;
+    let (n, q) = (of.coordinates.n(), of.coordinates.d());
+    let g = &mut Graph::new();
+    let inputs = parts::inputs(g, task, batch)?;
+    let y = task.recipe.network().build(g, inputs.x, q, Mode::Train, Some(inputs.halted))?;
+    let table = g.state(COORDINATES, Meta::f32([n, q]), Init::Zeros)?;
+    let wanted = g.gather(table, inputs.labels)?;
+    let difference = g.sub(y, wanted)?;
+    let squares = g.square(difference)?;
+    let loss = g.mean_all(squares)?;
+    // Right is an image whose nearest centre is that of its target.
+    let (said, meant) = (nearness(g, task, y)?, nearness(g, task, wanted)?);
+    let meant = g.argmax(meant, 1)?;
+    let labels = g.reshape(meant, [batch])?;
+    let halted = parts::watch(g, &parts::Inputs { labels, ..inputs }, said, loss)?;
+    let parameters = g.params();
+    let gradients = g.backward(loss, &parameters)?;
+    task.recipe.optimiser.step(g, &parameters, &gradients, Some(halted))?;
+    Ok(std::mem::take(g))
+}
+
+/// `2 y·c - |c|²` for each centre c, `[n, clusters]`: the nearest one has the largest. `y` is over the deviations.
+fn nearness(g: &mut Graph, task: &Task<'_>, y: Value) -> Result<Value> {
+    let of = targets(task)?;
+    let q = of.deviation.len();
+    let output = of.model.output.as_ref().expect("checked when it was opened");
+    let centres = &output.centres.centres;
+    let clusters = centres.len() / q;
+    let scaled = centres.chunks_exact(q).flat_map(|c| c.iter().zip(&of.deviation).map(|(c, s)| 2.0 * *c as f32 * s));
+    let weight = g.constant(HostTensor::from_f32([clusters, q], scaled.collect()));
+    let squares = centres.chunks_exact(q).map(|c| -c.iter().map(|c| c * c).sum::<f64>() as f32);
+    let bias = g.constant(HostTensor::from_f32([clusters], squares.collect()));
+    g.linear(y, weight, Some(bias))
+}

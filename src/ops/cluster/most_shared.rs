@@ -1,0 +1,160 @@
+//! The centre whose code has most in common with a point's, for several sets of centres at once: codes are rows of small
+//! integers, and what is counted is in how many sampled places they are equal. One-hot vectors are never written out.
+
+use crate::error::{Error, Result};
+use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
+use crate::kernels;
+use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::tensor::{DType, RefTensor};
+
+/// What of equally similar centres is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ties {
+    /// Any, by a hash of the point's sampled code and the centre's number: the same point always gets the same centre.
+    #[default]
+    Random,
+    /// The one of the lowest number.
+    Lowest,
+}
+
+/// `codes i16 [n, v]`, `columns u32 [g, m]`, `centres i16 [g, k, m]` -> `u32 [g, n]`: for each set of centres and each
+/// point the number j of the centre with the largest
+///
+/// ```text
+/// score(j) = #{ u : codes[columns[u]] = centres[j][u] }
+/// ```
+///
+/// which is the inner product of the one-hot codes (specification of MBN, section 2.2). The halves are compared bit for
+/// bit, so they count to 65,534 if read as unsigned; a centre's [`NOT_SAMPLED`] equals nothing. With `euclidean` the
+/// largest `2 score(j) - #{ u : centres[j][u] sampled }` wins: the smallest Euclidean distance of the one-hot codes.
+/// Integers throughout: equal on every device. No gradient.
+#[derive(Clone, Debug)]
+pub struct MostShared {
+    /// What of equally similar centres is taken.
+    pub ties: Ties,
+    /// By Euclidean distance instead: the ablation that fails when dimensions are sampled one by one (section 2.1).
+    pub euclidean: bool,
+}
+
+/// A place of a centre's code that is not looked at.
+pub const NOT_SAMPLED: u16 = u16::MAX;
+
+/// A number of a point's sampled code (FNV-1a over 16-bit letters).
+pub fn digest(code: impl IntoIterator<Item = u16>) -> u32 {
+    code.into_iter().fold(0x811C_9DC5, |h, c| (h ^ c as u32).wrapping_mul(0x0100_0193))
+}
+
+/// Of equally similar centres the one of the smallest key is taken (the finaliser of MurmurHash3, a bijection).
+pub fn tie_key(digest: u32, centre: u32) -> u32 {
+    let mut h = digest ^ centre.wrapping_mul(0x9E37_79B9);
+    h = (h ^ h >> 16).wrapping_mul(0x85EB_CA6B);
+    h = (h ^ h >> 13).wrapping_mul(0xC2B2_AE35);
+    h ^ h >> 16
+}
+
+/// Points, length of a code, sets of centres, places that are looked at, centres of a set.
+#[derive(Clone, Copy)]
+struct Extents {
+    n: usize,
+    v: usize,
+    g: usize,
+    m: usize,
+    k: usize,
+}
+
+fn extents(inputs: &[Meta]) -> Option<Extents> {
+    let (&[n, v], &[g, m], &[g2, k, m2]) = (&inputs[0].shape[..], &inputs[1].shape[..], &inputs[2].shape[..]) else {
+        return None;
+    };
+    let types = [inputs[0].dtype, inputs[1].dtype, inputs[2].dtype] == [DType::I16, DType::U32, DType::I16];
+    (types && g == g2 && m2 == m && m > 0 && k > 0).then_some(Extents { n, v, g, m, k })
+}
+
+impl Op for MostShared {
+    fn name(&self) -> &'static str {
+        "most_shared"
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let e = extents(inputs).ok_or_else(|| {
+            let [x, columns, centres] = [&inputs[0], &inputs[1], &inputs[2]];
+            let m = format!("wants i16 [n, v], u32 [g, m], i16 [g, k, m], got {x}, {columns}, {centres}");
+            Error::shape("most_shared", m)
+        })?;
+        Ok(vec![Meta::new([e.g, e.n], DType::U32)])
+    }
+
+    fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {
+        Ok(vec![None, None, None])
+    }
+
+    /// Through the one-hot vectors: `2 x·c - |c|²`, or `x·c`.
+    fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {
+        let (codes, columns, centres) = (inputs[0], inputs[1], inputs[2]);
+        let (v, m, k) = (codes.shape.columns(), columns.shape.columns(), centres.shape[1]);
+        let half = |x: &f64| *x as i16 as u16;
+        let mut found = Vec::with_capacity(outputs[0].shape.elements());
+        for (columns, centres) in columns.data.chunks(m).zip(centres.data.chunks(k * m)) {
+            for code in codes.data.chunks(v) {
+                let seen: Vec<u16> = columns.iter().map(|c| half(&code[*c as usize])).collect();
+                let score = |j: usize| -> i64 {
+                    let centre = centres[j * m..][..m].iter().map(half);
+                    let ones = centre.clone().filter(|c| *c != NOT_SAMPLED).count() as i64;
+                    let shared = centre.zip(&seen).filter(|(c, s)| c == *s && *c != NOT_SAMPLED).count() as i64;
+                    if self.euclidean { 2 * shared - ones } else { shared }
+                };
+                let key = |j: usize| match self.ties {
+                    Ties::Random => tie_key(digest(seen.iter().copied()), j as u32),
+                    Ties::Lowest => 0,
+                };
+                let best = (0..k).min_by_key(|&j| (-score(j), key(j), j)).expect("k is not 0");
+                found.push(best as f64);
+            }
+        }
+        vec![RefTensor::new(outputs[0].shape.clone(), DType::U32, found)]
+    }
+
+    fn bound(&self, _inputs: &[&RefTensor], outputs: &[RefTensor]) -> Vec<Vec<f64>> {
+        vec![vec![0.0; outputs[0].data.len()]]
+    }
+
+    fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
+        let e = extents(&[io.meta(0).clone(), io.meta(1).clone(), io.meta(2).clone()]).expect("checked by infer");
+        let (codes, columns, centres) = (io.words(0), io.words(1), io.words(2));
+        kernels::most_shared((e.v, e.m, e.k), self, codes, columns, centres, io.out_words(0));
+        Ok(())
+    }
+
+    /// A comparison and an addition for each place of each pair.
+    fn operations(&self, inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
+        let e = extents(inputs).expect("checked by infer");
+        (2.0 * (e.g * e.n) as f64 * (e.k * e.m) as f64, false)
+    }
+
+    fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
+        let e = extents(cx.inputs).expect("checked by infer");
+        Ok(Lowering::from(Launch {
+            shader: "cluster/most_shared",
+            defines: vec![],
+            constants: vec![
+                ("POINTS", e.n as f64),
+                ("V", e.v as f64),
+                ("SETS", e.g as f64),
+                ("M", e.m as f64),
+                ("K", e.k as f64),
+                ("EUCLIDEAN", self.euclidean as u8 as f64),
+                ("LOWEST", (self.ties == Ties::Lowest) as u8 as f64),
+            ],
+            workgroups: fold_groups(e.g * e.n.div_ceil(64)),
+            operands: vec![Operand::In(0), Operand::In(1), Operand::In(2), Operand::Out(0)],
+        }))
+    }
+}
+
+impl Graph {
+    /// The centre that shares most with each point's code, in each of `g` sets, as [`MostShared`] has it.
+    pub fn most_shared(&mut self, op: MostShared, codes: Value, columns: Value, centres: Value) -> Result<Value> {
+        self.apply1(op, &[codes, columns, centres])
+    }
+}

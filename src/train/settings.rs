@@ -1,0 +1,67 @@
+//! `--set key=value`.
+
+use crate::error::{Error, Result};
+use crate::suggest::with_suggestion;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A recipe with `key=value` settings, keys dotted, values as in TOML (a bare word is a string), checked by `validate`.
+///
+/// # Errors
+/// Naming the setting that is wrong, and the nearest key or value that exists.
+pub fn changed<T: Serialize + DeserializeOwned + Clone>(
+    recipe: &T,
+    settings: &[String],
+    validate: impl Fn(&T) -> Result<()>,
+) -> Result<T> {
+    if settings.is_empty() {
+        return Ok(recipe.clone());
+    }
+    let mut table = toml::Table::try_from(recipe)
+        .map_err(|e| Error::Config(format!("the recipe cannot be written as TOML: {e}")))?;
+    for setting in settings {
+        apply(&mut table, setting)?;
+    }
+    let joined = settings.iter().map(|s| format!("--set {s}")).collect::<Vec<_>>().join(" ");
+    let recipe: T = table.try_into().map_err(|e: toml::de::Error| {
+        let message = with_suggestion(e.message().trim());
+        // Of several settings, name the one whose key the message quotes.
+        let guilty = message.split('`').nth(1).and_then(|key| {
+            settings.iter().find(|s| s.split('=').next().is_some_and(|k| k.trim().split('.').any(|p| p == key)))
+        });
+        Error::Config(match guilty {
+            Some(s) => format!("--set {s}: {message}"),
+            None => format!("{joined}: {message}"),
+        })
+    })?;
+    validate(&recipe).map_err(|e| Error::Config(format!("{joined}: {e}")))?;
+    Ok(recipe)
+}
+
+/// Sets one dotted key of a table.
+fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
+    let fail = |why: &str| Error::Config(format!("--set {setting}: {why}"));
+    let (key, value) = setting.split_once('=').ok_or_else(|| fail("write it as key=value, for example epochs=10"))?;
+    let value = value.trim();
+    let value = match toml::from_str::<toml::Table>(&format!("v = {value}")) {
+        Ok(mut parsed) if parsed.len() == 1 => parsed.remove("v").ok_or_else(|| fail("the value does not parse"))?,
+        _ => toml::Value::String(value.to_string()),
+    };
+    let mut path: Vec<&str> = key.trim().split('.').collect();
+    let last = path.pop().filter(|k| !k.is_empty()).ok_or_else(|| fail("the key is missing"))?;
+    let mut at = table;
+    for part in path {
+        at = at
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| fail(&format!("`{part}` is a value and has nothing below it")))?;
+    }
+    // A whole number where a fraction stood is one: `lr=1`.
+    let value = match (at.get(last), value) {
+        (Some(toml::Value::Float(_)), toml::Value::Integer(i)) => toml::Value::Float(i as f64),
+        (_, v) => v,
+    };
+    at.insert(last.to_string(), value);
+    Ok(())
+}
