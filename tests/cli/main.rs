@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bench;
+mod bootstrap;
 mod commands;
 mod export;
 mod methods;
