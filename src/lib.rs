@@ -64,6 +64,7 @@ pub mod cli;
 pub mod cpu;
 #[cfg(feature = "train")]
 pub mod data;
+pub mod deploy;
 #[cfg(feature = "train")]
 pub mod device;
 pub mod error;
@@ -77,7 +78,6 @@ pub mod foreign;
 pub mod gpu;
 #[cfg(feature = "train")]
 pub mod graph;
-#[cfg(feature = "train")]
 pub mod kernels;
 #[cfg(feature = "train")]
 pub mod loss;

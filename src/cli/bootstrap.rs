@@ -12,7 +12,7 @@ use crate::train::bootstrap::{MbnRecipe, is_mbn};
 use crate::train::choose::choose;
 use crate::train::recipe::{DEFAULT, Recipe, RunInfo, Text};
 use crate::train::run::RunDir;
-use crate::train::targets::{Found, NEVER, Targets, assigned, predicted};
+use crate::train::targets::{NEVER, Targets, assigned, predicted};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
@@ -359,61 +359,26 @@ impl Fitted {
     }
 }
 
-/// How long predictions take.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Pace {
-    /// Seconds for 10,000 images, on the clock.
-    pub seconds: f64,
-    /// Seconds of them in which the device worked.
-    pub device_seconds: f64,
-}
-
-/// Assigns images as if the model had not seen them, and how long that takes.
-pub(super) fn timed(
-    recipe: &MbnRecipe,
-    model: &Model,
-    set: &Arc<Dataset>,
-    device: &Device,
-) -> anyhow::Result<(Found, Pace)> {
-    let output = model.output.as_ref().context("the model is not fitted to its end")?;
-    let mut shown = Shown::new(false);
-    let start = Instant::now();
-    let points = recipe.points(set, device, &NEVER)?.context("nobody stops this")?;
-    let mut watch = Watch { stop: &NEVER, told: &mut |p| shown.progress(p) };
-    let (codes, work) = model.codes_of(&points, device, &mut watch)?.context("nobody stops this")?;
-    let (coordinates, clusters) = output.of(codes.last().context("a model has layers")?)?;
-    let per = 10_000.0 / points.n().max(1) as f64;
-    let pace = Pace {
-        seconds: per * start.elapsed().as_secs_f64(),
-        device_seconds: per * work.iter().map(|w| w.device_seconds).sum::<f64>(),
-    };
-    Ok((Found { clusters, coordinates }, pace))
-}
-
 /// Clusters of training and test images against their labels.
 pub(super) fn eval(args: &super::eval::Args, fitted: Fitted) -> anyhow::Result<ExitCode> {
     let Fitted { run, recipe, info, model, data } = fitted;
     let device = choose(args.device.as_deref().unwrap_or(&info.select))?.device;
     let mut result = serde_json::Map::new();
     let mut said = Vec::new();
-    let mut watch = Watch { stop: &NEVER, told: &mut |_| {} };
-    let train = assigned(&recipe, &model, &data.train, &device, &mut watch)?.context("nobody stops this")?;
-    let parts = [("train", &data.train, Some(train)), ("test", &data.test, None)];
-    for (name, set, found) in parts.into_iter().filter(|(_, set, _)| !set.is_empty()) {
-        let found = match found {
-            Some(found) => found,
-            None => {
-                let (found, pace) = timed(&recipe, &model, set, &device)?;
-                said.push(format!(
-                    "10,000 predictions: {:.2} s, the device at work {:.2} s ({})",
-                    pace.seconds,
-                    pace.device_seconds,
-                    device.name()
-                ));
-                result.insert("pace".into(), json!(pace));
-                found
-            }
-        };
+    let mut shown = Shown::new(args.json);
+    let mut watch = Watch { stop: &NEVER, told: &mut |p| shown.progress(p) };
+    let parts = [("train", &data.train), ("test", &data.test)];
+    for (name, set) in parts.into_iter().filter(|(_, set)| !set.is_empty()) {
+        let found = assigned(&recipe, &model, set, &device, &mut watch)?.context("nobody stops this")?;
+        if let Some(pace) = found.pace {
+            said.push(format!(
+                "{name:5}  10,000 predictions in {:.2} s, the device at work {:.2} s ({})",
+                pace.seconds,
+                pace.device_seconds,
+                device.name()
+            ));
+            result.insert("pace".into(), json!(pace));
+        }
         if let Some(agreement) = Agreement::of(&found.clusters, set) {
             said.push(format!("{name:5}  {:6} images  {}", agreement.images, agreement.say()));
             result.insert(name.into(), json!(agreement));
@@ -422,12 +387,9 @@ pub(super) fn eval(args: &super::eval::Args, fitted: Fitted) -> anyhow::Result<E
     if args.baseline {
         let points = recipe.points(&data.train, &device, &NEVER)?.context("nobody stops this")?;
         let centres = KMeans::fit(&points, model.spec.clusters, model.spec.restarts, model.seed)?;
-        let sets = [("k-means on the same points, train", points, &data.train)];
-        for (name, points, set) in sets {
-            if let Some(agreement) = Agreement::of(&centres.assign(&points)?, set) {
-                said.push(format!("{name}  {}", agreement.say()));
-                result.insert("kmeans".into(), json!(agreement));
-            }
+        if let Some(agreement) = Agreement::of(&centres.assign(&points)?, &data.train) {
+            said.push(format!("train  k-means on the same points  {}", agreement.say()));
+            result.insert("kmeans".into(), json!(agreement));
         }
     }
     let bytes = std::fs::metadata(run.last()).map(|m| m.len()).with_context(|| run.last().display().to_string())?;

@@ -1,6 +1,6 @@
 //! `onebit eval` of a network that compresses a multilayer bootstrap network: both beside each other.
 
-use super::bootstrap::{Agreement, Pace, timed};
+use super::bootstrap::{Agreement, Shown};
 use super::eval::{Args, Tested};
 use super::text::{mib, percent, say};
 use crate::data::{Dataset, Loader, LoaderOptions};
@@ -11,11 +11,13 @@ use crate::train::choose::choose;
 use crate::train::inference::inference_tensors;
 use crate::train::limits::fitting_test;
 use crate::train::method::{ImageInfo, Task};
+use crate::train::run::RunDir;
 use crate::train::scheduler::Scheduler;
-use crate::train::targets::{NEVER, Targets, assigned};
+use crate::train::targets::{NEVER, Pace, Targets};
 use crate::tune::remembered;
 use anyhow::Context;
 use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,7 +47,8 @@ pub(super) fn run(args: &Args, t: Tested) -> anyhow::Result<ExitCode> {
         Device::Gpu(gpu) => Device::Gpu(remembered(&gpu, false)),
         cpu => cpu,
     };
-    let mut watch = Watch { stop: &NEVER, told: &mut |_| {} };
+    let mut shown = Shown::new(args.json);
+    let mut watch = Watch { stop: &NEVER, told: &mut |p| shown.progress(p) };
     let (targets, with_clusters) =
         Targets::of(&t.recipe, &t.data, &device, &mut watch)?.context("nobody stops this")?;
     let images = ImageInfo { mean: t.images.mean.clone(), std: t.images.std.clone(), ..ImageInfo::of(&with_clusters) };
@@ -53,39 +56,28 @@ pub(super) fn run(args: &Args, t: Tested) -> anyhow::Result<ExitCode> {
     let (plan, batch) = fitting_test(&task, &device, |batch| method(t.recipe.method).eval(&task, batch))?;
     let mut scheduler = Scheduler::load(plan, &device, t.recipe.seed)?;
     scheduler.restore(&t.checkpoint, &t.path)?;
-    let (mut parts, mut paces) = (Vec::new(), [None, None]);
-    for (part, set) in [("train", &t.data.train), ("test", &t.data.test)] {
+    let (mut parts, mut student_pace) = (Vec::new(), None);
+    let [train, test] = &targets.clusters;
+    for (part, set, meant) in [("train", &t.data.train, train), ("test", &t.data.test, test)] {
         if set.is_empty() {
             continue;
         }
         let (said, pace) = clusters(&mut scheduler, set, batch)?;
-        let meant = match part {
-            "test" => {
-                let (found, of_teacher) = timed(&targets.recipe, &targets.model, set, &device)?;
-                paces = [Some(of_teacher), Some(pace)];
-                found.clusters
-            }
-            _ => {
-                assigned(&targets.recipe, &targets.model, set, &device, &mut watch)?
-                    .context("nobody stops this")?
-                    .clusters
-            }
-        };
-        let same = said.iter().zip(&meant).filter(|(a, b)| a == b).count();
+        student_pace = Some(pace);
+        let same = said.iter().zip(meant).filter(|(a, b)| a == b).count();
         parts.push(Part {
             part,
-            teacher: Agreement::of(&meant, set),
+            teacher: Agreement::of(meant, set),
             student: Agreement::of(&said, set),
             agreement: same as f64 / said.len() as f64,
         });
     }
     let shipped = inference_tensors(&task, &t.checkpoint.tensors)?;
     let student_bytes = shipped.values().map(|t| 4 * t.words().len()).sum();
-    let file =
-        crate::train::run::RunDir::at(std::path::Path::new(&t.recipe.teacher.as_ref().context("has a teacher")?.run));
+    let teacher = &t.recipe.teacher.as_ref().context("the recipe names a teacher")?.run;
+    let file = RunDir::at(Path::new(teacher));
     let teacher_bytes = std::fs::metadata(file.last()).with_context(|| file.last().display().to_string())?.len();
-    let [teacher_pace, student_pace] = paces;
-    let result = Result { parts, teacher_pace, student_pace, teacher_bytes, student_bytes };
+    let result = Result { parts, teacher_pace: targets.pace, student_pace, teacher_bytes, student_bytes };
     t.run.write_json("eval.json", &result)?;
     if args.json {
         say(serde_json::to_string_pretty(&result)?)?;
@@ -136,7 +128,5 @@ fn clusters(scheduler: &mut Scheduler, set: &Arc<Dataset>, batch: usize) -> anyh
         }
         batches.recycle(b);
     }
-    let per = 10_000.0 / set.len() as f64;
-    let pace = Pace { seconds: per * start.elapsed().as_secs_f64(), device_seconds: per * spent.as_secs_f64() };
-    Ok((said, pace))
+    Ok((said, Pace::of(set.len(), start.elapsed().as_secs_f64(), spent.as_secs_f64())))
 }

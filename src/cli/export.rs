@@ -2,25 +2,37 @@
 
 use super::eval::{Tested, Which};
 use super::text::{grouped, mib, percent, say};
+use crate::data::{Dataset, Loader, LoaderOptions};
+use crate::deploy::{Net, Runtime, file, onnx, pack};
 use crate::device::Device;
+use crate::files::write_atomic;
 use crate::methods::method;
+use crate::tensor::HostTensor;
 use crate::train::checkpoint::save;
 use crate::train::evaluate::judge;
 use crate::train::inference::{About, inference_tensors, load, with_mean_matrices};
-use crate::train::method::Task;
-use anyhow::Context;
-use std::path::PathBuf;
+use crate::train::method::{Judge, Task};
+use crate::train::recipe::MethodName;
+use crate::train::targets::{NEVER, Targets};
+use anyhow::{Context, bail};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 /// Writes what inference needs of a trained network, and nothing else, and tests what it wrote.
 ///
 /// That is one bit for each binary weight, and scales, normalisations, nonlinearities and the first and last layer as they
-/// are: a safetensors file, bits in 32-bit words. Latent weights, teachers, discriminators and optimisers stay behind.
+/// are. Latent weights, teachers, discriminators and optimisers stay behind. By the ending of the file:
+///
+///     .1bit          the packed model, which `onebit predict` and the library's runtime run
+///     .onnx          a graph of floats for onnxruntime and others (opset 17)
+///     .safetensors   the tensors, bits in 32-bit words, names as PyTorch has them
 ///
 /// Examples:
 ///
-///     onebit export runs/small-rbcn
+///     onebit export runs/fashion-binary -o model.1bit
+///     onebit export runs/fashion-binary -o model.onnx
 ///     onebit export runs/small-rbcn --mean-matrices --out network.safetensors
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -34,20 +46,48 @@ pub struct Args {
     #[arg(long)]
     mean_matrices: bool,
     /// The file [default: network.safetensors in the run directory].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Other images than the run's to test on.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 }
 
+/// What is written.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Packed,
+    Onnx,
+    Tensors,
+}
+
+fn form(out: &Path) -> anyhow::Result<Form> {
+    match out.extension().and_then(|e| e.to_str()) {
+        Some("1bit") => Ok(Form::Packed),
+        Some("onnx") => Ok(Form::Onnx),
+        Some("safetensors") => Ok(Form::Tensors),
+        _ => bail!("--out {}: by its ending a file is .1bit, .onnx or .safetensors", out.display()),
+    }
+}
+
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let t = Tested::open(&args.run, args.checkpoint, args.data.as_deref())?;
-    let task = Task { recipe: &t.recipe, images: &t.images, teacher: None, targets: None };
+    let out = args.out.clone().unwrap_or_else(|| t.run.path().join("network.safetensors"));
+    let form = form(&out)?;
+    // A compressed model's classes are clusters, which its teacher counts.
+    let (mut targets, mut images, mut data) = (None, t.images.clone(), t.data.clone());
+    if t.recipe.method == MethodName::Compress {
+        let mut shown = super::bootstrap::Shown::new(false);
+        let mut watch = crate::mbn::Watch { stop: &NEVER, told: &mut |p| shown.progress(p) };
+        let found = Targets::of(&t.recipe, &t.data, &Device::Cpu, &mut watch)?.context("nobody stops this")?;
+        images.classes = found.1.test.classes.len();
+        (targets, data) = (Some(found.0), found.1);
+    }
+    let task = Task { recipe: &t.recipe, images: &images, teacher: None, targets: targets.as_ref() };
     let own = inference_tensors(&task, &t.checkpoint.tensors)?;
     let has_matrices = own.keys().any(|name| name.ends_with(".matrix"));
     if args.mean_matrices && !has_matrices {
-        anyhow::bail!(
+        bail!(
             "--mean-matrices: the network of {} has no scale matrices (its scale is {:?}); leave the flag out",
             args.run.display(),
             t.recipe.net.binarization.scale
@@ -55,22 +95,77 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mean = with_mean_matrices(&own);
     let shipped = if args.mean_matrices { &mean } else { &own };
-    let out = args.out.clone().unwrap_or_else(|| t.run.path().join("network.safetensors"));
-    save(&out, shipped, &About { net: &t.recipe.net, images: &t.images, classes: &t.data.test.classes })?;
+    if form != Form::Tensors {
+        let net = pack::pack(&task, shipped, &data.test.classes)?;
+        let bytes = if form == Form::Packed { file::encode(&net) } else { onnx::onnx(&net)? };
+        write_atomic(&out, &bytes)?;
+        let (bits, numbers) = net.parameters()?;
+        say(format!(
+            "{}: {}, {} weights of one bit and {} other numbers; as f32 they are {}, {:.1} times as much",
+            out.display(),
+            mib(bytes.len()),
+            grouped(bits as u64),
+            grouped(numbers as u64),
+            mib(4 * (bits + numbers)),
+            4.0 * (bits + numbers) as f64 / bytes.len() as f64
+        ))?;
+        compare(&net, &task, shipped, &data.test)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    save(&out, shipped, &About { net: &t.recipe.net, images: &images, classes: &data.test.classes })?;
     let bytes = std::fs::metadata(&out).with_context(|| out.display().to_string())?.len();
     say(format!("{}: {} tensors, {}", out.display(), grouped(shipped.len() as u64), mib(bytes as usize)))?;
     let accuracy = |tensors| -> anyhow::Result<f64> {
         let mut scheduler = load(&task, t.recipe.eval.batch, tensors, &Device::Cpu)?;
         let never = AtomicBool::new(false);
         let (how, batch) = (method(t.recipe.method), t.recipe.eval.batch);
-        let result = judge(how, &t.recipe, &mut scheduler, &t.data, batch, &never)?;
+        let result = judge(how, &t.recipe, &mut scheduler, &data, batch, &never)?;
         Ok(result.context("nobody stops this test")?.accuracy)
     };
-    say(format!("top-1 {} of {} test images", percent(accuracy(shipped.clone())?), grouped(t.data.test.len() as u64)))?;
+    say(format!("top-1 {} of {} test images", percent(accuracy(shipped.clone())?), grouped(data.test.len() as u64)))?;
     if has_matrices {
         let (which, other) =
             if args.mean_matrices { ("with the matrices themselves", own) } else { ("with their means", mean) };
         say(format!("top-1 {} {which}", percent(accuracy(other)?)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The packed model beside the graph that it was made of, on all test images.
+fn compare(
+    net: &Net,
+    task: &Task<'_>,
+    tensors: &HashMap<String, HostTensor>,
+    test: &std::sync::Arc<Dataset>,
+) -> anyhow::Result<()> {
+    let batch = task.recipe.eval.batch;
+    let mut scheduler = load(task, batch, tensors.clone(), &Device::Cpu)?;
+    let mut runtime = Runtime::new(net, 1)?;
+    let loader = Loader::new(test.clone(), LoaderOptions::eval(batch))?;
+    let (mut same, mut apart, mut large, mut right) = (0, 0f32, 0f32, 0);
+    let mut at = 0;
+    let mut batches = loader.epoch(0);
+    while let Some(b) = batches.next() {
+        let logits = scheduler.logits(&b.images)?;
+        for row in logits.f32s().chunks_exact(logits.shape().columns()).take(b.valid) {
+            let own = runtime.run(test.image(at))?;
+            let first = |y: &[f32]| (0..y.len()).fold(0, |best, i| if y[i] > y[best] { i } else { best });
+            same += (first(own) == first(row)) as usize;
+            right += test.labels.as_ref().is_some_and(|l| l[at] as usize == first(own)) as usize;
+            apart = own.iter().zip(row).fold(apart, |m, (a, b)| m.max((a - b).abs()));
+            large = row.iter().fold(large, |m, x| m.max(x.abs()));
+            at += 1;
+        }
+        batches.recycle(b);
+    }
+    let n = test.len();
+    if method(task.recipe.method).judge(task.recipe) == Judge::Logits && test.labels.is_some() {
+        say(format!("top-1 {} of {} test images", percent(right as f64 / n as f64), grouped(n as u64)))?;
+    }
+    say(format!(
+        "the runtime and the training graph name the same first output for {} of {} images; outputs differ by at most \
+         {apart:.1e} ({large:.1e} is the largest)",
+        grouped(same as u64),
+        grouped(n as u64)
+    ))
 }

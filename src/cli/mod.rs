@@ -11,8 +11,10 @@ mod eval;
 mod export;
 mod export_program;
 mod given;
+mod inspect;
 mod judge;
 mod mask;
+mod predict;
 mod profile;
 mod progress;
 mod recipes;
@@ -49,6 +51,8 @@ enum Command {
     Eval(eval::Args),
     Embed(embed::Args),
     Export(export::Args),
+    Inspect(inspect::Args),
+    Predict(predict::Args),
     Mask(mask::Args),
     Cascade(cascade::Args),
     Compare(compare::Args),
@@ -103,6 +107,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Eval(args) => eval::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Mask(args) => mask::run(&args),
         Command::Cascade(args) => cascade::run(&args),
         Command::Compare(args) => compare::run(&args),

@@ -23,4 +23,5 @@ pub use batch::{Batch, BatchPlan};
 pub use dataset::{Dataset, Split};
 pub use loader::{Batches, Loader, LoaderOptions};
 pub use open::OpenOptions;
+pub use pixels::image_file;
 pub use stats::Stats;

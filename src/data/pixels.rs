@@ -1,8 +1,10 @@
 //! One image as bytes: decoding, channels, size.
 
+use crate::error::Error;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageBuffer, ImageReader, Luma, Pixel, Rgb};
 use std::io::Cursor;
+use std::path::Path;
 
 /// Bytes of one image in HWC order.
 #[derive(Clone, PartialEq, Debug)]
@@ -61,6 +63,16 @@ impl Pixels {
         };
         Pixels { h, w, c: self.c, data }
     }
+}
+
+/// Bytes of an image file, brought to `[h, w, c]` as images of folders are.
+///
+/// # Errors
+/// If it cannot be read or decoded.
+pub fn image_file(path: &Path, [h, w, c]: [usize; 3]) -> crate::error::Result<Vec<u8>> {
+    let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
+    let pixels = Pixels::decode(&bytes).map_err(|e| Error::data(path, format!("the image cannot be decoded: {e}")))?;
+    Ok(pixels.with_channels(c).cover(h, w).data)
 }
 
 /// Rec. 601 luma in 16-bit fixed point, the constants that Pillow uses.

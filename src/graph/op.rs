@@ -4,6 +4,7 @@ use super::{Graph, Meta, Value};
 use crate::error::Result;
 use crate::shader::launch::{Lowering, Target, Variants};
 use crate::tensor::{HostTensor, RefTensor, Shape};
+use std::any::Any;
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -11,7 +12,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 pub type Grads = Vec<Option<Value>>;
 
 /// An operation on tensors. One file per op in `src/ops`, with the WGSL of the same name in `shaders/`.
-pub trait Op: Debug + Send + Sync + 'static {
+pub trait Op: Any + Debug + Send + Sync {
     /// The field's name of the op; also the name of its files.
     fn name(&self) -> &'static str;
 

@@ -1,23 +1,35 @@
 //! Fast CPU kernels on plain slices: what the CPU device runs where the textbook would be slow.
 //!
+//! Without the feature `train` only what the runtime of packed models needs is built: convolution of bits by popcount.
+//!
 //! Every result is the same bit for bit whatever the number of threads: work is cut into tiles whose
 //! size does not depend on it, and partial sums are added in a fixed order.
 
+#[cfg(feature = "train")]
 mod cluster;
+#[cfg(feature = "train")]
 mod conv2d;
+pub mod dense;
+#[cfg(feature = "train")]
 mod direct;
+#[cfg(feature = "train")]
 mod gemm;
-mod grid;
+pub mod grid;
+#[cfg(feature = "train")]
 mod im2col;
-mod taps;
-mod xnor;
+pub mod taps;
+pub mod xnor;
 
+#[cfg(feature = "train")]
 pub use cluster::{most_shared, nearest};
+#[cfg(feature = "train")]
 pub use conv2d::{conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
+#[cfg(feature = "train")]
 pub use gemm::{MatMulExtents, matmul};
+#[cfg(feature = "train")]
 pub use xnor::{xnor_conv2d_forward, xnor_conv2d_input_grad, xnor_conv2d_weight_grad};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "train"))]
 mod tests {
     use crate::rng::Philox;
     use crate::tensor::Conv2dGeometry;

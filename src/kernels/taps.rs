@@ -6,21 +6,24 @@ use crate::tensor::Conv2dGeometry;
 
 /// An output: where its window begins in the padded source, and where it lies, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub struct Place {
+    /// Where the window begins, in pixels of the padded source.
     pub from: usize,
+    /// The output, in pixels.
     pub to: usize,
 }
 
 /// Outputs that share their taps.
 #[derive(Clone, Debug)]
-pub(super) struct Taps {
+pub struct Taps {
+    /// The outputs.
     pub places: Vec<Place>,
     /// Pixels from the begin of the window, ascending, and the tap's place `ky kw + kx` in the weights.
     pub taps: Vec<(usize, usize)>,
 }
 
 /// Taps of the forward pass; a source pixel has `elements` elements.
-pub(super) fn output_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Taps) {
+pub fn output_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Taps) {
     let grid = Grid::under_windows(g, elements);
     let width = grid.padded[1];
     let place = |p: usize| Place { from: (p / g.ow * width + p % g.ow) * g.stride, to: p };
@@ -28,9 +31,10 @@ pub(super) fn output_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Taps) {
     (grid, Taps { places: (0..g.oh * g.ow).map(place).collect(), taps })
 }
 
+#[cfg(feature = "train")]
 /// Taps of the input gradient. Input pixel `stride q + a` gets tap k of output `q + (a + padding - k) /
 /// stride`, for the taps that make this whole: the pixels of each a share theirs.
-pub(super) fn input_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Vec<Taps>) {
+pub fn input_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Vec<Taps>) {
     let s = g.stride as isize;
     let shifts = |a: usize, kernel: usize| {
         let taps = (0..kernel).map(move |k| (k, (a + g.padding) as isize - k as isize));

@@ -1,30 +1,43 @@
 //! Convolution of packed bits, and its gradients, which read one packed operand.
 //!
+//! * `panel`: the forward pass of one image, for the vectors that a machine has; the runtime of packed models is built on it.
 //! * `portable`: any machine, any shape. Popcount a word at a time; gradients expand bits into one tile
 //!   at a time, never into a tensor.
-//! * `popcount`: AVX-512 counts the bits of 16 outputs at once.
 //! * `lookup`: AVX-512 gradients. Four ±1 weights have 16 patterns: the 16 possible sums of the four
 //!   floats they multiply stand in one register, and a permutation looks up 16 of them by the bits.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "train"))]
 mod lookup;
-#[cfg(target_arch = "x86_64")]
-mod popcount;
+pub mod panel;
+#[cfg(feature = "train")]
 mod portable;
 
+#[cfg(feature = "train")]
 use crate::tensor::Conv2dGeometry;
+#[cfg(feature = "train")]
 use crate::tensor::bits::WeightCode;
 
 /// Integers `y = conv(x, w)` of packed bits, two to a word.
+#[cfg(feature = "train")]
 pub fn xnor_conv2d_forward(g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &[u32], y: &mut [u32]) {
-    #[cfg(target_arch = "x86_64")]
-    if popcount::available() {
-        return popcount::forward(g, code, x, w, y);
+    use rayon::prelude::*;
+    let isa = panel::Isa::best();
+    if isa == panel::Isa::Portable {
+        return portable::forward(g, code, x, w, y);
     }
-    portable::forward(g, code, x, w, y);
+    let panel = panel::Panel::new(g, code, w, isa);
+    let out = g.oh * g.ow * g.o.div_ceil(2);
+    y.par_chunks_mut(out).zip(x.par_chunks(g.h * g.w * panel.grid().size[2])).for_each_init(
+        || vec![0; panel.grid().len()],
+        |padded, (y, x)| {
+            panel.grid().fill(x, padded);
+            panel.rows(padded, bytemuck::cast_slice_mut(y), 0..g.oh * g.ow);
+        },
+    );
 }
 
 /// dx from dy and the packed weights.
+#[cfg(feature = "train")]
 pub fn xnor_conv2d_input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], dx: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if lookup::available() && lookup::suits(g) {
@@ -34,6 +47,7 @@ pub fn xnor_conv2d_input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], 
 }
 
 /// dw from dy and the packed activations.
+#[cfg(feature = "train")]
 pub fn xnor_conv2d_weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if lookup::available() && lookup::suits(g) {
@@ -42,7 +56,7 @@ pub fn xnor_conv2d_weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &m
     portable::weight_grad(g, dy, x, dw);
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "train"))]
 mod tests {
     use super::*;
     use crate::kernels::tests::{geometries, integers};
@@ -66,6 +80,19 @@ mod tests {
                 xnor_conv2d_forward(&g, code, &x, &w, &mut y[0]);
                 portable::forward(&g, code, &x, &w, &mut y[1]);
                 assert!(y[0] == y[1] && y[0].iter().any(|v| *v != 0), "y {code:?} {g:?}");
+                // One image by every instruction set of this machine.
+                let one = g.h * g.w * g.c.div_ceil(32);
+                for isa in panel::Isa::all() {
+                    let panel = panel::Panel::new(&g, code, &w, isa);
+                    let mut padded = vec![0; panel.grid().len()];
+                    panel.grid().fill(&x[..one], &mut padded);
+                    let mut first = vec![7u32; words / g.n];
+                    // In two parts, the first of which ends within a tile.
+                    let out: &mut [u16] = bytemuck::cast_slice_mut(&mut first);
+                    panel.rows(&padded, out, 0..5);
+                    panel.rows(&padded, out, 5..g.oh * g.ow);
+                    assert!(first == y[1][..words / g.n], "{isa:?} {code:?} {g:?}");
+                }
                 let mut dx = [vec![f32::NAN; images], vec![f32::NAN; images]];
                 xnor_conv2d_input_grad(&g, code, &dy, &w, &mut dx[0]);
                 portable::input_grad(&g, code, &dy, &w, &mut dx[1]);

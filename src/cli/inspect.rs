@@ -1,0 +1,93 @@
+//! `onebit inspect`.
+
+use super::text::{grouped, mib, say};
+use crate::deploy::{Kind, Op, file};
+use anyhow::Context;
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Says what is in a packed model: layers, bits, bytes, operations of one image, the ratio to f32.
+///
+///     onebit inspect model.1bit
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The packed model.
+    model: PathBuf,
+    /// Prints JSON for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let net = file::load(&args.model)?;
+    let bytes = std::fs::metadata(&args.model).with_context(|| args.model.display().to_string())?.len() as usize;
+    let metas = net.infer()?;
+    let ((bits, numbers), (binary, real)) = (net.parameters()?, net.multiply_adds()?);
+    // 64 of one bit count as one (Bi-Real Net).
+    let operations = real as f64 + binary as f64 / 64.0;
+    let ratio = 4.0 * (bits + numbers) as f64 / bytes as f64;
+    let layers: Vec<_> = net
+        .nodes
+        .iter()
+        .enumerate()
+        .map(|(i, node)| {
+            let meta = metas[i + 1];
+            let weights = match &node.op {
+                Op::BinaryConv { outputs, window, .. } => {
+                    outputs * window.size[0] * window.size[1] * metas[node.inputs[0]].shape[2]
+                }
+                op => op.numbers(),
+            };
+            (i + 1, node, meta, weights)
+        })
+        .collect();
+    if args.json {
+        let layers: Vec<_> = layers
+            .iter()
+            .map(|(i, node, meta, weights)| {
+                json!({ "value": i, "op": node.op.name(), "of": node.inputs, "shape": meta.shape,
+                    "kind": format!("{:?}", meta.kind).to_lowercase(), "weights": weights,
+                    "bits_each": if matches!(node.op, Op::BinaryConv { .. }) { 1 } else { 32 } })
+            })
+            .collect();
+        say(serde_json::to_string_pretty(&json!({
+            "input": net.input, "classes": net.classes, "bytes": bytes, "binary_weights": bits, "other_numbers": numbers,
+            "binary_multiply_adds": binary, "real_multiply_adds": real, "operations": operations, "ratio_to_f32": ratio,
+            "layers": layers,
+        }))?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let [h, w, c] = net.input;
+    say(format!("{}: {}, images {h}x{w}x{c}, {} classes", args.model.display(), mib(bytes), net.classes.len()))?;
+    for (i, node, meta, weights) in layers {
+        let [h, w, c] = meta.shape;
+        let kind = match meta.kind {
+            Kind::Bits => "bits",
+            Kind::Int => "i16",
+            _ => "f32",
+        };
+        let of: Vec<String> = node.inputs.iter().map(|v| v.to_string()).collect();
+        let weights = if weights > 0 { grouped(weights as u64) } else { String::new() };
+        let one = if matches!(node.op, Op::BinaryConv { .. }) { " bits" } else { "" };
+        say(format!(
+            "{i:4}  {:13} of {:8} {h:4}x{w:<4}x{c:<5} {kind:4} {weights:>12}{one}",
+            node.op.name(),
+            of.join(", ")
+        ))?;
+    }
+    say(format!(
+        "{} weights of one bit, {} other numbers; as f32 they are {}, {ratio:.1} times as much",
+        grouped(bits as u64),
+        grouped(numbers as u64),
+        mib(4 * (bits + numbers))
+    ))?;
+    say(format!(
+        "{:.1} M multiply-adds of bits, {:.1} M of floats an image; {:.1} M operations where 64 of bits count as one",
+        binary as f64 / 1e6,
+        real as f64 / 1e6,
+        operations / 1e6
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,284 @@
+//! The bytes of a packed model; `README.md` beside this file has them in a table.
+
+use super::net::{Net, Node, Op, Window};
+use crate::error::{Error, Result};
+use crate::tensor::bits::WeightCode;
+use std::path::Path;
+
+/// How a packed model begins.
+pub const MAGIC: &[u8; 8] = b"1BITNET\n";
+/// The version of the layout.
+pub const VERSION: u32 = 1;
+/// Bytes before the content: magic, version, checksum, length.
+const HEADER: usize = 24;
+
+/// The bytes of a network.
+pub fn encode(net: &Net) -> Vec<u8> {
+    let mut w = Writer(Vec::new());
+    net.input.iter().for_each(|d| w.u32(*d));
+    w.u32(net.classes.len());
+    for class in &net.classes {
+        w.u32(class.len());
+        w.0.extend(class.as_bytes());
+    }
+    w.u32(net.nodes.len());
+    for node in &net.nodes {
+        w.node(node);
+    }
+    let content = w.0;
+    let mut bytes = Vec::with_capacity(HEADER + content.len());
+    bytes.extend(MAGIC);
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(crc32fast::hash(&content).to_le_bytes());
+    bytes.extend((content.len() as u64).to_le_bytes());
+    bytes.extend(content);
+    bytes
+}
+
+/// The network of `bytes`, checked to its last number.
+///
+/// # Errors
+/// [`Error::Data`] naming `path` and what is wrong: foreign, of another version, cut, changed, or a network that does not
+/// fit together.
+pub fn decode(bytes: &[u8], path: &Path) -> Result<Net> {
+    let fail = |m: String| Error::data(path, m);
+    let Some(magic) = bytes.first_chunk::<8>() else {
+        return Err(fail(format!("this is not a packed model: it has {} bytes", bytes.len())));
+    };
+    if magic != MAGIC {
+        return Err(fail("this is not a packed model: write one with  onebit export RUN -o model.1bit".into()));
+    }
+    let Some(header) = bytes.first_chunk::<HEADER>() else {
+        return Err(fail(format!(
+            "the packed model is cut short: it ends within its header, after {} bytes",
+            bytes.len()
+        )));
+    };
+    let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    if word(8) != VERSION {
+        return Err(fail(format!("the packed model has version {}, this program reads {VERSION}", word(8))));
+    }
+    let content = &bytes[HEADER..];
+    let length = word(16) as u64 | (word(20) as u64) << 32;
+    if length != content.len() as u64 {
+        let what = if length > content.len() as u64 { "cut short" } else { "followed by something else" };
+        return Err(fail(format!("the packed model is {what}: it has {} of {length} bytes", content.len())));
+    }
+    let crc = crc32fast::hash(content);
+    if crc != word(12) {
+        return Err(fail(format!(
+            "the packed model is damaged: its checksum is {crc:08x}, the header says {:08x}",
+            word(12)
+        )));
+    }
+    let net =
+        Reader { bytes: content, at: 0 }.net().map_err(|what| fail(format!("the packed model is damaged: {what}")))?;
+    net.infer().map_err(|e| fail(format!("the packed model does not fit together: {e}")))?;
+    Ok(net)
+}
+
+/// Reads a packed model.
+///
+/// # Errors
+/// If the file cannot be read, and as [`decode`].
+pub fn load(path: &Path) -> Result<Net> {
+    let bytes = std::fs::read(path).map_err(Error::io(path, "read the packed model"))?;
+    decode(&bytes, path)
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn u32(&mut self, x: usize) {
+        self.0.extend((x as u32).to_le_bytes());
+    }
+
+    fn floats(&mut self, x: &[f32]) {
+        self.u32(x.len());
+        x.iter().for_each(|x| self.0.extend(x.to_le_bytes()));
+    }
+
+    fn window(&mut self, w: &Window) {
+        [w.size[0], w.size[1], w.stride, w.padding].iter().for_each(|x| self.u32(*x));
+    }
+
+    fn node(&mut self, node: &Node) {
+        self.0.push(tag(&node.op));
+        node.inputs.iter().for_each(|v| self.u32(*v));
+        match &node.op {
+            Op::Affine { scale, shift } => {
+                self.floats(scale);
+                self.floats(shift);
+            }
+            Op::Conv { outputs, window, weights } => {
+                self.u32(*outputs);
+                self.window(window);
+                self.floats(weights);
+            }
+            Op::BinaryConv { outputs, window, code, bits } => {
+                self.u32(*outputs);
+                self.window(window);
+                self.0.push((*code == WeightCode::ZeroOne) as u8);
+                self.u32(bits.len());
+                bits.iter().for_each(|w| self.0.extend(w.to_le_bytes()));
+            }
+            Op::Threshold { at, down } => {
+                self.u32(at.len());
+                at.iter().for_each(|x| self.0.extend(x.to_le_bytes()));
+                let byte = |eight: &[bool]| eight.iter().enumerate().fold(0u8, |b, (i, d)| b | (*d as u8) << i);
+                self.0.extend(down.chunks(8).map(byte));
+            }
+            Op::Prelu { slope } => self.floats(slope),
+            Op::MaxPool(window) | Op::AvgPool(window) => self.window(window),
+            Op::Slice { start, step, size } => [start, step, size].into_iter().flatten().for_each(|x| self.u32(*x)),
+            Op::PadChannels { before, behind } => {
+                self.u32(*before);
+                self.u32(*behind);
+            }
+            Op::Standardise { eps } => self.0.extend(eps.to_le_bytes()),
+            Op::Sign | Op::Signed | Op::Relu | Op::Hardtanh | Op::Add | Op::PixelSum | Op::Concat | Op::Flatten => {}
+        }
+    }
+}
+
+fn tag(op: &Op) -> u8 {
+    match op {
+        Op::Affine { .. } => 1,
+        Op::Conv { .. } => 2,
+        Op::BinaryConv { .. } => 3,
+        Op::Sign => 4,
+        Op::Threshold { .. } => 5,
+        Op::Signed => 6,
+        Op::Relu => 7,
+        Op::Hardtanh => 8,
+        Op::Prelu { .. } => 9,
+        Op::Add => 10,
+        Op::MaxPool(_) => 11,
+        Op::AvgPool(_) => 12,
+        Op::PixelSum => 13,
+        Op::Slice { .. } => 14,
+        Op::PadChannels { .. } => 15,
+        Op::Concat => 16,
+        Op::Standardise { .. } => 17,
+        Op::Flatten => 18,
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+type Read<T> = std::result::Result<T, String>;
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, n: usize) -> Read<&'a [u8]> {
+        let end = self.at.checked_add(n).filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(|| format!("byte {} announces {n} more, past the end", self.at))?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Read<u8> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn u32(&mut self) -> Read<usize> {
+        let b = self.take(4)?;
+        Ok(u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)
+    }
+
+    /// As many numbers of 4 bytes as stand before them. Nothing is allocated that the file does not hold.
+    fn words<T>(&mut self, from: fn([u8; 4]) -> T) -> Read<Vec<T>> {
+        let n = self.u32()?;
+        let bytes = self.take(n.checked_mul(4).ok_or("a count that is too large")?)?;
+        Ok(bytes.as_chunks::<4>().0.iter().map(|b| from(*b)).collect())
+    }
+
+    fn floats(&mut self) -> Read<Vec<f32>> {
+        let at = self.at;
+        let floats = self.words(f32::from_le_bytes)?;
+        match floats.iter().all(|x| x.is_finite()) {
+            true => Ok(floats),
+            false => Err(format!("the numbers at byte {at} are not all finite")),
+        }
+    }
+
+    fn window(&mut self) -> Read<Window> {
+        Ok(Window { size: [self.u32()?, self.u32()?], stride: self.u32()?, padding: self.u32()? })
+    }
+
+    fn pair(&mut self) -> Read<[usize; 2]> {
+        Ok([self.u32()?, self.u32()?])
+    }
+
+    fn net(&mut self) -> Read<Net> {
+        let input = [self.u32()?, self.u32()?, self.u32()?];
+        let mut classes = Vec::new();
+        for _ in 0..self.u32()? {
+            let n = self.u32()?;
+            let name = std::str::from_utf8(self.take(n)?).map_err(|_| "the name of a class is no text")?;
+            classes.push(name.to_string());
+        }
+        let mut nodes = Vec::new();
+        for _ in 0..self.u32()? {
+            nodes.push(self.node()?);
+        }
+        match self.at == self.bytes.len() {
+            true => Ok(Net { input, classes, nodes }),
+            false => Err(format!("{} bytes follow the last node", self.bytes.len() - self.at)),
+        }
+    }
+
+    fn node(&mut self) -> Read<Node> {
+        let at = self.at;
+        let tag = self.byte()?;
+        let arity = if tag == 10 || tag == 16 { 2 } else { 1 };
+        let inputs = (0..arity).map(|_| self.u32()).collect::<Read<Vec<_>>>()?;
+        let op = match tag {
+            1 => Op::Affine { scale: self.floats()?, shift: self.floats()? },
+            2 => Op::Conv { outputs: self.u32()?, window: self.window()?, weights: self.floats()? },
+            3 => Op::BinaryConv {
+                outputs: self.u32()?,
+                window: self.window()?,
+                code: match self.byte()? {
+                    0 => WeightCode::PlusMinus,
+                    1 => WeightCode::ZeroOne,
+                    other => return Err(format!("byte {} is {other}, which is no code of weights", self.at - 1)),
+                },
+                bits: self.words(u32::from_le_bytes)?,
+            },
+            4 => Op::Sign,
+            5 => {
+                let n = self.u32()?;
+                let bytes = self.take(n.checked_mul(2).ok_or("a count that is too large")?)?;
+                let at = bytes.as_chunks::<2>().0.iter().map(|b| i16::from_le_bytes(*b)).collect();
+                let bits = self.take(n.div_ceil(8))?;
+                Op::Threshold { at, down: (0..n).map(|i| bits[i / 8] >> (i % 8) & 1 == 1).collect() }
+            }
+            6 => Op::Signed,
+            7 => Op::Relu,
+            8 => Op::Hardtanh,
+            9 => Op::Prelu { slope: self.floats()? },
+            10 => Op::Add,
+            11 => Op::MaxPool(self.window()?),
+            12 => Op::AvgPool(self.window()?),
+            13 => Op::PixelSum,
+            14 => Op::Slice { start: self.pair()?, step: self.pair()?, size: self.pair()? },
+            15 => Op::PadChannels { before: self.u32()?, behind: self.u32()? },
+            16 => Op::Concat,
+            17 => {
+                let b = self.take(4)?;
+                let eps = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+                match eps >= 0.0 && eps.is_finite() {
+                    true => Op::Standardise { eps },
+                    false => return Err(format!("eps at byte {} is {eps}", self.at - 4)),
+                }
+            }
+            18 => Op::Flatten,
+            other => return Err(format!("byte {at} is {other}, which is no operation")),
+        };
+        Ok(Node { op, inputs })
+    }
+}

@@ -1,0 +1,23 @@
+//! What ships to the edge: the packed model, the runtime that runs it, and other forms of it.
+//!
+//! [`Net`] is a network as a short list of operations, [`file`] its bytes (`README.md` beside this file describes them one
+//! by one), [`Runtime`] runs it on a CPU, image by image. These build without the feature `train`: no GPU, no command line.
+//!
+//! With it, [`pack`] makes a [`Net`] of a trained network, [`graph`] makes a graph of one again, for any device of the engine, and [`onnx`] a file that
+//! other runtimes read.
+
+pub mod capi;
+pub mod file;
+#[cfg(feature = "train")]
+pub mod graph;
+pub mod net;
+#[cfg(feature = "train")]
+pub mod onnx;
+#[cfg(feature = "train")]
+pub mod pack;
+mod pointwise;
+mod pool;
+mod runtime;
+
+pub use net::{Kind, Meta, Net, Node, Op, Window};
+pub use runtime::{Runtime, by_probability};

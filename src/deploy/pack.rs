@@ -1,0 +1,388 @@
+//! From a trained network to what ships: the graph that tests it, without what is known beforehand.
+
+use super::net::{Kind, Meta, Net, Node, Op, Window};
+use crate::device::{Device, Store};
+use crate::error::{Error, Result};
+use crate::graph::{Def, Graph, Leaf, Value};
+use crate::ops::conv::{Conv2d, XnorConv2d};
+use crate::ops::linalg::MatMul;
+use crate::ops::norm::LayerNorm;
+use crate::ops::pool::{AvgPool2d, MaxPool2d};
+use crate::ops::reduce::{Reduce, ReduceKind};
+use crate::ops::rows::Rows;
+use crate::ops::shape::{Concat, Pad, Slice};
+use crate::tensor::HostTensor;
+use crate::train::inference::inference_graph;
+use crate::train::method::{EVAL_IMAGES, LOGITS, Task};
+use std::any::Any;
+use std::collections::HashMap;
+
+/// The network of a task, with what [`inference_tensors`](crate::train::inference::inference_tensors) made of its checkpoint.
+///
+/// # Errors
+/// If the network has an operation that does not ship.
+pub fn pack(task: &Task<'_>, tensors: &HashMap<String, HostTensor>, classes: &[String]) -> Result<Net> {
+    let graph = inference_graph(task, 1)?;
+    let images = graph.find(EVAL_IMAGES).ok_or_else(|| Error::Config("the network reads no images".into()))?;
+    let known = known(&graph, images, tensors)?;
+    let mut p = Packer { graph: &graph, known: &known, values: HashMap::new(), metas: Vec::new(), nodes: Vec::new() };
+    p.values.insert(images, 0);
+    p.metas.push(Meta { shape: task.images.extents, kind: Kind::Bytes });
+    for node in graph.nodes() {
+        if !known.contains_key(&node.outputs[0]) {
+            p.node(node)?;
+        }
+    }
+    let logits = graph.outputs().iter().find(|(name, _)| name == LOGITS).map(|(_, v)| *v);
+    let end = logits.and_then(|v| p.values.get(&v)).copied();
+    let end = end.ok_or_else(|| Error::Config("the network has no output".into()))?;
+    let Packer { nodes, .. } = p;
+    let nodes = thresholds(joined(cut(nodes, end)));
+    let mut net = Net { input: task.images.extents, classes: Vec::new(), nodes };
+    let outputs = net.infer()?.last().map_or(0, Meta::len);
+    if classes.len() == outputs {
+        net.classes = classes.to_vec();
+    }
+    Ok(net)
+}
+
+/// Every value that does not depend on the image.
+fn known(graph: &Graph, images: Value, tensors: &HashMap<String, HostTensor>) -> Result<HashMap<Value, HostTensor>> {
+    let mut depends = vec![false; graph.values().len()];
+    depends[images.index()] = true;
+    let mut wanted = Vec::new();
+    for node in graph.nodes() {
+        let moved = node.inputs.iter().any(|v| depends[v.index()]);
+        node.outputs.iter().for_each(|v| depends[v.index()] = moved);
+        if moved {
+            wanted.extend(node.inputs.iter().copied().filter(|v| !depends[v.index()]));
+        }
+    }
+    let mut g = graph.clone();
+    let name = |v: Value| format!("known.{}", v.index());
+    let mut known = HashMap::new();
+    let mut computed = Vec::new();
+    for v in wanted {
+        match graph.def(v) {
+            Def::Leaf(Leaf::Const(t)) => {
+                known.insert(v, t.as_ref().clone());
+            }
+            Def::Leaf(_) => {
+                let leaf = graph.name(v);
+                let t = tensors.get(leaf).ok_or_else(|| Error::Config(format!("the network's {leaf} is missing")))?;
+                let words = t.words().to_vec();
+                known.insert(v, HostTensor::from_words(graph.shape(v).clone(), graph.dtype(v), words));
+            }
+            Def::Node { .. } if !computed.contains(&v) => {
+                g.output(name(v), v);
+                computed.push(v);
+            }
+            Def::Node { .. } => {}
+        }
+    }
+    let leaves: Vec<Value> = g.params().into_iter().chain(g.states()).collect();
+    let mut store = Store::new(Device::Cpu);
+    let scalars = vec![0.0; g.scalars().len()];
+    let (names, mut exe) = (g.clone(), store.load(g)?);
+    for v in leaves {
+        let leaf = names.name(v);
+        let t = tensors.get(leaf).ok_or_else(|| Error::Config(format!("the network's {leaf} is missing")))?;
+        let whole = HostTensor::from_words(names.shape(v).clone(), names.dtype(v), t.words().to_vec());
+        store.write(leaf, &whole)?;
+    }
+    exe.run(&scalars)?;
+    for v in computed {
+        known.insert(v, exe.read(&name(v))?);
+    }
+    // Outputs of nodes that nothing moving reads are known too, if only by not being needed.
+    for node in graph.nodes().iter().filter(|n| !depends[n.outputs[0].index()]) {
+        for v in &node.outputs {
+            known.entry(*v).or_insert_with(|| HostTensor::zeros([0], crate::tensor::DType::F32));
+        }
+    }
+    Ok(known)
+}
+
+struct Packer<'a> {
+    graph: &'a Graph,
+    known: &'a HashMap<Value, HostTensor>,
+    /// Which value of the network a value of the graph is.
+    values: HashMap<Value, usize>,
+    metas: Vec<Meta>,
+    nodes: Vec<Node>,
+}
+
+impl Packer<'_> {
+    fn push(&mut self, op: Op, inputs: &[usize]) -> Result<usize> {
+        let metas: Vec<Meta> = inputs.iter().map(|v| self.metas[*v]).collect();
+        let made = op.infer(&metas).map_err(|e| Error::Config(format!("{} {e}", op.name())))?;
+        self.nodes.push(Node { op, inputs: inputs.to_vec() });
+        self.metas.push(made);
+        Ok(self.nodes.len())
+    }
+
+    fn of(&self, v: Value) -> Result<usize> {
+        self.values.get(&v).copied().ok_or_else(|| Error::Config(format!("{} does not ship", self.graph.name(v))))
+    }
+
+    /// The value as the channels of one pixel.
+    fn flat(&mut self, x: usize) -> Result<usize> {
+        if self.metas[x].pixels() == 1 { Ok(x) } else { self.push(Op::Flatten, &[x]) }
+    }
+
+    fn node(&mut self, node: &crate::graph::Node) -> Result<()> {
+        let moving: Vec<Value> = node.inputs.iter().copied().filter(|v| self.values.contains_key(v)).collect();
+        let x = self.of(*moving.first().unwrap_or(&node.inputs[0]))?;
+        let op: &dyn Any = node.op.as_ref();
+        let made = if node.op.pointwise().is_some() {
+            self.pointwise(node, &moving, x)?
+        } else if let Some(op) = op.downcast_ref::<Conv2d>() {
+            if op.groups != 1 {
+                return Err(Error::Config("convolutions in groups do not ship yet".into()));
+            }
+            let w = self.constant(node.inputs[1])?;
+            let (outputs, size) = (w.shape()[0], [w.shape()[1], w.shape()[2]]);
+            let window = Window { size, stride: op.stride, padding: op.padding };
+            self.push(Op::Conv { outputs, window, weights: w.f32s().to_vec() }, &[x])?
+        } else if let Some(op) = op.downcast_ref::<XnorConv2d>() {
+            let w = self.constant(node.inputs[1])?;
+            let (outputs, size) = (w.shape()[0], [w.shape()[1], w.shape()[2]]);
+            let window = Window { size, stride: op.stride, padding: op.padding };
+            self.push(Op::BinaryConv { outputs, window, code: op.code, bits: w.words().to_vec() }, &[x])?
+        } else if let Some(MatMul { transpose_a: false, transpose_b: true }) = op.downcast_ref::<MatMul>() {
+            let x = self.flat(x)?;
+            let w = self.constant(node.inputs[1])?;
+            let window = Window { size: [1, 1], stride: 1, padding: 0 };
+            self.push(Op::Conv { outputs: w.shape()[0], window, weights: w.f32s().to_vec() }, &[x])?
+        } else if let Some(op) = op.downcast_ref::<MaxPool2d>() {
+            let w = op.window;
+            self.push(Op::MaxPool(Window { size: [w.kernel; 2], stride: w.stride, padding: w.padding }), &[x])?
+        } else if let Some(AvgPool2d { window: w, count_include_pad: true }) = op.downcast_ref::<AvgPool2d>() {
+            self.push(Op::AvgPool(Window { size: [w.kernel; 2], stride: w.stride, padding: w.padding }), &[x])?
+        } else if let Some(Reduce { kind: ReduceKind::Sum, axes }) = op.downcast_ref::<Reduce>()
+            && *axes == (1..3)
+        {
+            self.push(Op::PixelSum, &[x])?
+        } else if let Some(Slice { start, step, shape }) = op.downcast_ref::<Slice>()
+            && let ([0, top, left, 0], [_, down, right, 1], &[_, h, w, c]) = (&start[..], &step[..], &shape[..])
+            && c == self.metas[x].shape[2]
+        {
+            self.push(Op::Slice { start: [*top, *left], step: [*down, *right], size: [h, w] }, &[x])?
+        } else if let Some(Pad { before, shape, value: 0.0, .. }) = op.downcast_ref::<Pad>()
+            && let ([0, 0, 0, before], &[_, h, w, c]) = (&before[..], &shape[..])
+            && [h, w] == self.metas[x].shape[..2]
+        {
+            let behind = c - before - self.metas[x].shape[2];
+            self.push(Op::PadChannels { before: *before, behind }, &[x])?
+        } else if let Some(Concat { axis: 3 }) = op.downcast_ref::<Concat>() {
+            let all = node.inputs.iter().map(|v| self.of(*v)).collect::<Result<Vec<_>>>()?;
+            let mut joined = all[0];
+            for next in &all[1..] {
+                joined = self.push(Op::Concat, &[joined, *next])?;
+            }
+            joined
+        } else if let Some(Rows(LayerNorm { eps, unbiased: true })) = op.downcast_ref::<Rows<LayerNorm>>() {
+            self.push(Op::Standardise { eps: *eps }, &[x])?
+        } else if node.op.is_view() {
+            // Other extents of the same numbers: those of one pixel are written down, others follow from what comes next.
+            match self.graph.shape(node.outputs[0])[..] {
+                [_, 1, 1, _] => self.flat(x)?,
+                _ => x,
+            }
+        } else {
+            return Err(Error::Config(format!("the operation {} of {} does not ship", node.op.name(), node.scope)));
+        };
+        self.values.insert(node.outputs[0], made);
+        Ok(())
+    }
+
+    fn constant(&self, v: Value) -> Result<&HostTensor> {
+        self.known.get(&v).ok_or_else(|| Error::Config(format!("{} depends on the image", self.graph.name(v))))
+    }
+
+    /// A number a channel of `x`, of a value that is broadcast to it.
+    fn channels(&self, v: Value, x: usize) -> Result<Vec<f32>> {
+        let t = self.constant(v)?;
+        let (Meta { shape: [.., c], .. }, values) = (self.metas[x], t.f32s());
+        match values.len() {
+            1 => Ok(vec![values[0]; c]),
+            n if n == c => Ok(values.to_vec()),
+            // Of every number of the image, the same for each pixel.
+            n if n == self.metas[x].len() && values.chunks(c).all(|p| p == &values[..c]) => Ok(values[..c].to_vec()),
+            n => Err(Error::Config(format!("{} has {n} numbers for {c} channels", self.graph.name(v)))),
+        }
+    }
+
+    fn pointwise(&mut self, node: &crate::graph::Node, moving: &[Value], x: usize) -> Result<usize> {
+        let name = node.op.name();
+        let constants = node.op.pointwise().map(|p| p.constants()).unwrap_or_default();
+        let c = self.metas[x].shape[2];
+        let (ones, zeros) = (vec![1.0; c], vec![0.0; c]);
+        let affine = |scale, shift| Op::Affine { scale, shift };
+        let first = node.inputs[0] == moving[0];
+        let other = |p: &Self| p.channels(node.inputs[first as usize], x);
+        let negative = |v: Vec<f32>| v.into_iter().map(|x| -x).collect::<Vec<_>>();
+        let op = match (name, moving.len()) {
+            ("add", 2) => {
+                let y = self.of(moving[1])?;
+                return self.push(Op::Add, &[x, y]);
+            }
+            ("mul", 1) => affine(other(self)?, zeros),
+            ("add", 1) => affine(ones, other(self)?),
+            ("sub", 1) if first => affine(ones, negative(other(self)?)),
+            ("sub", 1) => affine(negative(ones), other(self)?),
+            ("scale", 1) => affine(vec![constants[0]; c], zeros),
+            ("offset", 1) => affine(ones, vec![constants[0]; c]),
+            ("to_f32", 1) => affine(ones, zeros),
+            ("batch_norm" | "scale_shift", 1) if first => {
+                affine(self.channels(node.inputs[1], x)?, self.channels(node.inputs[2], x)?)
+            }
+            ("relu", 1) => Op::Relu,
+            ("hardtanh", 1) => Op::Hardtanh,
+            ("prelu", 1) if first => Op::Prelu { slope: other(self)? },
+            ("sign", 1) => Op::Sign,
+            ("signed", 1) => Op::Signed,
+            _ => return Err(Error::Config(format!("the operation {name} of {} does not ship", node.scope))),
+        };
+        self.push(op, &[x])
+    }
+}
+
+/// What the last value is made of, in order.
+fn cut(nodes: Vec<Node>, end: usize) -> Vec<Node> {
+    let mut needed = vec![false; nodes.len() + 1];
+    needed[end] = true;
+    for (i, node) in nodes.iter().enumerate().rev() {
+        if needed[i + 1] {
+            node.inputs.iter().for_each(|v| needed[*v] = true);
+        }
+    }
+    let keep: Vec<bool> = needed[1..].to_vec();
+    renumbered(nodes, &keep, |v| v)
+}
+
+/// The nodes that are kept; readers of others read what `instead` names.
+fn renumbered(nodes: Vec<Node>, keep: &[bool], instead: impl Fn(usize) -> usize) -> Vec<Node> {
+    let mut place = vec![0];
+    for keep in keep {
+        place.push(place[place.len() - 1] + *keep as usize);
+    }
+    let moved = |v: usize| if v == 0 { 0 } else { place[instead(v)] };
+    let kept = nodes.into_iter().zip(keep).filter(|(_, keep)| **keep);
+    kept.map(|(node, _)| Node { inputs: node.inputs.iter().map(|v| moved(*v)).collect(), op: node.op }).collect()
+}
+
+/// Readers of each value.
+fn uses(nodes: &[Node]) -> Vec<Vec<usize>> {
+    let mut uses = vec![Vec::new(); nodes.len() + 1];
+    for (i, node) in nodes.iter().enumerate() {
+        node.inputs.iter().for_each(|v| uses[*v].push(i));
+    }
+    uses
+}
+
+/// A factor and the sum behind it are one operation, where that changes no rounding.
+fn joined(mut nodes: Vec<Node>) -> Vec<Node> {
+    loop {
+        let uses = uses(&nodes);
+        let pair = (0..nodes.len()).find_map(|i| {
+            let [j] = uses[i + 1][..] else { return None };
+            let (Op::Affine { scale, shift }, Op::Affine { scale: s, shift: t }) = (&nodes[i].op, &nodes[j].op) else {
+                return None;
+            };
+            let all = |v: &[f32], x: f32| v.iter().all(|v| *v == x);
+            let same_first = all(scale, 1.0) && all(shift, 0.0);
+            let factor_then_sum = all(shift, 0.0) && all(s, 1.0);
+            let op = match (same_first, factor_then_sum) {
+                (true, _) => Op::Affine { scale: s.clone(), shift: t.clone() },
+                (_, true) => Op::Affine { scale: scale.clone(), shift: t.clone() },
+                _ => return None,
+            };
+            Some((i, j, op))
+        });
+        let Some((i, j, op)) = pair else { return nodes };
+        nodes[j] = Node { op, inputs: nodes[i].inputs.clone() };
+        let keep: Vec<bool> = (0..nodes.len()).map(|n| n != i).collect();
+        nodes = renumbered(nodes, &keep, |v| v);
+    }
+}
+
+/// Normalisation and sign of integers that nothing else reads are a comparison of integers. The threshold is found by
+/// asking the formula itself, so that the bits are those that it would give.
+fn thresholds(mut nodes: Vec<Node>) -> Vec<Node> {
+    loop {
+        let uses = uses(&nodes);
+        let found = (0..nodes.len()).find_map(|i| {
+            let Op::Affine { scale, shift } = &nodes[i].op else { return None };
+            let conv = nodes[i].inputs[0].checked_sub(1)?;
+            let (Op::BinaryConv { window, bits, outputs, .. }, [sign]) = (&nodes[conv].op, &uses[i + 1][..]) else {
+                return None;
+            };
+            if nodes[*sign].op != Op::Sign {
+                return None;
+            }
+            // No sum is larger than the number of bits of a filter, 32 to a word.
+            let most = (32 * bits.len() / outputs / (window.size[0] * window.size[1]).max(1))
+                * window.size[0]
+                * window.size[1];
+            let most = most.min(i16::MAX as usize - 1) as i16;
+            let each = scale.iter().zip(shift).map(|(a, b)| threshold(*a, *b, most));
+            let (at, down) = each.unzip();
+            Some((i, *sign, Op::Threshold { at, down }))
+        });
+        let Some((i, sign, op)) = found else { return nodes };
+        nodes[sign] = Node { op, inputs: nodes[i].inputs.clone() };
+        let keep: Vec<bool> = (0..nodes.len()).map(|n| n != i).collect();
+        nodes = renumbered(nodes, &keep, |v| v);
+    }
+}
+
+/// For which integers of `-most..=most` `scale y + shift >= 0` holds, computed in f32: from which on, or up to which.
+fn threshold(scale: f32, shift: f32, most: i16) -> (i16, bool) {
+    let holds = |y: i16| y as f32 * scale + shift >= 0.0;
+    let down = scale < 0.0;
+    // The product and the sum are monotonic in y, rounded too: a binary search finds where it turns.
+    let (mut no, mut yes) = if down { (most + 1, -most - 1) } else { (-most - 1, most + 1) };
+    while no.abs_diff(yes) > 1 {
+        let middle = ((no as i32 + yes as i32).div_euclid(2)) as i16;
+        if holds(middle) { yes = middle } else { no = middle }
+    }
+    (yes, down)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_ask_the_formula() {
+        for (scale, shift) in [
+            (0.1f32, -3.0f32),
+            (-0.1, 3.0),
+            (0.0, 1.0),
+            (0.0, -1.0),
+            (1e-3, 0.0),
+            (-7.0, 1e9),
+            (7.0, -1e9),
+            (0.3, -0.9),
+        ] {
+            let (at, down) = threshold(scale, shift, 100);
+            for y in -100..=100i16 {
+                let bit = if down { y <= at } else { y >= at };
+                assert_eq!(bit, y as f32 * scale + shift >= 0.0, "{scale} {shift} {y} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_factor_and_a_sum_are_joined_where_nothing_else_reads_between() {
+        let affine = |a: f32, b: f32, x| Node { op: Op::Affine { scale: vec![a], shift: vec![b] }, inputs: vec![x] };
+        let one = joined(vec![affine(1.0, 0.0, 0), affine(3.0, 0.0, 1), affine(1.0, 2.0, 2)]);
+        assert_eq!(one, [affine(3.0, 2.0, 0)]);
+        let apart = vec![affine(3.0, 1.0, 0), affine(1.0, 2.0, 1)];
+        assert_eq!(joined(apart.clone()), apart);
+        let read_twice = vec![affine(3.0, 0.0, 0), affine(1.0, 2.0, 1), Node { op: Op::Add, inputs: vec![1, 2] }];
+        assert_eq!(joined(read_twice.clone()), read_twice);
+        assert_eq!(cut(vec![affine(1.0, 1.0, 0), affine(2.0, 2.0, 0), affine(3.0, 3.0, 1)], 3).len(), 2);
+    }
+}

@@ -1,0 +1,203 @@
+//! Operations that look at one number at a time, one after the other on a few pixels, so that what lies between them stays
+//! in the nearest cache.
+
+use pulp::Arch;
+use std::ops::Range;
+
+/// Numbers that are worked on at once.
+const CHUNK: usize = 4096;
+
+/// What happens to the numbers of a chunk, which are floats.
+pub(super) enum Step {
+    /// `scale x + shift` a channel.
+    Affine { scale: Vec<f32>, shift: Vec<f32> },
+    /// Adds the value in a slot.
+    Add(usize),
+    /// `max(x, 0)`.
+    Relu,
+    /// `clamp(x, -1, 1)`.
+    Hardtanh,
+    /// A slope a channel below 0.
+    Prelu { slope: Vec<f32> },
+    /// Keeps the numbers in a slot.
+    Store(usize),
+    /// Keeps `scale x + shift >= 0` as bits in a slot; the numbers stay as they are.
+    Bits { scale: Vec<f32>, shift: Vec<f32>, to: usize },
+}
+
+/// Where a chunk comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Source {
+    /// The image.
+    Bytes,
+    /// Floats in a slot.
+    Floats(usize),
+    /// Integers in a slot, rows padded to whole words.
+    Ints(usize),
+    /// Bits in a slot, as -1 and +1.
+    Bits(usize),
+}
+
+/// Some steps on a value of `pixels` times `c` numbers.
+pub(super) struct Chain {
+    pub source: Source,
+    pub steps: Vec<Step>,
+    pub pixels: usize,
+    pub c: usize,
+}
+
+/// Thresholds of integers: `s y >= t` with s = ±1.
+pub(super) struct Thresholds {
+    pub sign: Vec<i16>,
+    pub at: Vec<i16>,
+    pub from: usize,
+    pub to: usize,
+    pub pixels: usize,
+}
+
+/// Memory that several threads write different parts of.
+#[derive(Clone, Copy)]
+pub(super) struct Slots<'a> {
+    slots: &'a [*mut u32],
+    lengths: &'a [usize],
+}
+
+// SAFETY: whoever writes sees to it that parts do not overlap; see `Slots::write`.
+unsafe impl Sync for Slots<'_> {}
+
+impl<'a> Slots<'a> {
+    /// Of pointers to as many words.
+    pub fn new(slots: &'a [*mut u32], lengths: &'a [usize]) -> Self {
+        Slots { slots, lengths }
+    }
+
+    /// Words of a slot.
+    pub fn read(&self, slot: usize, range: Range<usize>) -> &'a [u32] {
+        assert!(range.start <= range.end && range.end <= self.lengths[slot]);
+        // SAFETY: in bounds; nobody writes there while it is read (`write`).
+        unsafe { std::slice::from_raw_parts(self.slots[slot].add(range.start), range.len()) }
+    }
+
+    /// Words of a slot, to change.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes them meanwhile.
+    #[allow(clippy::mut_from_ref)]
+    pub unsafe fn write(&self, slot: usize, range: Range<usize>) -> &'a mut [u32] {
+        assert!(range.start <= range.end && range.end <= self.lengths[slot]);
+        // SAFETY: in bounds, and the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.slots[slot].add(range.start), range.len()) }
+    }
+}
+
+impl Chain {
+    /// Runs it on some pixels. Threads take different pixels, and a slot that is stored to is none that is read, but for
+    /// the same pixels by a later step.
+    pub fn run(&self, image: &[u8], slots: Slots<'_>, pixels: Range<usize>) {
+        let at_once = (CHUNK / self.c).max(1);
+        let mut x = vec![0.0; at_once.min(pixels.len()) * self.c];
+        let arch = Arch::new();
+        for first in pixels.clone().step_by(at_once) {
+            let some = first..pixels.end.min(first + at_once);
+            let x = &mut x[..some.len() * self.c];
+            arch.dispatch(|| self.chunk(image, slots, some, x));
+        }
+    }
+
+    #[inline(always)]
+    fn chunk(&self, image: &[u8], slots: Slots<'_>, pixels: Range<usize>, x: &mut [f32]) {
+        let c = self.c;
+        let all = pixels.start * c..pixels.end * c;
+        match self.source {
+            Source::Bytes => x.iter_mut().zip(&image[all.clone()]).for_each(|(x, b)| *x = *b as f32),
+            Source::Floats(slot) => x.copy_from_slice(bytemuck::cast_slice(slots.read(slot, all.clone()))),
+            Source::Ints(slot) => {
+                let row = c.div_ceil(2);
+                let words: &[i16] = bytemuck::cast_slice(slots.read(slot, pixels.start * row..pixels.end * row));
+                for (x, y) in x.chunks_exact_mut(c).zip(words.chunks_exact(2 * row)) {
+                    x.iter_mut().zip(y).for_each(|(x, y)| *x = *y as f32);
+                }
+            }
+            Source::Bits(slot) => {
+                let row = c.div_ceil(32);
+                let words = slots.read(slot, pixels.start * row..pixels.end * row);
+                for (x, words) in x.chunks_exact_mut(c).zip(words.chunks_exact(row)) {
+                    for (x, word) in x.chunks_mut(32).zip(words) {
+                        x.iter_mut().enumerate().for_each(|(i, x)| *x = if word >> i & 1 == 1 { 1.0 } else { -1.0 });
+                    }
+                }
+            }
+        }
+        for step in &self.steps {
+            match step {
+                Step::Affine { scale, shift } => {
+                    for x in x.chunks_exact_mut(c) {
+                        x.iter_mut().zip(scale).zip(shift).for_each(|((x, a), b)| *x = *x * a + b);
+                    }
+                }
+                Step::Add(slot) => {
+                    let other: &[f32] = bytemuck::cast_slice(slots.read(*slot, all.clone()));
+                    x.iter_mut().zip(other).for_each(|(x, y)| *x += y);
+                }
+                Step::Relu => x.iter_mut().for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
+                Step::Hardtanh => x.iter_mut().for_each(|x| *x = x.clamp(-1.0, 1.0)),
+                Step::Prelu { slope } => {
+                    for x in x.chunks_exact_mut(c) {
+                        x.iter_mut().zip(slope).for_each(|(x, s)| *x = if *x > 0.0 { *x } else { *x * s });
+                    }
+                }
+                Step::Store(slot) => {
+                    // SAFETY: these pixels are this thread's.
+                    let to = unsafe { slots.write(*slot, all.clone()) };
+                    to.copy_from_slice(bytemuck::cast_slice(x));
+                }
+                Step::Bits { scale, shift, to } => {
+                    let row = c.div_ceil(32);
+                    // SAFETY: as above.
+                    let words = unsafe { slots.write(*to, pixels.start * row..pixels.end * row) };
+                    for (x, words) in x.chunks_exact(c).zip(words.chunks_exact_mut(row)) {
+                        let fours = x.chunks(32).zip(scale.chunks(32)).zip(shift.chunks(32));
+                        for (((x, a), b), word) in fours.zip(words) {
+                            *word = signs(x.len(), |i| x[i] * a[i] + b[i] >= 0.0);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Up to 32 bits.
+#[inline(always)]
+fn signs(n: usize, bit: impl Fn(usize) -> bool) -> u32 {
+    let mut word = 0;
+    if n == 32 {
+        for i in 0..32 {
+            word |= (bit(i) as u32) << i;
+        }
+    } else {
+        for i in 0..n {
+            word |= (bit(i) as u32) << i;
+        }
+    }
+    word
+}
+
+impl Thresholds {
+    /// As [`Chain::run`].
+    pub fn run(&self, slots: Slots<'_>, pixels: Range<usize>) {
+        let c = self.at.len();
+        let (ints, bits) = (c.div_ceil(2), c.div_ceil(32));
+        let y: &[i16] = bytemuck::cast_slice(slots.read(self.from, pixels.start * ints..pixels.end * ints));
+        // SAFETY: these pixels are this thread's.
+        let words = unsafe { slots.write(self.to, pixels.start * bits..pixels.end * bits) };
+        Arch::new().dispatch(|| {
+            for (y, words) in y.chunks_exact(2 * ints).zip(words.chunks_exact_mut(bits)) {
+                let fours = y[..c].chunks(32).zip(self.sign.chunks(32)).zip(self.at.chunks(32));
+                for (((y, s), at), word) in fours.zip(words) {
+                    *word = signs(y.len(), |i| y[i] * s[i] >= at[i]);
+                }
+            }
+        });
+    }
+}

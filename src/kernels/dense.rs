@@ -1,0 +1,194 @@
+//! Convolution of real numbers for one image on one thread: a tile of outputs stays in registers while weights and
+//! windows pass by. Sums run from the first to the last number of a window.
+
+use crate::kernels::grid::Grid;
+use crate::kernels::taps::{Place, output_taps};
+use crate::tensor::Conv2dGeometry;
+use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
+
+/// Weights laid out for the vectors of this machine.
+#[derive(Clone, Debug)]
+pub struct Dense {
+    grid: Grid,
+    places: Vec<Place>,
+    /// First number and length of each run of a window.
+    segments: Vec<(usize, usize)>,
+    k: usize,
+    o: usize,
+    /// Outputs of a block.
+    block: usize,
+    /// Weights `[block of outputs][number of the window][output of the block]`, zeros past the last output.
+    panel: Vec<f32>,
+}
+
+/// Vectors of a block: with 32 registers of 16 numbers four, else two.
+const fn vectors(lanes: usize) -> usize {
+    if lanes >= 16 { 4 } else { 2 }
+}
+
+/// Windows of a tile.
+const TILE: usize = 6;
+
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+
+    fn with_simd<S: Simd>(self, _simd: S) -> usize {
+        S::F32_LANES
+    }
+}
+
+impl Dense {
+    /// Of weights `[o, kh, kw, c]`; the convolution has no groups.
+    pub fn new(g: &Conv2dGeometry, w: &[f32]) -> Dense {
+        assert!(g.groups == 1 && w.len() == g.o * g.kh * g.kw * g.c, "weights of another shape, or groups");
+        let (grid, taps) = output_taps(g, g.c);
+        let mut segments: Vec<(usize, usize)> = Vec::new();
+        for offset in taps.taps.iter().map(|t| t.0 * g.c) {
+            match segments.last_mut() {
+                Some((first, len)) if *first + *len == offset => *len += g.c,
+                _ => segments.push((offset, g.c)),
+            }
+        }
+        let k = g.kh * g.kw * g.c;
+        let lanes = Arch::new().dispatch(Lanes);
+        let block = vectors(lanes) * lanes;
+        let mut panel = vec![0.0; g.o.div_ceil(block) * k * block];
+        for (o, filter) in w.chunks_exact(k).enumerate() {
+            for (i, x) in filter.iter().enumerate() {
+                panel[(o / block * k + i) * block + o % block] = *x;
+            }
+        }
+        Dense { grid, places: taps.places, segments, k, o: g.o, block, panel }
+    }
+
+    /// How the input lies in its border.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// Output pixels `pixels` of a padded image `x`; `y` is all of the output, `[pixels, o]`.
+    pub fn rows(&self, x: &[f32], y: &mut [f32], pixels: Range<usize>) {
+        // The kernel reads windows without asking.
+        assert!(x.len() >= self.grid.len() && y.len() >= self.o * self.places.len() && pixels.end <= self.places.len());
+        Arch::new().dispatch(Rows { dense: self, x, y, pixels });
+    }
+}
+
+struct Rows<'a> {
+    dense: &'a Dense,
+    x: &'a [f32],
+    y: &'a mut [f32],
+    pixels: Range<usize>,
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match vectors(S::F32_LANES) {
+            4 => self.blocks::<S, 4>(simd),
+            _ => self.blocks::<S, 2>(simd),
+        }
+    }
+}
+
+impl Rows<'_> {
+    #[inline(always)]
+    fn blocks<S: Simd, const V: usize>(self, simd: S) {
+        let Rows { dense, x, y, pixels } = self;
+        assert_eq!(dense.block, V * S::F32_LANES, "laid out for other vectors");
+        for first in (0..dense.o).step_by(dense.block) {
+            let panel = &dense.panel[first * dense.k..][..dense.k * dense.block];
+            let width = dense.block.min(dense.o - first);
+            let mut places = &dense.places[pixels.clone()];
+            while let Some((tile, rest)) = places.split_first_chunk::<TILE>() {
+                dense.tile::<S, TILE, V>(simd, x, panel, tile, (first, width), y);
+                places = rest;
+            }
+            for place in places {
+                dense.tile::<S, 1, V>(simd, x, panel, &[*place], (first, width), y);
+            }
+        }
+    }
+}
+
+impl Dense {
+    #[inline(always)]
+    fn tile<S: Simd, const T: usize, const V: usize>(
+        &self,
+        simd: S,
+        x: &[f32],
+        panel: &[f32],
+        places: &[Place; T],
+        (first, width): (usize, usize),
+        y: &mut [f32],
+    ) {
+        let c = self.grid.size[2];
+        let windows = places.map(|p| x[p.from * c..].as_ptr());
+        let mut sums = [[simd.splat_f32s(0.0); V]; T];
+        let mut row = panel.as_ptr();
+        for &(offset, len) in &self.segments {
+            for i in offset..offset + len {
+                // SAFETY: the panel has a row of `block` numbers for each of the k numbers of a window.
+                let b: [S::f32s; V] =
+                    std::array::from_fn(|v| unsafe { row.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned() });
+                row = unsafe { row.add(self.block) };
+                for (sum, window) in sums.iter_mut().zip(windows) {
+                    // SAFETY: the padded image reaches as far as windows do.
+                    let a = simd.splat_f32s(unsafe { *window.add(i) });
+                    for v in 0..V {
+                        sum[v] = simd.mul_add_f32s(a, b[v], sum[v]);
+                    }
+                }
+            }
+        }
+        for (sum, place) in sums.iter().zip(places) {
+            let numbers: &[f32] = bytemuck::cast_slice(sum);
+            y[place.to * self.o + first..][..width].copy_from_slice(&numbers[..width]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whole numbers, whose sums are exact in any order.
+    #[test]
+    fn it_equals_the_textbook() {
+        for (x, w, stride, padding) in [
+            ([1, 9, 8, 3], [7, 3, 3, 3], 1, 1),
+            ([1, 12, 11, 3], [70, 7, 7, 3], 2, 3),
+            ([1, 5, 4, 20], [130, 1, 1, 20], 1, 0),
+            ([1, 1, 1, 33], [10, 1, 1, 33], 1, 0),
+        ] {
+            let g = Conv2dGeometry::new("test", &x, &w, stride, padding, 1).expect("fixed");
+            let number = |i: usize, m: usize| (i * i + 3 * i) as f32 % m as f32 - 2.0;
+            let image: Vec<f32> = (0..g.h * g.w * g.c).map(|i| number(i, 7)).collect();
+            let weights: Vec<f32> = (0..g.o * g.kh * g.kw * g.c).map(|i| number(i, 5)).collect();
+            let dense = Dense::new(&g, &weights);
+            let mut padded = vec![0.0; dense.grid().len()];
+            dense.grid().fill(&image, &mut padded);
+            let mut y = vec![f32::NAN; g.oh * g.ow * g.o];
+            let half = g.oh * g.ow / 2;
+            dense.rows(&padded, &mut y, 0..half);
+            dense.rows(&padded, &mut y, half..g.oh * g.ow);
+            for (i, y) in y.iter().enumerate() {
+                let (o, ox, oy) = (i % g.o, i / g.o % g.ow, i / g.o / g.ow);
+                let mut sum = 0.0;
+                for tap in 0..g.kh * g.kw {
+                    let at = g.tap(oy, tap / g.kw, g.h).zip(g.tap(ox, tap % g.kw, g.w));
+                    let Some((iy, ix)) = at else { continue };
+                    for c in 0..g.c {
+                        sum += image[(iy * g.w + ix) * g.c + c] * weights[(o * g.kh * g.kw + tap) * g.c + c];
+                    }
+                }
+                assert_eq!(*y, sum, "{g:?} {i}");
+            }
+        }
+    }
+}
