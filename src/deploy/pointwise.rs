@@ -44,6 +44,8 @@ pub(super) struct Chain {
     pub steps: Vec<Step>,
     pub pixels: usize,
     pub c: usize,
+    /// Whether the machine compares 16 floats to 16 bits at once.
+    pub wide: bool,
 }
 
 /// Thresholds of integers: `s y >= t` with s = ±1.
@@ -158,6 +160,12 @@ impl Chain {
                     for (x, words) in x.chunks_exact(c).zip(words.chunks_exact_mut(row)) {
                         let fours = x.chunks(32).zip(scale.chunks(32)).zip(shift.chunks(32));
                         for (((x, a), b), word) in fours.zip(words) {
+                            #[cfg(target_arch = "x86_64")]
+                            if self.wide && x.len() == 32 {
+                                // SAFETY: `wide` says that the machine has the instructions.
+                                *word = unsafe { wide::signs(x, a, b) };
+                                continue;
+                            }
                             *word = signs(x.len(), |i| x[i] * a[i] + b[i] >= 0.0);
                         }
                     }
@@ -183,6 +191,54 @@ fn signs(n: usize, bit: impl Fn(usize) -> bool) -> u32 {
     word
 }
 
+/// Whether the machine compares 16 floats to 16 bits at once.
+pub(super) fn wide() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return wide::available();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Comparisons whose results are bits: AVX-512.
+#[cfg(target_arch = "x86_64")]
+mod wide {
+    use std::arch::x86_64::*;
+
+    pub fn available() -> bool {
+        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
+    }
+
+    /// Of 32 numbers: `x a + b >= 0`, the product rounded before the sum.
+    ///
+    /// # Safety
+    /// The machine is [`available`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub unsafe fn signs(x: &[f32], a: &[f32], b: &[f32]) -> u32 {
+        assert!(x.len() == 32 && a.len() == 32 && b.len() == 32);
+        let half = |i: usize| {
+            // SAFETY: 16 numbers from 0 or from 16 on.
+            let [x, a, b] = [x, a, b].map(|v| unsafe { _mm512_loadu_ps(v.as_ptr().add(i)) });
+            let y = _mm512_add_ps(_mm512_mul_ps(x, a), b);
+            _mm512_cmp_ps_mask::<_CMP_GE_OQ>(y, _mm512_setzero_ps()) as u32
+        };
+        half(0) | half(16) << 16
+    }
+
+    /// Of 32 integers: `y s >= at`.
+    ///
+    /// # Safety
+    /// The machine is [`available`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub unsafe fn thresholds(y: &[i16], s: &[i16], at: &[i16]) -> u32 {
+        assert!(y.len() == 32 && s.len() == 32 && at.len() == 32);
+        // SAFETY: 32 integers each.
+        let [y, s, at] = [y, s, at].map(|v| unsafe { _mm512_loadu_si512(v.as_ptr().cast()) });
+        _mm512_cmpge_epi16_mask(_mm512_mullo_epi16(y, s), at)
+    }
+}
+
 impl Thresholds {
     /// As [`Chain::run`].
     pub fn run(&self, slots: Slots<'_>, pixels: Range<usize>) {
@@ -191,10 +247,18 @@ impl Thresholds {
         let y: &[i16] = bytemuck::cast_slice(slots.read(self.from, pixels.start * ints..pixels.end * ints));
         // SAFETY: these pixels are this thread's.
         let words = unsafe { slots.write(self.to, pixels.start * bits..pixels.end * bits) };
+        #[cfg(target_arch = "x86_64")]
+        let wide = wide::available();
         Arch::new().dispatch(|| {
             for (y, words) in y.chunks_exact(2 * ints).zip(words.chunks_exact_mut(bits)) {
                 let fours = y[..c].chunks(32).zip(self.sign.chunks(32)).zip(self.at.chunks(32));
                 for (((y, s), at), word) in fours.zip(words) {
+                    #[cfg(target_arch = "x86_64")]
+                    if wide && y.len() == 32 {
+                        // SAFETY: as above.
+                        *word = unsafe { wide::thresholds(y, s, at) };
+                        continue;
+                    }
                     *word = signs(y.len(), |i| y[i] * s[i] >= at[i]);
                 }
             }

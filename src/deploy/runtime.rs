@@ -3,11 +3,12 @@
 //! operations on single numbers joined.
 
 use super::net::{Kind, Meta, Net, Op, Window};
-use super::pointwise::{Chain, Slots, Source, Step, Thresholds};
+use super::pointwise::{Chain, Slots, Source, Step, Thresholds, wide};
 use super::pool::Pool;
 use crate::error::{Error, Result};
 use crate::kernels::dense::Dense;
 use crate::kernels::xnor::panel::{Isa, Panel};
+use std::time::{Duration, Instant};
 
 /// A packed model, ready to run.
 pub struct Runtime {
@@ -117,13 +118,30 @@ impl Runtime {
                 image.len()
             )));
         }
+        self.each_work(|work, slots, pool| work.run(image, slots, pool));
+        Ok(bytemuck::cast_slice(&self.slots[self.output.0][..self.output.1]))
+    }
+
+    /// How long each of the works takes that the network was made into, in their order, with what they are.
+    ///
+    /// # Errors
+    /// As [`Runtime::run`].
+    pub fn times(&mut self, image: &[u8]) -> Result<Vec<(&'static str, Duration)>> {
+        self.run(image)?;
+        let mut times = Vec::new();
+        self.each_work(|work, slots, pool| {
+            let start = Instant::now();
+            work.run(image, slots, pool);
+            times.push((work.name(), start.elapsed()));
+        });
+        Ok(times)
+    }
+
+    fn each_work(&mut self, mut f: impl FnMut(&mut Work, Slots<'_>, &mut Pool)) {
         let pointers: Vec<*mut u32> = self.slots.iter_mut().map(|s| s.as_mut_ptr()).collect();
         let lengths: Vec<usize> = self.slots.iter().map(Vec::len).collect();
         let slots = Slots::new(&pointers, &lengths);
-        for work in &mut self.works {
-            work.run(image, slots, &mut self.pool);
-        }
-        Ok(bytemuck::cast_slice(&self.slots[self.output.0][..self.output.1]))
+        self.works.iter_mut().for_each(|work| f(work, slots, &mut self.pool));
     }
 
     /// The classes by probability (the softmax of the outputs), the likeliest first.
@@ -146,6 +164,16 @@ pub fn by_probability(outputs: &[f32]) -> Vec<(usize, f32)> {
 }
 
 impl Work {
+    fn name(&self) -> &'static str {
+        match self {
+            Work::Chain(_) => "pointwise",
+            Work::Thresholds(_) => "threshold",
+            Work::Binary { .. } => "binary conv",
+            Work::Dense { .. } => "conv",
+            Work::Plain { op, .. } => op.name(),
+        }
+    }
+
     fn run(&mut self, image: &[u8], slots: Slots<'_>, pool: &mut Pool) {
         match self {
             Work::Chain(chain) => pool.parts(chain.pixels, 1, |part| chain.run(image, slots, part)),
@@ -174,42 +202,57 @@ impl Work {
             Work::Plain { op, inputs, to, made } => {
                 let x: Vec<&[f32]> =
                     inputs.iter().map(|(slot, meta)| bytemuck::cast_slice(slots.read(*slot, 0..meta.len()))).collect();
+                let (op, from, [_, ow, oc]) = (&*op, inputs[0].1.shape, made.shape);
+                if let Op::MaxPool(window) | Op::AvgPool(window) = op {
+                    let (largest, to) = (matches!(op, Op::MaxPool(_)), *to);
+                    return pool.parts(made.pixels(), ow, |part| {
+                        // SAFETY: these pixels are this thread's.
+                        let y = unsafe { slots.write(to, part.start * oc..part.end * oc) };
+                        pooled(window, largest, x[0], from, (bytemuck::cast_slice_mut(y), part.start, ow));
+                    });
+                }
                 // SAFETY: one thread, and no slot of an input is written to.
                 let y: &mut [f32] = bytemuck::cast_slice_mut(unsafe { slots.write(*to, 0..made.len()) });
-                plain(op, &x, inputs[0].1.shape, y, made.shape);
+                plain(op, &x, from, y, made.shape);
             }
         }
     }
 }
 
-/// Operations that take little time.
-fn plain(op: &Op, x: &[&[f32]], [h, w, c]: [usize; 3], y: &mut [f32], [oh, ow, oc]: [usize; 3]) {
-    let pixel = |row: usize, column: usize| &x[0][(row * w + column) * c..][..c];
-    match op {
-        Op::MaxPool(window) | Op::AvgPool(window) => {
-            let largest = matches!(op, Op::MaxPool(_));
-            let [kh, kw] = window.size;
-            let inside = |out: usize, k: usize, size: usize| {
-                (out * window.stride + k).checked_sub(window.padding).filter(|i| *i < size)
-            };
-            let share = 1.0 / (kh * kw) as f32;
-            for (p, y) in y.chunks_exact_mut(c).enumerate() {
-                let (oy, ox) = (p / ow, p % ow);
-                y.fill(if largest { f32::NEG_INFINITY } else { 0.0 });
-                for row in (0..kh).filter_map(|k| inside(oy, k, h)) {
-                    for column in (0..kw).filter_map(|k| inside(ox, k, w)) {
-                        let from = y.iter_mut().zip(pixel(row, column));
-                        match largest {
-                            true => from.for_each(|(y, x)| *y = if *x > *y { *x } else { *y }),
-                            false => from.for_each(|(y, x)| *y += x),
-                        }
-                    }
-                }
-                if !largest {
-                    y.iter_mut().for_each(|y| *y *= share);
+/// The largest or the mean of windows over pixels from number `first` on, rows of `ow` of them.
+fn pooled(
+    window: &Window,
+    largest: bool,
+    x: &[f32],
+    [h, w, c]: [usize; 3],
+    (y, first, ow): (&mut [f32], usize, usize),
+) {
+    let [kh, kw] = window.size;
+    let inside =
+        |out: usize, k: usize, size: usize| (out * window.stride + k).checked_sub(window.padding).filter(|i| *i < size);
+    let share = 1.0 / (kh * kw) as f32;
+    for (p, y) in y.chunks_exact_mut(c).enumerate() {
+        let (oy, ox) = ((first + p) / ow, (first + p) % ow);
+        y.fill(if largest { f32::NEG_INFINITY } else { 0.0 });
+        for row in (0..kh).filter_map(|k| inside(oy, k, h)) {
+            for column in (0..kw).filter_map(|k| inside(ox, k, w)) {
+                let from = y.iter_mut().zip(&x[(row * w + column) * c..][..c]);
+                match largest {
+                    true => from.for_each(|(y, x)| *y = if *x > *y { *x } else { *y }),
+                    false => from.for_each(|(y, x)| *y += x),
                 }
             }
         }
+        if !largest {
+            y.iter_mut().for_each(|y| *y *= share);
+        }
+    }
+}
+
+/// Operations that take little time.
+fn plain(op: &Op, x: &[&[f32]], [_, w, c]: [usize; 3], y: &mut [f32], [oh, ow, oc]: [usize; 3]) {
+    let pixel = |row: usize, column: usize| &x[0][(row * w + column) * c..][..c];
+    match op {
         Op::PixelSum => {
             y.fill(0.0);
             for from in x[0].chunks_exact(c) {
@@ -455,7 +498,7 @@ impl<'a> Plan<'a> {
                 None => break,
             }
         }
-        self.works.push(Work::Chain(Chain { source, steps, pixels, c }));
+        self.works.push(Work::Chain(Chain { source, steps, pixels, c, wide: wide() }));
         read.into_iter().for_each(|v| self.read(v));
     }
 

@@ -146,8 +146,14 @@ impl Dense {
                 }
             }
         }
-        for (sum, place) in sums.iter().zip(places) {
-            let numbers: &[f32] = bytemuck::cast_slice(sum);
+        for (sum, place) in sums.into_iter().zip(places) {
+            // A copy: sums whose address is known would live in memory, not in registers.
+            let mut numbers = [0.0; 64];
+            for (v, sum) in sum.into_iter().enumerate() {
+                let to = numbers[v * S::F32_LANES..][..S::F32_LANES].as_mut_ptr();
+                // SAFETY: there are as many numbers behind `to` as a vector has.
+                unsafe { to.cast::<S::f32s>().write_unaligned(sum) };
+            }
             y[place.to * self.o + first..][..width].copy_from_slice(&numbers[..width]);
         }
     }

@@ -146,28 +146,22 @@ impl Panel {
 
     /// All blocks of outputs of some pixels, tile by tile.
     #[inline(always)]
-    fn each_tile(
-        &self,
-        y: &mut [u16],
-        pixels: Range<usize>,
-        whole: impl Fn(usize, &[Place; TILE], &mut [[u16; LANES]; TILE]),
-        single: impl Fn(usize, Place, &mut [u16; LANES]),
-    ) {
+    fn each_tile(&self, y: &mut [u16], pixels: Range<usize>, tiles: impl Tiles) {
         let row = self.o.next_multiple_of(2);
         let places = &self.taps.places[pixels];
-        let (tiles, rest) = places.as_chunks::<TILE>();
-        let mut out = [[0; LANES]; TILE];
+        let (whole, rest) = places.as_chunks::<TILE>();
+        let (mut out, mut one) = ([[0; LANES]; TILE], [[0; LANES]]);
         for block in 0..self.o.div_ceil(LANES) {
             let (first, width) = (block * LANES, LANES.min(self.o - block * LANES));
-            for tile in tiles {
-                whole(block, tile, &mut out);
+            for tile in whole {
+                tiles.tile(block, tile, &mut out);
                 for (place, out) in tile.iter().zip(&out) {
                     y[place.to * row + first..][..width].copy_from_slice(&out[..width]);
                 }
             }
             for place in rest {
-                single(block, *place, &mut out[0]);
-                y[place.to * row + first..][..width].copy_from_slice(&out[0][..width]);
+                tiles.tile(block, &[*place], &mut one);
+                y[place.to * row + first..][..width].copy_from_slice(&one[0][..width]);
             }
         }
         if row != self.o {
@@ -178,16 +172,7 @@ impl Panel {
     /// In plain Rust, for the vectors that the compiler may use where it is inlined.
     #[inline(always)]
     fn by_words(&self, x: &[u32], y: &mut [u16], pixels: Range<usize>) {
-        self.each_tile(
-            y,
-            pixels,
-            |block, places, out| self.tile_by_words(x, block, places, out),
-            |block, place, out| {
-                let mut one = [[0; LANES]];
-                self.tile_by_words(x, block, &[place], &mut one);
-                *out = one[0];
-            },
-        );
+        self.each_tile(y, pixels, ByWords { panel: self, x });
     }
 
     #[inline(always)]
@@ -215,6 +200,23 @@ impl Panel {
                 *out = if and { constant + twice } else { constant - twice } as u16;
             }
         }
+    }
+}
+
+/// Makes `T` windows of a block of outputs.
+trait Tiles {
+    fn tile<const T: usize>(&self, block: usize, places: &[Place; T], out: &mut [[u16; LANES]; T]);
+}
+
+struct ByWords<'a> {
+    panel: &'a Panel,
+    x: &'a [u32],
+}
+
+impl Tiles for ByWords<'_> {
+    #[inline(always)]
+    fn tile<const T: usize>(&self, block: usize, places: &[Place; T], out: &mut [[u16; LANES]; T]) {
+        self.panel.tile_by_words(self.x, block, places, out);
     }
 }
 
@@ -246,18 +248,21 @@ mod avx512 {
 
     #[target_feature(enable = "avx512f,avx512vpopcntdq")]
     unsafe fn all<const AND: bool>(panel: &Panel, x: &[u32], y: &mut [u16], pixels: Range<usize>) {
-        panel.each_tile(
-            y,
-            pixels,
-            // SAFETY: passed on.
-            |block, places, out| unsafe { tile::<TILE, AND>(panel, x, block, places, out) },
-            |block, place, out| {
-                let mut one = [[0; LANES]];
-                // SAFETY: passed on.
-                unsafe { tile::<1, AND>(panel, x, block, &[place], &mut one) };
-                *out = one[0];
-            },
-        );
+        panel.each_tile(y, pixels, Wide::<AND> { panel, x });
+    }
+
+    /// Made by [`rows`] alone.
+    struct Wide<'a, const AND: bool> {
+        panel: &'a Panel,
+        x: &'a [u32],
+    }
+
+    impl<const AND: bool> Tiles for Wide<'_, AND> {
+        #[inline(always)]
+        fn tile<const T: usize>(&self, block: usize, places: &[Place; T], out: &mut [[u16; LANES]; T]) {
+            // SAFETY: whoever makes one has the instructions and a padded image.
+            unsafe { tile::<T, AND>(self.panel, self.x, block, places, out) }
+        }
     }
 
     /// One block of outputs of `T` windows, 16-bit integers.
