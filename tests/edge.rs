@@ -1,0 +1,313 @@
+//! What ships: packed models are what the training graph is, on every device, and nothing else is read as one.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use onebit::deploy::{Net, Op, Runtime, file, graph, onnx, pack};
+use onebit::device::{Device, Store};
+use onebit::gpu::GpuOptions;
+use onebit::kernels::xnor::panel::Isa;
+use onebit::rng::Philox;
+use onebit::tensor::{DType, HostTensor};
+use onebit::train::inference::inference_graph;
+use onebit::train::method::{EVAL_IMAGES, ImageInfo, LOGITS, Task};
+use onebit::train::recipe::Recipe;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Networks that ship differently: thresholds, shortcuts of every kind, pooling, standardised images, slopes, scale matrices,
+/// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images.
+const NETWORKS: [(&str, &[&str], [usize; 3]); 13] = [
+    ("fashion-binary", &["net.widths=[8,33,64,40,32]"], [14, 14, 1]),
+    ("fashion-float", &["net.widths=[8,8,16,16,8]"], [14, 14, 1]),
+    ("small-siman", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
+    ("small-siman-01", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
+    ("small-reactnet", &["net.widths=[8,16,32,32]"], [16, 16, 1]),
+    ("small-rbcn", &["net.widths=[8,8,16,32]"], [12, 12, 1]),
+    ("small-xnor", &["net.widths=[8,8,16,32]"], [12, 12, 1]),
+    ("imagenet-resnet18-bireal", &["net.widths=[8,8,8,16,16]"], [64, 64, 3]),
+    ("cifar10-vggsmall-siman", &["net.widths=[8,8,16,16,32,32]"], [16, 16, 3]),
+    ("mbn-compress-binary", &["net.widths=[40,33]"], [5, 5, 1]),
+    ("mbn-compress", &["net.widths=[24]"], [5, 5, 3]),
+    ("fashion-binary", &["net.kind=resnet18", "net.widths=[8,8,16,16,32]", "net.shortcut=binary"], [16, 16, 3]),
+    ("fashion-float", &["net.kind=resnet50", "net.widths=[4,4,8,8,8]", "net.stem=cifar"], [16, 16, 3]),
+];
+
+struct Case {
+    name: String,
+    recipe: Recipe,
+    images: ImageInfo,
+    tensors: HashMap<String, HostTensor>,
+}
+
+impl Case {
+    fn new((name, settings, extents): (&str, &[&str], [usize; 3])) -> Case {
+        let settings: Vec<String> = settings.iter().map(|s| s.to_string()).collect();
+        let recipe = Recipe::find(name).unwrap().1.with(&settings).unwrap();
+        let (mean, std) = (vec![0.4; extents[2]], vec![0.3; extents[2]]);
+        let images = ImageInfo { extents, classes: 10, mean, std };
+        let mut case = Case { name: format!("{name} {settings:?}"), recipe, images, tensors: HashMap::new() };
+        let graph = inference_graph(&case.task(), 1).unwrap();
+        let p = Philox::new(5, 0);
+        for (stream, v) in graph.params().into_iter().chain(graph.states()).enumerate() {
+            let (name, shape) = (graph.name(v).to_string(), graph.shape(v).clone());
+            let (n, of_channels) = (shape.elements(), shape.len() == 1);
+            let normal = |i: usize| p.normal(stream as u64, i as u64);
+            let value = |i: usize| match () {
+                _ if name.ends_with("running_var") => 0.5 + normal(i).abs(),
+                _ if name.ends_with("alpha") => 0.05 + 0.01 * normal(i).abs(),
+                // Factors of both signs, and one that is 0.
+                _ if name.contains("bn") && name.ends_with("weight") && i == 1 => 0.0,
+                _ if of_channels => normal(i),
+                _ => normal(i) * (2.0 / (n / shape[0]) as f32).sqrt(),
+            };
+            let t = match graph.dtype(v) {
+                DType::Bits => {
+                    let bits: Vec<f64> = (0..n).map(|i| (normal(i) > 0.0) as u8 as f64).collect();
+                    HostTensor::from_f64(shape.clone(), DType::Bits, &bits)
+                }
+                _ => HostTensor::from_f32(shape.clone(), (0..n).map(value).collect()),
+            };
+            case.tensors.insert(name.clone(), t);
+        }
+        case
+    }
+
+    fn task(&self) -> Task<'_> {
+        Task { recipe: &self.recipe, images: &self.images, teacher: None, targets: None }
+    }
+
+    fn net(&self) -> Net {
+        let classes: Vec<String> = (0..10).map(|c| format!("class {c}")).collect();
+        pack::pack(&self.task(), &self.tensors, &classes).unwrap_or_else(|e| panic!("{}: {e}", self.name))
+    }
+
+    fn image(&self, i: usize) -> Vec<u8> {
+        let p = Philox::new(9, i as u64);
+        (0..self.images.bytes()).map(|j| (p.word(0, j as u64) >> 24) as u8).collect()
+    }
+
+    /// What the training graph makes of images in evaluation.
+    fn expected(&self, n: usize) -> Vec<Vec<f32>> {
+        logits(&Device::Cpu, inference_graph(&self.task(), n).unwrap(), &self.tensors, self, n)
+    }
+}
+
+fn logits(
+    device: &Device,
+    graph: onebit::graph::Graph,
+    tensors: &HashMap<String, HostTensor>,
+    case: &Case,
+    n: usize,
+) -> Vec<Vec<f32>> {
+    let leaves: Vec<String> =
+        graph.params().into_iter().chain(graph.states()).map(|v| graph.name(v).to_string()).collect();
+    let scalars = vec![0.0; graph.scalars().len()];
+    let mut store = Store::new(device.clone());
+    let mut exe = store.load(graph).unwrap();
+    leaves.iter().for_each(|name| store.write(name, &tensors[name]).unwrap());
+    let images: Vec<u8> = (0..n).flat_map(|i| case.image(i)).collect();
+    store.write(EVAL_IMAGES, &HostTensor::from_u8([n, case.images.bytes()], &images)).unwrap();
+    exe.run(&scalars).unwrap();
+    let y = exe.read(LOGITS).unwrap();
+    y.f32s().chunks(y.shape().columns()).map(<[f32]>::to_vec).collect()
+}
+
+fn first(y: &[f32]) -> usize {
+    (0..y.len()).fold(0, |best, i| if y[i] > y[best] { i } else { best })
+}
+
+/// Shares of images whose largest output is another one, and whose outputs differ by more than 1e-4 of the largest: a sign
+/// that rounding decides otherwise turns bits behind it.
+fn apart(a: &[Vec<f32>], b: &[Vec<f32>]) -> (f64, f64) {
+    let largest = b.iter().flatten().fold(0f32, |m, x| m.max(x.abs()));
+    let far = |(a, b): &(&Vec<f32>, &Vec<f32>)| a.iter().zip(*b).any(|(a, b)| (a - b).abs() > 1e-4 * largest);
+    let other = a.iter().zip(b).filter(|(a, b)| first(a) != first(b)).count();
+    (other as f64 / a.len() as f64, a.iter().zip(b).filter(far).count() as f64 / a.len() as f64)
+}
+
+#[test]
+fn the_runtime_gives_what_the_training_graph_gives() {
+    const N: usize = 40;
+    for case in NETWORKS.map(Case::new) {
+        let (net, expected) = (case.net(), case.expected(N));
+        let mut runtime = Runtime::new(&net, 1).unwrap();
+        let got: Vec<Vec<f32>> = (0..N).map(|i| runtime.run(&case.image(i)).unwrap().to_vec()).collect();
+        let (other, far) = apart(&got, &expected);
+        println!("{}: {} nodes, {other} other, {far} far", case.name, net.nodes.len());
+        // Random weights of a net that standardises leave many numbers near 0; the rest has no tie at all.
+        let ties = if case.name.contains("siman") { 0.1 } else { 0.0 };
+        assert!(other <= ties && far <= ties, "{}: {other} {far}", case.name);
+        // By other instructions and on other numbers of threads, to the bit.
+        for isa in Isa::all() {
+            for threads in [1, 3] {
+                let mut runtime = Runtime::with_isa(&net, threads, isa).unwrap();
+                for (i, expected) in got.iter().enumerate().take(3) {
+                    assert!(runtime.run(&case.image(i)).unwrap() == expected, "{} {isa:?} {threads}", case.name);
+                }
+            }
+        }
+        assert_eq!(runtime.classify(&case.image(0)).unwrap()[0].0, first(&got[0]));
+        let few = runtime.run(&[0; 7]).unwrap_err().to_string();
+        assert!(few.contains("7 bytes"), "{few}");
+    }
+}
+
+#[test]
+fn a_packed_model_runs_on_every_adapter() {
+    const N: usize = 6;
+    let mut devices = vec![("the CPU".to_string(), Device::Cpu)];
+    devices.extend(common::devices(GpuOptions::default()));
+    for case in NETWORKS.map(Case::new) {
+        let (net, expected) = (case.net(), case.expected(N));
+        for (name, device) in &devices {
+            let got = logits(device, graph::graph(&net, N).unwrap(), &HashMap::new(), &case, N);
+            let (other, far) = apart(&got, &expected);
+            let ties = if case.name.contains("siman") { 0.2 } else { 0.0 };
+            assert!(other <= ties && far <= ties, "{} on {name}: {other} {far}", case.name);
+        }
+    }
+}
+
+#[test]
+fn a_binary_weight_takes_one_bit_and_what_can_be_folded_is() {
+    let case = Case::new(("fashion-binary", &[], [28, 28, 1]));
+    let net = case.net();
+    let thresholds = net.nodes.iter().filter(|n| matches!(n.op, Op::Threshold { .. })).count();
+    assert_eq!(thresholds, 3);
+    let bytes = file::encode(&net);
+    let (bits, numbers) = net.parameters().unwrap();
+    assert_eq!(bits, 138_240);
+    let words: usize =
+        net.nodes.iter().map(|n| if let Op::BinaryConv { bits, .. } = &n.op { bits.len() } else { 0 }).sum();
+    assert_eq!(32 * words, bits);
+    assert!(bytes.len() < bits / 8 + 4 * numbers + 1000, "{}", bytes.len());
+    assert_eq!(file::decode(&bytes, Path::new("memory")).unwrap(), net);
+}
+
+#[test]
+fn resnet18_is_eleven_times_smaller() {
+    let settings = ["net.skip=single", "net.shortcut=float"];
+    let mut case = Case::new(("imagenet-resnet18-bireal", &settings, [224, 224, 3]));
+    case.images.classes = 1000;
+    let graph = inference_graph(&case.task(), 1).unwrap();
+    let fc: Vec<_> =
+        graph.params().into_iter().chain(graph.states()).filter(|v| graph.name(*v).starts_with("fc.")).collect();
+    for v in fc {
+        case.tensors.insert(graph.name(v).into(), HostTensor::zeros(graph.shape(v).clone(), DType::F32));
+    }
+    let net = pack::pack(&case.task(), &case.tensors, &[]).unwrap();
+    let (bits, numbers) = net.parameters().unwrap();
+    assert!(11 * file::encode(&net).len() <= 4 * (bits + numbers));
+}
+
+#[test]
+fn what_is_no_model_is_named() {
+    let case = Case::new(NETWORKS[0]);
+    let bytes = file::encode(&case.net());
+    let error = |bytes: &[u8]| file::decode(bytes, Path::new("some.1bit")).unwrap_err().to_string();
+    for n in 0..bytes.len() {
+        let m = error(&bytes[..n]);
+        assert!(
+            m.starts_with("some.1bit: ") && (m.contains("cut short") || m.contains("not a packed model")),
+            "{n}: {m}"
+        );
+    }
+    for i in 0..bytes.len() {
+        let mut other = bytes.clone();
+        other[i] ^= 1 << (i % 8);
+        error(&other);
+    }
+    assert!(error(&[&bytes[..], &[0]].concat()).contains("followed by something else"));
+    assert!(error(b"\x89PNG\r\n\x1a\nand so on").contains("not a packed model"));
+    let mut other = bytes.clone();
+    other[8] = 9;
+    assert!(error(&other).contains("version 9"));
+    assert!(file::load(Path::new("no/such.1bit")).unwrap_err().to_string().contains("no/such.1bit"));
+}
+
+/// Content that is changed anywhere, with a checksum that fits: an error, or a network that runs.
+#[test]
+fn changed_content_is_refused_or_runs() {
+    let case = Case::new(NETWORKS[0]);
+    let bytes = file::encode(&case.net());
+    let p = Philox::new(1, 1);
+    let (mut refused, mut ran) = (0, 0);
+    for round in 0..3000u64 {
+        let mut other = bytes.clone();
+        let mut draws = p.draws(round, 0);
+        for _ in 0..1 + draws.below(3) {
+            let i = 24 + draws.below((other.len() - 24) as u32) as usize;
+            other[i] = draws.word() as u8;
+        }
+        let crc = crc32fast::hash(&other[24..]);
+        other[12..16].copy_from_slice(&crc.to_le_bytes());
+        match file::decode(&other, Path::new("changed.1bit")) {
+            Ok(net) => {
+                if net.input.iter().product::<usize>() < 1 << 16 {
+                    let mut runtime = Runtime::new(&net, 1).unwrap();
+                    let image = vec![7; net.input.iter().product()];
+                    assert_eq!(runtime.run(&image).unwrap().len(), runtime.outputs());
+                    ran += 1;
+                }
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 50 && ran > 50, "{refused} {ran}");
+}
+
+#[test]
+fn onnx_models_have_the_weights_as_signs() {
+    for case in NETWORKS.map(Case::new) {
+        let bytes = onnx::onnx(&case.net()).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        // Input and output by name, at the end of the graph.
+        for name in [&b"image"[..], b"logits", b"Conv"] {
+            assert!(bytes.windows(name.len()).any(|w| w == name), "{}", case.name);
+        }
+    }
+}
+
+/// Runs a program to its end; what it printed.
+fn output(command: &mut Command) -> String {
+    let o = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(
+        o.status.success(),
+        "{command:?}\n{}{}",
+        String::from_utf8_lossy(&o.stdout),
+        String::from_utf8_lossy(&o.stderr)
+    );
+    String::from_utf8_lossy(&o.stdout).into_owned()
+}
+
+#[test]
+fn the_example_in_c_names_the_class_that_predict_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let target: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("edge");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root).args(["rustc", "--release", "--lib", "--no-default-features", "--crate-type", "staticlib"]);
+    output(cargo.arg("--target-dir").arg(&target));
+    let source = root.join("src/deploy/c/example.c");
+    let mut cc = Command::new("cc");
+    cc.arg("-Wall").arg("-Wextra").arg("-Werror").arg(source).arg(target.join("release/libonebit.a"));
+    output(cc.args(["-lpthread", "-ldl", "-lm", "-o"]).arg(at("example")));
+    let case = Case::new(("fashion-binary", &[], [28, 28, 1]));
+    std::fs::write(at("model.1bit"), file::encode(&case.net())).unwrap();
+    for i in 0..3 {
+        let pgm = [&b"P5 28 28 255\n"[..], &case.image(i)].concat();
+        std::fs::write(at("image.pgm"), pgm).unwrap();
+        let said = output(Command::new(at("example")).arg(at("model.1bit")).arg(at("image.pgm")));
+        let mut predict = Command::new(env!("CARGO_BIN_EXE_onebit"));
+        let own =
+            output(predict.arg("predict").arg(at("model.1bit")).arg(at("image.pgm")).args(["--json", "--top", "1"]));
+        let own: serde_json::Value = serde_json::from_str(&own).unwrap();
+        let class = own["top"][0]["class"].as_u64().unwrap();
+        assert!(said.starts_with(&format!("{class} class {class} ")), "{said} {own}");
+    }
+    let foreign = Command::new(at("example")).arg(at("image.pgm")).arg(at("image.pgm")).output().unwrap();
+    assert_eq!(foreign.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&foreign.stderr).contains("not a packed model"));
+}
