@@ -12,19 +12,13 @@ fn strings(args: &[String]) -> Vec<&str> {
     args.iter().map(String::as_str).collect()
 }
 
-#[test]
-fn killed_again_and_again_it_ends_with_the_same_bytes() {
-    let place = Place::new();
-    place.train("whole", OFTEN).ok();
+/// Kills a run again and again, at moments that have nothing to do with steps; the last time it goes to its end. `start`
+/// begins it in the folder `killed`.
+fn killed_again_and_again(place: &Place, start: &[String]) {
     let mut kills = 0;
-    // Moments that have nothing to do with steps; the last run goes to its end.
     for pause in [37, 61, 13, 89, 5, 120] {
         let fresh = !place.path("killed/config.toml").exists();
-        let args = if fresh {
-            tiny("killed", OFTEN)
-        } else {
-            ["train", "--resume", "--out", "killed"].map(String::from).to_vec()
-        };
+        let args = if fresh { start.to_vec() } else { ["train", "--resume", "--out", "killed"].map(String::from).to_vec() };
         let mut child = place.command(&strings(&args)).spawn().unwrap();
         if fresh {
             wait_for(&place.path("killed/config.toml"), &mut child);
@@ -37,6 +31,41 @@ fn killed_again_and_again_it_ends_with_the_same_bytes() {
     assert!(kills >= 2, "the run is too short to be killed: {kills}");
     place.run(&["train", "--resume", "--out", "killed"]).ok();
     assert!(place.weights("whole") == place.weights("killed"), "the weights differ");
+}
+
+/// The queue is filled and used, prototypes are frozen and let go, crops have two sizes: all of it is part of where a run
+/// stands.
+#[test]
+fn a_killed_swav_run_goes_on_with_its_queue_and_prototypes() {
+    let place = Place::new();
+    let settings = [
+        "data.train_images=300",
+        "data.test_images=100",
+        "batch=50",
+        "net.widths=[4,4,8,8]",
+        "swav.prototypes=12",
+        "swav.dimension=8",
+        "swav.queue=150",
+        "swav.queue_after=1",
+        "swav.freeze_epochs=2",
+        "swav.small={ views = 2, size = [14, 14], scale = [0.1, 0.4] }",
+        "eval.batch=50",
+        "checkpoint.every_steps=4",
+    ];
+    let start = |out: &str| {
+        let mut args = ["train", "small-swav", "--out", out, "--device", "cpu", "--epochs", "10"].map(String::from).to_vec();
+        settings.iter().for_each(|s| args.extend(["--set".to_string(), s.to_string()]));
+        args
+    };
+    place.run(&strings(&start("whole"))).ok();
+    killed_again_and_again(&place, &start("killed"));
+}
+
+#[test]
+fn killed_again_and_again_it_ends_with_the_same_bytes() {
+    let place = Place::new();
+    place.train("whole", OFTEN).ok();
+    killed_again_and_again(&place, &tiny("killed", OFTEN));
     // Every test is there once, whatever was repeated.
     let lines = std::fs::read_to_string(place.path("killed/metrics.jsonl")).unwrap();
     let tests: Vec<&str> = lines.lines().filter(|l| l.contains("\"test\"")).collect();
