@@ -3,7 +3,8 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use onebit::deploy::{Net, Op, Runtime, file, graph, onnx, pack};
+use onebit::data::Dataset;
+use onebit::deploy::{Net, Op, Runtime, file, graph, onnx, pack, web};
 use onebit::device::{Device, Store};
 use onebit::gpu::GpuOptions;
 use onebit::kernels::xnor::panel::Isa;
@@ -12,9 +13,11 @@ use onebit::tensor::{DType, HostTensor};
 use onebit::train::inference::inference_graph;
 use onebit::train::method::{EVAL_IMAGES, ImageInfo, LOGITS, Task};
 use onebit::train::recipe::Recipe;
+use onebit::web::ask_in_browser;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Networks that ship differently: thresholds, shortcuts of every kind, pooling, standardised images, slopes, scale matrices,
 /// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images.
@@ -267,6 +270,35 @@ fn onnx_models_have_the_weights_as_signs() {
             assert!(bytes.windows(name.len()).any(|w| w == name), "{}", case.name);
         }
     }
+}
+
+/// The page that a user gets, asked for the classes of images by a script in place of a person.
+#[test]
+fn the_page_names_the_classes_that_the_runtime_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page");
+    let case = Case::new(("fashion-binary", &[], [28, 28, 1]));
+    let net = case.net();
+    web::write(&net, "a test", file::encode(&net).len(), &page).unwrap();
+    assert!(web::write(&net, "a test", 0, &page).unwrap_err().to_string().contains("not empty"));
+    let test = Dataset::embedded().test;
+    let images: Vec<&[u8]> = (0..test.len()).map(|i| test.image(i)).collect();
+    let script = format!(
+        "onebit.Runner.open(onebit.model).then(async (runner) => {{
+            const classes = [];
+            for (const image of {}) classes.push(onebit.byProbability(await runner.run(Uint8Array.from(image)))[0].number);
+            await fetch('answer', {{ method: 'POST', body: JSON.stringify(classes) }});
+        }}).catch((e) => fetch('failed', {{ method: 'POST', body: JSON.stringify({{ message: e.message }}) }}));",
+        serde_json::to_string(&images).unwrap()
+    );
+    std::fs::write(page.join("test.js"), script).unwrap();
+    let scripts: String = ["run.js", "model.js", "test.js"].map(|s| format!("<script src=\"{s}\"></script>")).concat();
+    std::fs::write(page.join("test.html"), format!("<!doctype html><meta charset=\"utf-8\">{scripts}")).unwrap();
+    let said = ask_in_browser(&page, "test.html", Duration::from_secs(300)).unwrap();
+    let mut runtime = Runtime::new(&net, 1).unwrap();
+    let own: Vec<usize> = images.iter().map(|image| first(runtime.run(image).unwrap())).collect();
+    assert_eq!(said, serde_json::json!(own));
+    assert!(own.iter().any(|c| *c != own[0]), "all images are of one class");
 }
 
 /// Runs a program to its end; what it printed.

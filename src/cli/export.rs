@@ -3,7 +3,7 @@
 use super::eval::{Tested, Which};
 use super::text::{grouped, mib, percent, say};
 use crate::data::{Dataset, Loader, LoaderOptions};
-use crate::deploy::{Net, Runtime, file, onnx, pack};
+use crate::deploy::{Net, Runtime, file, onnx, pack, web};
 use crate::device::Device;
 use crate::files::write_atomic;
 use crate::methods::method;
@@ -33,6 +33,7 @@ use std::sync::atomic::AtomicBool;
 ///
 ///     onebit export runs/fashion-binary -o model.1bit
 ///     onebit export runs/fashion-binary -o model.onnx
+///     onebit export runs/fashion-binary --to web -o page      a folder: open index.html in a browser with WebGPU
 ///     onebit export runs/small-rbcn --mean-matrices --out network.safetensors
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -45,7 +46,10 @@ pub struct Args {
     /// RBCN's scale matrices C each as their mean C*, with which a layer is one popcount and one factor.
     #[arg(long)]
     mean_matrices: bool,
-    /// The file [default: network.safetensors in the run directory].
+    /// What is written, where the ending does not say it.
+    #[arg(long, value_enum)]
+    to: Option<Form>,
+    /// The file, or the folder of a page [default: network.safetensors in the run directory].
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Other images than the run's to test on.
@@ -54,11 +58,18 @@ pub struct Args {
 }
 
 /// What is written.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 enum Form {
+    /// The packed model.
+    #[value(name = "1bit")]
     Packed,
+    /// A graph of floats.
     Onnx,
+    /// The tensors.
+    #[value(name = "safetensors")]
     Tensors,
+    /// A page that runs the model on a browser's WebGPU.
+    Web,
 }
 
 fn form(out: &Path) -> anyhow::Result<Form> {
@@ -66,14 +77,17 @@ fn form(out: &Path) -> anyhow::Result<Form> {
         Some("1bit") => Ok(Form::Packed),
         Some("onnx") => Ok(Form::Onnx),
         Some("safetensors") => Ok(Form::Tensors),
-        _ => bail!("--out {}: by its ending a file is .1bit, .onnx or .safetensors", out.display()),
+        _ => bail!(
+            "--out {}: by its ending a file is .1bit, .onnx or .safetensors; or say what it is with --to",
+            out.display()
+        ),
     }
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let t = Tested::open(&args.run, args.checkpoint, args.data.as_deref())?;
     let out = args.out.clone().unwrap_or_else(|| t.run.path().join("network.safetensors"));
-    let form = form(&out)?;
+    let form = args.to.map_or_else(|| form(&out), Ok)?;
     // A compressed model's classes are clusters, which its teacher counts.
     let (mut targets, mut images, mut data) = (None, t.images.clone(), t.data.clone());
     if t.recipe.method == MethodName::Compress {
@@ -97,8 +111,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let shipped = if args.mean_matrices { &mean } else { &own };
     if form != Form::Tensors {
         let net = pack::pack(&task, shipped, &data.test.classes)?;
-        let bytes = if form == Form::Packed { file::encode(&net) } else { onnx::onnx(&net)? };
-        write_atomic(&out, &bytes)?;
+        let packed = file::encode(&net);
+        let bytes = if form == Form::Onnx { onnx::onnx(&net)? } else { packed };
+        match form {
+            Form::Web => web::write(&net, &t.info.recipe, bytes.len(), &out)?,
+            _ => write_atomic(&out, &bytes)?,
+        }
         let (bits, numbers) = net.parameters()?;
         say(format!(
             "{}: {}, {} weights of one bit and {} other numbers; as f32 they are {}, {:.1} times as much",

@@ -3,8 +3,8 @@
 //! [`Net`] is a network as a short list of operations, [`file`] its bytes (`README.md` beside this file describes them one
 //! by one), [`Runtime`] runs it on a CPU, image by image. These build without the feature `train`: no GPU, no command line.
 //!
-//! With it, [`pack`] makes a [`Net`] of a trained network, [`graph`] makes a graph of one again, for any device of the engine, and [`onnx`] a file that
-//! other runtimes read.
+//! With it, [`pack`] makes a [`Net`] of a trained network, [`graph`] makes a graph of one again, for any device of the engine, [`onnx`] a file that
+//! other runtimes read, and [`web`] a page.
 
 pub mod capi;
 pub mod file;
@@ -18,6 +18,8 @@ pub mod pack;
 mod pointwise;
 mod pool;
 mod runtime;
+#[cfg(feature = "train")]
+pub mod web;
 
 pub use net::{Kind, Meta, Net, Node, Op, Window};
 pub use runtime::{Runtime, by_probability};

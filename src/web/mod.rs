@@ -17,5 +17,5 @@ mod variant;
 pub use browser::find_chromium;
 pub use folder::Summary;
 pub use ops::OpsExport;
-pub use serve::{Progress, run_in_browser};
+pub use serve::{Progress, ask_in_browser, run_in_browser};
 pub use step::StepExport;

@@ -71,6 +71,7 @@ pub fn run_in_browser(
                         each(progress);
                     }
                 }
+                Said::Answer(_) => {}
                 Said::Finished(f) => return device_report(*f),
                 Said::Failed(f) => return Err(Error::Device(format!("{}: {}", program.display(), f.message))),
             }
@@ -90,6 +91,30 @@ pub fn run_in_browser(
     }
 }
 
+/// Opens a page of a folder in a Chromium without a window, and brings home the JSON that it posts to `/answer`.
+///
+/// # Errors
+/// If there is no Chromium, it ends early, or nothing came within `patience`.
+pub fn ask_in_browser(dir: &Path, page: &str, patience: Duration) -> Result<serde_json::Value> {
+    let program = find_chromium()?;
+    let server = Server::http(("127.0.0.1", 0))
+        .map_err(|e| Error::Device(format!("no port of 127.0.0.1 could be opened to serve the page: {e}")))?;
+    let port = server.server_addr().to_ip().map_or(0, |a| a.port());
+    let mut browser = Chromium::open(&program, &format!("http://127.0.0.1:{port}/{page}"))?;
+    let start = Instant::now();
+    while start.elapsed() < patience {
+        let request = server
+            .recv_timeout(Duration::from_millis(100))
+            .map_err(|e| Error::Device(format!("the page cannot be served: {e}")))?;
+        match request.map(|r| answer(dir, r)).transpose()? {
+            Some(Said::Answer(answer)) => return Ok(answer),
+            Some(Said::Failed(f)) => return Err(Error::Device(format!("{}: {}", program.display(), f.message))),
+            _ => browser.alive()?,
+        }
+    }
+    Err(Error::Device(format!("{page} did not answer within {} s{}", patience.as_secs(), browser.last_words())))
+}
+
 fn device_report(f: Finished) -> Result<DeviceReport> {
     let Progress { done, total } = f.progress;
     if done != total {
@@ -106,6 +131,7 @@ enum Said {
     Asked,
     Progress(Progress),
     Finished(Box<Finished>),
+    Answer(serde_json::Value),
     Failed(Failed),
 }
 
@@ -116,6 +142,7 @@ fn answer(dir: &Path, mut request: Request) -> Result<Said> {
         Method::Post => match url.as_str() {
             "progress" => Said::Progress(read(&mut request)?),
             "report" => Said::Finished(Box::new(read(&mut request)?)),
+            "answer" => Said::Answer(read(&mut request)?),
             "failed" => Said::Failed(read(&mut request)?),
             _ => Said::Nothing,
         },

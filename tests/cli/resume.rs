@@ -18,7 +18,8 @@ fn killed_again_and_again(place: &Place, start: &[String]) {
     let mut kills = 0;
     for pause in [37, 61, 13, 89, 5, 120] {
         let fresh = !place.path("killed/config.toml").exists();
-        let args = if fresh { start.to_vec() } else { ["train", "--resume", "--out", "killed"].map(String::from).to_vec() };
+        let args =
+            if fresh { start.to_vec() } else { ["train", "--resume", "--out", "killed"].map(String::from).to_vec() };
         let mut child = place.command(&strings(&args)).spawn().unwrap();
         if fresh {
             wait_for(&place.path("killed/config.toml"), &mut child);
@@ -53,7 +54,8 @@ fn a_killed_swav_run_goes_on_with_its_queue_and_prototypes() {
         "checkpoint.every_steps=4",
     ];
     let start = |out: &str| {
-        let mut args = ["train", "small-swav", "--out", out, "--device", "cpu", "--epochs", "10"].map(String::from).to_vec();
+        let mut args =
+            ["train", "small-swav", "--out", out, "--device", "cpu", "--epochs", "10"].map(String::from).to_vec();
         settings.iter().for_each(|s| args.extend(["--set".to_string(), s.to_string()]));
         args
     };

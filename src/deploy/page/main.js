@@ -1,0 +1,105 @@
+"use strict";
+// Images from a file or the camera, brought to the model's size, and what it says of them.
+{
+  const { model } = onebit;
+  const at = (id) => document.getElementById(id);
+  const [height, width, channels] = model.input;
+  const canvas = at("seen");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+
+  const say = (text, bad = false) => {
+    at("state").textContent = text;
+    at("state").className = bad ? "bad" : "";
+  };
+
+  /** The middle of a picture, scaled until it covers the model's image. */
+  const bytesOf = (picture, w, h) => {
+    const scale = Math.max(width / w, height / h);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(picture, (width - w * scale) / 2, (height - h * scale) / 2, w * scale, h * scale);
+    const pixels = context.getImageData(0, 0, width, height).data;
+    const bytes = new Uint8Array(width * height * channels);
+    for (let i = 0; i < width * height; i++) {
+      const [r, g, b] = pixels.subarray(4 * i);
+      // Rec. 601, as images are made grey for training.
+      if (channels === 1) bytes[i] = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;
+      else bytes.set([r, g, b], 3 * i);
+    }
+    return bytes;
+  };
+
+  const show = (outputs, milliseconds) => {
+    const rows = onebit.byProbability(outputs).slice(0, 5).map(({ number, share }) => {
+      const row = document.createElement("tr");
+      const bar = document.createElement("div");
+      bar.style.width = `${100 * share}%`;
+      const cell = (content) => row.insertCell().append(content);
+      cell(model.classes[number] ?? `${number}`);
+      cell(bar);
+      cell(`${(100 * share).toFixed(1)} %`);
+      return row;
+    });
+    at("classes").replaceChildren(...rows);
+    say(`${milliseconds.toFixed(1)} ms from image to classes`);
+  };
+
+  const main = async () => {
+    document.title = model.title;
+    at("title").textContent = model.title;
+    const runner = await onebit.Runner.open(model);
+    const size = `${width} x ${height} x ${channels}`;
+    at("facts").textContent = `${(model.bytes / 1024).toFixed(1)} KiB, images ${size}, on ${runner.name}`;
+    say("Ready.");
+
+    const look = async (picture, w, h) => {
+      const bytes = bytesOf(picture, w, h);
+      const start = performance.now();
+      show(await runner.run(bytes), performance.now() - start);
+    };
+    const open = async (file) => {
+      try {
+        const picture = await createImageBitmap(file);
+        await look(picture, picture.width, picture.height);
+      } catch (e) {
+        say(`${file.name}: ${e.message}`, true);
+      }
+    };
+    at("file").onchange = (e) => e.target.files[0] && open(e.target.files[0]);
+    const drop = at("drop");
+    drop.ondragover = (e) => {
+      e.preventDefault();
+      drop.className = "over";
+    };
+    drop.ondragleave = () => (drop.className = "");
+    drop.ondrop = (e) => {
+      e.preventDefault();
+      drop.className = "";
+      if (e.dataTransfer.files[0]) open(e.dataTransfer.files[0]);
+    };
+
+    const video = at("video");
+    const stop = () => {
+      video.srcObject.getTracks().forEach((t) => t.stop());
+      video.srcObject = null;
+      at("camera").textContent = "Camera";
+    };
+    at("camera").onclick = async () => {
+      if (video.srcObject) return stop();
+      try {
+        video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+        await video.play();
+      } catch (e) {
+        return say(`no camera: ${e.message}`, true);
+      }
+      at("camera").textContent = "Stop";
+      while (video.srcObject) {
+        await look(video, video.videoWidth, video.videoHeight);
+        await new Promise(requestAnimationFrame);
+      }
+    };
+  };
+
+  main().catch((e) => say(e.message, true));
+}
