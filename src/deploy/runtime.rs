@@ -397,7 +397,7 @@ impl<'a> Plan<'a> {
                     let g = window.geometry(x.shape, *outputs).expect("checked by infer");
                     let panel = Box::new(Panel::new(&g, *code, bits, self.isa));
                     let (from, to) = (self.at(node.inputs[0]), self.slot(i + 1));
-                    let padded = vec![0; panel.grid().len()];
+                    let padded = vec![0; panel.grid().elements()];
                     let words = x.pixels() * x.shape[2].div_ceil(32);
                     let (pixels, row) = (made.pixels(), outputs.div_ceil(2));
                     self.finish(i, Work::Binary { panel, padded, from, to, words, pixels, row });
@@ -407,7 +407,7 @@ impl<'a> Plan<'a> {
                     let dense = Box::new(Dense::new(&g, weights));
                     let (from, to) = (self.at(node.inputs[0]), self.slot(i + 1));
                     let same = *window == Window { size: [1, 1], stride: 1, padding: 0 };
-                    let padded = (!same).then(|| vec![0.0; dense.grid().len()]);
+                    let padded = (!same).then(|| vec![0.0; dense.grid().elements()]);
                     let (floats, pixels, o) = (x.len(), made.pixels(), *outputs);
                     self.finish(i, Work::Dense { dense, padded, from, to, floats, pixels, o });
                 }

@@ -72,7 +72,9 @@ impl Dense {
     /// Output pixels `pixels` of a padded image `x`; `y` is all of the output, `[pixels, o]`.
     pub fn rows(&self, x: &[f32], y: &mut [f32], pixels: Range<usize>) {
         // The kernel reads windows without asking.
-        assert!(x.len() >= self.grid.len() && y.len() >= self.o * self.places.len() && pixels.end <= self.places.len());
+        assert!(
+            x.len() >= self.grid.elements() && y.len() >= self.o * self.places.len() && pixels.end <= self.places.len()
+        );
         Arch::new().dispatch(Rows { dense: self, x, y, pixels });
     }
 }
@@ -177,7 +179,7 @@ mod tests {
             let image: Vec<f32> = (0..g.h * g.w * g.c).map(|i| number(i, 7)).collect();
             let weights: Vec<f32> = (0..g.o * g.kh * g.kw * g.c).map(|i| number(i, 5)).collect();
             let dense = Dense::new(&g, &weights);
-            let mut padded = vec![0.0; dense.grid().len()];
+            let mut padded = vec![0.0; dense.grid().elements()];
             dense.grid().fill(&image, &mut padded);
             let mut y = vec![f32::NAN; g.oh * g.ow * g.o];
             let half = g.oh * g.ow / 2;

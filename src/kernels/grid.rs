@@ -21,7 +21,7 @@ impl Grid {
     }
 
     /// Elements of the padded image.
-    pub fn len(&self) -> usize {
+    pub fn elements(&self) -> usize {
         self.padded[0] * self.padded[1] * self.size[2]
     }
 

@@ -103,7 +103,7 @@ impl WithSimd for Images<'_> {
         for phase in phases {
             for (first, width) in blocks(*o) {
                 let panel = &phase.panel[first * phase.k..][..phase.k * width];
-                for (source, out) in self.sources.chunks(grid.len()).zip(self.outs.chunks_mut(*image)) {
+                for (source, out) in self.sources.chunks(grid.elements()).zip(self.outs.chunks_mut(*image)) {
                     if width == S::F32_LANES {
                         outputs::<S, 1>(simd, (source, grid.size[2]), phase, (panel, width), (&mut out[first..], *o));
                         continue;
@@ -125,11 +125,11 @@ impl Stencil {
     fn run(&self, arch: Arch, source: &[f32], out: &mut [f32]) {
         let from: usize = self.grid.size.iter().product();
         let fair = (source.len() / from).div_ceil(2 * rayon::current_num_threads());
-        let images = (SOURCES / self.grid.len()).min(fair).max(1);
+        let images = (SOURCES / self.grid.elements()).min(fair).max(1);
         out.par_chunks_mut(images * self.out[0]).zip(source.par_chunks(images * from)).for_each_init(
-            || vec![0.0; images * self.grid.len()],
+            || vec![0.0; images * self.grid.elements()],
             |padded, (outs, sources)| {
-                for (padded, image) in padded.chunks_mut(self.grid.len()).zip(sources.chunks(from)) {
+                for (padded, image) in padded.chunks_mut(self.grid.elements()).zip(sources.chunks(from)) {
                     self.grid.fill(image, padded);
                 }
                 arch.dispatch(Images { stencil: self, sources: padded, outs });

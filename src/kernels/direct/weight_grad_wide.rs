@@ -53,10 +53,13 @@ impl WithSimd for Block<'_> {
 /// dw from dy and x.
 pub fn weight_grad(arch: Arch, g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
     let (grid, taps) = output_taps(g, g.c);
-    let mut padded = vec![0.0; g.n * grid.len()];
-    padded.par_chunks_mut(grid.len()).zip(x.par_chunks(g.h * g.w * g.c)).for_each(|(to, image)| grid.fill(image, to));
+    let mut padded = vec![0.0; g.n * grid.elements()];
+    padded
+        .par_chunks_mut(grid.elements())
+        .zip(x.par_chunks(g.h * g.w * g.c))
+        .for_each(|(to, image)| grid.fill(image, to));
     let windows: Vec<usize> =
-        (0..g.n).flat_map(|n| taps.places.iter().map(move |p| n * grid.len() + p.from * g.c)).collect();
+        (0..g.n).flat_map(|n| taps.places.iter().map(move |p| n * grid.elements() + p.from * g.c)).collect();
     let k = g.kh * g.kw * g.c;
     dw.par_chunks_mut(FILTERS * k).enumerate().for_each_init(
         || (vec![0.0; PIXELS * FILTERS], vec![0.0; PIXELS * CHANNELS]),

@@ -131,7 +131,9 @@ impl Panel {
         let row = self.o.next_multiple_of(2);
         // The kernels read windows without asking.
         assert!(
-            x.len() >= self.grid.len() && y.len() >= row * self.patterns.len() && pixels.end <= self.patterns.len()
+            x.len() >= self.grid.elements()
+                && y.len() >= row * self.patterns.len()
+                && pixels.end <= self.patterns.len()
         );
         match self.isa {
             #[cfg(target_arch = "x86_64")]

@@ -123,7 +123,7 @@ pub fn input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], d
     let plan = Plan { o: g.o, c: g.c, phases };
     let image = g.h * g.w * g.c;
     dx.par_chunks_mut(image).zip(dy.par_chunks(g.oh * g.ow * g.o)).for_each_init(
-        || (vec![0.0; grid.len()], vec![0.0; grid.len() * (LANES / FLOATS)]),
+        || (vec![0.0; grid.elements()], vec![0.0; grid.elements() * (LANES / FLOATS)]),
         |(padded, tables), (dx, dy)| {
             grid.fill(dy, padded);
             // SAFETY: `available` was asked, and the tables are those of the padded image.

@@ -23,10 +23,10 @@ const PARTS: usize = 4;
 fn windows_by_pixels(g: &Conv2dGeometry, x: &[u32]) -> Vec<u32> {
     let words = g.c.div_ceil(32);
     let (grid, taps) = output_taps(g, words);
-    let mut padded = vec![0; g.n * grid.len()];
-    padded.par_chunks_mut(grid.len()).zip(x.par_chunks(g.h * g.w * words)).for_each(|(to, x)| grid.fill(x, to));
+    let mut padded = vec![0; g.n * grid.elements()];
+    padded.par_chunks_mut(grid.elements()).zip(x.par_chunks(g.h * g.w * words)).for_each(|(to, x)| grid.fill(x, to));
     let windows: Vec<usize> =
-        (0..g.n).flat_map(|n| taps.places.iter().map(move |p| n * grid.len() + p.from * words)).collect();
+        (0..g.n).flat_map(|n| taps.places.iter().map(move |p| n * grid.elements() + p.from * words)).collect();
     let mut out = vec![0; windows.len().div_ceil(WORD) * taps.taps.len() * g.c];
     out.par_chunks_mut(taps.taps.len() * g.c).zip(windows.par_chunks(WORD)).for_each(|(out, windows)| {
         let mut rows = [0; WORD];
