@@ -2,7 +2,7 @@
 
 use super::bootstrap::{Agreement, Shown};
 use super::eval::{Args, Tested};
-use super::text::{mib, percent, say};
+use super::text::{percent, say, size};
 use crate::data::{Dataset, Loader, LoaderOptions};
 use crate::device::Device;
 use crate::mbn::Watch;
@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args, t: Tested) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    say(format!("bytes: model {}, student {}", mib(teacher_bytes as usize), mib(student_bytes)))?;
+    say(format!("bytes: model {}, student {}", size(teacher_bytes as usize), size(student_bytes)))?;
     if let (Some(teacher), Some(student)) = (result.teacher_pace, result.student_pace) {
         say(format!("10,000 predictions on {}:", device.name()))?;
         let line =

@@ -1,7 +1,7 @@
 //! `onebit export`.
 
 use super::eval::{Tested, Which};
-use super::text::{grouped, mib, percent, say};
+use super::text::{grouped, percent, say, size};
 use crate::data::{Dataset, Loader, LoaderOptions};
 use crate::deploy::{Net, Runtime, file, onnx, pack, web};
 use crate::device::Device;
@@ -121,10 +121,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         say(format!(
             "{}: {}, {} weights of one bit and {} other numbers; as f32 they are {}, {:.1} times as much",
             out.display(),
-            mib(bytes.len()),
+            size(bytes.len()),
             grouped(bits as u64),
             grouped(numbers as u64),
-            mib(4 * (bits + numbers)),
+            size(4 * (bits + numbers)),
             4.0 * (bits + numbers) as f64 / bytes.len() as f64
         ))?;
         compare(&net, &task, shipped, &data.test)?;
@@ -132,7 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     save(&out, shipped, &About { net: &t.recipe.net, images: &images, classes: &data.test.classes })?;
     let bytes = std::fs::metadata(&out).with_context(|| out.display().to_string())?.len();
-    say(format!("{}: {} tensors, {}", out.display(), grouped(shipped.len() as u64), mib(bytes as usize)))?;
+    say(format!("{}: {} tensors, {}", out.display(), grouped(shipped.len() as u64), size(bytes as usize)))?;
     let accuracy = |tensors| -> anyhow::Result<f64> {
         let mut scheduler = load(&task, t.recipe.eval.batch, tensors, &Device::Cpu)?;
         let never = AtomicBool::new(false);

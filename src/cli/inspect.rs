@@ -1,6 +1,6 @@
 //! `onebit inspect`.
 
-use super::text::{grouped, mib, say};
+use super::text::{grouped, say, size};
 use crate::deploy::{Kind, Op, file};
 use anyhow::Context;
 use serde_json::json;
@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let [h, w, c] = net.input;
-    say(format!("{}: {}, images {h}x{w}x{c}, {} classes", args.model.display(), mib(bytes), net.classes.len()))?;
+    say(format!("{}: {}, images {h}x{w}x{c}, {} classes", args.model.display(), size(bytes), net.classes.len()))?;
     for (i, node, meta, weights) in layers {
         let [h, w, c] = meta.shape;
         let kind = match meta.kind {
@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         "{} weights of one bit, {} other numbers; as f32 they are {}, {ratio:.1} times as much",
         grouped(bits as u64),
         grouped(numbers as u64),
-        mib(4 * (bits + numbers))
+        size(4 * (bits + numbers))
     ))?;
     say(format!(
         "{:.1} M multiply-adds of bits, {:.1} M of floats an image; {:.1} M operations where 64 of bits count as one",

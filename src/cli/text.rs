@@ -19,6 +19,11 @@ pub fn mib(bytes: usize) -> String {
     format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64)
 }
 
+/// Bytes as KiB, or as MiB from one on.
+pub fn size(bytes: usize) -> String {
+    if bytes < 1 << 20 { format!("{:.1} KiB", bytes as f64 / 1024.0) } else { mib(bytes) }
+}
+
 /// A whole number with its thousands apart.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
@@ -55,6 +60,7 @@ mod tests {
             (duration(44.6), duration(185.0), duration(7800.0)),
             ("45 s".into(), "3:05 min".into(), "2:10:00 h".into())
         );
+        assert_eq!((size(1536), size(3 << 19)), ("1.5 KiB".into(), "1.5 MiB".into()));
         assert_eq!((mib(3 << 19), percent(0.8251)), ("1.5 MiB".into(), "82.51 %".into()));
     }
 }
