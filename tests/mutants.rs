@@ -128,7 +128,9 @@ fn is_no_fault(m: &Mutant) -> Option<&'static str> {
     }
     // An invocation of these makes so many numbers that a grid past 65,535 workgroups needs a tensor of more than
     // 128 MiB, the least that a binding covers.
-    let few = name.ends_with("_lanes") || name.ends_with("_tiles") || ["tiles", "color_jitter_mean"].contains(&name);
+    let few = name.ends_with("_lanes")
+        || name.ends_with("_tiles")
+        || ["tiles", "color_jitter_mean", "sort_rows"].contains(&name);
     (few && m.before.contains("wid.y")).then_some("no grid is that large")
 }
 

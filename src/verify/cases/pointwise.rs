@@ -75,6 +75,12 @@ pub fn cases() -> Vec<CaseSpec> {
             c.estimated_grad(bits)
         }));
     }
+    all.push(CaseSpec::new("sign", "clipped identity without the scale at its edges", move |c| {
+        let x = c.leaf(HostTensor::from_f32([2, 1, 1, 4], vec![-1.5, -1.0, 0.5, 1.0, 1.0, -1.0, -0.0, 1.5]));
+        let alpha = c.input(HostTensor::from_f32([2, 1, 1, 1], vec![0.5, 0.25]));
+        let bits = c.graph.sign(x, Ste::ClippedUnscaled { alpha })?;
+        c.estimated_grad(bits)
+    }));
     all.push(CaseSpec::new("sign", "EDE", move |c| {
         let (x, t, k) = (c.random([5, 36]), c.scalar(2.0), c.scalar(1.0));
         let bits = c.graph.sign(x, Ste::Ede { t, k })?;

@@ -62,6 +62,15 @@ pub fn cases() -> Vec<CaseSpec> {
             }));
         }
     }
+    // Rows on one side of 0: what lanes without an element bring in must not count.
+    for (kind, shift) in [("max", -9.0), ("min", 9.0)] {
+        all.push(CaseSpec::new(kind, "long rows on one side of 0", move |c| {
+            let x = c.random([3, 130]);
+            let x = c.graph.offset(x, shift)?;
+            let y = if kind == "max" { c.graph.max(x, &[1])? } else { c.graph.min(x, &[1])? };
+            c.keep(y)
+        }));
+    }
     for shape in [[2, 7, 5], [1, 300, 3], [1, 1, 1]] {
         all.push(CaseSpec::new("sum_squares", format!("{shape:?}"), move |c| {
             let x = c.random(shape);
