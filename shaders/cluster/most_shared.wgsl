@@ -30,7 +30,7 @@ fn letter(which: u32, point: u32, place: u32) -> u32 {
 }
 
 fn two_letters(which: u32, point: u32, word: u32) -> u32 {
-    return letter(which, point, 2u * word) | letter(which, point, 2u * word + 1u) << 16u;
+    return letter(which, point, 2u * word) | (letter(which, point, 2u * word + 1u) << 16u);
 }
 
 // Past the last place stands what is not looked at.
