@@ -315,17 +315,14 @@ fn thresholds(mut nodes: Vec<Node>) -> Vec<Node> {
         let found = (0..nodes.len()).find_map(|i| {
             let Op::Affine { scale, shift } = &nodes[i].op else { return None };
             let conv = nodes[i].inputs[0].checked_sub(1)?;
-            let (Op::BinaryConv { window, bits, outputs, .. }, [sign]) = (&nodes[conv].op, &uses[i + 1][..]) else {
+            let (Op::BinaryConv { bits, outputs, .. }, [sign]) = (&nodes[conv].op, &uses[i + 1][..]) else {
                 return None;
             };
             if nodes[*sign].op != Op::Sign {
                 return None;
             }
             // No sum is larger than the number of bits of a filter, 32 to a word.
-            let most = (32 * bits.len() / outputs / (window.size[0] * window.size[1]).max(1))
-                * window.size[0]
-                * window.size[1];
-            let most = most.min(i16::MAX as usize - 1) as i16;
+            let most = (32 * bits.len() / outputs).min(i16::MAX as usize - 1) as i16;
             let each = scale.iter().zip(shift).map(|(a, b)| threshold(*a, *b, most));
             let (at, down) = each.unzip();
             Some((i, *sign, Op::Threshold { at, down }))

@@ -44,8 +44,6 @@ pub(super) struct Chain {
     pub steps: Vec<Step>,
     pub pixels: usize,
     pub c: usize,
-    /// Whether the machine compares 16 floats to 16 bits at once.
-    pub wide: bool,
 }
 
 /// Thresholds of integers: `s y >= t` with s = ±1.
@@ -161,8 +159,8 @@ impl Chain {
                         let fours = x.chunks(32).zip(scale.chunks(32)).zip(shift.chunks(32));
                         for (((x, a), b), word) in fours.zip(words) {
                             #[cfg(target_arch = "x86_64")]
-                            if self.wide && x.len() == 32 {
-                                // SAFETY: `wide` says that the machine has the instructions.
+                            if x.len() == 32 && wide::available() {
+                                // SAFETY: it was asked.
                                 *word = unsafe { wide::signs(x, a, b) };
                                 continue;
                             }
@@ -191,19 +189,13 @@ fn signs(n: usize, bit: impl Fn(usize) -> bool) -> u32 {
     word
 }
 
-/// Whether the machine compares 16 floats to 16 bits at once.
-pub(super) fn wide() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return wide::available();
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
 /// Comparisons whose results are bits: AVX-512.
 #[cfg(target_arch = "x86_64")]
 mod wide {
     use std::arch::x86_64::*;
 
+    /// Remembered by the standard library after the first time.
+    #[inline]
     pub fn available() -> bool {
         is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
     }
@@ -247,15 +239,13 @@ impl Thresholds {
         let y: &[i16] = bytemuck::cast_slice(slots.read(self.from, pixels.start * ints..pixels.end * ints));
         // SAFETY: these pixels are this thread's.
         let words = unsafe { slots.write(self.to, pixels.start * bits..pixels.end * bits) };
-        #[cfg(target_arch = "x86_64")]
-        let wide = wide::available();
         Arch::new().dispatch(|| {
             for (y, words) in y.chunks_exact(2 * ints).zip(words.chunks_exact_mut(bits)) {
                 let fours = y[..c].chunks(32).zip(self.sign.chunks(32)).zip(self.at.chunks(32));
                 for (((y, s), at), word) in fours.zip(words) {
                     #[cfg(target_arch = "x86_64")]
-                    if wide && y.len() == 32 {
-                        // SAFETY: as above.
+                    if y.len() == 32 && wide::available() {
+                        // SAFETY: it was asked.
                         *word = unsafe { wide::thresholds(y, s, at) };
                         continue;
                     }

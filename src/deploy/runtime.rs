@@ -3,7 +3,7 @@
 //! operations on single numbers joined.
 
 use super::net::{Kind, Meta, Net, Op, Window};
-use super::pointwise::{Chain, Slots, Source, Step, Thresholds, wide};
+use super::pointwise::{Chain, Slots, Source, Step, Thresholds};
 use super::pool::Pool;
 use crate::error::{Error, Result};
 use crate::kernels::dense::Dense;
@@ -498,7 +498,7 @@ impl<'a> Plan<'a> {
                 None => break,
             }
         }
-        self.works.push(Work::Chain(Chain { source, steps, pixels, c, wide: wide() }));
+        self.works.push(Work::Chain(Chain { source, steps, pixels, c }));
         read.into_iter().for_each(|v| self.read(v));
     }
 

@@ -21,7 +21,7 @@ pub mod taps;
 pub mod xnor;
 
 #[cfg(feature = "train")]
-pub use cluster::{most_shared, nearest};
+pub use cluster::{NEAR_TIE, NOT_SAMPLED, digest, most_shared, nearest, tie_key};
 #[cfg(feature = "train")]
 pub use conv2d::{conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 #[cfg(feature = "train")]

@@ -4,6 +4,7 @@ use crate::device::{Device, Executable, Store};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta};
 use crate::ops::cluster::MostShared;
+use crate::program::Program;
 use crate::tensor::{DType, HostTensor};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,10 +27,9 @@ pub enum Kind {
     MostShared(MostShared),
 }
 
-/// A layer's kernel, loaded.
-pub struct Assigner {
-    store: Store,
-    exe: Executable,
+/// A layer's kernel, compiled; nothing is allocated yet.
+pub struct Plan {
+    program: Program,
     kind: Kind,
     /// Points of a block.
     block: usize,
@@ -38,11 +38,18 @@ pub struct Assigner {
     row: usize,
     m: usize,
     k: usize,
+}
+
+/// A layer's kernel, loaded.
+pub struct Assigner {
+    plan: Plan,
+    store: Store,
+    exe: Executable,
     /// Time in which the device worked.
     pub spent: Duration,
 }
 
-impl Assigner {
+impl Plan {
     /// For `n` points of `row` numbers each, of which clusterings look at `m`, `clusterings` of them with `k` centres each.
     ///
     /// # Errors
@@ -97,16 +104,23 @@ impl Assigner {
             }
         };
         g.output("assigned", assigned);
-        let mut store = Store::new(device.clone());
-        let exe = store.load(g)?;
-        Ok(Assigner { store, exe, kind, block, group, row, m, k, spent: Duration::ZERO })
+        Ok(Plan { program: Program::compile(g, device.backend())?, kind, block, group, row, m, k })
     }
 
     /// Bytes of the buffers on the device.
-    pub fn planned_bytes(&self) -> usize {
-        self.exe.program().buffers.iter().map(|b| 4 * b.words).sum()
+    pub fn bytes(&self) -> usize {
+        self.program.planned_bytes()
     }
 
+    /// Makes the buffers.
+    pub fn load(self, device: &Device) -> Result<Assigner> {
+        let mut store = Store::new(device.clone());
+        let exe = store.load_program(self.program.clone(), false)?;
+        Ok(Assigner { plan: self, store, exe, spent: Duration::ZERO })
+    }
+}
+
+impl Assigner {
     /// Runs all clusterings over `n` points. `points(range)` gives the words of points, `centres(clustering)` its places
     /// and the words of its centres; `found(clustering, first point, numbers)` is told what became of them. False if `stop`
     /// was set meanwhile.
@@ -119,27 +133,28 @@ impl Assigner {
         stop: &AtomicBool,
         found: &mut dyn FnMut(usize, usize, &[u32]),
     ) -> Result<bool> {
-        let (dtype, numbers) = match self.kind {
-            Kind::Nearest => (DType::F32, self.m + 1),
-            Kind::MostShared(_) => (DType::I16, self.m),
+        let plan = &self.plan;
+        let (dtype, numbers) = match plan.kind {
+            Kind::Nearest => (DType::F32, plan.m + 1),
+            Kind::MostShared(_) => (DType::I16, plan.m),
         };
         let mut held = None;
-        for first_set in (0..clusterings).step_by(self.group) {
+        for first_set in (0..clusterings).step_by(plan.group) {
             let (mut columns, mut words) = (Vec::new(), Vec::new());
-            for (places, made) in parallel(first_set..first_set + self.group, centres) {
+            for (places, made) in parallel(first_set..first_set + plan.group, centres) {
                 columns.extend(places);
                 words.extend(made);
             }
-            self.store.write("columns", &HostTensor::from_u32([self.group, self.m], columns))?;
-            self.store.write("centres", &HostTensor::from_words([self.group, self.k, numbers], dtype, words))?;
-            for first in (0..n).step_by(self.block) {
+            self.store.write("columns", &HostTensor::from_u32([plan.group, plan.m], columns))?;
+            self.store.write("centres", &HostTensor::from_words([plan.group, plan.k, numbers], dtype, words))?;
+            for first in (0..n).step_by(plan.block) {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(false);
                 }
                 if held != Some(first) {
-                    let mut words = points(first..n.min(first + self.block));
-                    words.resize(self.block * dtype.row_words(self.row), 0);
-                    self.store.write("points", &HostTensor::from_words([self.block, self.row], dtype, words))?;
+                    let mut words = points(first..n.min(first + plan.block));
+                    words.resize(plan.block * dtype.row_words(plan.row), 0);
+                    self.store.write("points", &HostTensor::from_words([plan.block, plan.row], dtype, words))?;
                     held = Some(first);
                 }
                 let start = Instant::now();
@@ -147,8 +162,8 @@ impl Assigner {
                 self.store.device().wait()?;
                 self.spent += start.elapsed();
                 let assigned = self.exe.read("assigned")?;
-                for (set, row) in assigned.words().chunks_exact(self.block).enumerate() {
-                    found(first_set + set, first, &row[..self.block.min(n - first)]);
+                for (set, row) in assigned.words().chunks_exact(plan.block).enumerate() {
+                    found(first_set + set, first, &row[..plan.block.min(n - first)]);
                 }
             }
         }

@@ -33,7 +33,7 @@ pub fn choice(
 ) -> Choice {
     let rng = Philox::new(seed, streams::BOOTSTRAP);
     let step = (layer as u64) << 32 | clustering as u64;
-    let part = |of: usize| ((of as f64 * share).round() as usize).clamp(1, of);
+    let part = |of: usize| share_of(of, share);
     let single = below > 0 && sampling == Sampling::Dimensions;
     let mut seen: Vec<u32> = match single {
         true => (0..places as u32).collect(),
@@ -49,6 +49,11 @@ pub fn choice(
         mask
     });
     Choice { places: seen, centres: some_of(&mut rng.draws(step, CENTRES), n, k), dimensions }
+}
+
+/// A share of `of` things, at least one of them.
+pub(super) fn share_of(of: usize, share: f64) -> usize {
+    ((of as f64 * share).round() as usize).clamp(1, of)
 }
 
 /// `k` different numbers of `0..n`, drawn without replacement (Fisher-Yates, stopped after `k`).

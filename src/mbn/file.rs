@@ -109,7 +109,7 @@ impl Model {
         let &[n, d] = points.shape() else { return Err(fail("the model is damaged: its points are no rows".into())) };
         let data = match points.dtype() {
             Dtype::U8 => points.data().iter().map(|b| *b as f32 / 255.0).collect(),
-            _ => numbers::<f32>(&points, Dtype::F32, n * d).ok_or_else(|| fail("its points are damaged".into()))?,
+            _ => numbers::<f32>(&points, Dtype::F32, &[n, d]).ok_or_else(|| fail("its points are damaged".into()))?,
         };
         let spec = about.spec;
         let v = spec.clusterings;
@@ -117,7 +117,7 @@ impl Model {
         for (i, k) in spec.layers.iter().enumerate() {
             let name = format!("codes.{}", i + 1);
             let Ok(view) = file.tensor(&name) else { break };
-            let data = numbers::<u16>(&view, Dtype::U16, n * v).filter(|d| d.iter().all(|c| (*c as usize) < *k));
+            let data = numbers::<u16>(&view, Dtype::U16, &[n, v]).filter(|d| d.iter().all(|c| (*c as usize) < *k));
             codes.extend(data.and_then(|data| Codes::new(data, v)));
             if codes.len() != i + 1 {
                 return Err(fail(format!("the model is damaged: {name} is no code of {v} numbers below {k}")));
@@ -127,27 +127,27 @@ impl Model {
             Err(_) => None,
             Ok(mean) => {
                 let k = *spec.layers.last().ok_or_else(|| fail("the model is damaged: it has no layers".into()))?;
-                let all = |name: &str, count: usize| -> Result<Vec<f64>> {
+                let all = |name: &str, extents: &[usize]| -> Result<Vec<f64>> {
                     let view = of(name)?;
-                    numbers(&view, Dtype::F64, count).ok_or_else(|| fail(format!("the model is damaged: {name}")))
+                    numbers(&view, Dtype::F64, extents).ok_or_else(|| fail(format!("the model is damaged: {name}")))
                 };
                 let q = of("output.variance")?.shape().iter().product();
-                let mean = numbers(&mean, Dtype::F64, v * k).ok_or_else(|| fail("output.mean is damaged".into()))?;
+                let mean = numbers(&mean, Dtype::F64, &[v, k]).ok_or_else(|| fail("output.mean is damaged".into()))?;
                 let [iterations, lloyd] = about.iterations;
                 let pca = OneHotPca {
                     v,
                     k,
                     mean,
-                    components: all("output.components", v * k * q)?,
-                    variance: all("output.variance", q)?,
+                    components: all("output.components", &[v, k, q])?,
+                    variance: all("output.variance", &[q])?,
                     iterations,
                 };
-                let coordinates = numbers(&of("output.coordinates")?, Dtype::F32, n * q);
-                let clusters = numbers(&of("output.clusters")?, Dtype::U32, n);
+                let coordinates = numbers(&of("output.coordinates")?, Dtype::F32, &[n, q]);
+                let clusters = numbers(&of("output.clusters")?, Dtype::U32, &[n]);
                 let (Some(coordinates), Some(clusters)) = (coordinates, clusters) else {
                     return Err(fail("the model is damaged: its coordinates are not one a point".into()));
                 };
-                let centres = all("output.centres", spec.clusters * q)?;
+                let centres = all("output.centres", &[spec.clusters, q])?;
                 let centres = KMeans { d: q, centres, inertia: about.inertia, iterations: lloyd };
                 Some(Output { pca, coordinates: Rows::new(coordinates, q)?, clusters, centres })
             }
@@ -156,8 +156,10 @@ impl Model {
     }
 }
 
-/// The numbers of a tensor, if it is of that type and has so many.
-fn numbers<T: AnyBitPattern + NoUninit>(view: &TensorView<'_>, dtype: Dtype, count: usize) -> Option<Vec<T>> {
-    let fits = view.dtype() == dtype && view.data().len() == count * size_of::<T>();
+/// The numbers of a tensor, if it is of that type and has as many as `extents` say.
+fn numbers<T: AnyBitPattern + NoUninit>(view: &TensorView<'_>, dtype: Dtype, extents: &[usize]) -> Option<Vec<T>> {
+    // The settings come from the file too: their product need not fit a number.
+    let bytes = extents.iter().try_fold(size_of::<T>(), |n, d| n.checked_mul(*d));
+    let fits = view.dtype() == dtype && bytes == Some(view.data().len());
     fits.then(|| bytemuck::pod_collect_to_vec(view.data()))
 }

@@ -24,7 +24,7 @@ mod output;
 mod schedule;
 mod spec;
 
-pub use assigner::{Assigner, Kind};
+pub use assigner::{Assigner, Kind, Plan};
 pub use choice::{Choice, choice, some_of};
 pub use codes::Codes;
 pub use model::{Model, Progress, Watch, Work};

@@ -1,11 +1,11 @@
 //! Layers one after the other. Fitting a layer and predicting with it are the same: points are assigned to centres, which
 //! are some of the points that the model was fitted to.
 
-use super::assigner::{Assigner, Kind};
-use super::choice::{Choice, choice};
+use super::assigner::{Kind, Plan};
+use super::choice::{Choice, choice, share_of};
 use super::codes::{Codes, packed};
 use super::output::Output;
-use super::spec::{MbnSpec, Similarity};
+use super::spec::{MbnSpec, Sampling, Similarity};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::features::Rows;
@@ -127,11 +127,20 @@ impl Model {
         choice(self.seed, [layer, clustering], n, (places, below), sampled)
     }
 
+    /// Variables or clusterings below that a clustering of a layer looks at.
+    fn seen(&self, layer: usize) -> usize {
+        match (layer, self.spec.sampling) {
+            (0, _) => share_of(self.points.d(), self.spec.share),
+            (_, Sampling::Blocks) => share_of(self.spec.clusterings, self.spec.share),
+            (_, Sampling::Dimensions) => self.spec.clusterings,
+        }
+    }
+
     /// Bytes that fitting and predicting keep: points and codes here, buffers on the device.
     pub fn planned_bytes(&self, device: &Device) -> Result<usize> {
         let codes = 2 * self.points.n() * self.spec.clusterings * self.spec.layers.len();
         let buffers = [0, 1].into_iter().filter(|l| *l < self.spec.layers.len());
-        let buffers = buffers.map(|l| Ok(self.assigner(device, l, self.points.n())?.planned_bytes()));
+        let buffers = buffers.map(|l| Ok(self.plan(device, l, self.points.n())?.bytes()));
         let largest = buffers.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0);
         Ok(4 * self.points.data().len() + codes + largest)
     }
@@ -177,7 +186,7 @@ impl Model {
         Ok(Some((all, took)))
     }
 
-    fn assigner(&self, device: &Device, layer: usize, n: usize) -> Result<Assigner> {
+    fn plan(&self, device: &Device, layer: usize, n: usize) -> Result<Plan> {
         let (kind, row) = match layer {
             0 => (Kind::Nearest, self.points.d()),
             _ => {
@@ -185,8 +194,8 @@ impl Model {
                 (Kind::MostShared(MostShared { ties: self.spec.ties, euclidean }), self.spec.clusterings)
             }
         };
-        let m = self.choice(layer, 0).places.len();
-        Assigner::new(device, kind, n, row, m, self.spec.layers[layer], self.spec.clusterings)
+        let (k, clusterings) = (self.spec.layers[layer], self.spec.clusterings);
+        Plan::new(device, kind, n, row, self.seen(layer), k, clusterings)
     }
 
     fn assign(
@@ -198,8 +207,7 @@ impl Model {
     ) -> Result<Option<(Codes, Work)>> {
         let start = Instant::now();
         let (n, v, k) = (input.n(), self.spec.clusterings, self.spec.layers[layer]);
-        let m = self.choice(layer, 0).places.len();
-        let mut assigner = self.assigner(device, layer, n)?;
+        let mut assigner = self.plan(device, layer, n)?.load(device)?;
         let mut codes = Codes::zeros(n, v);
         let (mut near_ties, mut done) = (0, 0);
         let told = &mut *watch.told;
@@ -217,7 +225,7 @@ impl Model {
             k,
             seconds: start.elapsed().as_secs_f64(),
             device_seconds: assigner.spent.as_secs_f64(),
-            operations: each * n as f64 * k as f64 * m as f64 * v as f64,
+            operations: each * n as f64 * k as f64 * self.seen(layer) as f64 * v as f64,
             near_ties,
         };
         Ok(finished.then_some((codes, work)))

@@ -55,6 +55,7 @@ pub enum MbnName {
 
 /// Whether a recipe's text is one of a multilayer bootstrap network.
 pub fn is_mbn(text: &str) -> bool {
+    // What is no TOML at all is told by whoever reads it as a recipe, with its line.
     let table: Option<toml::Table> = toml::from_str(text).ok();
     table.is_some_and(|t| t.get("method").and_then(toml::Value::as_str) == Some("mbn"))
 }

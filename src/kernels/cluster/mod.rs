@@ -3,5 +3,5 @@
 mod most_shared;
 mod nearest;
 
-pub use most_shared::most_shared;
-pub use nearest::nearest;
+pub use most_shared::{NOT_SAMPLED, digest, most_shared, tie_key};
+pub use nearest::{NEAR_TIE, nearest};

@@ -1,17 +1,33 @@
 //! What codes have in common, counted from lists: for each sampled place and each letter the centres that have it there. A
 //! point then touches the few centres that share something with it, instead of comparing all places of all centres.
 
-use crate::ops::cluster::{MostShared, NOT_SAMPLED, Ties, digest, tie_key};
 use pulp::Arch;
 use rayon::prelude::*;
 
 /// Points that a task takes.
 const POINTS: usize = 256;
 
-/// `codes i16 [n, v]`, `columns [g, m]`, `centres i16 [g, k, m]`, packed, to numbers `[g, n]`; see [`MostShared`].
+/// A place of a centre's code that is not looked at.
+pub const NOT_SAMPLED: u16 = u16::MAX;
+
+/// A number of a point's sampled code (FNV-1a over 16-bit letters).
+pub fn digest(code: impl IntoIterator<Item = u16>) -> u32 {
+    code.into_iter().fold(0x811C_9DC5, |h, c| (h ^ c as u32).wrapping_mul(0x0100_0193))
+}
+
+/// Of equally similar centres the one of the smallest key is taken (the finaliser of MurmurHash3, a bijection).
+pub fn tie_key(digest: u32, centre: u32) -> u32 {
+    let mut h = digest ^ centre.wrapping_mul(0x9E37_79B9);
+    h = (h ^ h >> 16).wrapping_mul(0x85EB_CA6B);
+    h = (h ^ h >> 13).wrapping_mul(0xC2B2_AE35);
+    h ^ h >> 16
+}
+
+/// `codes i16 [n, v]`, `columns [g, m]`, `centres i16 [g, k, m]`, packed, to numbers `[g, n]`; see
+/// [`crate::ops::cluster::MostShared`]. `random`: ties by key, else by number.
 pub fn most_shared(
     (v, m, k): (usize, usize, usize),
-    op: &MostShared,
+    (random, euclidean): (bool, bool),
     codes: &[u32],
     columns: &[u32],
     centres: &[u32],
@@ -41,16 +57,10 @@ pub fn most_shared(
             for (place, letter) in seen.iter().enumerate() {
                 lists.of(place, *letter).iter().for_each(|j| counts[*j as usize] += 1);
             }
-            let digest = match op.ties {
-                Ties::Random => digest(seen.iter().copied()),
-                Ties::Lowest => 0,
-            };
-            let key = |j: usize| match op.ties {
-                Ties::Random => tie_key(digest, j as u32),
-                Ties::Lowest => 0,
-            };
+            let digest = if random { digest(seen.iter().copied()) } else { 0 };
+            let key = |j: usize| if random { tie_key(digest, j as u32) } else { 0 };
             *found = arch.dispatch(|| {
-                if op.euclidean {
+                if euclidean {
                     best(k, |j| 2 * counts[j] as i32 - lists.sampled[j] as i32, key)
                 } else {
                     best(k, |j| counts[j] as i32, key)

@@ -1,9 +1,11 @@
 //! The nearest centre by products of matrices, a tile of points and centres at a time, and a running minimum over them.
 
 use super::super::gemm::{View, product};
-use crate::ops::cluster::NEAR_TIE;
 use pulp::Arch;
 use rayon::prelude::*;
+
+/// The bit of an assignment that says that another device may choose the second centre.
+pub const NEAR_TIE: u32 = 1 << 31;
 
 /// Points of a tile. Always as many, so that a sum does not depend on how many points there are.
 const POINTS: usize = 128;

@@ -2,6 +2,8 @@
 
 mod most_shared;
 mod nearest;
+mod sets;
 
-pub use most_shared::{MostShared, NOT_SAMPLED, Ties, digest, tie_key};
-pub use nearest::{NEAR_TIE, Nearest, nearness};
+pub use crate::kernels::{NEAR_TIE, NOT_SAMPLED};
+pub use most_shared::{MostShared, Ties};
+pub use nearest::{Nearest, nearness};

@@ -1,9 +1,10 @@
 //! The centre whose code has most in common with a point's, for several sets of centres at once: codes are rows of small
 //! integers, and what is counted is in how many sampled places they are equal. One-hot vectors are never written out.
 
+use super::sets::{Extents, extents};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::kernels;
+use crate::kernels::{self, NOT_SAMPLED, digest, tie_key};
 use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, RefTensor};
 
@@ -37,38 +38,9 @@ pub struct MostShared {
     pub euclidean: bool,
 }
 
-/// A place of a centre's code that is not looked at.
-pub const NOT_SAMPLED: u16 = u16::MAX;
-
-/// A number of a point's sampled code (FNV-1a over 16-bit letters).
-pub fn digest(code: impl IntoIterator<Item = u16>) -> u32 {
-    code.into_iter().fold(0x811C_9DC5, |h, c| (h ^ c as u32).wrapping_mul(0x0100_0193))
-}
-
-/// Of equally similar centres the one of the smallest key is taken (the finaliser of MurmurHash3, a bijection).
-pub fn tie_key(digest: u32, centre: u32) -> u32 {
-    let mut h = digest ^ centre.wrapping_mul(0x9E37_79B9);
-    h = (h ^ h >> 16).wrapping_mul(0x85EB_CA6B);
-    h = (h ^ h >> 13).wrapping_mul(0xC2B2_AE35);
-    h ^ h >> 16
-}
-
-/// Points, length of a code, sets of centres, places that are looked at, centres of a set.
-#[derive(Clone, Copy)]
-struct Extents {
-    n: usize,
-    v: usize,
-    g: usize,
-    m: usize,
-    k: usize,
-}
-
-fn extents(inputs: &[Meta]) -> Option<Extents> {
-    let (&[n, v], &[g, m], &[g2, k, m2]) = (&inputs[0].shape[..], &inputs[1].shape[..], &inputs[2].shape[..]) else {
-        return None;
-    };
-    let types = [inputs[0].dtype, inputs[1].dtype, inputs[2].dtype] == [DType::I16, DType::U32, DType::I16];
-    (types && g == g2 && m2 == m && m > 0 && k > 0).then_some(Extents { n, v, g, m, k })
+/// Numbers of centres and counts of places have 16 bits where they are listed.
+fn of(inputs: &[Meta]) -> Option<Extents> {
+    extents(inputs, DType::I16, 0).filter(|e| e.k <= 1 << 16 && e.m < 1 << 16)
 }
 
 impl Op for MostShared {
@@ -77,9 +49,10 @@ impl Op for MostShared {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let e = extents(inputs).ok_or_else(|| {
+        let e = of(inputs).ok_or_else(|| {
             let [x, columns, centres] = [&inputs[0], &inputs[1], &inputs[2]];
-            let m = format!("wants i16 [n, v], u32 [g, m], i16 [g, k, m], got {x}, {columns}, {centres}");
+            let m =
+                format!("wants i16 [n, v], u32 [g, m], i16 [g, k, m] of 16-bit extents, got {x}, {columns}, {centres}");
             Error::shape("most_shared", m)
         })?;
         Ok(vec![Meta::new([e.g, e.n], DType::U32)])
@@ -120,26 +93,26 @@ impl Op for MostShared {
     }
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
-        let e = extents(&[io.meta(0).clone(), io.meta(1).clone(), io.meta(2).clone()]).expect("checked by infer");
+        let e = of(&[io.meta(0).clone(), io.meta(1).clone(), io.meta(2).clone()]).expect("checked by infer");
         let (codes, columns, centres) = (io.words(0), io.words(1), io.words(2));
-        kernels::most_shared((e.v, e.m, e.k), self, codes, columns, centres, io.out_words(0));
+        let (random, euclidean) = (self.ties == Ties::Random, self.euclidean);
+        kernels::most_shared((e.d, e.m, e.k), (random, euclidean), codes, columns, centres, io.out_words(0));
         Ok(())
     }
 
-    /// A comparison and an addition for each place of each pair.
     fn operations(&self, inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
-        let e = extents(inputs).expect("checked by infer");
-        (2.0 * (e.g * e.n) as f64 * (e.k * e.m) as f64, false)
+        let e = of(inputs).expect("checked by infer");
+        (e.operations(), false)
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
-        let e = extents(cx.inputs).expect("checked by infer");
+        let e = of(cx.inputs).expect("checked by infer");
         Ok(Lowering::from(Launch {
             shader: "cluster/most_shared",
             defines: vec![],
             constants: vec![
                 ("POINTS", e.n as f64),
-                ("V", e.v as f64),
+                ("V", e.d as f64),
                 ("SETS", e.g as f64),
                 ("M", e.m as f64),
                 ("K", e.k as f64),

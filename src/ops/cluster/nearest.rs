@@ -1,9 +1,10 @@
 //! The nearest of many centres, seen along some of the coordinates, for several sets of centres at once. The matrix of
 //! distances is never stored.
 
+use super::sets::{Extents, extents};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::kernels;
+use crate::kernels::{self, NEAR_TIE};
 use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, RefTensor};
 
@@ -20,32 +21,14 @@ use crate::tensor::{DType, RefTensor};
 #[derive(Clone, Debug)]
 pub struct Nearest;
 
-/// The bit of an assignment that says that another device may choose the second centre.
-pub const NEAR_TIE: u32 = 1 << 31;
-
 /// Two scores closer than this times `2 |c|² + |x|²` are a near-tie. A score of m products rounds at most
 /// `(m + 2) eps (|c|² + 2 Σ|x c|)`, and `2 Σ|x c| <= |x|² + |c|²`; twice, because two scores are compared.
 pub fn nearness(m: usize) -> f32 {
     (2.0 * (m + 2) as f64 * EPS) as f32
 }
 
-/// Points, coordinates of a point, sets of centres, coordinates that are looked at, centres of a set.
-#[derive(Clone, Copy)]
-struct Extents {
-    n: usize,
-    d: usize,
-    g: usize,
-    m: usize,
-    k: usize,
-}
-
-fn extents(inputs: &[Meta]) -> Option<Extents> {
-    let (&[n, d], &[g, m], &[g2, k, m1]) = (&inputs[0].shape[..], &inputs[1].shape[..], &inputs[2].shape[..]) else {
-        return None;
-    };
-    let types = [inputs[0].dtype, inputs[1].dtype, inputs[2].dtype] == [DType::F32, DType::U32, DType::F32];
-    let fits = types && g == g2 && m1 == m + 1 && m > 0 && (1..NEAR_TIE as usize).contains(&k);
-    fits.then_some(Extents { n, d, g, m, k })
+fn of(inputs: &[Meta]) -> Option<Extents> {
+    extents(inputs, DType::F32, 1)
 }
 
 impl Op for Nearest {
@@ -54,7 +37,7 @@ impl Op for Nearest {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let e = extents(inputs).ok_or_else(|| {
+        let e = of(inputs).ok_or_else(|| {
             let [x, columns, centres] = [&inputs[0], &inputs[1], &inputs[2]];
             let m = format!("wants f32 [n, d], u32 [g, m], f32 [g, k, m + 1], got {x}, {columns}, {centres}");
             Error::shape("nearest", m)
@@ -91,19 +74,19 @@ impl Op for Nearest {
     }
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
-        let e = extents(&[io.meta(0).clone(), io.meta(1).clone(), io.meta(2).clone()]).expect("checked by infer");
+        let e = of(&[io.meta(0).clone(), io.meta(1).clone(), io.meta(2).clone()]).expect("checked by infer");
         let (x, columns, centres) = (io.f32(0), io.words(1), io.f32(2));
         kernels::nearest((e.d, e.m, e.k), nearness(e.m), x, columns, centres, io.out_words(0));
         Ok(())
     }
 
     fn operations(&self, inputs: &[Meta], _outputs: &[Meta]) -> (f64, bool) {
-        let e = extents(inputs).expect("checked by infer");
-        (2.0 * (e.g * e.n) as f64 * (e.k * e.m) as f64, false)
+        let e = of(inputs).expect("checked by infer");
+        (e.operations(), false)
     }
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
-        let e = extents(cx.inputs).expect("checked by infer");
+        let e = of(cx.inputs).expect("checked by infer");
         Ok(Lowering::from(Launch {
             shader: "cluster/nearest",
             defines: vec![],

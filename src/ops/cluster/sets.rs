@@ -1,0 +1,32 @@
+//! Extents of points and of sets of centres.
+
+use crate::graph::Meta;
+use crate::tensor::DType;
+
+/// Points, numbers of a point, sets of centres, places that a set looks at, centres of a set.
+#[derive(Clone, Copy)]
+pub(super) struct Extents {
+    pub n: usize,
+    pub d: usize,
+    pub g: usize,
+    pub m: usize,
+    pub k: usize,
+}
+
+/// Of `x dtype [n, d]`, `columns u32 [g, m]`, `centres dtype [g, k, m + more]`; `None` if they do not fit.
+pub(super) fn extents(inputs: &[Meta], dtype: DType, more: usize) -> Option<Extents> {
+    let (&[n, d], &[g, m], &[sets, k, numbers]) = (&inputs[0].shape[..], &inputs[1].shape[..], &inputs[2].shape[..])
+    else {
+        return None;
+    };
+    let types = [inputs[0].dtype, inputs[1].dtype, inputs[2].dtype] == [dtype, DType::U32, dtype];
+    let fits = types && g == sets && numbers == m + more && m > 0 && k > 0 && k < 1 << 31;
+    fits.then_some(Extents { n, d, g, m, k })
+}
+
+impl Extents {
+    /// A multiplication and an addition, or a comparison and an addition, for each place of each pair.
+    pub fn operations(&self) -> f64 {
+        2.0 * (self.g * self.n) as f64 * (self.k * self.m) as f64
+    }
+}
