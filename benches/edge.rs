@@ -89,8 +89,8 @@ fn main() {
         let (x, w) = (words(side * side * c / 32, 1), words(c * 9 * c / 32, 2));
         for isa in Isa::all() {
             let panel = Panel::new(&g, WeightCode::PlusMinus, &w, isa);
-            let mut padded = vec![0; panel.grid().elements()];
-            panel.grid().fill(&x, &mut padded);
+            let mut padded = vec![0; panel.padded_words()];
+            panel.fill(&x, &mut padded);
             let mut y = vec![0u16; side * side * c];
             let (least, _) = timed(|| panel.rows(black_box(&padded), &mut y, 0..side * side));
             let rate = 2.0 * g.macs() as f64 / least.as_secs_f64() / 1e9;

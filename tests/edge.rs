@@ -20,8 +20,8 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Networks that ship differently: thresholds, shortcuts of every kind, pooling, standardised images, slopes, scale matrices,
-/// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images.
-const NETWORKS: [(&str, &[&str], [usize; 3]); 13] = [
+/// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images, features without classes.
+const NETWORKS: [(&str, &[&str], [usize; 3]); 14] = [
     ("fashion-binary", &["net.widths=[8,33,64,40,32]"], [14, 14, 1]),
     ("fashion-float", &["net.widths=[8,8,16,16,8]"], [14, 14, 1]),
     ("small-siman", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
@@ -35,6 +35,7 @@ const NETWORKS: [(&str, &[&str], [usize; 3]); 13] = [
     ("mbn-compress", &["net.widths=[24]"], [5, 5, 3]),
     ("fashion-binary", &["net.kind=resnet18", "net.widths=[8,8,16,16,32]", "net.shortcut=binary"], [16, 16, 3]),
     ("fashion-float", &["net.kind=resnet50", "net.widths=[4,4,8,8,8]", "net.stem=cifar"], [16, 16, 3]),
+    ("small-burn", &["net.widths=[8,16,32,32]"], [12, 12, 1]),
 ];
 
 struct Case {
@@ -104,14 +105,23 @@ fn logits(
     case: &Case,
     n: usize,
 ) -> Vec<Vec<f32>> {
+    let images: Vec<u8> = (0..n).flat_map(|i| case.image(i)).collect();
+    run(device, graph, tensors, &HostTensor::from_u8([n, case.images.bytes()], &images))
+}
+
+fn run(
+    device: &Device,
+    graph: onebit::graph::Graph,
+    tensors: &HashMap<String, HostTensor>,
+    images: &HostTensor,
+) -> Vec<Vec<f32>> {
     let leaves: Vec<String> =
         graph.params().into_iter().chain(graph.states()).map(|v| graph.name(v).to_string()).collect();
     let scalars = vec![0.0; graph.scalars().len()];
     let mut store = Store::new(device.clone());
     let mut exe = store.load(graph).unwrap();
     leaves.iter().for_each(|name| store.write(name, &tensors[name]).unwrap());
-    let images: Vec<u8> = (0..n).flat_map(|i| case.image(i)).collect();
-    store.write(EVAL_IMAGES, &HostTensor::from_u8([n, case.images.bytes()], &images)).unwrap();
+    store.write(EVAL_IMAGES, images).unwrap();
     exe.run(&scalars).unwrap();
     let y = exe.read(LOGITS).unwrap();
     y.f32s().chunks(y.shape().columns()).map(<[f32]>::to_vec).collect()
@@ -261,14 +271,92 @@ fn changed_content_is_refused_or_runs() {
     assert!(refused > 50 && ran > 50, "{refused} {ran}");
 }
 
+/// The outputs of onnxruntime for images, of each model.
+fn onnxruntime(models: &[(Vec<u8>, Vec<u8>)]) -> Vec<Vec<f32>> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |i: usize, ending: &str| folder.path().join(format!("{i:02}.{ending}"));
+    for (i, (model, images)) in models.iter().enumerate() {
+        std::fs::write(at(i, "onnx"), model).unwrap();
+        std::fs::write(at(i, "images"), images).unwrap();
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = root.join("target/python/bin/python");
+    let python = std::env::var_os("ONEBIT_PYTHON").map_or(own, PathBuf::from);
+    assert!(
+        python.is_file(),
+        "{}: there is no such program. Run tests/run.sh, which installs Python's onnxruntime, or name a Python that has it in \
+         ONEBIT_PYTHON",
+        python.display()
+    );
+    output(Command::new(python).arg(root.join("tests/run_onnx.py")).arg(folder.path()));
+    let floats = |bytes: Vec<u8>| bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    (0..models.len()).map(|i| floats(std::fs::read(at(i, "outputs")).unwrap())).collect()
+}
+
 #[test]
-fn onnx_models_have_the_weights_as_signs() {
-    for case in NETWORKS.map(Case::new) {
-        let bytes = onnx::onnx(&case.net()).unwrap_or_else(|e| panic!("{}: {e}", case.name));
-        // Input and output by name, at the end of the graph.
-        for name in [&b"image"[..], b"logits", b"Conv"] {
-            assert!(bytes.windows(name.len()).any(|w| w == name), "{}", case.name);
-        }
+fn onnxruntime_gives_what_the_runtime_gives() {
+    const N: usize = 40;
+    let cases = NETWORKS.map(Case::new);
+    let models: Vec<(Vec<u8>, Vec<u8>)> = cases
+        .iter()
+        .map(|case| {
+            let bytes = onnx::onnx(&case.net()).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+            (bytes, (0..N).flat_map(|i| case.image(i)).collect())
+        })
+        .collect();
+    for (case, got) in cases.iter().zip(onnxruntime(&models)) {
+        let mut runtime = Runtime::new(&case.net(), 1).unwrap();
+        let own: Vec<Vec<f32>> = (0..N).map(|i| runtime.run(&case.image(i)).unwrap().to_vec()).collect();
+        let got: Vec<Vec<f32>> = got.chunks(runtime.outputs()).map(<[f32]>::to_vec).collect();
+        let (other, far) = apart(&got, &own);
+        println!("{}: {other} other, {far} far", case.name);
+        let ties = if case.name.contains("siman") { 0.2 } else { 0.0 };
+        assert!(other <= ties && far <= ties, "{}: {other} {far}", case.name);
+    }
+}
+
+/// A binary network whose classes are many, in spite of random weights, and all test images of the embedded set with the
+/// classes that the runtime names.
+fn of_the_embedded_set() -> (Case, Vec<Vec<u8>>, Vec<Vec<f32>>) {
+    let mut case = Case::new(("fashion-binary", &[], [28, 28, 1]));
+    let test = Dataset::embedded().test;
+    let images: Vec<Vec<u8>> = (0..test.len()).map(|i| test.image(i).to_vec()).collect();
+    // Random weights favour one class: biases take that back.
+    let mut runtime = Runtime::new(&case.net(), 1).unwrap();
+    let bias = case.tensors.get_mut("fc.bias").unwrap().f32s_mut();
+    for image in &images {
+        let y = runtime.run(image).unwrap();
+        bias.iter_mut().zip(y).for_each(|(b, y)| *b -= y / images.len() as f32);
+    }
+    let mut runtime = Runtime::new(&case.net(), 1).unwrap();
+    let outputs: Vec<Vec<f32>> = images.iter().map(|image| runtime.run(image).unwrap().to_vec()).collect();
+    assert!(outputs.iter().any(|y| first(y) != first(&outputs[0])), "all images are of one class");
+    (case, images, outputs)
+}
+
+/// Training graph, runtime, packed graph on every adapter, and onnxruntime, on all test images of the embedded set.
+#[test]
+fn all_forms_name_the_same_class_of_every_test_image() {
+    let (case, images, own) = of_the_embedded_set();
+    let net = case.net();
+    let run = |device: &Device, graph: onebit::graph::Graph, tensors: &HashMap<String, HostTensor>| {
+        let all: Vec<u8> = images.concat();
+        run(device, graph, tensors, &HostTensor::from_u8([images.len(), case.images.bytes()], &all))
+    };
+    let n = images.len();
+    let mut forms = vec![
+        ("the training graph".to_string(), run(&Device::Cpu, inference_graph(&case.task(), n).unwrap(), &case.tensors)),
+        ("the packed graph".to_string(), run(&Device::Cpu, graph::graph(&net, n).unwrap(), &HashMap::new())),
+    ];
+    for (name, device) in common::devices(GpuOptions::default()) {
+        forms.push((name, run(&device, graph::graph(&net, n).unwrap(), &HashMap::new())));
+    }
+    let asked = onnxruntime(&[(onnx::onnx(&net).unwrap(), images.concat())]).remove(0);
+    forms.push(("onnxruntime".into(), asked.chunks(own[0].len()).map(<[f32]>::to_vec).collect()));
+    for (name, outputs) in forms {
+        let (other, far) = apart(&outputs, &own);
+        println!("{name}: {} of {n} images of another class, {} with outputs apart", other * n as f64, far * n as f64);
+        assert!(other == 0.0 && far == 0.0, "{name}: {other} {far}");
     }
 }
 
@@ -277,16 +365,7 @@ fn onnx_models_have_the_weights_as_signs() {
 fn the_page_names_the_classes_that_the_runtime_names() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page");
-    let mut case = Case::new(("fashion-binary", &[], [28, 28, 1]));
-    let test = Dataset::embedded().test;
-    let images: Vec<&[u8]> = (0..test.len()).map(|i| test.image(i)).collect();
-    // Random weights favour one class: biases take that back.
-    let mut runtime = Runtime::new(&case.net(), 1).unwrap();
-    let bias = case.tensors.get_mut("fc.bias").unwrap().f32s_mut();
-    for image in &images {
-        let y = runtime.run(image).unwrap();
-        bias.iter_mut().zip(y).for_each(|(b, y)| *b -= y / images.len() as f32);
-    }
+    let (case, images, outputs) = of_the_embedded_set();
     let net = case.net();
     web::write(&net, "a test", file::encode(&net).len(), &page).unwrap();
     assert!(web::write(&net, "a test", 0, &page).unwrap_err().to_string().contains("not empty"));
@@ -302,10 +381,60 @@ fn the_page_names_the_classes_that_the_runtime_names() {
     let scripts: String = ["run.js", "model.js", "test.js"].map(|s| format!("<script src=\"{s}\"></script>")).concat();
     std::fs::write(page.join("test.html"), format!("<!doctype html><meta charset=\"utf-8\">{scripts}")).unwrap();
     let said = ask_in_browser(&page, "test.html", Duration::from_secs(300)).unwrap();
-    let mut runtime = Runtime::new(&net, 1).unwrap();
-    let own: Vec<usize> = images.iter().map(|image| first(runtime.run(image).unwrap())).collect();
+    let own: Vec<usize> = outputs.iter().map(|y| first(y)).collect();
     assert_eq!(said, serde_json::json!(own));
-    assert!(own.iter().any(|c| *c != own[0]), "all images are of one class");
+}
+
+/// The page as a person has it: an image is dropped, then something that is none, then the camera looks.
+#[test]
+fn the_page_takes_images_that_are_dropped_and_the_cameras() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page");
+    let (case, images, outputs) = of_the_embedded_set();
+    web::write(&case.net(), "a test", 0, &page).unwrap();
+    let script = format!(
+        "(async () => {{
+            const at = (id) => document.getElementById(id);
+            const until = async (test) => {{ while (!test()) await new Promise((done) => setTimeout(done, 20)); }};
+            const said = (part) => () => at('state').textContent.includes(part);
+            const drop = (content, name) => {{
+                const given = new DataTransfer();
+                given.items.add(new File([content], name));
+                at('drop').dispatchEvent(new DragEvent('drop', {{ dataTransfer: given, cancelable: true }}));
+            }};
+            await until(said('Ready.'));
+            const canvas = document.createElement('canvas');
+            canvas.width = canvas.height = 28;
+            const context = canvas.getContext('2d');
+            const data = context.createImageData(28, 28);
+            {}.forEach((x, i) => data.data.set([x, x, x, 255], 4 * i));
+            context.putImageData(data, 0, 0);
+            drop(await new Promise((made) => canvas.toBlob(made, 'image/png')), 'x.png');
+            await until(said('ms from image to classes'));
+            const dropped = at('classes').rows[0].cells[0].textContent;
+            drop('words', 'notes.txt');
+            await until(() => at('state').className === 'bad');
+            const refused = at('state').textContent;
+            navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(20);
+            const moving = setInterval(() => context.putImageData(data, 0, 0), 20);
+            at('camera').click();
+            await until(() => at('camera').textContent === 'Stop' && at('state').className === '');
+            const rows = at('classes').rows.length;
+            at('camera').click();
+            await until(() => at('camera').textContent === 'Camera');
+            clearInterval(moving);
+            await fetch('answer', {{ method: 'POST', body: JSON.stringify([dropped, refused, rows]) }});
+        }})().catch((e) => fetch('failed', {{ method: 'POST', body: JSON.stringify({{ message: e.message }}) }}));",
+        serde_json::to_string(&images[0]).unwrap()
+    );
+    std::fs::write(page.join("test.js"), script).unwrap();
+    let index = std::fs::read_to_string(page.join("index.html")).unwrap();
+    let with_test = index.replace("</body>", "<script src=\"test.js\"></script></body>");
+    std::fs::write(page.join("test.html"), with_test).unwrap();
+    let said = ask_in_browser(&page, "test.html", Duration::from_secs(300)).unwrap();
+    assert_eq!(said[0], format!("class {}", first(&outputs[0])));
+    assert!(said[1].as_str().is_some_and(|m| m.starts_with("notes.txt: ")), "{said}");
+    assert_eq!(said[2], 5);
 }
 
 /// Runs a program to its end; what it printed.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs all tests. On Debian and Ubuntu it first installs what they need: a software Vulkan driver and
-# a software GL driver, so that the GPU tests have a device on a machine without one, and Chromium, whose
-# WebGPU checks the shaders a second time.
+# a software GL driver, so that the GPU tests have a device on a machine without one, Chromium, whose
+# WebGPU checks the shaders a second time, and below target/ a Python with onnxruntime, which runs what
+# is exported for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,11 +18,18 @@ if [ "$(uname -s)" = Linux ] && command -v apt-get >/dev/null; then
         have=${have:-$(command -v "$name" || true)}
     done
     [ -n "$have" ] || need+=(chromium)
+    python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
 fi
 if [ ${#need[@]} -gt 0 ]; then
     echo "installing ${need[*]}"
     as_root=$([ "$(id -u)" = 0 ] || echo sudo)
     $as_root apt-get update -qq
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}"
+fi
+python=${ONEBIT_PYTHON:-target/python/bin/python}
+if ! "$python" -c 'import onnxruntime' 2>/dev/null; then
+    echo "installing onnxruntime below target/python"
+    python3 -m venv target/python
+    target/python/bin/pip install --quiet onnxruntime
 fi
 exec cargo test "$@"

@@ -3,16 +3,18 @@
 use super::eval::{Tested, Which};
 use super::text::{grouped, percent, say, size};
 use crate::data::{Dataset, Loader, LoaderOptions};
-use crate::deploy::{Net, Runtime, file, onnx, pack, web};
+use crate::deploy::{Net, Runtime, file, masked, onnx, pack, web};
 use crate::device::Device;
 use crate::files::write_atomic;
+use crate::masks::plain;
 use crate::methods::method;
 use crate::tensor::HostTensor;
 use crate::train::checkpoint::save;
 use crate::train::evaluate::judge;
 use crate::train::inference::{About, inference_tensors, load, with_mean_matrices};
-use crate::train::method::{Judge, Task};
-use crate::train::recipe::MethodName;
+use crate::train::method::{ImageInfo, Judge, Task};
+use crate::train::origin::Origin;
+use crate::train::recipe::{MethodName, Recipe};
 use crate::train::targets::{NEVER, Targets};
 use anyhow::{Context, bail};
 use std::collections::HashMap;
@@ -35,6 +37,7 @@ use std::sync::atomic::AtomicBool;
 ///     onebit export runs/fashion-binary -o model.onnx
 ///     onebit export runs/fashion-binary --to web -o page      a folder: open index.html in a browser with WebGPU
 ///     onebit export runs/small-rbcn --mean-matrices --out network.safetensors
+///     onebit export runs/small-smn -o task.1bit --base base.1bit
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -52,6 +55,10 @@ pub struct Args {
     /// The file, or the folder of a page [default: network.safetensors in the run directory].
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Of a run that learned masks: the packed model of the network that they are on, one file for all tasks; then only the
+    /// masks are written, one bit a weight, and what else differs. It is written if it is not there.
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
     /// Other images than the run's to test on.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
@@ -97,8 +104,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         images.classes = found.1.test.classes.len();
         (targets, data) = (Some(found.0), found.1);
     }
-    let task = Task { recipe: &t.recipe, images: &images, teacher: None, targets: targets.as_ref() };
-    let own = inference_tensors(&task, &t.checkpoint.tensors)?;
+    let plain = plain(&t.recipe, &images, &t.checkpoint.tensors)?;
+    if args.base.is_some() && (form != Form::Packed || plain.is_none()) {
+        bail!("--base: only a packed model (.1bit) of a run of method smn is written as masks on a base");
+    }
+    let (recipe, tensors) = plain.as_ref().map_or((&t.recipe, &t.checkpoint.tensors), |(r, t)| (r, t));
+    let task = Task { recipe, images: &images, teacher: None, targets: targets.as_ref() };
+    let own = inference_tensors(&task, tensors)?;
     let has_matrices = own.keys().any(|name| name.ends_with(".matrix"));
     if args.mean_matrices && !has_matrices {
         bail!(
@@ -111,8 +123,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let shipped = if args.mean_matrices { &mean } else { &own };
     if form != Form::Tensors {
         let net = pack::pack(&task, shipped, &data.test.classes)?;
-        let packed = file::encode(&net);
-        let bytes = if form == Form::Onnx { onnx::onnx(&net)? } else { packed };
+        let bytes = match (form, &args.base) {
+            (Form::Onnx, _) => onnx::onnx(&net)?,
+            (_, Some(base)) => masked::encode(&net, &shared(base, &t, &task)?)
+                .with_context(|| format!("{} on {}", args.run.display(), base.display()))?,
+            _ => file::encode(&net),
+        };
         match form {
             Form::Web => web::write(&net, &t.info.recipe, bytes.len(), &out)?,
             _ => write_atomic(&out, &bytes)?,
@@ -130,14 +146,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         compare(&net, &task, shipped, &data.test)?;
         return Ok(ExitCode::SUCCESS);
     }
-    save(&out, shipped, &About { net: &t.recipe.net, images: &images, classes: &data.test.classes })?;
+    save(&out, shipped, &About { net: &recipe.net, images: &images, classes: &data.test.classes })?;
     let bytes = std::fs::metadata(&out).with_context(|| out.display().to_string())?.len();
     say(format!("{}: {} tensors, {}", out.display(), grouped(shipped.len() as u64), size(bytes as usize)))?;
     let accuracy = |tensors| -> anyhow::Result<f64> {
-        let mut scheduler = load(&task, t.recipe.eval.batch, tensors, &Device::Cpu)?;
+        let mut scheduler = load(&task, recipe.eval.batch, tensors, &Device::Cpu)?;
         let never = AtomicBool::new(false);
-        let (how, batch) = (method(t.recipe.method), t.recipe.eval.batch);
-        let result = judge(how, &t.recipe, &mut scheduler, &data, batch, &never)?;
+        let (how, batch) = (method(recipe.method), recipe.eval.batch);
+        let result = judge(how, recipe, &mut scheduler, &data, batch, &never)?;
         Ok(result.context("nobody stops this test")?.accuracy)
     };
     say(format!("top-1 {} of {} test images", percent(accuracy(shipped.clone())?), grouped(data.test.len() as u64)))?;
@@ -147,6 +163,24 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         say(format!("top-1 {} {which}", percent(accuracy(other)?)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The base of a run's masks from its file, which is written if it is not there.
+fn shared(path: &Path, t: &Tested, task: &Task<'_>) -> anyhow::Result<Net> {
+    if path.exists() {
+        return Ok(file::load(path)?);
+    }
+    let origin = Origin::open(Path::new(&t.recipe.start_from))
+        .with_context(|| format!("the base of {} (its start_from)", t.run.path().display()))?;
+    // Its features are what it gives.
+    let recipe = Recipe { net: origin.net, method: MethodName::Swav, ..task.recipe.clone() };
+    let images = ImageInfo { mean: origin.mean, std: origin.std, classes: 0, ..task.images.clone() };
+    let task = Task { recipe: &recipe, images: &images, teacher: None, targets: None };
+    let net = pack::pack(&task, &inference_tensors(&task, &origin.tensors)?, &[])?;
+    let bytes = file::encode(&net);
+    write_atomic(path, &bytes)?;
+    say(format!("{}: the base, {}", path.display(), size(bytes.len())))?;
+    Ok(net)
 }
 
 /// The packed model beside the graph that it was made of, on all test images.

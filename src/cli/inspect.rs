@@ -1,27 +1,37 @@
 //! `onebit inspect`.
 
 use super::text::{grouped, say, size};
-use crate::deploy::{Kind, Op, file};
+use crate::deploy::{Kind, Meta, Net, Op, file, masked};
+use crate::error;
 use anyhow::Context;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Says what is in a packed model: layers, bits, bytes, operations of one image, the ratio to f32.
 ///
 ///     onebit inspect model.1bit
+///     onebit inspect task.1bit --base base.1bit
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// The packed model.
     model: PathBuf,
+    /// Of a model of masks: the base that they are on.
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
     /// Prints JSON for programs.
     #[arg(long)]
     json: bool,
 }
 
+/// A packed model, on its base if it needs one.
+pub(super) fn load(model: &Path, base: Option<&Path>) -> error::Result<Net> {
+    base.map_or_else(|| file::load(model), |base| masked::load(model, base))
+}
+
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let net = file::load(&args.model)?;
+    let net = load(&args.model, args.base.as_deref())?;
     let bytes = std::fs::metadata(&args.model).with_context(|| args.model.display().to_string())?.len() as usize;
     let metas = net.infer()?;
     let ((bits, numbers), (binary, real)) = (net.parameters()?, net.multiply_adds()?);
@@ -60,7 +70,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let [h, w, c] = net.input;
-    say(format!("{}: {}, images {h}x{w}x{c}, {} classes", args.model.display(), size(bytes), net.classes.len()))?;
+    let gives = match net.classes.len() {
+        0 => format!("{} features", metas.last().map_or(0, Meta::len)),
+        n => format!("{n} classes"),
+    };
+    say(format!("{}: {}, images {h}x{w}x{c}, {gives}", args.model.display(), size(bytes)))?;
     for (i, node, meta, weights) in layers {
         let [h, w, c] = meta.shape;
         let kind = match meta.kind {

@@ -1,8 +1,9 @@
 //! `onebit predict`.
 
+use super::inspect::load;
 use super::text::{percent, say};
 use crate::data::image_file;
-use crate::deploy::{Net, Runtime, by_probability, file, graph};
+use crate::deploy::{Net, Runtime, by_probability, graph};
 use crate::device::{Device, Store};
 use crate::tensor::HostTensor;
 use crate::train::choose::choose;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Names the classes of images by a packed model.
+/// Names the classes of images by a packed model, or gives their features where it was trained without labels.
 ///
 /// Images are brought to the model's size as training does it: scaled until they cover it, and cut out of the middle.
 ///
@@ -22,6 +23,7 @@ use std::time::Instant;
 ///     onebit predict model.1bit photo.jpg
 ///     onebit predict model.1bit images/*.png --top 1 --json
 ///     onebit predict model.1bit photo.jpg --device gpu
+///     onebit predict task.1bit --base base.1bit photo.jpg
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -30,13 +32,16 @@ pub struct Args {
     /// Image files.
     #[arg(required = true)]
     images: Vec<PathBuf>,
+    /// Of a model of masks: the base that they are on.
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
     /// cpu (the runtime that ships), or gpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name.
     #[arg(long, value_name = "SEL", default_value = "cpu")]
     device: String,
     /// Threads of the CPU's runtime.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
-    /// How many classes are named, the likeliest first.
+    /// How many classes are named, the likeliest first; or how many features are shown.
     #[arg(long, value_name = "N", default_value_t = 5)]
     top: usize,
     /// Prints one JSON object a line for programs.
@@ -78,13 +83,24 @@ impl Runner {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let net = file::load(&args.model)?;
+    let net = load(&args.model, args.base.as_deref())?;
     let mut runner = Runner::new(&net, args)?;
     for path in &args.images {
         let image = image_file(path, net.input)?;
         let start = Instant::now();
         let logits = runner.logits(&image)?;
         let milliseconds = 1e3 * start.elapsed().as_secs_f64();
+        if net.classes.is_empty() {
+            if args.json {
+                say(json!({ "image": path, "features": logits, "milliseconds": milliseconds }))?;
+            } else {
+                let first: Vec<String> = logits.iter().take(args.top).map(|x| format!("{x:.4}")).collect();
+                let more = if logits.len() > args.top { ", ... (all with --json)" } else { "" };
+                let (path, n, first) = (path.display(), logits.len(), first.join(", "));
+                say(format!("{path}: {n} features  {first}{more}  ({milliseconds:.2} ms)"))?;
+            }
+            continue;
+        }
         let mut best = by_probability(&logits);
         best.truncate(args.top);
         let name = |class: usize| net.classes.get(class).cloned().unwrap_or_else(|| class.to_string());

@@ -194,7 +194,7 @@ fn decode(entries: &[&Entry], options: &OpenOptions) -> Result<Pixels> {
         })?;
         let [h, w] = options.size.unwrap_or([p.h, p.w]);
         let c = options.channels.unwrap_or(p.c);
-        Ok(p.with_channels(c).cover(h, w))
+        p.with_channels(c).cover(h, w).map_err(|e| Error::data(&entry.path, e))
     };
     let mut all: Option<(Pixels, &Entry)> = None;
     let mut done = 0;

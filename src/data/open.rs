@@ -86,41 +86,55 @@ impl Dataset {
     /// of several sizes. [`Error::Config`] for options out of range.
     pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Split> {
         options.check()?;
-        let source = Source::open(path.as_ref())?;
-        let Found { train, test, mut notes } = recognise(&source, options)?;
-        let path = path.as_ref();
-        let train = train.map(|d| adjust(path, d, options)).transpose()?;
-        let test = test.map(|d| adjust(path, d, options)).transpose()?;
-        for part in [&train, &test].into_iter().flatten() {
-            part.check(path)?;
-        }
-        let (train, test) = match (train, test) {
-            (Some(train), Some(test)) => {
-                if (train.h, train.w, train.c) != (test.h, test.w, test.c) {
-                    return Err(Error::data(
-                        path,
-                        format!(
-                            "training images are {}x{}x{}, test images {}x{}x{}: give the size and channels to bring \
-                             them to",
-                            train.h, train.w, train.c, test.h, test.w, test.c
-                        ),
-                    ));
-                }
-                (train, test)
-            }
-            (Some(all), None) => {
-                let (train, test) = split::stratified(&all, options.test_share, options.seed);
-                notes.push(format!("no test part of its own: {} images drawn with seed {}", test.len(), options.seed));
-                (train, test)
-            }
-            (None, Some(test)) => {
-                notes.push("no training part".into());
-                (test.select(&[]), test)
-            }
-            (None, None) => return Err(nothing(&source)),
-        };
-        Ok(Split { train: Arc::new(train), test: Arc::new(test), notes })
+        split_of(Source::open(path.as_ref())?, options)
     }
+
+    /// The same of files in memory, of which names ("train/cat/1.png") and bytes are given. `path` is what errors call
+    /// the folder of them, and its last part the name of the set where the files do not tell it.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn open_files(path: &Path, files: Vec<(String, Vec<u8>)>, options: &OpenOptions) -> Result<Split> {
+        options.check()?;
+        split_of(Source::of_files(path, files), options)
+    }
+}
+
+/// Reads what a source holds.
+fn split_of(source: Source, options: &OpenOptions) -> Result<Split> {
+    let Found { train, test, mut notes } = recognise(&source, options)?;
+    let path = &source.path;
+    let train = train.map(|d| adjust(path, d, options)).transpose()?;
+    let test = test.map(|d| adjust(path, d, options)).transpose()?;
+    for part in [&train, &test].into_iter().flatten() {
+        part.check(path)?;
+    }
+    let (train, test) = match (train, test) {
+        (Some(train), Some(test)) => {
+            if (train.h, train.w, train.c) != (test.h, test.w, test.c) {
+                return Err(Error::data(
+                    path,
+                    format!(
+                        "training images are {}x{}x{}, test images {}x{}x{}: give the size and channels to bring \
+                             them to",
+                        train.h, train.w, train.c, test.h, test.w, test.c
+                    ),
+                ));
+            }
+            (train, test)
+        }
+        (Some(all), None) => {
+            let (train, test) = split::stratified(&all, options.test_share, options.seed);
+            notes.push(format!("no test part of its own: {} images drawn with seed {}", test.len(), options.seed));
+            (train, test)
+        }
+        (None, Some(test)) => {
+            notes.push("no training part".into());
+            (test.select(&[]), test)
+        }
+        (None, None) => return Err(nothing(&source)),
+    };
+    Ok(Split { train: Arc::new(train), test: Arc::new(test), notes })
 }
 
 impl OpenOptions {
@@ -171,10 +185,12 @@ fn recognise(source: &Source, options: &OpenOptions) -> Result<Found> {
     if !images.is_empty() {
         return folder::read(source, &images, options);
     }
-    let archives: Vec<&Entry> = source.files.iter().filter(|e| e.is_archive_file()).collect();
+    let archives: Vec<&Entry> = source.files.iter().filter(|e| e.is_named_archive()).collect();
     match archives[..] {
-        // An archive given by its own path has been looked into already.
-        [one] if one.path != source.path => recognise(&Source::open(&one.path)?, options),
+        [one] if !source.is_archive => match one.archive()? {
+            Some(inside) => recognise(&inside, options),
+            None => Err(nothing(source)),
+        },
         [] | [_] => Err(nothing(source)),
         _ => {
             let names: Vec<&str> = archives.iter().map(|e| e.name.as_str()).collect();
@@ -235,10 +251,12 @@ fn adjust(path: &Path, d: Dataset, options: &OpenOptions) -> Result<Dataset> {
         )
     })?;
     images.resize(n * bytes, 0);
-    images.par_chunks_exact_mut(bytes).zip(d.images.par_chunks_exact(d.image_bytes())).for_each(|(out, x)| {
+    images.par_chunks_exact_mut(bytes).zip(d.images.par_chunks_exact(d.image_bytes())).try_for_each(|(out, x)| {
         let p = Pixels { h: d.h, w: d.w, c: d.c, data: x.to_vec() };
-        out.copy_from_slice(&p.with_channels(c).cover(h, w).data);
-    });
+        let p = p.with_channels(c).cover(h, w).map_err(|e| Error::data(path, format!("its images: {e}")))?;
+        out.copy_from_slice(&p.data);
+        Ok(())
+    })?;
     Ok(Dataset { images, h, w, c, ..d })
 }
 

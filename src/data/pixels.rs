@@ -50,20 +50,33 @@ impl Pixels {
 
     /// The image scaled so that it just covers `h` x `w` (for a square: its shorter side gets that length) and cut
     /// out of the centre. Scaling is bilinear with antialiasing.
-    pub fn cover(self, h: usize, w: usize) -> Pixels {
+    ///
+    /// # Errors
+    /// If it is so long and narrow that nearly all of it would be cut off: before the cut it would need any amount of
+    /// memory.
+    pub fn cover(self, h: usize, w: usize) -> Result<Pixels, String> {
         if (self.h, self.w) == (h, w) {
-            return self;
+            return Ok(self);
         }
         let scale = (h as f64 / self.h as f64).max(w as f64 / self.w as f64);
         let to = |side: usize, least: usize| ((side as f64 * scale).round() as usize).max(least);
         let (big_h, big_w) = (to(self.h, h), to(self.w, w));
+        if big_h as u128 * big_w as u128 > (MOST_CUT * h * w) as u128 {
+            return Err(format!(
+                "of {}x{} pixels (height x width), {h}x{w} would be less than a {MOST_CUT}th part: cut it by hand",
+                self.h, self.w
+            ));
+        }
         let data = match self.c {
             1 => scaled::<Luma<u8>>(&self, big_h, big_w, h, w),
             _ => scaled::<Rgb<u8>>(&self, big_h, big_w, h, w),
         };
-        Pixels { h, w, c: self.c, data }
+        Ok(Pixels { h, w, c: self.c, data })
     }
 }
+
+/// How many times larger than what is kept of it an image may be.
+const MOST_CUT: usize = 64;
 
 /// Bytes of an image file, brought to `[h, w, c]` as images of folders are.
 ///
@@ -72,7 +85,7 @@ impl Pixels {
 pub fn image_file(path: &Path, [h, w, c]: [usize; 3]) -> crate::error::Result<Vec<u8>> {
     let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
     let pixels = Pixels::decode(&bytes).map_err(|e| Error::data(path, format!("the image cannot be decoded: {e}")))?;
-    Ok(pixels.with_channels(c).cover(h, w).data)
+    Ok(pixels.with_channels(c).cover(h, w).map_err(|e| Error::data(path, e))?.data)
 }
 
 /// Rec. 601 luma in 16-bit fixed point, the constants that Pillow uses.
@@ -96,15 +109,18 @@ mod tests {
         // 2 x 6, columns 0 0 100 100 200 200: covering 2 x 2 keeps the middle.
         let row = [0, 0, 100, 100, 200, 200];
         let p = Pixels { h: 2, w: 6, c: 1, data: [row, row].concat() };
-        assert_eq!(p.clone().cover(2, 2).data, [100; 4]);
-        let one = p.clone().cover(1, 3);
+        assert_eq!(p.clone().cover(2, 2).unwrap().data, [100; 4]);
+        let one = p.clone().cover(1, 3).unwrap();
         assert_eq!((one.h, one.w), (1, 3));
         // Antialiased: every output is a mean over neighbours, the middle one symmetric.
         assert_eq!(one.data[1], 100);
         assert!(one.data[0] < 50 && one.data[2] > 150);
-        assert_eq!(p.clone().cover(2, 6), p);
+        assert_eq!(p.clone().cover(2, 6).unwrap(), p);
         let flat = Pixels { h: 5, w: 3, c: 3, data: [7, 8, 9].repeat(15) };
-        assert_eq!(flat.cover(4, 8).data, [7, 8, 9].repeat(32));
+        assert_eq!(flat.cover(4, 8).unwrap().data, [7, 8, 9].repeat(32));
+        // A line of pixels as a square: 300 x 90000 before the cut.
+        let line = Pixels { h: 1, w: 300, c: 1, data: vec![0; 300] };
+        assert!(line.cover(300, 300).unwrap_err().contains("1x300"));
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The files below a path, whether it is a folder, a tar (gzipped or not) or one file.
+//! The files below a path, whether it is a folder, a tar (gzipped or not) or one file; or files in memory.
 
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The files below a path, sorted by name.
 pub(super) struct Source {
@@ -12,6 +13,8 @@ pub(super) struct Source {
     pub path: PathBuf,
     /// What it holds. Hidden files (".DS_Store", "._a.png") and the folder "__MACOSX" are left out.
     pub files: Vec<Entry>,
+    /// Whether they were found in an archive. Archives within one are not opened.
+    pub is_archive: bool,
 }
 
 /// One file of a [`Source`].
@@ -20,16 +23,28 @@ pub(super) struct Entry {
     pub name: String,
     /// What errors call it: its path, or archive path and name within.
     pub path: PathBuf,
-    body: Body,
+    store: Store,
+    /// First byte and length, if it is a part of what the store holds.
+    slice: Option<(u64, u64)>,
 }
 
-enum Body {
-    /// A file of its own.
-    File,
-    /// Bytes of a tar that is not compressed.
-    Slice { archive: PathBuf, offset: u64, len: u64 },
-    /// Bytes of a compressed tar, which can only be read from front to back.
-    Memory(Vec<u8>),
+/// Where bytes are kept.
+#[derive(Clone)]
+enum Store {
+    Disk(PathBuf),
+    Memory(Arc<[u8]>),
+}
+
+trait Stream: Read + Seek {}
+impl<S: Read + Seek> Stream for S {}
+
+impl Store {
+    fn open(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Store::Disk(path) => Box::new(BufReader::new(File::open(path)?)),
+            Store::Memory(bytes) => Box::new(Cursor::new(bytes.clone())),
+        })
+    }
 }
 
 impl Source {
@@ -45,19 +60,32 @@ impl Source {
             }
             Err(e) => return Err(Error::io(path, "read")(e)),
         };
-        let mut files = Vec::new();
         if meta.is_dir() {
+            let mut files = Vec::new();
             walk(path, "", &mut files)?;
-        } else if !meta.is_file() {
-            return Err(Error::data(path, "is neither a file nor a folder: give the path of the data"));
+            Ok(Source::sorted(path, files, false))
+        } else if meta.is_file() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let entry = Entry { name, path: path.into(), store: Store::Disk(path.into()), slice: None };
+            let opened = entry.archive()?;
+            Ok(opened.unwrap_or_else(|| Source::sorted(path, vec![entry], false)))
         } else {
-            files = archive(path)?.unwrap_or_else(|| {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                vec![Entry { name, path: path.into(), body: Body::File }]
-            });
+            Err(Error::data(path, "is neither a file nor a folder: give the path of the data"))
         }
+    }
+
+    /// Files of which names and bytes are given; errors call them `path` and name.
+    pub fn of_files(path: &Path, files: Vec<(String, Vec<u8>)>) -> Source {
+        let entry = |(name, bytes): (String, Vec<u8>)| {
+            let name = shown_name(&name)?;
+            Some(Entry { path: path.join(&name), name, store: Store::Memory(bytes.into()), slice: None })
+        };
+        Source::sorted(path, files.into_iter().filter_map(entry).collect(), false)
+    }
+
+    fn sorted(path: &Path, mut files: Vec<Entry>, is_archive: bool) -> Source {
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Source { path: path.into(), files })
+        Source { path: path.into(), files, is_archive }
     }
 
     /// The last part of the path without archive endings: what an unknown set is called.
@@ -75,20 +103,20 @@ pub(super) const ARCHIVE_ENDINGS: [&str; 3] = [".tar.gz", ".tgz", ".tar"];
 impl Entry {
     /// The bytes as stored.
     pub fn read(&self) -> Result<Vec<u8>> {
-        match &self.body {
-            Body::File => fs::read(&self.path).map_err(Error::io(&self.path, "read")),
-            Body::Memory(bytes) => Ok(bytes.clone()),
-            Body::Slice { archive, offset, len } => {
-                let read = || {
-                    let mut file = File::open(archive)?;
-                    file.seek(SeekFrom::Start(*offset))?;
-                    let mut bytes = vec![0; *len as usize];
-                    file.read_exact(&mut bytes)?;
-                    Ok(bytes)
-                };
-                read().map_err(Error::io(&self.path, "read"))
+        let read = || match self.slice {
+            None => match &self.store {
+                Store::Disk(path) => fs::read(path),
+                Store::Memory(bytes) => Ok(bytes.to_vec()),
+            },
+            Some((offset, len)) => {
+                let mut stream = self.store.open()?;
+                stream.seek(SeekFrom::Start(offset))?;
+                let mut bytes = vec![0; len as usize];
+                stream.read_exact(&mut bytes)?;
+                Ok(bytes)
             }
-        }
+        };
+        read().map_err(Error::io(&self.path, "read"))
     }
 
     /// The bytes, unpacked if they are gzipped (seen from the content, not the name).
@@ -114,9 +142,77 @@ impl Entry {
         self.name.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
-    /// Whether the file can be opened as an archive of its own.
-    pub fn is_archive_file(&self) -> bool {
-        matches!(self.body, Body::File) && ARCHIVE_ENDINGS.iter().any(|e| self.name.to_lowercase().ends_with(e))
+    /// Whether its name promises an archive.
+    pub fn is_named_archive(&self) -> bool {
+        ARCHIVE_ENDINGS.iter().any(|e| self.name.to_lowercase().ends_with(e))
+    }
+
+    /// What the tar that this file is holds, or `None` if it is not one.
+    pub fn archive(&self) -> Result<Option<Source>> {
+        let mut file = self.store.open().map_err(Error::io(&self.path, "read"))?;
+        let mut head = Vec::new();
+        let start = Read::by_ref(&mut file).take(512).read_to_end(&mut head).and_then(|_| file.rewind());
+        start.map_err(Error::io(&self.path, "read"))?;
+        // The magic is the sign; archives older than the magic are known by their name.
+        let files = if head.starts_with(&GZIP_MAGIC) {
+            let mut inner = Vec::new();
+            // A stream that breaks off here is reported by whoever reads the file for good.
+            let _ = MultiGzDecoder::new(&mut file).take(512).read_to_end(&mut inner);
+            file.rewind().map_err(Error::io(&self.path, "read"))?;
+            if !(has_tar_magic(&inner) || self.is_named_archive()) {
+                return Ok(None);
+            }
+            self.packed_entries(file)?
+        } else if has_tar_magic(&head) || self.name.to_lowercase().ends_with(".tar") {
+            self.plain_entries(file)?
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Source::sorted(&self.path, files, true)))
+    }
+
+    /// The files of a tar, each a slice of it.
+    fn plain_entries(&self, mut file: Box<dyn Stream>) -> Result<Vec<Entry>> {
+        let path = &self.path;
+        let size = file.seek(SeekFrom::End(0)).and_then(|size| file.rewind().map(|()| size));
+        let size = size.map_err(Error::io(path, "read"))?;
+        let mut files = Vec::new();
+        let mut archive = tar::Archive::new(file);
+        for entry in archive.entries_with_seek().map_err(|e| damaged_tar(path, &e))? {
+            let entry = entry.map_err(|e| damaged_tar(path, &e))?;
+            let Some(name) = tar_name(&entry) else { continue };
+            let (offset, len) = (entry.raw_file_position(), entry.size());
+            if offset.checked_add(len).is_none_or(|end| end > size) {
+                return Err(Error::data(
+                    path,
+                    format!(
+                        "the tar archive is cut short: its file {name} is {len} bytes from byte {offset} on, but the \
+                         archive ends at byte {size}; copy or download it again"
+                    ),
+                ));
+            }
+            files.push(Entry { path: path.join(&name), name, store: self.store.clone(), slice: Some((offset, len)) });
+        }
+        Ok(files)
+    }
+
+    /// The files of a compressed tar, which can only be read from front to back, unpacked.
+    fn packed_entries(&self, file: Box<dyn Stream>) -> Result<Vec<Entry>> {
+        let path = &self.path;
+        let mut files = Vec::new();
+        let mut archive = tar::Archive::new(MultiGzDecoder::new(file));
+        for entry in archive.entries().map_err(|e| damaged_tar(path, &e))? {
+            let mut entry = entry.map_err(|e| damaged_tar(path, &e))?;
+            let Some(name) = tar_name(&entry) else { continue };
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).map_err(|e| damaged_tar(path, &e))?;
+            if bytes.len() as u64 != entry.size() {
+                let message = format!("its file {name} has {} of {} bytes", bytes.len(), entry.size());
+                return Err(damaged_tar(path, &io::Error::other(message)));
+            }
+            files.push(Entry { path: path.join(&name), name, store: Store::Memory(bytes.into()), slice: None });
+        }
+        Ok(files)
     }
 }
 
@@ -154,32 +250,10 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<Entry>) -> Result<()> {
                 walk(&path, &format!("{name}/"), files)?;
             }
         } else if meta.is_file() {
-            files.push(Entry { name, path, body: Body::File });
+            files.push(Entry { name, store: Store::Disk(path.clone()), path, slice: None });
         }
     }
     Ok(())
-}
-
-/// The entries of the tar at `path`, or `None` if it is not one.
-fn archive(path: &Path) -> Result<Option<Vec<Entry>>> {
-    let mut file = File::open(path).map_err(Error::io(path, "read"))?;
-    let mut head = Vec::new();
-    Read::by_ref(&mut file).take(512).read_to_end(&mut head).map_err(Error::io(path, "read"))?;
-    file.rewind().map_err(Error::io(path, "read"))?;
-    // The magic is the sign; archives older than the magic are known by their name.
-    let named = |endings: &[&str]| {
-        let name = path.to_string_lossy().to_lowercase();
-        endings.iter().any(|e| name.ends_with(e))
-    };
-    if head.starts_with(&GZIP_MAGIC) {
-        let mut inner = Vec::new();
-        // A stream that breaks off here is reported by whoever reads the file for good.
-        let _ = MultiGzDecoder::new(&file).take(512).read_to_end(&mut inner);
-        file.rewind().map_err(Error::io(path, "read"))?;
-        let is_tar = has_tar_magic(&inner) || named(&[".tar.gz", ".tgz"]);
-        return if is_tar { packed_entries(path, file).map(Some) } else { Ok(None) };
-    }
-    if has_tar_magic(&head) || named(&[".tar"]) { plain_entries(path, file).map(Some) } else { Ok(None) }
 }
 
 fn has_tar_magic(head: &[u8]) -> bool {
@@ -192,51 +266,15 @@ fn tar_name<R: Read>(entry: &tar::Entry<'_, R>) -> Option<String> {
     if !(kind.is_file() || kind.is_contiguous()) {
         return None;
     }
-    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    shown_name(&String::from_utf8_lossy(&entry.path_bytes()))
+}
+
+/// A name without empty parts and dots, or `None` if it or a folder of it is hidden.
+fn shown_name(name: &str) -> Option<String> {
     let parts: Vec<&str> = name.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
     if parts.is_empty() || parts.iter().any(|p| hidden(p)) { None } else { Some(parts.join("/")) }
 }
 
 fn damaged_tar(path: &Path, e: &io::Error) -> Error {
     Error::data(path, format!("the tar archive is cut short or damaged ({e}): copy or download it again"))
-}
-
-fn plain_entries(path: &Path, file: File) -> Result<Vec<Entry>> {
-    let size = file.metadata().map_err(Error::io(path, "read"))?.len();
-    let mut files = Vec::new();
-    let mut archive = tar::Archive::new(io::BufReader::new(file));
-    for entry in archive.entries_with_seek().map_err(|e| damaged_tar(path, &e))? {
-        let entry = entry.map_err(|e| damaged_tar(path, &e))?;
-        let Some(name) = tar_name(&entry) else { continue };
-        let (offset, len) = (entry.raw_file_position(), entry.size());
-        if offset.checked_add(len).is_none_or(|end| end > size) {
-            return Err(Error::data(
-                path,
-                format!(
-                    "the tar archive is cut short: its file {name} is {len} bytes from byte {offset} on, but the \
-                     archive ends at byte {size}; copy or download it again"
-                ),
-            ));
-        }
-        let body = Body::Slice { archive: path.into(), offset, len };
-        files.push(Entry { path: path.join(&name), name, body });
-    }
-    Ok(files)
-}
-
-fn packed_entries(path: &Path, file: File) -> Result<Vec<Entry>> {
-    let mut files = Vec::new();
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(io::BufReader::new(file)));
-    for entry in archive.entries().map_err(|e| damaged_tar(path, &e))? {
-        let mut entry = entry.map_err(|e| damaged_tar(path, &e))?;
-        let Some(name) = tar_name(&entry) else { continue };
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|e| damaged_tar(path, &e))?;
-        if bytes.len() as u64 != entry.size() {
-            let message = format!("its file {name} has {} of {} bytes", bytes.len(), entry.size());
-            return Err(damaged_tar(path, &io::Error::other(message)));
-        }
-        files.push(Entry { path: path.join(&name), name, body: Body::Memory(bytes) });
-    }
-    Ok(files)
 }

@@ -33,19 +33,44 @@ pub extern "C" fn onebit_error() -> *const c_char {
 /// `path` is a string that ends with a 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn onebit_load(path: *const c_char, threads: usize) -> *mut OnebitModel {
+    // SAFETY: the caller's promise.
+    let path = unsafe { path_of(path) };
+    loaded(|| Runtime::load(Path::new(path?), threads.max(1)).map_err(|e| e.to_string()))
+}
+
+/// Loads a model of masks and the base that they are on; null if that fails, see [`onebit_error`].
+///
+/// # Safety
+/// `path` and `base` are strings that end with a 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onebit_load_masked(
+    path: *const c_char,
+    base: *const c_char,
+    threads: usize,
+) -> *mut OnebitModel {
+    // SAFETY: the caller's promise.
+    let (path, base) = unsafe { (path_of(path), path_of(base)) };
+    loaded(|| Runtime::load_masked(Path::new(path?), Path::new(base?), threads.max(1)).map_err(|e| e.to_string()))
+}
+
+/// # Safety
+/// `path` is null or a string that ends with a 0.
+unsafe fn path_of<'a>(path: *const c_char) -> Result<&'a str, String> {
     if path.is_null() {
-        say("onebit_load: the path is null".into());
-        return std::ptr::null_mut();
+        return Err("the path is null".into());
     }
     // SAFETY: the caller's promise.
-    let path = unsafe { CStr::from_ptr(path) };
-    let load = || -> Result<OnebitModel, String> {
-        let path = path.to_str().map_err(|_| "the path is not UTF-8".to_string())?;
-        let runtime = Runtime::load(Path::new(path), threads.max(1)).map_err(|e| e.to_string())?;
+    unsafe { CStr::from_ptr(path) }.to_str().map_err(|_| "the path is not UTF-8".to_string())
+}
+
+/// A model for C, or null and a message.
+fn loaded(load: impl FnOnce() -> Result<Runtime, String>) -> *mut OnebitModel {
+    let load = AssertUnwindSafe(|| {
+        let runtime = load()?;
         let classes =
             runtime.classes().iter().map(|c| CString::new(c.replace('\0', " ")).unwrap_or_default()).collect();
-        Ok(OnebitModel { runtime, classes })
-    };
+        Ok::<_, String>(OnebitModel { runtime, classes })
+    });
     match catch_unwind(load) {
         Ok(Ok(model)) => Box::into_raw(Box::new(model)),
         Ok(Err(message)) => {

@@ -1,5 +1,6 @@
 //! The bytes of a packed model; `README.md` beside this file has them in a table.
 
+use super::masked;
 use super::net::{Net, Node, Op, Window};
 use crate::error::{Error, Result};
 use crate::tensor::bits::WeightCode;
@@ -14,20 +15,24 @@ const HEADER: usize = 24;
 
 /// The bytes of a network.
 pub fn encode(net: &Net) -> Vec<u8> {
-    let mut w = Writer(Vec::new());
-    net.input.iter().for_each(|d| w.u32(*d));
-    w.u32(net.classes.len());
-    for class in &net.classes {
-        w.u32(class.len());
-        w.0.extend(class.as_bytes());
-    }
-    w.u32(net.nodes.len());
-    for node in &net.nodes {
-        w.node(node);
-    }
-    let content = w.0;
+    sealed(MAGIC, content(net))
+}
+
+/// What a base is known by: the checksum of its content.
+pub(super) fn checksum(net: &Net) -> u32 {
+    crc32fast::hash(&content(net))
+}
+
+fn content(net: &Net) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.net(net, |_| None);
+    w.0
+}
+
+/// Content behind its header.
+pub(super) fn sealed(magic: &[u8; 8], content: Vec<u8>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + content.len());
-    bytes.extend(MAGIC);
+    bytes.extend(magic);
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend(crc32fast::hash(&content).to_le_bytes());
     bytes.extend((content.len() as u64).to_le_bytes());
@@ -41,11 +46,22 @@ pub fn encode(net: &Net) -> Vec<u8> {
 /// [`Error::Data`] naming `path` and what is wrong: foreign, of another version, cut, changed, or a network that does not
 /// fit together.
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Net> {
+    if bytes.starts_with(masked::MAGIC) {
+        return Err(Error::data(
+            path,
+            "this is a model of masks on another one, its base: give the base too (--base FILE)",
+        ));
+    }
+    Reader::new(opened(MAGIC, bytes, path)?, None).whole(path)
+}
+
+/// What is behind a header that fits it.
+pub(super) fn opened<'a>(magic: &[u8; 8], bytes: &'a [u8], path: &Path) -> Result<&'a [u8]> {
     let fail = |m: String| Error::data(path, m);
-    let Some(magic) = bytes.first_chunk::<8>() else {
+    let Some(found) = bytes.first_chunk::<8>() else {
         return Err(fail(format!("this is not a packed model: it has {} bytes", bytes.len())));
     };
-    if magic != MAGIC {
+    if found != magic {
         return Err(fail("this is not a packed model: write one with  onebit export RUN -o model.1bit".into()));
     }
     let Some(header) = bytes.first_chunk::<HEADER>() else {
@@ -71,10 +87,7 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Net> {
             word(12)
         )));
     }
-    let net =
-        Reader { bytes: content, at: 0 }.net().map_err(|what| fail(format!("the packed model is damaged: {what}")))?;
-    net.infer().map_err(|e| fail(format!("the packed model does not fit together: {e}")))?;
-    Ok(net)
+    Ok(content)
 }
 
 /// Reads a packed model.
@@ -86,14 +99,59 @@ pub fn load(path: &Path) -> Result<Net> {
     decode(&bytes, path)
 }
 
-struct Writer(Vec<u8>);
+/// A layer of a base under a mask: `(base bit) factor`.
+pub(super) struct Mask {
+    pub factor: f32,
+    /// Bit i of word j is weight 32 j + i.
+    pub bits: Vec<u32>,
+}
+
+impl Mask {
+    /// The weights that it makes of a base's.
+    pub fn apply(factor: f32, bits: &[u32], base: &[f32]) -> impl Iterator<Item = f32> {
+        let bit = |i: usize| (bits[i / 32] >> (i % 32) & 1) as f32;
+        base.iter().enumerate().map(move |(i, w)| w * bit(i) * factor)
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Writer(pub Vec<u8>);
 
 impl Writer {
-    fn u32(&mut self, x: usize) {
+    /// A network, some layers as masks.
+    pub fn net<'a>(&mut self, net: &Net, mask: impl Fn(usize) -> Option<&'a Mask>) {
+        net.input.iter().for_each(|d| self.u32(*d));
+        self.u32(net.classes.len());
+        for class in &net.classes {
+            self.u32(class.len());
+            self.0.extend(class.as_bytes());
+        }
+        self.u32(net.nodes.len());
+        for (i, node) in net.nodes.iter().enumerate() {
+            match (&node.op, mask(i)) {
+                (Op::Conv { outputs, window, .. }, Some(mask)) => {
+                    self.0.push(MASKED);
+                    node.inputs.iter().for_each(|v| self.u32(*v));
+                    self.u32(*outputs);
+                    self.window(window);
+                    self.0.extend(mask.factor.to_le_bytes());
+                    self.words(&mask.bits);
+                }
+                _ => self.node(node),
+            }
+        }
+    }
+
+    pub fn u32(&mut self, x: usize) {
         self.0.extend((x as u32).to_le_bytes());
     }
 
     fn floats(&mut self, x: &[f32]) {
+        self.u32(x.len());
+        x.iter().for_each(|x| self.0.extend(x.to_le_bytes()));
+    }
+
+    fn words(&mut self, x: &[u32]) {
         self.u32(x.len());
         x.iter().for_each(|x| self.0.extend(x.to_le_bytes()));
     }
@@ -119,8 +177,7 @@ impl Writer {
                 self.u32(*outputs);
                 self.window(window);
                 self.0.push((*code == WeightCode::ZeroOne) as u8);
-                self.u32(bits.len());
-                bits.iter().for_each(|w| self.0.extend(w.to_le_bytes()));
+                self.words(bits);
             }
             Op::Threshold { at, down } => {
                 self.u32(at.len());
@@ -140,6 +197,9 @@ impl Writer {
         }
     }
 }
+
+/// A layer of the base under a mask.
+const MASKED: u8 = 19;
 
 fn tag(op: &Op) -> u8 {
     match op {
@@ -164,14 +224,28 @@ fn tag(op: &Op) -> u8 {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Whose weights masks are put on.
+    base: Option<&'a Net>,
 }
 
 type Read<T> = std::result::Result<T, String>;
 
 impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8], base: Option<&'a Net>) -> Self {
+        Reader { bytes, at: 0, base }
+    }
+
+    /// The network of what is left, checked.
+    pub fn whole(mut self, path: &Path) -> Result<Net> {
+        let fail = |m: String| Error::data(path, m);
+        let net = self.net().map_err(|what| fail(format!("the packed model is damaged: {what}")))?;
+        net.infer().map_err(|e| fail(format!("the packed model does not fit together: {e}")))?;
+        Ok(net)
+    }
+
     fn take(&mut self, n: usize) -> Read<&'a [u8]> {
         let end = self.at.checked_add(n).filter(|end| *end <= self.bytes.len());
         let end = end.ok_or_else(|| format!("byte {} announces {n} more, past the end", self.at))?;
@@ -184,7 +258,7 @@ impl<'a> Reader<'a> {
         Ok(self.take(1)?[0])
     }
 
-    fn u32(&mut self) -> Read<usize> {
+    pub fn u32(&mut self) -> Read<usize> {
         let b = self.take(4)?;
         Ok(u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize)
     }
@@ -222,8 +296,8 @@ impl<'a> Reader<'a> {
             classes.push(name.to_string());
         }
         let mut nodes = Vec::new();
-        for _ in 0..self.u32()? {
-            nodes.push(self.node()?);
+        for i in 0..self.u32()? {
+            nodes.push(self.node(i)?);
         }
         match self.at == self.bytes.len() {
             true => Ok(Net { input, classes, nodes }),
@@ -231,7 +305,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn node(&mut self) -> Read<Node> {
+    fn node(&mut self, i: usize) -> Read<Node> {
         let at = self.at;
         let tag = self.byte()?;
         let arity = if tag == 10 || tag == 16 { 2 } else { 1 };
@@ -277,8 +351,27 @@ impl<'a> Reader<'a> {
                 }
             }
             18 => Op::Flatten,
+            MASKED => self.masked(i)?,
             other => return Err(format!("byte {at} is {other}, which is no operation")),
         };
         Ok(Node { op, inputs })
+    }
+    /// Node `i` of the base under a mask.
+    fn masked(&mut self, i: usize) -> Read<Op> {
+        let (outputs, window, b) = (self.u32()?, self.window()?, self.take(4)?);
+        let factor = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        let bits = self.words(u32::from_le_bytes)?;
+        let weights = match self.base.and_then(|base| base.nodes.get(i)).map(|node| &node.op) {
+            Some(Op::Conv { outputs: o, window: w, weights }) if (*o, *w) == (outputs, window) => weights,
+            _ => return Err(format!("node {} is a mask on a layer that the base does not have", i + 1)),
+        };
+        if bits.len() != weights.len().div_ceil(32) {
+            return Err(format!("the mask of node {} has {} words for {} weights", i + 1, bits.len(), weights.len()));
+        }
+        let weights: Vec<f32> = Mask::apply(factor, &bits, weights).collect();
+        match weights.iter().all(|w| w.is_finite()) {
+            true => Ok(Op::Conv { outputs, window, weights }),
+            false => Err(format!("the factor of node {} is {factor}", i + 1)),
+        }
     }
 }

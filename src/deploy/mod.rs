@@ -1,7 +1,7 @@
 //! What ships to the edge: the packed model, the runtime that runs it, and other forms of it.
 //!
 //! [`Net`] is a network as a short list of operations, [`file`] its bytes (`README.md` beside this file describes them one
-//! by one), [`Runtime`] runs it on a CPU, image by image. These build without the feature `train`: no GPU, no command line.
+//! by one), [`masked`] those of one that shares its weights with others, [`Runtime`] runs it on a CPU, image by image. These build without the feature `train`: no GPU, no command line.
 //!
 //! With it, [`pack`] makes a [`Net`] of a trained network, [`graph`] makes a graph of one again, for any device of the engine, [`onnx`] a file that
 //! other runtimes read, and [`web`] a page.
@@ -10,6 +10,7 @@ pub mod capi;
 pub mod file;
 #[cfg(feature = "train")]
 pub mod graph;
+pub mod masked;
 pub mod net;
 #[cfg(feature = "train")]
 pub mod onnx;

@@ -85,6 +85,14 @@ impl Runtime {
         Runtime::new(&super::file::load(path)?, threads)
     }
 
+    /// Reads a model of masks and the base that they are on.
+    ///
+    /// # Errors
+    /// As [`super::masked::load`].
+    pub fn load_masked(path: &std::path::Path, base: &std::path::Path, threads: usize) -> Result<Runtime> {
+        Runtime::new(&super::masked::load(path, base)?, threads)
+    }
+
     /// Rows, columns and channels of the images that it takes.
     pub fn input(&self) -> [usize; 3] {
         self.input
@@ -179,7 +187,7 @@ impl Work {
             Work::Chain(chain) => pool.parts(chain.pixels, 1, |part| chain.run(image, slots, part)),
             Work::Thresholds(t) => pool.parts(t.pixels, 1, |part| t.run(slots, part)),
             Work::Binary { panel, padded, from, to, words, pixels, row } => {
-                panel.grid().fill(slots.read(*from, 0..*words), padded);
+                panel.fill(slots.read(*from, 0..*words), padded);
                 let (panel, padded, to, row, pixels) = (&**panel, &**padded, *to, *row, *pixels);
                 pool.parts(pixels, 8, |part| {
                     // SAFETY: `rows` writes the rows of the pixels of its part alone, and nothing reads the slot.
@@ -397,7 +405,7 @@ impl<'a> Plan<'a> {
                     let g = window.geometry(x.shape, *outputs).expect("checked by infer");
                     let panel = Box::new(Panel::new(&g, *code, bits, self.isa));
                     let (from, to) = (self.at(node.inputs[0]), self.slot(i + 1));
-                    let padded = vec![0; panel.grid().elements()];
+                    let padded = vec![0; panel.padded_words()];
                     let words = x.pixels() * x.shape[2].div_ceil(32);
                     let (pixels, row) = (made.pixels(), outputs.div_ceil(2));
                     self.finish(i, Work::Binary { panel, padded, from, to, words, pixels, row });

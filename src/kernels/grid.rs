@@ -25,14 +25,17 @@ impl Grid {
         self.padded[0] * self.padded[1] * self.size[2]
     }
 
+    /// What of an image lies side by side in the padded one: first element there, first element here, how many.
+    pub fn runs(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        let ([h, w, c], before, padded) = (self.size, self.before, self.padded);
+        let run = w.min(padded[1] - before[1]) * c;
+        (0..h.min(padded[0] - before[0])).map(move |y| (y * w * c, ((y + before[0]) * padded[1] + before[1]) * c, run))
+    }
+
     /// Copies an image into the middle of a buffer whose border is zero already.
     pub fn fill<T: Copy>(&self, image: &[T], padded: &mut [T]) {
-        let [h, w, c] = self.size;
-        let rows = h.min(self.padded[0] - self.before[0]);
-        let run = w.min(self.padded[1] - self.before[1]) * c;
-        for y in 0..rows {
-            let at = ((y + self.before[0]) * self.padded[1] + self.before[1]) * c;
-            padded[at..at + run].copy_from_slice(&image[y * w * c..][..run]);
+        for (from, to, n) in self.runs() {
+            padded[to..to + n].copy_from_slice(&image[from..from + n]);
         }
     }
 }

@@ -3,7 +3,9 @@
 mod apply;
 mod file;
 mod made;
+mod plain;
 
 pub use apply::apply;
 pub use file::{MaskFile, MaskTensor, Statistics};
 pub use made::{base_hash, from_run};
+pub use plain::plain;

@@ -20,15 +20,14 @@ pub fn inference_graph(task: &Task<'_>, batch: usize) -> Result<Graph> {
 /// The tensors of [`inference_graph`], from those of a checkpoint.
 ///
 /// # Errors
-/// If the checkpoint lacks a tensor of the network.
+/// If the checkpoint lacks a tensor of the network, or the network is adapted and not made plain
+/// ([`plain`](crate::masks::plain)).
 pub fn inference_tensors(
     task: &Task<'_>,
     tensors: &HashMap<String, HostTensor>,
 ) -> Result<HashMap<String, HostTensor>> {
     if task.recipe.network().adapt.is_some() {
-        return Err(Error::Config(
-            "a network that is adapted by masks ships as its base and a mask: onebit mask save RUN, then onebit mask apply".into(),
-        ));
+        return Err(Error::Config("a network that is adapted ships as what it was made into".into()));
     }
     // Bits and scales are what the network in evaluation makes of its latent weights.
     let (mut eval, net) = test_graph(task, 1, Mode::Eval)?;

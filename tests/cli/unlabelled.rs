@@ -94,7 +94,7 @@ fn a_mask_is_learned_saved_and_put_on_its_base_alone() {
     place.run(&["mask", "apply", "other", "smn/mask.1bit"]).fails_with(&["smn/mask.1bit", "another network"]);
     place.run(&["mask", "info", "base/config.toml"]).fails_with(&["base/config.toml", "no mask file"]);
     place.run(&["mask", "save", "base"]).fails_with(&["base", "no mask"]);
-    place.run(&["export", "smn"]).fails_with(&["onebit mask"]);
+    masks_ship_on_a_base(&place);
 
     let out = place.run(&["cascade", "smn", "--clusters", "2", "--device", "cpu"]).ok().out;
     assert!(out.contains("unconditional") && out.contains("expert 1"), "{out}");
@@ -104,6 +104,45 @@ fn a_mask_is_learned_saved_and_put_on_its_base_alone() {
     assert_eq!(sizes, 300);
     assert!(place.path("smn/cascade/expert-1/mask.1bit").is_file() && place.path("smn/cascade/router.json").is_file());
     place.run(&["cascade", "base"]).fails_with(&["base", "method smn"]);
+}
+
+/// A run that learned masks as a model of its own, and as masks on a base: the same numbers.
+fn masks_ship_on_a_base(place: &Place) {
+    place.run(&["export", "smn"]).ok();
+    assert!(place.path("smn/network.safetensors").is_file());
+    let whole = place.run(&["export", "smn", "-o", "whole.1bit"]).ok().out;
+    assert!(whole.contains("first output for 100 of 100 images; outputs differ by at most 0.0e0"), "{whole}");
+    let first = place.run(&["export", "smn", "-o", "task.1bit", "--base", "base.1bit"]).ok().out;
+    assert!(first.starts_with("base.1bit: the base"), "{first}");
+    let bytes = |name: &str| fs::read(place.path(name)).expect(name);
+    let task = bytes("task.1bit");
+    place.run(&["export", "smn", "-o", "again.1bit", "--base", "base.1bit"]).ok();
+    assert!(bytes("again.1bit") == task, "a base that is there serves again");
+    let weights = 4 * 9 * (4 + 16 + 16 + 32 + 64 + 64 + 64);
+    let saved = bytes("whole.1bit").len() - task.len();
+    assert!(saved > weights * 30 / 32 && saved < weights, "{saved} of {weights}");
+    fs::write(
+        place.path("x.pgm"),
+        [&b"P5 28 28 255\n"[..], &(0..784).map(|i| (i * i) as u8).collect::<Vec<_>>()].concat(),
+    )
+    .expect("a picture");
+    let features = |args: &[&str]| -> Value {
+        let out = place.run(&[&["predict"], args, &["x.pgm", "--json"]].concat()).ok().out;
+        serde_json::from_str::<Value>(&out).expect("JSON")["features"].clone()
+    };
+    let own = features(&["whole.1bit"]);
+    assert_eq!(own.as_array().map(Vec::len), Some(8));
+    assert_eq!(features(&["task.1bit", "--base", "base.1bit"]), own);
+    let text = place.run(&["predict", "task.1bit", "--base", "base.1bit", "x.pgm"]).ok().out;
+    assert!(text.contains("x.pgm: 8 features"), "{text}");
+    let listed = place.run(&["inspect", "task.1bit", "--base", "base.1bit"]).ok().out;
+    assert!(listed.contains("8 features"), "{listed}");
+    place.run(&["export", "other", "-o", "other.1bit"]).ok();
+    place.run(&["predict", "task.1bit", "x.pgm"]).fails_with(&["task.1bit", "--base"]);
+    place.run(&["predict", "task.1bit", "--base", "other.1bit", "x.pgm"]).fails_with(&["task.1bit", "another base"]);
+    place.run(&["predict", "whole.1bit", "--base", "base.1bit", "x.pgm"]).fails_with(&["whole.1bit", "needs no base"]);
+    place.run(&["export", "smn", "-o", "x.1bit", "--base", "other.1bit"]).fails_with(&["other.1bit", "no layer"]);
+    place.run(&["export", "base", "-o", "x.1bit", "--base", "b.1bit"]).fails_with(&["--base", "method smn"]);
 }
 
 #[test]
@@ -149,6 +188,8 @@ fn weights_made_elsewhere_are_a_base_and_a_teacher() {
     let net = ["net.kind=resnet18", "net.widths=[8,8,16,16,16]", "net.stem=imagenet", "batch=5", "swav.hidden=0"];
     run("small-smn", "smn", &[&[start.as_str(), "smn.score_lr=20000.0"], &net[..]].concat()).ok();
     place.run(&["mask", "apply", weights, "smn/mask.1bit", "--out", "masked"]).ok();
+    let shipped = place.run(&["export", "smn", "-o", "task.1bit", "--base", "base.1bit"]).ok().out;
+    assert!(shipped.contains("base.1bit: the base"), "{shipped}");
     let config = fs::read_to_string(place.path("smn/config.toml")).expect("a record");
     // Its images are normalised as ImageNet's are.
     assert!(config.contains("0.485") && config.contains("0.229"), "{config}");

@@ -20,6 +20,9 @@ typedef struct OnebitModel OnebitModel;
 /* Loads a packed model (onebit export RUN -o model.1bit). NULL if that fails; see onebit_error. */
 OnebitModel *onebit_load(const char *path, size_t threads);
 
+/* Loads a model of masks and the base that they are on (onebit export RUN -o model.1bit --base base.1bit). */
+OnebitModel *onebit_load_masked(const char *path, const char *base, size_t threads);
+
 /* Rows, columns and channels of the images that it takes. */
 void onebit_input(const OnebitModel *model, size_t shape[3]);
 

@@ -31,6 +31,7 @@
   };
 
   const show = (outputs, milliseconds) => {
+    if (model.classes.length === 0) return showFeatures(outputs, milliseconds);
     const rows = onebit.byProbability(outputs).slice(0, 5).map(({ number, share }) => {
       const row = document.createElement("tr");
       const bar = document.createElement("div");
@@ -43,6 +44,23 @@
     });
     at("classes").replaceChildren(...rows);
     say(`${milliseconds.toFixed(1)} ms from image to classes`);
+  };
+
+  /** What a network that learned without labels gives: numbers, each a bar of its size among them. */
+  const showFeatures = (outputs, milliseconds) => {
+    const largest = Math.max(...outputs.map(Math.abs));
+    const rows = Array.from(outputs.slice(0, 16), (x, number) => {
+      const row = document.createElement("tr");
+      const bar = document.createElement("div");
+      bar.style.width = `${(100 * Math.abs(x)) / (largest || 1)}%`;
+      const cell = (content) => row.insertCell().append(content);
+      cell(`feature ${number}`);
+      cell(bar);
+      cell(x.toFixed(4));
+      return row;
+    });
+    at("classes").replaceChildren(...rows);
+    say(`${milliseconds.toFixed(1)} ms from image to ${outputs.length} features`);
   };
 
   const main = async () => {

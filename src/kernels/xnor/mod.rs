@@ -27,10 +27,10 @@ pub fn xnor_conv2d_forward(g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &
     }
     let panel = panel::Panel::new(g, code, w, isa);
     let out = g.oh * g.ow * g.o.div_ceil(2);
-    y.par_chunks_mut(out).zip(x.par_chunks(g.h * g.w * panel.grid().size[2])).for_each_init(
-        || vec![0; panel.grid().elements()],
+    y.par_chunks_mut(out).zip(x.par_chunks(g.h * g.w * g.c.div_ceil(32))).for_each_init(
+        || vec![0; panel.padded_words()],
         |padded, (y, x)| {
-            panel.grid().fill(x, padded);
+            panel.fill(x, padded);
             panel.rows(padded, bytemuck::cast_slice_mut(y), 0..g.oh * g.ow);
         },
     );
@@ -84,8 +84,8 @@ mod tests {
                 let one = g.h * g.w * g.c.div_ceil(32);
                 for isa in panel::Isa::all() {
                     let panel = panel::Panel::new(&g, code, &w, isa);
-                    let mut padded = vec![0; panel.grid().elements()];
-                    panel.grid().fill(&x[..one], &mut padded);
+                    let mut padded = vec![0; panel.padded_words()];
+                    panel.fill(&x[..one], &mut padded);
                     let mut first = vec![7u32; words / g.n];
                     // In two parts, the first of which ends within a tile.
                     let out: &mut [u16] = bytemuck::cast_slice_mut(&mut first);

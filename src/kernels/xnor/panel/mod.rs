@@ -1,0 +1,206 @@
+//! Forward pass by popcount: a block of outputs and a tile of windows at once, by the instructions that a machine has.
+//!
+//! Borders are zero bits, which xor would count as -1: what the taps outside the image add is known
+//! beforehand for each of the few patterns of such taps, and is part of the constant that a count is
+//! added to.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod words;
+
+use crate::kernels::grid::Grid;
+use crate::kernels::taps::{Place, output_taps};
+use crate::tensor::Conv2dGeometry;
+use crate::tensor::bits::WeightCode;
+pub use isa::Isa;
+use std::ops::Range;
+
+/// Weights laid out for vectors, and what a count becomes: `y = constant ∓ 2 count`.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    isa: Isa,
+    code: WeightCode,
+    grid: Grid,
+    places: Vec<Place>,
+    /// The words of a window, from its begin on: runs that lie side by side, none longer than [`Isa::run`].
+    runs: Vec<Range<usize>>,
+    /// Words of a window.
+    window: usize,
+    /// Of each output pixel, where its row of `constants` begins.
+    patterns: Vec<usize>,
+    /// Weights `[block of outputs][word of the window][outputs of a block]`, a word as [`Isa::split`] has it.
+    weights: Vec<u32>,
+    /// `[pattern][outputs, a multiple of those of a block]`.
+    constants: Vec<i16>,
+    o: usize,
+}
+
+/// For every output row or column, which taps lie inside, as a list of distinct ranges and the index of
+/// each one's range.
+fn ranges(outs: usize, kernel: usize, tap: impl Fn(usize, usize) -> bool) -> (Vec<Vec<bool>>, Vec<usize>) {
+    let mut distinct: Vec<Vec<bool>> = Vec::new();
+    let index = (0..outs)
+        .map(|out| {
+            let inside: Vec<bool> = (0..kernel).map(|k| tap(out, k)).collect();
+            distinct.iter().position(|d| *d == inside).unwrap_or_else(|| {
+                distinct.push(inside);
+                distinct.len() - 1
+            })
+        })
+        .collect();
+    (distinct, index)
+}
+
+impl Panel {
+    /// Of packed weights `[o, kh, kw, c]`. `isa` must be one of [`Isa::all`].
+    pub fn new(g: &Conv2dGeometry, code: WeightCode, w: &[u32], isa: Isa) -> Panel {
+        assert!(Isa::all().contains(&isa), "this machine has no {isa:?}");
+        let words = g.c.div_ceil(32);
+        let (grid, taps) = output_taps(g, words);
+        let (count, window) = (g.kh * g.kw, g.kh * g.kw * words);
+        assert_eq!(w.len(), g.o * window, "packed weights of another shape");
+        let lanes = isa.lanes(g.o);
+        let outputs = g.o.next_multiple_of(lanes);
+        let mut weights = vec![0; outputs * window * isa.split_words()];
+        for (o, filter) in w.chunks_exact(window).enumerate() {
+            for (i, &word) in filter.iter().enumerate() {
+                isa.split(word, &mut weights, ((o / lanes) * window + i) * lanes, (o % lanes, lanes));
+            }
+        }
+        let ones: Vec<i32> = w.chunks_exact(words).map(|tap| tap.iter().map(|w| w.count_ones() as i32).sum()).collect();
+        let (rows, row_of) = ranges(g.oh, g.kh, |out, k| g.tap(out, k, g.h).is_some());
+        let (columns, column_of) = ranges(g.ow, g.kw, |out, k| g.tap(out, k, g.w).is_some());
+        let mut constants = Vec::with_capacity(rows.len() * columns.len() * outputs);
+        for row in &rows {
+            for column in &columns {
+                let inside = |tap: usize| row[tap / g.kw] && column[tap % g.kw];
+                constants.extend((0..outputs).map(|o| {
+                    let Some(ones) = ones.get(o * count..(o + 1) * count) else { return 0 };
+                    (0..count)
+                        .map(|tap| match (code, inside(tap)) {
+                            (WeightCode::PlusMinus, true) => g.c as i32,
+                            (WeightCode::PlusMinus, false) => 2 * ones[tap],
+                            (WeightCode::ZeroOne, true) => -ones[tap],
+                            (WeightCode::ZeroOne, false) => 0,
+                        })
+                        // Sums fit into 16 bits, of which alone a result is made.
+                        .sum::<i32>() as i16
+                }));
+            }
+        }
+        let pattern = |p: usize| (row_of[p / g.ow] * columns.len() + column_of[p % g.ow]) * outputs;
+        let patterns = (0..g.oh * g.ow).map(pattern).collect();
+        let runs = runs(taps.taps.iter().map(|(offset, _)| offset * words..(offset + 1) * words), isa.run());
+        Panel { isa, code, grid, places: taps.places, runs, window, patterns, weights, constants, o: g.o }
+    }
+
+    /// Words that an image with its border takes, in the form that the kernel reads.
+    pub fn padded_words(&self) -> usize {
+        self.grid.elements() * self.isa.split_words()
+    }
+
+    /// Puts a packed image into the middle of a buffer of [`Panel::padded_words`], whose border is zero already.
+    pub fn fill(&self, image: &[u32], padded: &mut [u32]) {
+        if self.isa.split_words() == 1 {
+            return self.grid.fill(image, padded);
+        }
+        for (from, to, n) in self.grid.runs() {
+            self.isa.spread(&image[from..from + n], &mut padded[to * self.isa.split_words()..]);
+        }
+    }
+
+    /// Output pixels `pixels` of a padded image `x`; `y` is all of the output, 16-bit integers, rows of `o` numbers padded to
+    /// a whole word.
+    pub fn rows(&self, x: &[u32], y: &mut [u16], pixels: Range<usize>) {
+        let row = self.o.next_multiple_of(2);
+        // The kernels read windows without asking.
+        assert!(
+            x.len() >= self.padded_words() && y.len() >= row * self.places.len() && pixels.end <= self.places.len()
+        );
+        match self.isa {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the machine has the instructions (`new` asked), and the image is padded by the panel's grid.
+            Isa::Avx512 => unsafe { avx512::rows(self, x, y, pixels) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Isa::Avx2 => unsafe { avx2::rows(self, x, y, pixels) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: as above.
+            Isa::Neon => unsafe { neon::rows(self, x, y, pixels) },
+            _ => words::rows(self, x, y, pixels),
+        }
+    }
+
+    /// All outputs of some pixels, `L` outputs of `T` windows at a time.
+    #[inline(always)]
+    fn each_tile<const L: usize, const T: usize>(&self, y: &mut [u16], pixels: Range<usize>, tiles: impl Tiles<L>) {
+        let row = self.o.next_multiple_of(2);
+        let places = &self.places[pixels];
+        let (whole, rest) = places.as_chunks::<T>();
+        let (mut out, mut one) = ([[0; L]; T], [[0; L]]);
+        for block in 0..self.o.div_ceil(L) {
+            let (first, width) = (block * L, L.min(self.o - block * L));
+            for tile in whole {
+                tiles.tile(block, tile, &mut out);
+                for (place, out) in tile.iter().zip(&out) {
+                    y[place.to * row + first..][..width].copy_from_slice(&out[..width]);
+                }
+            }
+            for place in rest {
+                tiles.tile(block, &[*place], &mut one);
+                y[place.to * row + first..][..width].copy_from_slice(&one[0][..width]);
+            }
+        }
+        if row != self.o {
+            places.iter().for_each(|place| y[place.to * row + self.o] = 0);
+        }
+    }
+
+    /// The weights of a block of `L` outputs.
+    #[inline(always)]
+    fn block<const L: usize>(&self, block: usize) -> &[u32] {
+        let words = self.window * L * self.isa.split_words();
+        &self.weights[block * words..][..words]
+    }
+
+    /// What the counts of an output pixel are added to, in a block of `L` outputs.
+    #[inline(always)]
+    fn constants<const L: usize>(&self, place: &Place, block: usize) -> &[i16; L] {
+        self.constants[self.patterns[place.to] + block * L..].first_chunk().expect("whole blocks")
+    }
+}
+
+/// Ranges, those that continue each other joined, none longer than `most`.
+fn runs(ranges: impl Iterator<Item = Range<usize>>, most: usize) -> Vec<Range<usize>> {
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => joined.push(range),
+        }
+    }
+    let cut = |r: Range<usize>| r.clone().step_by(most).map(move |start| start..r.end.min(start.saturating_add(most)));
+    joined.into_iter().flat_map(cut).collect()
+}
+
+/// Makes `T` windows of a block of `L` outputs.
+trait Tiles<const L: usize> {
+    fn tile<const T: usize>(&self, block: usize, places: &[Place; T], out: &mut [[u16; L]; T]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_joined_and_cut() {
+        let all = |most| runs([0..2, 2..4, 4..6, 10..12].into_iter(), most);
+        assert_eq!(all(usize::MAX), [0..6, 10..12]);
+        assert_eq!(all(4), [0..4, 4..6, 10..12]);
+    }
+}
