@@ -44,13 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .enumerate()
         .map(|(i, node)| {
             let meta = metas[i + 1];
-            let weights = match &node.op {
-                Op::BinaryConv { outputs, window, .. } => {
-                    outputs * window.size[0] * window.size[1] * metas[node.inputs[0]].shape[2]
-                }
-                op => op.numbers(),
-            };
-            (i + 1, node, meta, weights)
+            (i + 1, node, meta, node.op.bits() + node.op.numbers())
         })
         .collect();
     if args.json {

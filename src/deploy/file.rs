@@ -3,13 +3,13 @@
 use super::masked;
 use super::net::{Net, Node, Op, Window};
 use crate::error::{Error, Result};
-use crate::tensor::bits::WeightCode;
+use crate::tensor::bits::{WeightCode, pack, unpack};
 use std::path::Path;
 
 /// How a packed model begins.
 pub const MAGIC: &[u8; 8] = b"1BITNET\n";
 /// The version of the layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Bytes before the content: magic, version, checksum, length.
 const HEADER: usize = 24;
 
@@ -173,11 +173,12 @@ impl Writer {
                 self.window(window);
                 self.floats(weights);
             }
-            Op::BinaryConv { outputs, window, code, bits } => {
+            Op::BinaryConv { outputs, channels, window, code, bits } => {
                 self.u32(*outputs);
+                self.u32(*channels);
                 self.window(window);
                 self.0.push((*code == WeightCode::ZeroOne) as u8);
-                self.words(bits);
+                self.words(&without_gaps(*channels, bits));
             }
             Op::Threshold { at, down } => {
                 self.u32(at.len());
@@ -196,6 +197,20 @@ impl Writer {
             Op::Sign | Op::Signed | Op::Relu | Op::Hardtanh | Op::Add | Op::PixelSum | Op::Concat | Op::Flatten => {}
         }
     }
+}
+
+/// Rows of bits, each of which starts a word, one after the other.
+fn without_gaps(columns: usize, words: &[u32]) -> Vec<u32> {
+    if columns.is_multiple_of(32) {
+        return words.to_vec();
+    }
+    let bits = unpack(columns, words);
+    pack(bits.len(), bits)
+}
+
+/// `n` bits one after the other as rows, each of which starts a word.
+fn with_gaps(columns: usize, n: usize, words: Vec<u32>) -> Vec<u32> {
+    if columns.is_multiple_of(32) { words } else { pack(columns, unpack(n, &words)) }
 }
 
 /// A layer of the base under a mask.
@@ -313,16 +328,22 @@ impl<'a> Reader<'a> {
         let op = match tag {
             1 => Op::Affine { scale: self.floats()?, shift: self.floats()? },
             2 => Op::Conv { outputs: self.u32()?, window: self.window()?, weights: self.floats()? },
-            3 => Op::BinaryConv {
-                outputs: self.u32()?,
-                window: self.window()?,
-                code: match self.byte()? {
+            3 => {
+                let (outputs, channels, window) = (self.u32()?, self.u32()?, self.window()?);
+                let code = match self.byte()? {
                     0 => WeightCode::PlusMinus,
                     1 => WeightCode::ZeroOne,
                     other => return Err(format!("byte {} is {other}, which is no code of weights", self.at - 1)),
-                },
-                bits: self.words(u32::from_le_bytes)?,
-            },
+                };
+                let words = self.words(u32::from_le_bytes)?;
+                let extents = [outputs, channels, window.size[0], window.size[1]];
+                let weights = extents.into_iter().try_fold(1usize, |n, extent| n.checked_mul(extent));
+                let fits = weights.filter(|n| *n > 0 && n.div_ceil(32) == words.len());
+                let weights = fits.ok_or_else(|| {
+                    format!("node {} has {} words for weights of extents {extents:?}", i + 1, words.len())
+                })?;
+                Op::BinaryConv { outputs, channels, window, code, bits: with_gaps(channels, weights, words) }
+            }
             4 => Op::Sign,
             5 => {
                 let n = self.u32()?;

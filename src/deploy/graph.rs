@@ -49,7 +49,7 @@ fn apply(g: &mut Graph, op: &Op, x: Value, second: impl Fn() -> Value, from: Met
             let weights = g.constant(HostTensor::from_f32([*outputs, kh, kw, c], weights.clone()));
             g.conv2d(x, weights, window.stride, window.padding, 1)?
         }
-        Op::BinaryConv { outputs, window, code, bits } => {
+        Op::BinaryConv { outputs, window, code, bits, .. } => {
             let [kh, kw] = window.size;
             let bits = HostTensor::from_words([*outputs, kh, kw, c], DType::Bits, bits.clone());
             let bits = g.constant(bits);

@@ -86,9 +86,11 @@ mod tests {
 
     fn net(weights: &[f32], shift: f32) -> Net {
         let window = Window { size: [1, 1], stride: 1, padding: 0 };
+        let affine = |channels, shift| Op::Affine { scale: vec![2.0; channels], shift: vec![shift; channels] };
         let nodes = vec![
-            Node { op: Op::Conv { outputs: 3, window, weights: weights.to_vec() }, inputs: vec![0] },
-            Node { op: Op::Affine { scale: vec![2.0; 3], shift: vec![shift; 3] }, inputs: vec![1] },
+            Node { op: affine(2, 0.0), inputs: vec![0] },
+            Node { op: Op::Conv { outputs: 3, window, weights: weights.to_vec() }, inputs: vec![1] },
+            Node { op: affine(3, shift), inputs: vec![2] },
         ];
         Net { input: [1, 1, 2], classes: Vec::new(), nodes }
     }
@@ -104,7 +106,7 @@ mod tests {
         let bytes = encode(&task, &base).unwrap();
         let back = decode(&bytes, path, &base).unwrap();
         assert_eq!(back, task);
-        let (Op::Conv { weights: a, .. }, Op::Conv { weights: b, .. }) = (&back.nodes[0].op, &task.nodes[0].op) else {
+        let (Op::Conv { weights: a, .. }, Op::Conv { weights: b, .. }) = (&back.nodes[1].op, &task.nodes[1].op) else {
             panic!("a convolution")
         };
         assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()));

@@ -77,6 +77,8 @@ pub enum Op {
     BinaryConv {
         /// Filters.
         outputs: usize,
+        /// Channels that they look at.
+        channels: usize,
         /// Where they look.
         window: Window,
         /// What a bit of the weights stands for; one of an activation is -1 or +1.
@@ -192,6 +194,14 @@ impl Op {
         }
     }
 
+    /// Weights of one bit.
+    pub fn bits(&self) -> usize {
+        match self {
+            Op::BinaryConv { outputs, channels, window, .. } => outputs * channels * window.size[0] * window.size[1],
+            _ => 0,
+        }
+    }
+
     /// Numbers of weights, scales and the like, those of one bit left out.
     pub fn numbers(&self) -> usize {
         match self {
@@ -231,8 +241,9 @@ impl Op {
                 }
                 float([g.oh, g.ow, *outputs])
             }
-            Op::BinaryConv { outputs, window, bits, .. } => {
+            Op::BinaryConv { outputs, channels: own, window, bits, .. } => {
                 wants(&[Kind::Bits])?;
+                channels("channels", *own)?;
                 let g = window.geometry(x.shape, *outputs)?;
                 let words = outputs * g.kh * g.kw * c.div_ceil(32);
                 if bits.len() != words {
@@ -380,14 +391,8 @@ impl Net {
 
     /// Weights of one bit, and other numbers of weights, scales and the like.
     pub fn parameters(&self) -> Result<(usize, usize)> {
-        let metas = self.infer()?;
-        let bits = self.nodes.iter().map(|n| match &n.op {
-            Op::BinaryConv { outputs, window, .. } => {
-                outputs * window.size[0] * window.size[1] * metas[n.inputs[0]].shape[2]
-            }
-            _ => 0,
-        });
-        Ok((bits.sum(), self.nodes.iter().map(|n| n.op.numbers()).sum()))
+        self.infer()?;
+        Ok((self.nodes.iter().map(|n| n.op.bits()).sum(), self.nodes.iter().map(|n| n.op.numbers()).sum()))
     }
 
     /// Multiply-adds on single bits and on floats of one image.

@@ -170,7 +170,7 @@ pub fn onnx(net: &Net) -> Result<Vec<u8>> {
                 b.node("Add", &[&y, &shift], &[])
             }
             Op::Conv { outputs, window, weights } => b.conv(&x, *outputs, window, c, weights),
-            Op::BinaryConv { outputs, window, code, bits } => {
+            Op::BinaryConv { outputs, window, code, bits, .. } => {
                 let low = if *code == WeightCode::ZeroOne { 0.0 } else { -1.0 };
                 let weights: Vec<f32> = unpack(c, bits).into_iter().map(|bit| if bit { 1.0 } else { low }).collect();
                 b.conv(&x, *outputs, window, c, &weights)

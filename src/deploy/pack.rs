@@ -146,9 +146,9 @@ impl Packer<'_> {
             self.push(Op::Conv { outputs, window, weights: w.f32s().to_vec() }, &[x])?
         } else if let Some(op) = op.downcast_ref::<XnorConv2d>() {
             let w = self.constant(node.inputs[1])?;
-            let (outputs, size) = (w.shape()[0], [w.shape()[1], w.shape()[2]]);
+            let (outputs, size, channels) = (w.shape()[0], [w.shape()[1], w.shape()[2]], w.shape()[3]);
             let window = Window { size, stride: op.stride, padding: op.padding };
-            self.push(Op::BinaryConv { outputs, window, code: op.code, bits: w.words().to_vec() }, &[x])?
+            self.push(Op::BinaryConv { outputs, channels, window, code: op.code, bits: w.words().to_vec() }, &[x])?
         } else if let Some(MatMul { transpose_a: false, transpose_b: true }) = op.downcast_ref::<MatMul>() {
             let x = self.flat(x)?;
             let w = self.constant(node.inputs[1])?;

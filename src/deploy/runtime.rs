@@ -401,7 +401,7 @@ impl<'a> Plan<'a> {
                     let at = at.iter().zip(&sign).map(|(t, s)| t.saturating_mul(*s)).collect();
                     self.finish(i, Work::Thresholds(Thresholds { sign, at, from, to, pixels: x.pixels() }));
                 }
-                Op::BinaryConv { outputs, window, code, bits } => {
+                Op::BinaryConv { outputs, window, code, bits, .. } => {
                     let g = window.geometry(x.shape, *outputs).expect("checked by infer");
                     let panel = Box::new(Panel::new(&g, *code, bits, self.isa));
                     let (from, to) = (self.at(node.inputs[0]), self.slot(i + 1));

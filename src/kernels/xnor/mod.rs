@@ -25,6 +25,7 @@ pub fn xnor_conv2d_forward(g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &
     if isa == panel::Isa::Portable {
         return portable::forward(g, code, x, w, y);
     }
+    let g = &many_pixels(g);
     let panel = panel::Panel::new(g, code, w, isa);
     let out = g.oh * g.ow * g.o.div_ceil(2);
     y.par_chunks_mut(out).zip(x.par_chunks(g.h * g.w * g.c.div_ceil(32))).for_each_init(
@@ -34,6 +35,18 @@ pub fn xnor_conv2d_forward(g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &
             panel.rows(padded, bytemuck::cast_slice_mut(y), 0..g.oh * g.ow);
         },
     );
+}
+
+/// A convolution that looks at single pixels, as one of fewer images of more pixels each, which share what is read of the
+/// weights; any other as it is.
+#[cfg(feature = "train")]
+fn many_pixels(g: &Conv2dGeometry) -> Conv2dGeometry {
+    if (g.kh, g.kw, g.stride, g.padding) != (1, 1, 1, 0) {
+        return *g;
+    }
+    let all = g.n * g.h * g.w;
+    let h = (1..=64).rev().find(|h| all.is_multiple_of(*h)).expect("1 divides");
+    Conv2dGeometry { n: all / h, h, w: 1, oh: h, ow: 1, ..*g }
 }
 
 /// dx from dy and the packed weights.
@@ -66,7 +79,8 @@ mod tests {
     /// portable kernels to the bit.
     #[test]
     fn the_kernels_of_this_machine_equal_the_portable_ones() {
-        for g in geometries() {
+        let single = Conv2dGeometry::new("test", &[3, 8, 5, 40], &[48, 1, 1, 40], 1, 0, 1).expect("fixed");
+        for g in geometries().into_iter().chain([single]) {
             let (images, outputs, weights) = (g.n * g.h * g.w * g.c, g.n * g.oh * g.ow * g.o, g.o * g.kh * g.kw * g.c);
             let (x, w) = (pack_signs(g.c, &integers(images, 1)), pack_signs(g.c, &integers(weights, 2)));
             let dy = integers(outputs, 3);
