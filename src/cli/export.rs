@@ -134,15 +134,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             _ => write_atomic(&out, &bytes)?,
         }
         let (bits, numbers) = net.parameters()?;
-        say(format!(
-            "{}: {}, {} weights of one bit and {} other numbers; as f32 they are {}, {:.1} times as much",
-            out.display(),
-            size(bytes.len()),
-            grouped(bits as u64),
-            grouped(numbers as u64),
-            size(4 * (bits + numbers)),
-            4.0 * (bits + numbers) as f64 / bytes.len() as f64
-        ))?;
+        let as_floats = 4 * (bits + numbers);
+        let what = match &args.base {
+            Some(base) => {
+                format!("masks on {}; without a base it is {}", base.display(), size(file::encode(&net).len()))
+            }
+            None => format!(
+                "{} weights of one bit and {} other numbers; as f32 they are {}, {:.1} times as much",
+                grouped(bits as u64),
+                grouped(numbers as u64),
+                size(as_floats),
+                as_floats as f64 / bytes.len() as f64
+            ),
+        };
+        say(format!("{}: {}, {what}", out.display(), size(bytes.len())))?;
         compare(&net, &task, shipped, &data.test)?;
         return Ok(ExitCode::SUCCESS);
     }

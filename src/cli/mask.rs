@@ -1,6 +1,6 @@
 //! `onebit mask`.
 
-use super::text::{grouped, mib, percent, say};
+use super::text::{grouped, percent, say, size};
 use crate::files::check_writable;
 use crate::masks::{MaskFile, MaskTensor, apply, from_run};
 use crate::nn::{NetKind, NetSpec};
@@ -94,7 +94,7 @@ pub(super) fn saved(run: &RunDir, recipe: &Recipe, info: &RunInfo, path: &Path) 
         path.display(),
         grouped(mask.bits() as u64),
         percent(active as f64 / mask.bits() as f64),
-        mib(std::fs::metadata(path)?.len() as usize)
+        size(std::fs::metadata(path)?.len() as usize)
     ))
 }
 

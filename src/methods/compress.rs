@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Meta, Value};
 use crate::nn::Mode;
 use crate::tensor::HostTensor;
-use crate::train::method::{Graphs, LOGITS, Method, Progress, Task};
+use crate::train::method::{Graphs, LOGITS, Method, Task};
 use crate::train::recipe::Recipe;
 use crate::train::targets::Targets;
 use serde::{Deserialize, Serialize};
@@ -47,22 +47,17 @@ impl Method for Compress {
         "compress"
     }
 
-    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
-        let eval = self.eval(task, eval_batch)?;
+    fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
         if target(task.recipe) == CompressTarget::Clusters {
-            return Ok(Graphs {
-                step: vec![("train", super::supervised::train(task, batch)?)],
-                eval,
-                ..Graphs::default()
-            });
+            return Ok(Graphs::step(super::supervised::train(task, batch)?));
         }
         let given = HashMap::from([(COORDINATES.to_string(), whitened(targets(task)?))]);
-        Ok(Graphs { step: vec![("train", learn_coordinates(task, batch)?)], eval, given, ..Graphs::default() })
+        Ok(Graphs { given, ..Graphs::step(learn_coordinates(task, batch)?) })
     }
 
     fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
         if target(task.recipe) == CompressTarget::Clusters {
-            return parts::test(task, batch);
+            return Ok(super::test_graph(task, batch, Mode::Eval)?.0);
         }
         let g = &mut Graph::new();
         let x = parts::tested(g, task, batch)?;
@@ -71,10 +66,6 @@ impl Method for Compress {
         let logits = nearness(g, task, y)?;
         g.output(LOGITS, logits);
         Ok(std::mem::take(g))
-    }
-
-    fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
-        parts::scalar(recipe, progress, name)
     }
 }
 

@@ -35,13 +35,8 @@ impl Method for Finetune {
         "finetune"
     }
 
-    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
-        let step = vec![("train", train(task, batch)?)];
-        Ok(Graphs { step, eval: self.eval(task, eval_batch)?, ..Graphs::default() })
-    }
-
-    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
-        parts::test(task, batch)
+    fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
+        Ok(Graphs::step(train(task, batch)?))
     }
 
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {

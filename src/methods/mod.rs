@@ -17,6 +17,7 @@ pub use burn::{Burn, BurnSpec, Guard, Similarity, Statistics, Target, balance};
 pub use check::{validate, wants_teacher};
 pub use compress::{Compress, CompressSpec, CompressTarget};
 pub use finetune::{Finetune, FinetuneSpec};
+pub(crate) use parts::scalar as common_scalar;
 pub use parts::{features as feature_graph, test_graph};
 pub use rbcn::{Features, KernelPath, Rbcn, RbcnSpec, Refresh, RefreshBy};
 pub use reactnet::Reactnet;

@@ -86,11 +86,6 @@ pub(super) fn descend(g: &mut Graph, recipe: &Recipe, inputs: &Inputs, logits: V
     recipe.optimiser.step(g, &parameters, &gradients, Some(halted))
 }
 
-/// Test images to logits.
-pub(super) fn test(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    Ok(test_graph(task, batch, Mode::Eval)?.0)
-}
-
 /// Classes that a network's last layer tells apart: none where it is judged by its features.
 fn classes(task: &Task<'_>) -> usize {
     match super::method(task.recipe.method).judge(task.recipe) {
@@ -109,7 +104,7 @@ pub fn test_graph(task: &Task<'_>, batch: usize, mode: Mode) -> Result<(Graph, N
 }
 
 /// Scalars that do not depend on the method: those of the optimiser, and of estimators that change over training.
-pub(super) fn scalar(recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
+pub(crate) fn scalar(recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
     match name {
         // Counts steps for dropout.
         "step" => Some(progress.steps as f32),

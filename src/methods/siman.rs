@@ -8,7 +8,6 @@
 
 use super::{parts, supervised};
 use crate::error::Result;
-use crate::graph::Graph;
 use crate::train::method::{Graphs, Method, Progress, Task};
 use crate::train::recipe::Recipe;
 
@@ -21,13 +20,8 @@ impl Method for Siman {
         "siman"
     }
 
-    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
-        let step = vec![("train", supervised::train(task, batch)?)];
-        Ok(Graphs { step, eval: self.eval(task, eval_batch)?, ..Graphs::default() })
-    }
-
-    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
-        parts::test(task, batch)
+    fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
+        Ok(Graphs::step(supervised::train(task, batch)?))
     }
 
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {

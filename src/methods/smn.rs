@@ -106,19 +106,11 @@ impl Method for Smn {
         "smn"
     }
 
-    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
-        let graph = match settings(task.recipe).objective {
+    fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
+        Ok(Graphs::step(match settings(task.recipe).objective {
             Objective::Swav => without_labels(task, batch)?,
             Objective::Labels => with_labels(task, batch)?,
-        };
-        Ok(Graphs { step: vec![("train", graph)], eval: self.eval(task, eval_batch)?, ..Graphs::default() })
-    }
-
-    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
-        match settings(task.recipe).objective {
-            Objective::Swav => parts::features(task, batch),
-            Objective::Labels => parts::test(task, batch),
-        }
+        }))
     }
 
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {

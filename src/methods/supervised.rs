@@ -4,8 +4,7 @@ use super::parts;
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::nn::Mode;
-use crate::train::method::{Graphs, Method, Progress, Task};
-use crate::train::recipe::Recipe;
+use crate::train::method::{Graphs, Method, Task};
 
 /// Supervised classification.
 #[derive(Clone, Copy, Debug)]
@@ -16,17 +15,8 @@ impl Method for Supervised {
         "supervised"
     }
 
-    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
-        let step = vec![("train", train(task, batch)?)];
-        Ok(Graphs { step, eval: self.eval(task, eval_batch)?, ..Graphs::default() })
-    }
-
-    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
-        parts::test(task, batch)
-    }
-
-    fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
-        parts::scalar(recipe, progress, name)
+    fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
+        Ok(Graphs::step(train(task, batch)?))
     }
 }
 

@@ -6,6 +6,8 @@ use super::teacher::Teacher;
 use crate::data::{AugmentSpec, Split};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::methods::{common_scalar, test_graph};
+use crate::nn::Mode;
 use crate::tensor::HostTensor;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -77,6 +79,11 @@ pub struct Graphs {
 }
 
 impl Graphs {
+    /// A step of one part, which no tensor comes to from elsewhere.
+    pub fn step(train: Graph) -> Graphs {
+        Graphs { step: vec![("train", train)], ..Graphs::default() }
+    }
+
     /// All parts, those of the second pass last.
     pub fn parts(&self) -> impl Iterator<Item = &Part> {
         self.step.iter().chain(&self.refresh)
@@ -126,14 +133,23 @@ pub trait Method: Sync {
     /// Name in recipes.
     fn name(&self) -> &'static str;
 
-    /// Builds the graphs of a step for a batch size, and the test's for another.
-    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs>;
+    /// Builds the graphs that train, for a batch size; the test's stays empty.
+    fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs>;
 
-    /// Builds the test's graph alone.
-    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph>;
+    /// Builds the test's graph: images to logits, or to features where a network is judged by them.
+    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
+        Ok(test_graph(task, batch, Mode::Eval)?.0)
+    }
+
+    /// Builds all graphs, those that train for a batch size and the test's for another.
+    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
+        Ok(Graphs { eval: self.eval(task, eval_batch)?, ..self.training(task, batch)? })
+    }
 
     /// Value of a scalar of the step; `None` for a name it does not know.
-    fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32>;
+    fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
+        common_scalar(recipe, progress, name)
+    }
 
     /// How the views of an image that a step takes are made.
     fn views(&self, recipe: &Recipe) -> Vec<AugmentSpec> {

@@ -41,15 +41,8 @@ impl Method for Burn {
         "burn"
     }
 
-    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
-        let step = vec![("train", train(task, batch)?)];
-        let given = super::teacher(task)?.given();
-        Ok(Graphs { step, eval: self.eval(task, eval_batch)?, given, ..Graphs::default() })
-    }
-
-    /// Images to features.
-    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
-        parts::features(task, batch)
+    fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
+        Ok(Graphs { given: super::teacher(task)?.given(), ..Graphs::step(train(task, batch)?) })
     }
 
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {

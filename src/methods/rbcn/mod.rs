@@ -41,7 +41,7 @@ impl Method for Rbcn {
         "rbcn"
     }
 
-    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
+    fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
         let spec = settings(task.recipe);
         let mut step: Vec<Part> = Vec::new();
         if spec.features == Features::Adversarial {
@@ -59,11 +59,7 @@ impl Method for Rbcn {
             Refresh::Stats | Refresh::Train => vec![("refresh", refresh(task, &spec, batch)?)],
         };
         let given = if super::wants_teacher(task.recipe) { super::teacher(task)?.given() } else { Default::default() };
-        Ok(Graphs { start, step, refresh, eval: self.eval(task, eval_batch)?, given })
-    }
-
-    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
-        parts::test(task, batch)
+        Ok(Graphs { start, step, refresh, given, ..Graphs::default() })
     }
 
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {

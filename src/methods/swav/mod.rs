@@ -41,14 +41,8 @@ impl Method for Swav {
         "swav"
     }
 
-    fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
-        let step = vec![("train", train(task, batch)?)];
-        Ok(Graphs { step, eval: self.eval(task, eval_batch)?, ..Graphs::default() })
-    }
-
-    /// Images to features.
-    fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
-        parts::features(task, batch)
+    fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
+        Ok(Graphs::step(train(task, batch)?))
     }
 
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
