@@ -134,7 +134,7 @@ fn expert(
     let run = RunDir::create(&out.join(format!("expert-{k}")), &recipe, info.clone())?;
     say(format!("expert {k}: {} images, {} epochs, {}", members.len(), recipe.epochs, run.path().display()))?;
     let about = format!("{}  {}", device.name(), mib(plan.planned_bytes()));
-    let mut watched = observer(false, about);
+    let mut watched = observer(false, &recipe, about);
     let job = Job {
         name,
         recipe: recipe.clone(),

@@ -137,6 +137,7 @@ fn finetuned(args: &Args, t: &Tested) -> anyhow::Result<Result<(f64, String), Ex
     let run = RunDir::create(&t.run.path().join(format!("finetune-{}%", 100.0 * args.labels)), &recipe, info)?;
     let about = format!("{}  {}", device.name(), mib(plan.planned_bytes()));
     let stop = on_ctrl_c()?;
+    let mut observer = observer(args.json, &recipe, about);
     let job = Job {
         name: format!("{}-finetune", t.info.recipe),
         recipe,
@@ -148,7 +149,6 @@ fn finetuned(args: &Args, t: &Tested) -> anyhow::Result<Result<(f64, String), Ex
         resume: false,
         stop,
     };
-    let mut observer = observer(args.json, about);
     let outcome = fit(job, plan, &mut *observer);
     drop(observer);
     match outcome? {

@@ -2,9 +2,12 @@
 //! programs.
 
 use super::text::{duration, percent, say};
+use crate::methods::method;
 use crate::train::checkpoint::Position;
 use crate::train::evaluate::Evaluation;
 use crate::train::fit::{Look, Observer};
+use crate::train::method::Judge;
+use crate::train::recipe::Recipe;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io::IsTerminal;
@@ -13,17 +16,26 @@ use std::time::{Duration, Instant};
 /// Time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// What the accuracy of a run's test is the accuracy of.
+pub(super) fn judged_by(recipe: &Recipe) -> &'static str {
+    match method(recipe.method).judge(recipe) {
+        Judge::Logits => "test accuracy",
+        Judge::Neighbours => "nearest neighbours",
+    }
+}
+
 /// How a run is shown. `about` is the device and the planned memory.
-pub fn observer(as_json: bool, about: String) -> Box<dyn Observer> {
+pub(super) fn observer(as_json: bool, recipe: &Recipe, about: String) -> Box<dyn Observer> {
+    let by = judged_by(recipe);
     if as_json {
         Box::new(Json)
     } else if std::io::stderr().is_terminal() {
         let bar = ProgressBar::no_length();
         let style = "{bar:24} {percent:>3}%  {msg}";
         bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Box::new(Bar { bar, about })
+        Box::new(Bar { bar, about, by })
     } else {
-        Box::new(Lines { about, last: None })
+        Box::new(Lines { about, by, last: None })
     }
 }
 
@@ -40,8 +52,8 @@ fn describe(l: &Look, about: &str) -> String {
     )
 }
 
-fn tested(epoch: u64, e: &Evaluation) -> String {
-    format!("epoch {epoch:3}  test accuracy {}  top-5 {}  loss {:.4}", percent(e.accuracy), percent(e.top5), e.loss)
+fn tested(epoch: u64, by: &str, e: &Evaluation) -> String {
+    format!("epoch {epoch:3}  {by} {}  top-5 {}  loss {:.4}", percent(e.accuracy), percent(e.top5), e.loss)
 }
 
 fn resumed(p: &Position) -> String {
@@ -51,6 +63,7 @@ fn resumed(p: &Position) -> String {
 struct Bar {
     bar: ProgressBar,
     about: String,
+    by: &'static str,
 }
 
 impl Observer for Bar {
@@ -65,7 +78,7 @@ impl Observer for Bar {
     }
 
     fn tested(&mut self, epoch: u64, e: &Evaluation) {
-        self.bar.println(tested(epoch, e));
+        self.bar.println(tested(epoch, self.by, e));
     }
 
     fn note(&mut self, text: &str) {
@@ -81,6 +94,7 @@ impl Drop for Bar {
 
 struct Lines {
     about: String,
+    by: &'static str,
     last: Option<Instant>,
 }
 
@@ -97,7 +111,7 @@ impl Observer for Lines {
     }
 
     fn tested(&mut self, epoch: u64, e: &Evaluation) {
-        put(tested(epoch, e));
+        put(tested(epoch, self.by, e));
     }
 
     fn note(&mut self, text: &str) {

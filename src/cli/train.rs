@@ -3,7 +3,7 @@
 use super::bootstrap;
 use super::given::{normalised_as, start_from};
 use super::mask::saved;
-use super::progress::observer;
+use super::progress::{judged_by, observer};
 use super::stop::{INTERRUPTED, on_ctrl_c};
 use super::text::{duration, grouped, mib, percent, say};
 use super::tune::{before_training, say_tuned};
@@ -181,8 +181,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let about = format!("{}  {}", choice.device.name(), mib(plan.planned_bytes()));
     let device = choice.device;
+    let mut observer = observer(args.json, &recipe, about);
     let job = Job { name, recipe, method, data, device, eval_batch, run: run.clone(), resume: args.resume, stop };
-    let mut observer = observer(args.json, about);
     let outcome = fit(job, plan, &mut *observer);
     drop(observer);
     match outcome? {
@@ -299,7 +299,8 @@ fn finish(args: &Args, run: &RunDir, s: &Summary) -> anyhow::Result<ExitCode> {
         say(line)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let accuracy = s.test_accuracy.map_or("no test images".into(), |a| format!("test accuracy {}", percent(a)));
+    let accuracy =
+        s.test_accuracy.map_or("no test images".into(), |a| format!("{} {}", judged_by(&recipe), percent(a)));
     say(format!(
         "{accuracy} after {} epochs ({} steps), {:.0} images/s, {}",
         s.epochs,

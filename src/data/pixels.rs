@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageBuffer, ImageReader, Luma, Pixel, Rgb};
+use image::{DynamicImage, ImageBuffer, ImageReader, Limits, Luma, Pixel, Rgb};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -21,11 +21,11 @@ impl Pixels {
     /// Transparency is dropped, 16 bits become 8, of an animation the first frame is taken, and a camera's note of
     /// orientation is ignored, as torchvision's `ImageFolder` does.
     pub fn decode(bytes: &[u8]) -> Result<Pixels, String> {
-        let image = ImageReader::new(Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(|e| e.to_string())?
-            .decode()
-            .map_err(|e| e.to_string())?;
+        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+        let mut limits = Limits::default();
+        limits.max_alloc = Some(MOST_DECODED);
+        reader.limits(limits);
+        let image = reader.decode().map_err(|e| e.to_string())?;
         let (h, w) = (image.height() as usize, image.width() as usize);
         let (c, data) = match image {
             DynamicImage::ImageLuma8(_)
@@ -74,6 +74,10 @@ impl Pixels {
         Ok(Pixels { h, w, c: self.c, data })
     }
 }
+
+/// Bytes that an image may take while it is decoded: 89 million pixels of three colours. A file of a few bytes may claim any
+/// number of them.
+const MOST_DECODED: u64 = 256 << 20;
 
 /// How many times larger than what is kept of it an image may be.
 const MOST_CUT: usize = 64;
