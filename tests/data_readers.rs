@@ -452,3 +452,21 @@ fn known_sets_by_their_files() {
     assert!((stats.mean[0] - 4.0 / 255.0).abs() < 1e-7, "{stats:?}");
     assert!((stats.std[0] - (60.0f32 / 9.0).sqrt() / 255.0).abs() < 1e-7, "{stats:?}");
 }
+
+/// Files that fuzzing found: a decoder that overflows, and 72 bytes that claim 133 million pixels.
+#[test]
+fn pictures_that_are_made_to_harm_are_named() {
+    let dir = folder();
+    let class = dir.path().join("a");
+    fs::create_dir_all(&class).unwrap();
+    let jpeg = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/pictures/overflows.jpg");
+    fs::copy(jpeg, class.join("1.jpg")).unwrap();
+    // In a build without overflow checks that decoder gives pixels.
+    if let Err(e) = Dataset::open(dir.path(), &OpenOptions::default()) {
+        assert!(e.to_string().contains("1.jpg"), "{e}");
+    }
+    fs::remove_file(class.join("1.jpg")).unwrap();
+    let gif = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/pictures/claims.gif")).unwrap();
+    put(dir.path(), "a/1.gif", &gif);
+    refused(dir.path(), "1.gif", &["cannot be decoded", "imit"]);
+}

@@ -4,6 +4,7 @@ use crate::error::Error;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageBuffer, ImageReader, Limits, Luma, Pixel, Rgb};
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// Bytes of one image in HWC order.
@@ -25,7 +26,9 @@ impl Pixels {
         let mut limits = Limits::default();
         limits.max_alloc = Some(MOST_DECODED);
         reader.limits(limits);
-        let image = reader.decode().map_err(|e| e.to_string())?;
+        // Decoders are others' code, and some count past the end of a number where a file is made for it.
+        let decoded = catch_unwind(AssertUnwindSafe(|| reader.decode()));
+        let image = decoded.map_err(|_| "its decoder failed".to_string())?.map_err(|e| e.to_string())?;
         let (h, w) = (image.height() as usize, image.width() as usize);
         let (c, data) = match image {
             DynamicImage::ImageLuma8(_)
