@@ -15,13 +15,13 @@ if ! command -v qemu-aarch64 >/dev/null || ! command -v aarch64-linux-gnu-gcc >/
     install qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 fi
 rustc=${RUSTC:-rustc}
-if ! has_std "$rustc" && ! { command -v rustup >/dev/null && rustup target add $target && has_std "$rustc"; }; then
+if ! has_std "$rustc" && has_std /usr/bin/rustc; then
     rustc=/usr/bin/rustc
-    if ! has_std $rustc; then
-        $as_root dpkg --add-architecture arm64
-        $as_root apt-get update -qq
-        install rustc-web libstd-rust-web-dev:arm64
-    fi
+elif ! has_std "$rustc" && ! { command -v rustup >/dev/null && rustup target add $target && has_std "$rustc"; }; then
+    rustc=/usr/bin/rustc
+    $as_root dpkg --add-architecture arm64
+    $as_root apt-get update -qq
+    install rustc-web libstd-rust-web-dev:arm64
 fi
 export ONEBIT_ARM64_RUSTC=$rustc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 exec cargo test --test edge -- --ignored arm
