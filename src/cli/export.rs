@@ -108,6 +108,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.base.is_some() && (form != Form::Packed || plain.is_none()) {
         bail!("--base: only a packed model (.1bit) of a run of method smn is written as masks on a base");
     }
+    if args.base.as_deref() == Some(out.as_path()) {
+        bail!("--base and --out are both {}: the masks would take the place of the base", out.display());
+    }
     let (recipe, tensors) = plain.as_ref().map_or((&t.recipe, &t.checkpoint.tensors), |(r, t)| (r, t));
     let task = Task { recipe, images: &images, teacher: None, targets: targets.as_ref() };
     let own = inference_tensors(&task, tensors)?;

@@ -141,6 +141,9 @@ fn masks_ship_on_a_base(place: &Place) {
     place.run(&["predict", "task.1bit", "x.pgm"]).fails_with(&["task.1bit", "--base"]);
     place.run(&["predict", "task.1bit", "--base", "other.1bit", "x.pgm"]).fails_with(&["task.1bit", "another base"]);
     place.run(&["predict", "whole.1bit", "--base", "base.1bit", "x.pgm"]).fails_with(&["whole.1bit", "needs no base"]);
+    place
+        .run(&["export", "smn", "-o", "base.1bit", "--base", "base.1bit"])
+        .fails_with(&["base.1bit", "take the place"]);
     place.run(&["export", "smn", "-o", "x.1bit", "--base", "other.1bit"]).fails_with(&["other.1bit", "no layer"]);
     place.run(&["export", "base", "-o", "x.1bit", "--base", "b.1bit"]).fails_with(&["--base", "method smn"]);
 }
