@@ -479,7 +479,7 @@ fn compile(cc: &str, more: &[&str], source: &str, library: &Path, program: &Path
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut cc = Command::new(cc);
     cc.args(["-Wall", "-Wextra", "-Werror"]).args(more).arg("-I").arg(root.join("src/deploy/c"));
-    cc.arg(root.join(source)).arg(library).args(["-lpthread", "-ldl", "-lm", "-o"]).arg(program);
+    cc.arg(root.join(source)).arg(library).args(["-Wl,--gc-sections", "-lpthread", "-ldl", "-lm", "-o"]).arg(program);
     output(&mut cc);
 }
 

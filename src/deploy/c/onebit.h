@@ -1,7 +1,8 @@
 /* The runtime of packed 1-bit models.
  *
  * Build:  cargo rustc --release --lib --no-default-features --crate-type staticlib
- *         cc example.c target/release/libonebit.a -lpthread -ldl -lm -o example
+ *         cc example.c target/release/libonebit.a -Wl,--gc-sections -lpthread -ldl -lm -o example
+ * (on macOS -Wl,-dead_strip; it leaves out what the program does not call).
  *
  * A model may be used by one thread at a time; several models are independent of each other.
  */
