@@ -1,8 +1,11 @@
 /* The runtime of packed 1-bit models.
  *
- * Build:  cargo rustc --release --lib --no-default-features --crate-type staticlib
- *         cc example.c target/release/libonebit.a -Wl,--gc-sections -lpthread -ldl -lm -o example
- * (on macOS -Wl,-dead_strip; it leaves out what the program does not call).
+ * Build, from the root of the project:
+ *
+ *     cargo rustc --release --lib --no-default-features --crate-type staticlib
+ *     cc src/deploy/c/example.c target/release/libonebit.a -Wl,--gc-sections -lpthread -ldl -lm -o example
+ *
+ * --gc-sections leaves out what the program does not call: half of it. A program elsewhere adds -I src/deploy/c.
  *
  * A model may be used by one thread at a time; several models are independent of each other.
  */
