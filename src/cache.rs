@@ -3,6 +3,7 @@
 
 use crate::device::Device;
 use crate::files::{create_dir, read_text, write_atomic};
+use crate::hash::fnv1a;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -63,10 +64,9 @@ impl Display for Identity {
     }
 }
 
-/// 64 bits that depend on all of the texts (FNV-1a), the same in every version of this program.
+/// 64 bits that depend on all of the texts, the same in every version of this program.
 pub(crate) fn fingerprint<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
-    let bytes = texts.into_iter().flat_map(|t| t.bytes().chain([0]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ b as u64).wrapping_mul(0x100_0000_01b3))
+    fnv1a(texts.into_iter().flat_map(|t| t.bytes().chain([0])))
 }
 
 /// Name of the processor, where it tells.

@@ -78,7 +78,11 @@ pub mod foreign;
 pub mod gpu;
 #[cfg(feature = "train")]
 pub mod graph;
+#[cfg(feature = "train")]
+mod hash;
 pub mod kernels;
+#[cfg(feature = "train")]
+pub mod launch;
 #[cfg(feature = "train")]
 pub mod loss;
 #[cfg(feature = "train")]

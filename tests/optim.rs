@@ -6,9 +6,9 @@ mod common;
 use onebit::device::{Device, Store};
 use onebit::gpu::GpuOptions;
 use onebit::graph::{Graph, Init, Meta, Role, Value};
+use onebit::launch::Target;
 use onebit::optim::{OptimSpec, Rule};
 use onebit::program::{Backend, Options, Program, Work};
-use onebit::shader::launch::Target;
 use onebit::tensor::HostTensor;
 
 const START: [f32; 5] = [0.5, -1.25, 0.0, 2.0, -0.03125];

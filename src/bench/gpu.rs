@@ -5,9 +5,9 @@ use super::clock::{least, once, rounds};
 use crate::cache::note;
 use crate::error::Result;
 use crate::gpu::{GpuBuffer, GpuDevice};
+use crate::launch::fold_groups;
 use crate::program::Kernel;
 use crate::shader::assemble::assemble;
-use crate::shader::launch::fold_groups;
 use crate::shader::sources::Sources;
 use wgpu::wgt::{CooperativeMatrixProperties, CooperativeScalarType};
 

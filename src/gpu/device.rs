@@ -3,7 +3,7 @@
 use super::adapter::{AdapterReport, describe, is_software};
 use super::pipeline::Pipelines;
 use crate::error::{Error, Result};
-use crate::shader::launch::{Choices, Target};
+use crate::launch::{Choices, Target};
 use pollster::block_on;
 use std::sync::{Arc, Mutex};
 

@@ -3,8 +3,7 @@
 use super::device::GpuDevice;
 use crate::error::{Error, Result};
 use crate::graph::{Def, Leaf, Value};
-use crate::program::{BufferKind, Command, Dispatch, Kernel, Program};
-use crate::shader::fused::SCALAR_SLOTS;
+use crate::program::{BufferKind, Command, Dispatch, Kernel, Program, SCALAR_SLOTS};
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! How parameters and state start, and which optimiser group a parameter belongs to.
 
+use crate::hash::fnv1a;
 use crate::rng::Philox;
 use crate::tensor::{HostTensor, Shape};
 
@@ -58,7 +59,8 @@ impl Init {
     /// The content of the leaf `name` under `seed`: independent of the order in which leaves are made.
     pub fn make(self, shape: &Shape, seed: u64, name: &str) -> HostTensor {
         let n = shape.elements();
-        let p = Philox::new(seed, stream(name));
+        // The name is the random stream.
+        let p = Philox::new(seed, fnv1a(name.bytes()));
         let values = match self {
             Init::Zeros => vec![0.0; n],
             Init::Constant(v) => vec![v; n],
@@ -68,9 +70,4 @@ impl Init {
         };
         HostTensor::from_f32(shape.clone(), values)
     }
-}
-
-/// FNV-1a of a name: the random stream that belongs to it.
-fn stream(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ b as u64).wrapping_mul(0x0100_0000_01b3))
 }

@@ -2,7 +2,7 @@
 
 use super::{Graph, Meta, Value};
 use crate::error::Result;
-use crate::shader::launch::{Lowering, Target, Variants};
+use crate::launch::{Lowering, Target, Variants};
 use crate::tensor::{HostTensor, RefTensor, Shape};
 use std::any::Any;
 use std::fmt::Debug;

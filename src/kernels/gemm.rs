@@ -1,28 +1,8 @@
 //! Matrix products by the `gemm` crate, called on tiles from our own threads.
 
+use crate::tensor::MatMulExtents;
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
-
-/// Extents of `C[i] = op(A[i]) op(B[i])`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MatMulExtents {
-    /// Products in the batch.
-    pub batch: usize,
-    /// Rows of C.
-    pub m: usize,
-    /// Columns of C.
-    pub n: usize,
-    /// Length of the sums.
-    pub k: usize,
-    /// Whether A is stored `[k, m]`.
-    pub transpose_a: bool,
-    /// Whether B is stored `[n, k]`.
-    pub transpose_b: bool,
-    /// Whether there is an A for each product, or one for all.
-    pub batched_a: bool,
-    /// Whether there is a B for each product, or one for all.
-    pub batched_b: bool,
-}
 
 /// A matrix inside a slice.
 #[derive(Clone, Copy)]

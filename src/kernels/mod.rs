@@ -25,7 +25,7 @@ pub use cluster::{NEAR_TIE, NOT_SAMPLED, digest, most_shared, nearest, tie_key};
 #[cfg(feature = "train")]
 pub use conv2d::{conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 #[cfg(feature = "train")]
-pub use gemm::{MatMulExtents, matmul};
+pub use gemm::matmul;
 #[cfg(feature = "train")]
 pub use xnor::{xnor_conv2d_forward, xnor_conv2d_input_grad, xnor_conv2d_weight_grad};
 

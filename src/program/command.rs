@@ -1,12 +1,12 @@
 //! What a GPU is told to do, as plain data: kernels with their text and constants, what they bind, and
 //! how many workgroups run. A device records it, a folder for a browser holds it, a test changes it.
 
+use super::fused_wgsl::generate;
 use super::{Program, Work};
 use crate::error::Result;
 use crate::graph::Value;
+use crate::launch::Operand;
 use crate::shader::assemble::assemble;
-use crate::shader::fused::generate;
-use crate::shader::launch::Operand;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 

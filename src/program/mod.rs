@@ -2,6 +2,7 @@
 
 mod command;
 mod fuse;
+mod fused_wgsl;
 mod memory;
 mod print;
 mod schedule;
@@ -9,12 +10,13 @@ mod work;
 
 pub use command::{Command, Dispatch, Kernel};
 pub use fuse::{Access, Expr, Fused};
+pub use fused_wgsl::SCALAR_SLOTS;
 pub use memory::{Buffer, BufferKind};
 pub use work::Amount;
 
 use crate::error::Result;
 use crate::graph::{Graph, LowerCx, Meta, Phase, Value};
-use crate::shader::launch::{Lowering, Target};
+use crate::launch::{Lowering, Target};
 use crate::shader::sources::Sources;
 use std::sync::Arc;
 

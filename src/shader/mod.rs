@@ -1,6 +1,4 @@
-//! WGSL: assembly of shader files, generated kernels of fused ops, and how ops launch them.
+//! WGSL: the files of the shaders, and their assembly.
 
 pub mod assemble;
-pub mod fused;
-pub mod launch;
 pub mod sources;

@@ -1,4 +1,4 @@
-//! Where the windows of a convolution or a pooling lie.
+//! Where the windows of a convolution or a pooling lie, and the extents of a product of matrices.
 
 use crate::error::{Error, Result};
 
@@ -74,6 +74,27 @@ impl Conv2dGeometry {
     pub fn tap(&self, out: usize, k: usize, size: usize) -> Option<usize> {
         (out * self.stride + k).checked_sub(self.padding).filter(|&i| i < size)
     }
+}
+
+/// Extents of `C[i] = op(A[i]) op(B[i])`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatMulExtents {
+    /// Products in the batch.
+    pub batch: usize,
+    /// Rows of C.
+    pub m: usize,
+    /// Columns of C.
+    pub n: usize,
+    /// Length of the sums.
+    pub k: usize,
+    /// Whether A is stored `[k, m]`.
+    pub transpose_a: bool,
+    /// Whether B is stored `[n, k]`.
+    pub transpose_b: bool,
+    /// Whether there is an A for each product, or one for all.
+    pub batched_a: bool,
+    /// Whether there is a B for each product, or one for all.
+    pub batched_b: bool,
 }
 
 #[cfg(test)]

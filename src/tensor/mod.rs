@@ -9,7 +9,7 @@ mod reference;
 mod shape;
 
 pub use dtype::DType;
-pub use geometry::Conv2dGeometry;
+pub use geometry::{Conv2dGeometry, MatMulExtents};
 pub use host::HostTensor;
 #[cfg(feature = "train")]
 pub use reference::RefTensor;

@@ -8,7 +8,8 @@ use super::scheduler::Scheduler;
 use crate::data::Split;
 use crate::error::Result;
 use crate::features::Rows;
-use crate::kernels::{MatMulExtents, matmul};
+use crate::kernels::matmul;
+use crate::tensor::MatMulExtents;
 use rayon::prelude::*;
 use std::sync::atomic::AtomicBool;
 

@@ -6,6 +6,7 @@ use crate::data::{AugmentSpec, Dataset, OpenOptions, Split};
 use crate::error::{Error, Result};
 use crate::features::low_shot;
 use crate::files::read_text;
+use crate::hash::fnv1a;
 use crate::methods::{BurnSpec, CompressSpec, FinetuneSpec, RbcnSpec, SmnSpec, SwavSpec};
 use crate::nn::NetSpec;
 use crate::optim::{OptimSpec, Schedule};
@@ -416,8 +417,7 @@ impl Recipe {
             teacher: self.teacher.as_ref().map(|_| TeacherSpec { run: String::new(), trained_by: None }),
             ..self.clone()
         };
-        let text = weights_only.to_toml()?;
-        Ok(text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ b as u64).wrapping_mul(0x0100_0000_01b3)))
+        Ok(fnv1a(weights_only.to_toml()?.bytes()))
     }
 }
 

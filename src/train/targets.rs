@@ -7,6 +7,7 @@ use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::features::Rows;
+use crate::hash::fnv1a;
 use crate::mbn::{Model, Watch};
 use crate::methods::CompressTarget;
 use serde::{Deserialize, Serialize};
@@ -132,8 +133,7 @@ impl Targets {
         let output = self.model.output.as_ref().expect("checked by open");
         let numbers = output.clusters.iter().map(|c| *c as u64);
         let numbers = numbers.chain(output.centres.centres.iter().map(|c| c.to_bits()));
-        let hash = numbers.fold(0xcbf2_9ce4_8422_2325u64, |h, w| (h ^ w).wrapping_mul(0x0100_0000_01b3));
-        format!("{hash:016x}")
+        format!("{:016x}", fnv1a(numbers))
     }
 }
 

@@ -7,6 +7,7 @@ use super::recipe::Recipe;
 use super::run::RunDir;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
+use crate::hash::fnv1a;
 use crate::methods::{SwavSpec, wants_teacher};
 use crate::nn::{Mode, NetSpec, Network};
 use crate::tensor::HostTensor;
@@ -164,7 +165,6 @@ impl Teacher {
         let mut names: Vec<&String> = self.tensors.keys().collect();
         names.sort_unstable();
         let words = names.into_iter().flat_map(|n| self.tensors[n].words());
-        let hash = words.fold(0xcbf2_9ce4_8422_2325u64, |h, w| (h ^ *w as u64).wrapping_mul(0x0100_0000_01b3));
-        format!("{hash:016x}")
+        format!("{:016x}", fnv1a(words.copied()))
     }
 }

@@ -1,8 +1,8 @@
 //! What a choice holds for.
 
 use crate::graph::{Graph, LowerCx, Meta, Op};
+use crate::launch::{Target, Variant};
 use crate::program::{Program, Work};
-use crate::shader::launch::{Target, Variant};
 use std::collections::HashMap;
 use std::sync::Arc;
 

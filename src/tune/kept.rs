@@ -3,7 +3,7 @@
 use crate::cache::{self, Identity, fingerprint};
 use crate::device::Device;
 use crate::gpu::GpuDevice;
-use crate::shader::launch::Choices;
+use crate::launch::Choices;
 use crate::shader::sources::Sources;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -3,8 +3,8 @@
 use super::check::{Recorded, record};
 use crate::error::Result;
 use crate::graph::Graph;
+use crate::launch::Target;
 use crate::program::{Backend, Command, Options, Program};
-use crate::shader::launch::Target;
 use crate::shader::sources::Sources;
 
 /// Storage buffers that a kernel may bind by WebGPU's defaults.

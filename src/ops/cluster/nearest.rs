@@ -5,7 +5,7 @@ use super::sets::{Extents, extents};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels::{self, NEAR_TIE};
-use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, RefTensor};
 
 /// `x f32 [n, d]`, `columns u32 [g, m]`, `centres f32 [g, k, m + 1]` -> `u32 [g, n]`: for each set of centres and each

@@ -6,7 +6,7 @@ use super::{forward, input_grad, weight_grad};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels;
-use crate::shader::launch::{Conv, Lowering, Pass, Variants};
+use crate::launch::{Conv, Lowering, Pass, Variants};
 use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
 
 /// Convolution.

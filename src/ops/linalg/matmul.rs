@@ -6,8 +6,8 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels;
-use crate::shader::launch::{self, Lowering, MatMulExtents, Variants};
-use crate::tensor::{DType, RefTensor, Shape};
+use crate::launch::{self, Lowering, Variants};
+use crate::tensor::{DType, MatMulExtents, RefTensor, Shape};
 
 /// Matrix product.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@
 use super::{CHUNK, GROUP, cpu, longest_sum, stages};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, RefTensor};
 
 /// `[.., C]` f32 or i16 -> mean `[C]`, variance `[C]` (divided by the number of rows).

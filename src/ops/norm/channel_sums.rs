@@ -4,7 +4,7 @@
 use super::{CHUNK, GROUP, cpu, longest_sum, stages};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, RefTensor};
 
 /// What dy is multiplied with.

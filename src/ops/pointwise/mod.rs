@@ -19,7 +19,7 @@ pub use sign::Ste;
 
 use crate::error::{Error, Result};
 use crate::graph::{Grads, Graph, LowerCx, Meta, Op, Pointwise, Value};
-use crate::shader::launch::Lowering;
+use crate::launch::Lowering;
 use crate::tensor::{RefTensor, Shape};
 
 impl<P: Pointwise> Op for P {

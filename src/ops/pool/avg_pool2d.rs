@@ -3,7 +3,7 @@
 use super::{Window, covered};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
 use rayon::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, RefTensor, Shape};
 use rayon::prelude::*;
 

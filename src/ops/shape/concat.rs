@@ -3,7 +3,7 @@
 use super::strided::{for_rows, indices, movable};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, RefTensor};
 
 /// Concatenates along `axis`. Seen as `[outer, extent_i, inner]`, input i fills a block of every outer

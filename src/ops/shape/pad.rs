@@ -4,7 +4,7 @@ use super::slice::Slice;
 use super::strided::{MAX_RANK, for_rows, indices, movable, six};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::shader::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, RefTensor, Shape};
 
 /// `y[before + step * c] = x[c]`, and `value` everywhere else. Its gradient is a [`Slice`].

@@ -4,7 +4,7 @@ use super::pad::Pad;
 use super::strided::{Strided, indices, movable, six};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::shader::launch::{Lowering, Operand};
+use crate::launch::{Lowering, Operand};
 use crate::tensor::{RefTensor, Shape};
 use std::ops::Range;
 

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Meta;
-use crate::shader::launch::{Launch, Operand, fold_groups};
+use crate::launch::{Launch, Operand, fold_groups};
 use rayon::prelude::*;
 
 /// Most axes that the ops which move elements address; shorter shapes get leading axes of extent 1.

@@ -3,7 +3,7 @@
 use super::strided::{Strided, indices, movable, six};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::shader::launch::{Lowering, Operand};
+use crate::launch::{Lowering, Operand};
 use crate::tensor::{RefTensor, Shape};
 
 /// Output axis `i` is input axis `perm[i]`.

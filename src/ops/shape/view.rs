@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::shader::launch::Lowering;
+use crate::launch::Lowering;
 use crate::tensor::{RefTensor, Shape};
 
 /// Another shape with as many elements. Packed types keep their last axis, on which they pack.

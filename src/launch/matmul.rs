@@ -3,9 +3,7 @@
 use super::tiles::{Quads, Tile, access};
 use super::variants::{Form, Variant, Variants};
 use super::{Launch, Lowering, Operand, Target, fold_groups};
-
-/// Extents of `C[i] = op(A[i]) op(B[i])`.
-pub use crate::kernels::MatMulExtents;
+use crate::tensor::MatMulExtents;
 
 /// The product. GPUs get tiles in workgroup memory, software adapters a register tile an invocation
 /// where the extents allow.

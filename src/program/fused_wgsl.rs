@@ -4,12 +4,12 @@
 //! (a store is bits): an invocation makes the 32 elements of one word of one row, so that every word
 //! has one writer. The functions of the ops come from `shaders/pointwise`.
 
-use super::assemble::Assembled;
-use super::launch::fold_groups;
-use super::sources::Sources;
+use super::{Access, Expr, Fused};
 use crate::error::Result;
 use crate::graph::{Graph, Value};
-use crate::program::{Access, Expr, Fused};
+use crate::launch::fold_groups;
+use crate::shader::assemble::Assembled;
+use crate::shader::sources::Sources;
 use crate::tensor::DType;
 use std::collections::BTreeSet;
 use std::fmt::Write;

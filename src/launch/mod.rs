@@ -6,7 +6,7 @@ mod tiles;
 mod variants;
 
 pub use conv::{Conv, Pass};
-pub use matmul::{MatMulExtents, matmul, matmul_variants};
+pub use matmul::{matmul, matmul_variants};
 pub use variants::{Choices, Variant, Variants};
 
 use std::sync::Arc;
