@@ -24,4 +24,4 @@ elif ! has_std "$rustc" && ! { command -v rustup >/dev/null && rustup target add
     install rustc-web libstd-rust-web-dev:arm64
 fi
 export ONEBIT_ARM64_RUSTC=$rustc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-exec cargo test --test edge -- --ignored arm
+exec cargo test --test files -- --ignored arm

@@ -153,14 +153,12 @@ fn check_ops(args: &Args, sources: Sources, report: &mut Report) -> anyhow::Resu
             bail!("--shaders needs an adapter: the CPU device runs no shaders");
         }
     }
-    for (name, device) in devices {
-        let waiting = Waiting::new(specs.len(), &name);
-        let made = request.run(&device, name, &specs, |spec| {
-            waiting.tick(&spec.title());
-            true
-        });
-        report.devices.push(made);
-    }
+    let waiting = Waiting::new(specs.len() * devices.len(), "cases");
+    report.devices = request.run(&devices, &specs, |spec, device| {
+        waiting.tick(&format!("{} on {device}", spec.title()));
+        true
+    });
+    drop(waiting);
     if args.browser {
         let Request { filter, seed, sources, quick, .. } = request;
         let mut made = in_browser("ops", &mut |folder| {

@@ -37,7 +37,7 @@ pub enum Expr {
 }
 
 /// Pointwise nodes as one kernel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fused {
     /// Nodes that it computes.
     pub nodes: Vec<usize>,

@@ -1,14 +1,15 @@
 //! Runs a program step by step on a device, and each step on the reference from the device's own
 //! inputs: the first step that is wrong is found where it is wrong.
 
-use super::expect::{Worst, expect};
+use super::expect::Worst;
+use super::reference_cache::ReferenceCache;
 use crate::device::{Executable, Store};
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::program::{Options, Program, Work};
-use crate::tensor::{HostTensor, RefTensor};
+use crate::tensor::HostTensor;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// How one output of one step compared.
 #[derive(Clone, Debug)]
@@ -80,10 +81,14 @@ impl StepRun {
 
     /// Compares what the device made with the reference.
     pub fn check(&self, program: &Program, scalars: &[f32]) -> Vec<Finding> {
-        let inputs: HashMap<Value, RefTensor> = self.inputs.iter().map(|(v, t)| (*v, RefTensor::from(t))).collect();
+        self.check_with(program, scalars, &ReferenceCache::default())
+    }
+
+    fn check_with(&self, program: &Program, scalars: &[f32], references: &ReferenceCache) -> Vec<Finding> {
         let made = |v: Value| &self.outputs.iter().find(|(o, _)| *o == v).expect("a step's outputs were read").1;
-        expect(program, self.index, &inputs, scalars)
-            .into_iter()
+        references
+            .expect(program, self.index, &self.inputs, scalars)
+            .iter()
             .map(|e| Finding {
                 index: self.index,
                 step: program.step_name(self.index),
@@ -109,6 +114,16 @@ const PENDING_STEPS: usize = 32;
 pub fn compare_steps(
     exe: &mut Executable,
     scalars: &[f32],
+    each: impl FnMut(&StepRun, Vec<Finding>) -> Result<bool>,
+) -> Result<()> {
+    compare_steps_with(exe, scalars, &ReferenceCache::default(), each)
+}
+
+/// As [`compare_steps`], with a cache of the program's graph.
+fn compare_steps_with(
+    exe: &mut Executable,
+    scalars: &[f32],
+    references: &ReferenceCache,
     mut each: impl FnMut(&StepRun, Vec<Finding>) -> Result<bool>,
 ) -> Result<()> {
     let program = exe.program().clone();
@@ -117,7 +132,7 @@ pub fn compare_steps(
         pending.push(StepRun::run(exe, scalars, index)?);
         let full = pending.len() >= PENDING_STEPS || pending.iter().map(StepRun::bytes).sum::<usize>() >= PENDING_BYTES;
         if full || index + 1 == program.steps.len() {
-            let checked: Vec<Vec<Finding>> = pending.par_iter().map(|run| run.check(&program, scalars)).collect();
+            let checked: Vec<Vec<Finding>> = pending.par_iter().map(|run| run.check_with(&program, scalars, references)).collect();
             for (run, findings) in pending.drain(..).zip(checked) {
                 if !each(&run, findings)? {
                     return Ok(());
@@ -137,16 +152,17 @@ pub fn compare(
     options: Options,
 ) -> Result<Vec<Finding>> {
     let program = Program::compile_with(graph, store.device().backend(), options)?;
-    compare_program(store, program, leaves, scalars)
+    compare_program(store, program, leaves, scalars, &ReferenceCache::default())
 }
 
 /// As [`compare`], for a program that was compiled before, perhaps for another target than the device
-/// itself: a software adapter runs the kernels of real GPUs too.
+/// itself: a software adapter runs the kernels of real GPUs too. The cache of the graph may be shared by its programs.
 pub fn compare_program(
     store: &mut Store,
     program: Program,
     leaves: &BTreeMap<String, HostTensor>,
     scalars: &[f32],
+    references: &ReferenceCache,
 ) -> Result<Vec<Finding>> {
     let mut exe = store.load_program(program, true)?;
     for (name, t) in leaves {
@@ -155,7 +171,7 @@ pub fn compare_program(
         }
     }
     let mut all = Vec::new();
-    compare_steps(&mut exe, scalars, |_, findings| {
+    compare_steps_with(&mut exe, scalars, references, |_, findings| {
         all.extend(findings);
         Ok(true)
     })?;

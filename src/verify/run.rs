@@ -3,6 +3,7 @@
 use super::case::{Case, CaseSpec};
 use super::cases;
 use super::compare::compare_program;
+use super::reference_cache::ReferenceCache;
 use super::report::{DeviceReport, OpReport, Unsupported};
 use crate::device::{Device, Store};
 use crate::error::{Error, Result};
@@ -10,7 +11,9 @@ use crate::launch::Target;
 use crate::program::{Backend, Command, Options, Program};
 use crate::shader::sources::Sources;
 use crate::suggest::nearest;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// What is checked, and with what.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,42 +103,48 @@ impl Request {
         Ok(files)
     }
 
-    /// Runs cases on a device. `each` is told of every case before it runs, and may end the check by answering false.
+    /// Runs cases on devices, and on several of them at once; their reports in the same order. `each` is told of every
+    /// case and device before it runs there, and may end the check by answering false.
     pub fn run(
         &self,
-        device: &Device,
-        name: String,
+        devices: &[(String, Device)],
         specs: &[CaseSpec],
-        mut each: impl FnMut(&CaseSpec) -> bool,
-    ) -> DeviceReport {
-        let mut report = DeviceReport { device: name, ..Default::default() };
-        let kernels = self.kernels(device);
-        for spec in specs {
-            if !each(spec) {
-                break;
-            }
-            let case = spec.build(self.seed);
-            let mut row = OpReport::default();
-            // Large cases are about grids and limits: one way to run them shows that.
-            let kernels = if spec.large { &kernels[..1] } else { &kernels };
-            self.run_case(device, kernels, &case, &mut row);
-            if let Device::Gpu(d) = device {
-                d.forget_pipelines();
-            }
-            if row == OpReport::default() {
-                // None of its kernels is made of the files that are tried.
-                continue;
-            }
-            let wrong = !row.failures.is_empty();
-            report.ops.entry(spec.op.to_string()).or_default().add(row);
-            if wrong && self.stop_at_first {
-                break;
-            }
+        each: impl Fn(&CaseSpec, &str) -> bool + Sync,
+    ) -> Vec<DeviceReport> {
+        let checks = Checks {
+            request: self,
+            devices: devices.iter().map(|(name, d)| (name.as_str(), d, self.kernels(d), Mutex::new(()))).collect(),
+            specs,
+            each: &each,
+            next: AtomicUsize::new(0),
+            end: AtomicUsize::new(specs.len()),
+            large: Mutex::new(()),
+            rows: Mutex::new(Vec::new()),
+        };
+        std::thread::scope(|s| {
+            // A device runs one case at a time: as many cases are under way as there are devices to run them.
+            let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(devices.len());
+            (1..workers).for_each(|_| drop(s.spawn(|| checks.work())));
+            checks.work();
+        });
+        let mut rows = checks.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+        rows.sort_by_key(|(case, device, _)| (*case, *device));
+        let mut reports: Vec<DeviceReport> =
+            devices.iter().map(|(name, _)| DeviceReport { device: name.clone(), ..Default::default() }).collect();
+        for (case, device, row) in rows {
+            reports[device].ops.entry(specs[case].op.to_string()).or_default().add(row);
         }
-        report
+        reports
     }
 
-    fn run_case(&self, device: &Device, kernels: &[Kernels], case: &Case, row: &mut OpReport) {
+    fn run_case(
+        &self,
+        device: &Device,
+        kernels: &[Kernels],
+        case: &Case,
+        references: &ReferenceCache,
+    ) -> OpReport {
+        let mut row = OpReport::default();
         let mut tried: Vec<Vec<Command>> = Vec::new();
         let replaced: Vec<&str> = self.sources.replaced().collect();
         for k in kernels {
@@ -152,7 +161,7 @@ impl Request {
                     }
                     tried.push(commands);
                 }
-                compare_program(&mut Store::new(device.clone()), program, &case.leaves, &case.scalars)
+                compare_program(&mut Store::new(device.clone()), program, &case.leaves, &case.scalars, references)
             })();
             match outcome {
                 Ok(findings) => {
@@ -169,5 +178,82 @@ impl Request {
                 }
             }
         }
+        row
     }
+}
+
+/// What the reference of one case may keep for other devices and kernels.
+const REFERENCE_BYTES: usize = 1 << 30;
+
+/// A device with its name and kernels, held while it runs a case.
+type Station<'a> = (&'a str, &'a Device, Vec<Kernels>, Mutex<()>);
+
+/// Cases that run on devices: what the threads which do that share.
+struct Checks<'a> {
+    request: &'a Request,
+    devices: Vec<Station<'a>>,
+    specs: &'a [CaseSpec],
+    each: &'a (dyn Fn(&CaseSpec, &str) -> bool + Sync),
+    /// The next case that nobody has begun.
+    next: AtomicUsize,
+    /// No case from this one on is begun any more.
+    end: AtomicUsize,
+    /// Held by a large case: two would need much memory.
+    large: Mutex<()>,
+    /// What came of a case on a device, by their positions.
+    rows: Mutex<Vec<(usize, usize, OpReport)>>,
+}
+
+impl Checks<'_> {
+    /// Takes cases, each to all devices, until there are none left. All devices compare with the same references.
+    fn work(&self) {
+        loop {
+            let nth = self.next.fetch_add(1, Ordering::Relaxed);
+            if nth >= self.end.load(Ordering::Relaxed) {
+                return;
+            }
+            let spec = &self.specs[nth];
+            let _large = spec.large.then(|| lock(&self.large));
+            let case = spec.build(self.request.seed);
+            let references = ReferenceCache::new(REFERENCE_BYTES);
+            let (mut left, mut busy): (VecDeque<usize>, usize) = ((0..self.devices.len()).collect(), 0);
+            while let Some(d) = left.pop_front() {
+                let (name, device, kernels, held) = &self.devices[d];
+                // Whichever device is free; the first that is left if none is.
+                let _held = match held.try_lock() {
+                    Err(std::sync::TryLockError::WouldBlock) if busy < left.len() => {
+                        left.push_back(d);
+                        busy += 1;
+                        continue;
+                    }
+                    Ok(held) => held,
+                    Err(_) => lock(held),
+                };
+                busy = 0;
+                if !(self.each)(spec, name) {
+                    self.end.store(0, Ordering::Relaxed);
+                    return;
+                }
+                // Large cases are about grids and limits: one way to run them shows that.
+                let kernels = if spec.large { &kernels[..1] } else { kernels };
+                let row = self.request.run_case(device, kernels, &case, &references);
+                if let Device::Gpu(d) = device {
+                    d.forget_pipelines();
+                }
+                if row == OpReport::default() {
+                    // None of its kernels is made of the files that are tried.
+                    continue;
+                }
+                if self.request.stop_at_first && !row.failures.is_empty() {
+                    self.end.store(0, Ordering::Relaxed);
+                }
+                lock(&self.rows).push((nth, d, row));
+            }
+        }
+    }
+}
+
+/// A panic in a thread ends the check: what it held does not matter then.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -89,7 +89,7 @@ fn json_output_is_one_object_a_line() {
 
 #[test]
 fn an_adapter_trains_too() {
-    // Any adapter that works; `tests/ops.rs` fails where there is none.
+    // Any adapter that works; `tests/common/devices.rs` fails where there is none.
     let place = Place::new();
     let devices = json(&place.run(&["devices", "--json"]).ok().out);
     let usable = devices["adapters"].as_array().unwrap().iter().find(|a| a["usable"] == true).expect("an adapter");

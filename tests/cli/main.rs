@@ -1,5 +1,8 @@
 //! The program as its users run it.
 
+#[path = "../common/golden.rs"]
+mod golden;
+
 mod bad_input;
 mod bench;
 mod bootstrap;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 
-/// Number of an adapter that works; `tests/ops.rs` fails where there is none.
+/// Number of an adapter that works; `tests/common/devices.rs` fails where there is none.
 fn adapter(place: &Place) -> String {
     let devices: Value = serde_json::from_str(&place.run(&["devices", "--json"]).ok().out).unwrap();
     let all = devices["adapters"].as_array().unwrap();

@@ -1,9 +1,9 @@
 //! Training without labels and what judges it, as a user runs it: SwAV, masks, protocols, features, the cascade.
 
+use crate::golden::golden;
 use crate::program::{Outcome, Place};
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
 
 const TINY: [&str; 7] = [
     "data.train_images=300",
@@ -23,10 +23,6 @@ fn train(place: &Place, recipe: &str, out: &str, epochs: &str, more: &[&str]) ->
 
 fn json(place: &Place, file: &str) -> Value {
     serde_json::from_slice(&fs::read(place.path(file)).expect(file)).expect(file)
-}
-
-fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""Prints what PyTorch and the standard library make of a small image, for tests/augment.rs: a crop resized
+"""Prints what PyTorch and the standard library make of a small image, for tests/engine/augment.rs: a crop resized
 (F.interpolate), colour adjustments (the formulas of torchvision's functional API; hue by colorsys) and a
 Gaussian blur (conv2d over a reflected border).
 

@@ -1,5 +1,5 @@
 """Narrow ResNets under torchvision's names, in the formats that weights come in, and what PyTorch makes of two images in
-f64, for tests/foreign.rs: writes tests/golden/foreign/.
+f64, for tests/files/foreign.rs: writes tests/golden/foreign/.
 
     resnet18.safetensors       7x7 first layer
     resnet18.pth               the same, in a training script's checkpoint: wrapped by data parallelism, beside an optimiser

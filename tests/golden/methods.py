@@ -1,4 +1,4 @@
-"""One training step of each method on a tiny ResNet-8, by PyTorch's autograd in f64, for tests/methods_torch.rs: writes
+"""One training step of each method on a tiny ResNet-8, by PyTorch's autograd in f64, for tests/methods/pytorch.rs: writes
 tests/golden/methods.safetensors. Written from the formulas of the papers, with autograd in place of written-out gradients.
 
     start/<tensor>               what all methods start from, under the project's names; convolutions are OHWI

@@ -1,4 +1,4 @@
-"""Prints the parameter after each of four steps of PyTorch's optimisers, for tests/optim.rs.
+"""Prints the parameter after each of four steps of PyTorch's optimisers, for tests/engine/optim.rs.
 
 Run with any PyTorch 2: python tests/golden/optim.py
 """

@@ -1,5 +1,5 @@
 """One training step of each method without labels, as tests/golden/methods.py does it for those with labels: writes
-tests/golden/unlabelled.safetensors for tests/methods_torch.rs.
+tests/golden/unlabelled.safetensors for tests/methods/pytorch.rs.
 
 The images of a step are seen twice, as they are and mirrored. `<method>/after/<tensor>` is everything that the step leaves
 behind, `<method>/terms/<tensor>` the size of what a number is the small difference of. The head that a teacher was trained with starts by `hashed`, and its variances by 1 more.

@@ -31,10 +31,7 @@ fn scores(shape: [usize; 2], seed: u64) -> HostTensor {
 }
 
 fn near(got: &[f64], expected: &[f64], label: &str) {
-    assert_eq!(got.len(), expected.len());
-    for (i, (g, e)) in got.iter().zip(expected).enumerate() {
-        assert!((g - e).abs() < 1e-5, "{label}[{i}]: {g} instead of {e}");
-    }
+    crate::near::near(label, got, expected, |_| 1e-5);
 }
 
 fn column_sums(q: &[f64], k: usize) -> Vec<f64> {

@@ -1,8 +1,7 @@
 //! Variants of kernels: every one is right, choosing among those of the same order changes no bit, and one that is wrong
 //! or does not compile is never chosen.
 
-mod common;
-
+use crate::devices;
 use onebit::cache;
 use onebit::device::{Device, Store};
 use onebit::gpu::{GpuDevice, GpuOptions};
@@ -15,7 +14,7 @@ use onebit::rng::Philox;
 use onebit::shader::sources::Sources;
 use onebit::tensor::{DType, HostTensor};
 use onebit::tune::{Class, Standing, TuneOptions, classes, remembered, try_variants, tune};
-use onebit::verify::{cases, compare_program};
+use onebit::verify::{ReferenceCache, cases, compare_program};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -24,7 +23,7 @@ fn gpus() -> Vec<(String, GpuDevice)> {
         Device::Gpu(d) => (name, d),
         Device::Cpu => panic!("{name} is no GPU"),
     };
-    common::devices(GpuOptions::default()).into_iter().map(only_gpu).collect()
+    devices::gpus(GpuOptions::default()).into_iter().map(only_gpu).collect()
 }
 
 /// Cases of the ops that have variants, with another variant each time, against the reference. Each adapter takes
@@ -49,7 +48,7 @@ fn variants_are_right() {
             let program = Program::compile(case.graph.clone(), Backend::Gpu(target)).unwrap();
             let mut store = Store::new(Device::Gpu(device.clone()));
             let title = format!("{name}: {} {}", case.op, case.name);
-            match compare_program(&mut store, program, &case.leaves, &case.scalars) {
+            match compare_program(&mut store, program, &case.leaves, &case.scalars, &ReferenceCache::default()) {
                 Err(e) => wrong.push(format!("{title}: {e}")),
                 Ok(f) => wrong.extend(f.iter().filter(|f| f.is_wrong()).map(|f| format!("{title}: {f:?}"))),
             }

@@ -1,12 +1,11 @@
 //! Weights made elsewhere: networks of `tests/golden/foreign.py` against PyTorch's answers on every device, and files that
 //! are cut, changed, hostile or of something else.
 
-mod common;
-
+use crate::devices::devices;
+use crate::golden;
 use onebit::device::{Device, Store};
 use onebit::error::Result;
 use onebit::foreign::{Foreign, is_foreign, load};
-use onebit::gpu::GpuOptions;
 use onebit::graph::{Graph, Meta};
 use onebit::nn::{Mode, NetKind, Stem};
 use onebit::tensor::HostTensor;
@@ -25,7 +24,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 const BOUND: f64 = 2e-5;
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/foreign").join(name)
+    golden::golden("foreign").join(name)
 }
 
 /// A tensor of the file of PyTorch's answers.
@@ -81,8 +80,7 @@ fn answers_as_pytorch(
     assert_eq!((foreign.net.kind, foreign.net.stem, foreign.classes), (kind, Some(stem), classes), "{file}");
     assert_eq!((foreign.net.binary, &foreign.net.widths[..]), (false, &widths[..]), "{file}");
     let images = images(side);
-    for (device_name, device) in common::devices(GpuOptions::default()).into_iter().chain([("cpu".into(), Device::Cpu)])
-    {
+    for (device_name, device) in devices() {
         for (what, got) in ["features", "logits"].into_iter().zip(run(&foreign, &images, &device)) {
             let Some((shape, expected)) = expected(&format!("{case}/{what}")) else {
                 assert!(what == "logits" && classes == 0, "{case}/{what}");

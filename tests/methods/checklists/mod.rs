@@ -1,9 +1,6 @@
 //! The checklists of the specifications of the methods, line by line: a test is named after the number of its line.
 //! What needs a device runs on the CPU and on every adapter.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod binary_layers;
 mod burn;
 mod mbn;
@@ -13,20 +10,14 @@ mod siman;
 mod smn;
 mod swav;
 
+pub use crate::devices::devices;
+
 use onebit::device::{Device, Store};
-use onebit::gpu::GpuOptions;
 use onebit::graph::{Graph, Init, Meta, Role, Value};
 use onebit::nn::{Binarization, Mode, NetKind, NetSpec, Network};
 use onebit::rng::Philox;
 use onebit::tensor::{HostTensor, Shape};
 use std::collections::HashMap;
-
-/// The CPU and every adapter.
-pub fn devices() -> Vec<(String, Device)> {
-    let mut all = vec![("the CPU".to_string(), Device::Cpu)];
-    all.extend(common::devices(GpuOptions::default()));
-    all
-}
 
 /// Runs a graph once; its outputs by name.
 pub fn run(device: &Device, g: &Graph, leaves: &[(&str, HostTensor)], scalars: &[f32]) -> HashMap<String, HostTensor> {

@@ -18,11 +18,7 @@ const T: [f32; 6] = [1.0, 0.0, -0.5, 0.2, 0.4, 0.1];
 const S: [f32; 6] = [0.5, 0.1, 0.0, -0.1, 0.6, 0.3];
 
 fn near(got: &HostTensor, expected: &[f64], label: &str) {
-    let got = got.to_f64();
-    assert_eq!(got.len(), expected.len(), "{label}");
-    for (i, (g, e)) in got.iter().zip(expected).enumerate() {
-        assert!((g - e).abs() < 2e-6, "{label}[{i}]: {g} instead of {e}");
-    }
+    crate::near::near(label, &got.to_f64(), expected, |_| 2e-6);
 }
 
 /// A recipe of BURN at a size for tests, with changes.

@@ -54,9 +54,7 @@ fn golden_graph(scale_gradient: bool) -> Graph {
 }
 
 fn near(got: &HostTensor, expected: &[f64], tolerance: f64, label: &str) {
-    for (i, (g, e)) in got.to_f64().iter().zip(expected).enumerate() {
-        assert!((g - e).abs() <= tolerance * e.abs().max(1.0), "{label}[{i}]: {g} instead of {e}");
-    }
+    crate::near::near(label, &got.to_f64(), expected, |e| tolerance * e.abs().max(1.0));
 }
 
 #[test]

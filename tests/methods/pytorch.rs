@@ -1,10 +1,7 @@
 //! One training step of each method against PyTorch's (`tests/golden/methods.py` and `unlabelled.py`), on every device: everything that it
 //! leaves behind, which is parameters, momenta (after a first step gradient + decay * weight), statistics, bits and losses.
 
-mod common;
-
-use onebit::device::Device;
-use onebit::gpu::GpuOptions;
+use crate::devices::devices;
 use onebit::graph::Graph;
 use onebit::methods::method;
 use onebit::ops::image::columns;
@@ -109,8 +106,8 @@ fn recipe(top: &str, net: &str) -> Recipe {
 }
 
 /// Files that PyTorch wrote.
-const LABELLED: &[u8] = include_bytes!("golden/methods.safetensors");
-const UNLABELLED: &[u8] = include_bytes!("golden/unlabelled.safetensors");
+const LABELLED: &[u8] = include_bytes!("../golden/methods.safetensors");
+const UNLABELLED: &[u8] = include_bytes!("../golden/unlabelled.safetensors");
 
 /// Tensors of a file below a folder.
 fn golden(file: &[u8], folder: &str) -> Tensors {
@@ -189,7 +186,7 @@ fn step_equals_pytorch(file: &[u8], case: &str, recipe: &Recipe, epoch: u64) {
     let of_case = |folder: &str| golden(file, &format!("{case}/{folder}"));
     let pixels: Vec<u8> = of_case("images")[""].to_f64().into_iter().map(|p| p as u8).collect();
 
-    for (name, device) in common::devices(GpuOptions::default()).into_iter().chain([("cpu".into(), Device::Cpu)]) {
+    for (name, device) in devices() {
         let mut graphs = method.build(&task, BATCH, BATCH).unwrap();
         let all: Vec<Graph> = graphs.parts().map(|(_, g)| g.clone()).collect();
         graphs.given = golden(file, "start/").into_iter().chain(of_case("start/")).collect();

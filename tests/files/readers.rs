@@ -1,5 +1,4 @@
 //! Every layout that is recognised, and every way in which a data set can be bad.
-#![cfg(feature = "train")]
 
 use flate2::Compression;
 use flate2::write::GzEncoder;

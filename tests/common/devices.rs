@@ -1,11 +1,18 @@
-//! What the integration tests share.
+//! The devices that tests run on.
 
 use onebit::device::Device;
 use onebit::gpu::{GpuDevice, GpuOptions, adapters};
 
+/// The CPU and every adapter.
+pub fn devices() -> Vec<(String, Device)> {
+    let mut all = vec![("the CPU".to_string(), Device::Cpu)];
+    all.extend(gpus(GpuOptions::default()));
+    all
+}
+
 /// Every usable adapter, opened. Fails when there is none: a correctness suite that ran nowhere has
 /// shown nothing.
-pub fn devices(options: GpuOptions) -> Vec<(String, Device)> {
+pub fn gpus(options: GpuOptions) -> Vec<(String, Device)> {
     let found = adapters();
     let devices: Vec<(String, Device)> = found
         .iter()

@@ -1,10 +1,9 @@
 //! Optimisers against PyTorch's numbers (`tests/golden/optim.py`) and the formulas of their papers, on
 //! every device; and that an update is one kernel that works in place.
 
-mod common;
-
+use crate::devices::devices;
+use crate::near::near;
 use onebit::device::{Device, Store};
-use onebit::gpu::GpuOptions;
 use onebit::graph::{Graph, Init, Meta, Role, Value};
 use onebit::launch::Target;
 use onebit::optim::{OptimSpec, Rule};
@@ -61,18 +60,11 @@ fn scalars(program: &Program, spec: &OptimSpec, step: u64, lr: f32) -> Vec<f32> 
     program.graph.scalars().iter().map(find).collect()
 }
 
-fn devices() -> Vec<(String, Device)> {
-    let mut all = common::devices(GpuOptions::default());
-    all.push(("cpu".to_string(), Device::Cpu));
-    all
-}
-
 fn assert_near(label: &str, got: &[Vec<f32>], expected: &[[f64; 5]]) {
     for (step, (got, expected)) in got.iter().zip(expected).enumerate() {
-        for (i, (&g, &e)) in got.iter().zip(expected).enumerate() {
-            // Four steps of some ten roundings each, of numbers up to 2.7.
-            assert!((g as f64 - e).abs() < 2e-6, "{label}, step {step}, element {i}: {g} instead of {e}");
-        }
+        let got: Vec<f64> = got.iter().map(|g| *g as f64).collect();
+        // Four steps of some ten roundings each, of numbers up to 2.7.
+        near(&format!("{label}, step {step}"), &got, expected, |_| 2e-6);
     }
 }
 

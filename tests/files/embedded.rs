@@ -1,5 +1,4 @@
 //! The embedded set is what it says it is.
-#![cfg(feature = "train")]
 
 use onebit::data::{Dataset, OpenOptions, Split, Stats};
 use std::ffi::OsStr;

@@ -1,10 +1,9 @@
 //! The augmentation pipeline against numbers of PyTorch and Python's colorsys (`tests/golden/augment.py`),
 //! on every device.
 
-mod common;
-
+use crate::devices::devices;
+use crate::near::near;
 use onebit::device::{Device, Store};
-use onebit::gpu::GpuOptions;
 use onebit::graph::{Graph, Meta};
 use onebit::ops::image::{AugmentPlan, columns};
 use onebit::tensor::{DType, HostTensor};
@@ -61,18 +60,10 @@ fn augmented(device: &Device, row: Vec<f32>, output: [usize; 2], blur_radius: Op
     exe.read("y").unwrap().f32s().to_vec()
 }
 
-fn devices() -> Vec<(String, Device)> {
-    let mut all = common::devices(GpuOptions::default());
-    all.push(("cpu".to_string(), Device::Cpu));
-    all
-}
-
 fn assert_near(label: &str, got: &[f32], expected: &[f64]) {
-    assert_eq!(got.len(), expected.len());
-    for (i, (&g, &e)) in got.iter().zip(expected).enumerate() {
-        // Some dozens of roundings of numbers up to 1.5.
-        assert!((g as f64 - e).abs() < 4e-6, "{label}, number {i}: {g} instead of {e}");
-    }
+    let got: Vec<f64> = got.iter().map(|g| *g as f64).collect();
+    // Some dozens of roundings of numbers up to 1.5.
+    near(label, &got, expected, |_| 4e-6);
 }
 
 #[rustfmt::skip]

@@ -1,16 +1,12 @@
 //! Ceilings: what is there is measured, what is not there is absent. Times are never judged.
 
-mod common;
-
+use crate::devices::devices;
 use onebit::bench::Ceilings;
 use onebit::device::Device;
-use onebit::gpu::GpuOptions;
 
 #[test]
 fn every_device_has_ceilings() {
-    let mut devices = vec![("cpu".to_string(), Device::Cpu)];
-    devices.extend(common::devices(GpuOptions::default()));
-    for (name, device) in devices {
+    for (name, device) in devices() {
         let c = Ceilings::measure(&device, 0.05).unwrap_or_else(|e| panic!("{name}: {e}"));
         let always = [c.f32_gops, c.bit_gops, c.copy_gbs];
         let sometimes = [c.dispatch_us, c.submit_us, c.f16_gops, c.matrix_gops].into_iter().flatten();

@@ -2,11 +2,10 @@
 //! constant wrong, a scale missing, a barrier dropped) and checks that the cases which use the file find it and that
 //! the message names the op.
 //!
-//!     cargo test --test mutants -- --nocapture          lists the mutants and those that were not caught
-//!     ONEBIT_MUTANTS=500 cargo test --test mutants      more of them
+//!     cargo test --test engine mutants -- --nocapture          lists the mutants and those that were not caught
+//!     ONEBIT_MUTANTS=500 cargo test --test engine mutants      more of them
 
-mod common;
-
+use crate::devices::gpus;
 use onebit::device::Device;
 use onebit::gpu::GpuOptions;
 use onebit::rng::Philox;
@@ -143,10 +142,10 @@ enum Fate {
     Missed,
 }
 
-fn fate(device: &Device, mutant: &Mutant, specs: &[CaseSpec]) -> Fate {
+fn fate(device: &[(String, Device)], mutant: &Mutant, specs: &[CaseSpec]) -> Fate {
     let sources = Sources::default().with(&mutant.file, mutant.text.clone());
     let request = Request { sources, stop_at_first: true, ..Request::default() };
-    let report = request.run(device, "mutant".into(), specs, |_| true);
+    let report = request.run(device, specs, |_, _| true).remove(0);
     let Some((op, row)) = report.ops.iter().find(|(_, row)| !row.failures.is_empty()) else { return Fate::Missed };
     match &row.failures[0].error {
         Some(e) if e.starts_with("shader ") => Fate::Stillborn,
@@ -159,7 +158,7 @@ fn planted_faults_are_caught() {
     let wanted = std::env::var("ONEBIT_MUTANTS").map_or(100, |n| n.parse().expect("ONEBIT_MUTANTS is a number"));
     let random = Philox::new(0x6d75_7461_6e74, 0);
     // Checked, so that a fault cannot write outside of the buffers.
-    let (name, device) = common::devices(GpuOptions { checked: true, ..Default::default() }).remove(0);
+    let (name, device) = gpus(GpuOptions { checked: true, ..Default::default() }).remove(0);
     let mut by_file: BTreeMap<String, Vec<CaseSpec>> = BTreeMap::new();
     let request = Request::default();
     // Small cases first: most faults show there.

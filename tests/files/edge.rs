@@ -1,8 +1,6 @@
 //! What ships: packed models are what the training graph is, on every device, and nothing else is read as one.
 
-#[path = "common/mod.rs"]
-mod common;
-
+use crate::devices::{devices, gpus};
 use onebit::data::Dataset;
 use onebit::deploy::{Net, Op, Runtime, file, graph, onnx, pack, web};
 use onebit::device::{Device, Store};
@@ -170,8 +168,7 @@ fn the_runtime_gives_what_the_training_graph_gives() {
 #[test]
 fn a_packed_model_runs_on_every_adapter() {
     const N: usize = 6;
-    let mut devices = vec![("the CPU".to_string(), Device::Cpu)];
-    devices.extend(common::devices(GpuOptions::default()));
+    let devices = devices();
     for case in NETWORKS.map(Case::new) {
         let (net, expected) = (case.net(), case.expected(N));
         for (name, device) in &devices {
@@ -360,7 +357,7 @@ fn all_forms_name_the_same_class_of_every_test_image() {
         ("the training graph".to_string(), run(&Device::Cpu, inference_graph(&case.task(), n).unwrap(), &case.tensors)),
         ("the packed graph".to_string(), run(&Device::Cpu, graph::graph(&net, n).unwrap(), &HashMap::new())),
     ];
-    for (name, device) in common::devices(GpuOptions::default()) {
+    for (name, device) in gpus(GpuOptions::default()) {
         forms.push((name, run(&device, graph::graph(&net, n).unwrap(), &HashMap::new())));
     }
     let asked = onnxruntime(&[(onnx::onnx(&net).unwrap(), images.concat())]).remove(0);

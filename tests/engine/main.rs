@@ -1,0 +1,16 @@
+//! The engine: ops and their kernels, what is chosen among kernels, optimisers, the browser.
+
+#[path = "../common/devices.rs"]
+mod devices;
+#[path = "../common/near.rs"]
+mod near;
+
+mod augment;
+mod bench;
+mod browser;
+mod mutants;
+mod ops;
+mod optim;
+mod reference;
+mod shaders;
+mod tune;

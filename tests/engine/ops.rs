@@ -1,0 +1,49 @@
+//! Every op, forward and gradient: against finite differences, and on every adapter as devices differ: with bounds
+//! checks as in a browser, under WebGPU's default limits, and under the least limits. With the adapters' own limits and
+//! all kinds of kernels, `tests/cli/verify.rs` runs them.
+
+use crate::devices::gpus;
+use onebit::device::Device;
+use onebit::gpu::{GpuOptions, LimitSet};
+use onebit::verify::{CaseSpec, Report, Request, cases, check_gradient};
+use rayon::prelude::*;
+
+/// What `ONEBIT_OP` chooses ("conv2d 2x5x7x3 to 8, ..."), or all, on the kernels that each device takes by itself.
+fn request() -> Request {
+    let filter = std::env::var("ONEBIT_OP").unwrap_or_default();
+    Request { filter, quick: true, ..Request::default() }
+}
+
+fn specs() -> Vec<CaseSpec> {
+    request().cases().unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn gradients_equal_finite_differences() {
+    let checked = |spec: &CaseSpec| {
+        let case = spec.build(cases::SEED);
+        let has = case.differentiable && case.graph.outputs().iter().any(|(n, _)| n == "loss");
+        has.then(|| check_gradient(&case)).is_some()
+    };
+    let checked = specs().par_iter().filter(|spec| checked(spec)).count();
+    let all_ops = std::env::var_os("ONEBIT_OP").is_none();
+    assert!(!all_ops || checked > 40, "only {checked} cases have gradients");
+}
+
+/// On every adapter with bounds checks, under WebGPU's default limits, and under the least.
+#[test]
+fn every_adapter_in_every_way_it_is_opened() {
+    let (request, specs) = (request(), specs());
+    let ways = [
+        ("with bounds checks", GpuOptions { checked: true, ..Default::default() }),
+        ("under default limits", GpuOptions { limits: LimitSet::Defaults, ..Default::default() }),
+        ("under downlevel limits", GpuOptions { limits: LimitSet::Downlevel, ..Default::default() }),
+    ];
+    let opened = |(way, options)| gpus(options).into_iter().map(move |(name, d)| (format!("{name} {way}"), d));
+    let devices: Vec<(String, Device)> = ways.into_iter().flat_map(opened).collect();
+    let report = Report { seed: request.seed, devices: request.run(&devices, &specs, |_, _| true), ..Report::default() };
+    for d in &report.devices {
+        assert_eq!(d.ops.values().map(|o| o.cases).sum::<usize>(), specs.len(), "every case ran on {}", d.device);
+    }
+    assert!(report.passed(), "{report}");
+}

@@ -1,0 +1,9 @@
+//! The training methods: against PyTorch, and the checklists of their specifications.
+
+#[path = "../common/devices.rs"]
+mod devices;
+#[path = "../common/near.rs"]
+mod near;
+
+mod checklists;
+mod pytorch;
