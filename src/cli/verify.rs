@@ -140,6 +140,28 @@ fn devices(args: &Args) -> anyhow::Result<Vec<(String, Device)>> {
     Ok(all)
 }
 
+/// Opened sets of the same devices at most: each may hold the content of a case.
+const MOST_SETS: usize = 8;
+
+/// Devices opened once for each core where a core is what they compile on and run on; just as they are where one is a GPU.
+fn for_each_core(devices: Vec<(String, Device)>) -> Result<Vec<Vec<(String, Device)>>> {
+    let gpus = || devices.iter().filter_map(|(_, d)| if let Device::Gpu(d) = d { Some(d) } else { None });
+    let more = match gpus().count() > 0 && gpus().all(|d| d.target().software) {
+        true => rayon::current_num_threads().min(MOST_SETS) - 1,
+        false => 0,
+    };
+    let again = |(name, d): &(String, Device)| -> Result<(String, Device)> {
+        let d = match d {
+            Device::Cpu => Device::Cpu,
+            Device::Gpu(d) => Device::Gpu(d.open_again()?),
+        };
+        Ok((name.clone(), d))
+    };
+    let mut sets: Vec<Vec<_>> = (0..more).map(|_| devices.iter().map(again).collect()).collect::<Result<_>>()?;
+    sets.push(devices);
+    Ok(sets)
+}
+
 fn check_ops(args: &Args, sources: Sources, report: &mut Report) -> anyhow::Result<()> {
     report.seed = args.seed.unwrap_or(cases::SEED);
     let foreign: Vec<String> = sources.replaced().map(String::from).collect();
@@ -154,7 +176,7 @@ fn check_ops(args: &Args, sources: Sources, report: &mut Report) -> anyhow::Resu
         }
     }
     let waiting = Waiting::new(specs.len() * devices.len(), "cases");
-    report.devices = request.run(&devices, &specs, |spec, device| {
+    report.devices = request.run(&for_each_core(devices)?, &specs, |spec, device| {
         waiting.tick(&format!("{} on {device}", spec.title()));
         true
     });

@@ -1,6 +1,6 @@
 //! An opened wgpu device: its limits, its errors, and buffers on it.
 
-use super::adapter::{AdapterReport, describe, is_software};
+use super::adapter::{AdapterReport, adapters, describe, is_software};
 use super::pipeline::Pipelines;
 use crate::error::{Error, Result};
 use crate::launch::{Choices, Target};
@@ -108,9 +108,9 @@ impl GpuDevice {
             max_workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding_bytes: (limits.max_storage_buffer_binding_size).min(limits.max_buffer_size),
             busy_workgroups: Target::BUSY_WORKGROUPS,
-            lane_sums: match report.info.name.contains("SwiftShader") {
-                true => Target::FEW_LANE_SUMS,
-                false => Target::LANE_SUMS,
+            accumulators: match report.info.name.contains("SwiftShader") {
+                true => Target::FEW_ACCUMULATORS,
+                false => Target::ACCUMULATORS,
             },
             choices: Arc::default(),
         };
@@ -120,6 +120,15 @@ impl GpuDevice {
             Arc::new(Inner { device, queue, info, adapter, target, options, pipelines, failure }),
             Arc::default(),
         ))
+    }
+
+    /// The same adapter, found and opened once more by an instance of its own: both can work at the same time.
+    pub fn open_again(&self) -> Result<GpuDevice> {
+        let same = |a: &AdapterReport| a.describe() == self.describe();
+        let found = adapters().into_iter().find(same);
+        let found = found.ok_or_else(|| Error::Device(format!("{} is no longer found", self.describe())))?;
+        let device = GpuDevice::open(&found, self.0.options)?;
+        Ok(GpuDevice(device.0, self.1.clone()))
     }
 
     /// The same adapter opened once more with [`GpuOptions::extras`]; `None` if it has neither f16 nor cooperative

@@ -1,13 +1,13 @@
 //! How convolutions are dispatched.
 //!
 //! GPUs get the `_tiles` kernels: products of matrices that are never written, by tiles that share workgroup memory.
-//! Software adapters get the `_lanes` kernels, which keep a register tile an invocation; their sizes must divide the
+//! Software adapters get the `_blocked` kernels, which keep a register tile an invocation; their sizes must divide the
 //! channels. Whatever fits no variant takes the plain kernel, one invocation an element. So goes the rule; all that fit
 //! are variants.
 
 use super::tiles::{Quads, Tile, access};
 use super::variants::{Form, Variant, Variants};
-use super::{Launch, Lowering, Operand, Target, fold_groups, sum_partials};
+use super::{Launch, Lowering, Operand, Target, block_rows, fold_groups, sum_partials};
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WeightCode;
 
@@ -61,7 +61,7 @@ fn dividing(n: usize, sizes: &[usize]) -> Option<usize> {
     sizes.iter().copied().find(|s| n.is_multiple_of(*s))
 }
 
-/// Channels of a word that an invocation of a `_lanes` kernel handles: all 32, or all 16 there are.
+/// Channels of a word that an invocation of a `_blocked` kernel handles: all 32, or all 16 there are.
 fn word_bits(c: usize) -> Option<usize> {
     if c.is_multiple_of(32) { Some(32) } else { (c == 16).then_some(16) }
 }
@@ -69,14 +69,6 @@ fn word_bits(c: usize) -> Option<usize> {
 fn one(shader: &'static str, defines: Defines, constants: Constants, groups: usize) -> Lowering {
     let operands = vec![Operand::In(0), Operand::In(1), Operand::Out(0)];
     Launch { shader, defines, constants, workgroups: fold_groups(groups), operands }.into()
-}
-
-/// Rows of a register tile: fewer where there are few pixels, so that all cores have work.
-fn tile_rows(pixels: usize, columns: usize) -> usize {
-    match pixels * columns {
-        n if n >= 16 * 256 => 16,
-        _ => 8,
-    }
 }
 
 /// Invocations that keep a software adapter's cores busy.
@@ -153,14 +145,14 @@ impl Conv<'_> {
         // A weight gradient is cut into as many slices as keep the GPU busy.
         let slices = if self.pass == Pass::WeightGrad { target.busy_workgroups } else { slices };
         let tile = (self.geometry.groups == 1).then(|| Tile::choose(target, slices, m, n)).flatten();
-        let lanes = || self.rule_lanes(target).filter(|f| target.software && self.fits(*f));
-        tile.map(Form::Tiles).or_else(lanes).unwrap_or(Form::Plain)
+        let blocked = || self.rule_blocked(target).filter(|f| target.software && self.fits(*f));
+        tile.map(Form::Tiles).or_else(blocked).unwrap_or(Form::Plain)
     }
 
     /// Register tiles by the rule, if the channels divide into any.
-    fn rule_lanes(&self, target: &Target) -> Option<Form> {
+    fn rule_blocked(&self, target: &Target) -> Option<Form> {
         let g = self.geometry;
-        let most = target.lane_sums;
+        let most = target.accumulators;
         // The widest that divides, of those of which a square fits.
         let least = if self.bits.is_some() { 2 } else { 4 };
         let square = |n: usize| dividing(n, &[16, 8, 4, 2]).map(|c| c.min(most.isqrt())).filter(|c| *c >= least);
@@ -168,12 +160,12 @@ impl Conv<'_> {
         let (rows, columns) = match (self.bits.is_some(), self.pass) {
             (false, Pass::Forward | Pass::InputGrad) => {
                 let columns = square(n)?;
-                (tile_rows(m, n / columns * slices).min(most / columns), columns)
+                (block_rows(m, n / columns * slices).min(most / columns), columns)
             }
             (false, Pass::WeightGrad) => (square(g.o)?, square(g.c)?),
             (true, Pass::Forward) => {
                 let columns = square(n)?;
-                (tile_rows(m, n / columns).min(8).min(most / columns), columns)
+                (block_rows(m, n / columns).min(8).min(most / columns), columns)
             }
             (true, Pass::InputGrad) => {
                 let bits = word_bits(g.c)?;
@@ -184,7 +176,7 @@ impl Conv<'_> {
                 (dividing(g.o, &[16, 8, 4])?.min((most / bits).max(4)), bits)
             }
         };
-        Some(Form::Lanes { rows, columns })
+        Some(Form::Blocked { rows, columns })
     }
 
     /// Widths of register tiles that are tried.
@@ -202,7 +194,7 @@ impl Conv<'_> {
         match form {
             Form::Plain => true,
             Form::Tiles(_) => g.groups == 1,
-            Form::Lanes { rows, columns } => {
+            Form::Blocked { rows, columns } => {
                 g.groups == 1
                     && match (self.bits.is_some(), self.pass) {
                         (false, Pass::Forward) => g.c.is_multiple_of(4) && g.o.is_multiple_of(columns),
@@ -227,14 +219,14 @@ impl Conv<'_> {
             _ if self.pass != Pass::WeightGrad => pixels,
             // In whole steps of the kernel.
             Form::Tiles(tile) => pixels.div_ceil(tile.splits(target, m, n)).next_multiple_of(16),
-            Form::Lanes { .. } => units(g.n * g.oh, SOFTWARE_INVOCATIONS / self.invocations(form)) * g.ow,
+            Form::Blocked { .. } => units(g.n * g.oh, SOFTWARE_INVOCATIONS / self.invocations(form)) * g.ow,
             Form::Plain => units(pixels, GPU_INVOCATIONS / self.invocations(form)),
         }
     }
 
     /// Whether a kernel can cut its sum into such chunks.
     fn takes(&self, form: Form, chunk: usize) -> bool {
-        let whole_rows = self.pass == Pass::WeightGrad && matches!(form, Form::Lanes { .. });
+        let whole_rows = self.pass == Pass::WeightGrad && matches!(form, Form::Blocked { .. });
         !whole_rows || chunk.is_multiple_of(self.geometry.ow)
     }
 
@@ -243,8 +235,8 @@ impl Conv<'_> {
         let g = self.geometry;
         let [slices, m, n] = self.product();
         match (form, self.pass) {
-            (Form::Lanes { rows, columns }, Pass::WeightGrad) => g.o / rows * (g.c / columns) * g.kh * g.kw,
-            (Form::Lanes { rows, columns }, _) => m.div_ceil(rows) * (n / columns) * slices,
+            (Form::Blocked { rows, columns }, Pass::WeightGrad) => g.o / rows * (g.c / columns) * g.kh * g.kw,
+            (Form::Blocked { rows, columns }, _) => m.div_ceil(rows) * (n / columns) * slices,
             (_, Pass::WeightGrad) => g.o * g.kh * g.kw * g.c / g.groups,
             (_, Pass::InputGrad) => g.n * g.h * g.w * g.c,
             // Of packed bits, a word of two results each.
@@ -259,12 +251,12 @@ impl Conv<'_> {
             (Form::Tiles(tile), Pass::WeightGrad) => self.weight_grad_by_tiles(tile, chunk),
             (Form::Tiles(tile), _) => self.by_tiles(tile),
             (_, Pass::WeightGrad) => self.in_chunks(form, chunk),
-            (Form::Lanes { rows, columns }, _) => {
+            (Form::Blocked { rows, columns }, _) => {
                 let (shader, width) = match (self.bits, self.pass) {
-                    (None, Pass::Forward) => ("conv/conv2d_lanes", "COLUMNS"),
-                    (None, _) => ("conv/conv2d_input_grad_lanes", "COLUMNS"),
-                    (Some(_), Pass::Forward) => ("conv/xnor_conv2d_lanes", "COLUMNS"),
-                    (Some(_), _) => ("conv/xnor_conv2d_input_grad_lanes", "BITS"),
+                    (None, Pass::Forward) => ("conv/conv2d_blocked", "COLUMNS"),
+                    (None, _) => ("conv/conv2d_input_grad_blocked", "COLUMNS"),
+                    (Some(_), Pass::Forward) => ("conv/xnor_conv2d_blocked", "COLUMNS"),
+                    (Some(_), _) => ("conv/xnor_conv2d_input_grad_blocked", "BITS"),
                 };
                 let mut defines = vec![("ROWS", rows as u32), (width, columns as u32)];
                 defines.extend(self.bits.map(zero_one));
@@ -324,10 +316,10 @@ impl Conv<'_> {
     fn in_chunks(&self, form: Form, chunk: usize) -> Lowering {
         let g = self.geometry;
         let (shader, defines, units, chunk, group) = match form {
-            Form::Lanes { rows, columns } => {
+            Form::Blocked { rows, columns } => {
                 let (shader, width) = match self.bits {
-                    None => ("conv/conv2d_weight_grad_lanes", "COLUMNS"),
-                    Some(_) => ("conv/xnor_conv2d_weight_grad_lanes", "BITS"),
+                    None => ("conv/conv2d_weight_grad_blocked", "COLUMNS"),
+                    Some(_) => ("conv/xnor_conv2d_weight_grad_blocked", "BITS"),
                 };
                 (shader, vec![("ROWS", rows as u32), (width, columns as u32)], g.n * g.oh, chunk / g.ow, 32)
             }

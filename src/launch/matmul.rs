@@ -2,7 +2,7 @@
 
 use super::tiles::{Quads, Tile, access};
 use super::variants::{Form, Variant, Variants};
-use super::{Launch, Lowering, Operand, Target, fold_groups};
+use super::{Launch, Lowering, Operand, Target, block_rows, fold_groups};
 use crate::tensor::MatMulExtents;
 
 /// The product. GPUs get tiles in workgroup memory, software adapters a register tile an invocation
@@ -31,11 +31,11 @@ fn rule(e: &MatMulExtents, target: &Target) -> Form {
     if let Some(tile) = Tile::choose(target, e.batch, e.m, e.n) {
         return Form::Tiles(tile);
     }
-    let most = target.lane_sums;
+    let most = target.accumulators;
     let columns = [16, 8, 4].into_iter().find(|c| c * c <= most && e.n.is_multiple_of(*c));
     if let (true, Some(columns)) = (target.software, columns) {
-        let rows = if lanes(e, 16, columns) >= 256 { 16 } else { 8 }.min(most / columns);
-        let form = Form::Lanes { rows, columns };
+        let rows = block_rows(e.m, e.batch * (e.n / columns)).min(most / columns);
+        let form = Form::Blocked { rows, columns };
         if fits(e, form) {
             return form;
         }
@@ -46,13 +46,13 @@ fn rule(e: &MatMulExtents, target: &Target) -> Form {
 /// Whether a kernel takes such a product.
 fn fits(e: &MatMulExtents, form: Form) -> bool {
     match form {
-        Form::Lanes { columns, .. } => !e.transpose_a && e.k.is_multiple_of(4) && e.n.is_multiple_of(columns),
+        Form::Blocked { columns, .. } => !e.transpose_a && e.k.is_multiple_of(4) && e.n.is_multiple_of(columns),
         Form::Tiles(_) | Form::Plain => true,
     }
 }
 
 /// Invocations of the kernel with register tiles.
-fn lanes(e: &MatMulExtents, rows: usize, columns: usize) -> usize {
+fn invocations(e: &MatMulExtents, rows: usize, columns: usize) -> usize {
     e.batch * e.m.div_ceil(rows) * (e.n / columns)
 }
 
@@ -71,9 +71,9 @@ fn build(e: &MatMulExtents, form: Form) -> Lowering {
     };
     match form {
         Form::Tiles(tile) => by_tiles(e, tile),
-        Form::Lanes { rows, columns } => {
+        Form::Blocked { rows, columns } => {
             let defines = vec![("ROWS", rows as u32), ("COLUMNS", columns as u32), ("TB", e.transpose_b as u32)];
-            one("linalg/matmul_lanes", defines, batch.to_vec(), lanes(e, rows, columns).div_ceil(32))
+            one("linalg/matmul_blocked", defines, batch.to_vec(), invocations(e, rows, columns).div_ceil(32))
         }
         Form::Plain => {
             let transposes = [("TA", e.transpose_a as u8 as f64), ("TB", e.transpose_b as u8 as f64)];

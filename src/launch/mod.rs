@@ -25,7 +25,7 @@ pub struct Target {
     /// Workgroups of 64 that keep it busy.
     pub busy_workgroups: usize,
     /// Sums that an invocation of a software adapter's kernels keeps in registers, at most.
-    pub lane_sums: usize,
+    pub accumulators: usize,
     /// Kernels that are taken in place of the rule's.
     pub choices: Arc<Choices>,
 }
@@ -39,7 +39,7 @@ impl Default for Target {
             max_workgroup_memory: 16 << 10,
             max_binding_bytes: 128 << 20,
             busy_workgroups: Target::BUSY_WORKGROUPS,
-            lane_sums: Target::LANE_SUMS,
+            accumulators: Target::ACCUMULATORS,
             choices: Arc::default(),
         }
     }
@@ -50,11 +50,11 @@ impl Target {
     /// core of a large GPU.
     pub const BUSY_WORKGROUPS: usize = 256;
 
-    /// What `lane_sums` is where nothing better is known: as fast a kernel as llvmpipe makes with vectors of 8 or 16.
-    pub const LANE_SUMS: usize = 256;
+    /// What `accumulators` is where nothing better is known: as fast a kernel as llvmpipe makes with vectors of 8 or 16.
+    pub const ACCUMULATORS: usize = 256;
 
-    /// What `lane_sums` is for SwiftShader, which has 16 registers of 4, and needs seconds to compile more.
-    pub const FEW_LANE_SUMS: usize = 16;
+    /// What `accumulators` is for SwiftShader, which has 16 registers of 4, and needs seconds to compile more.
+    pub const FEW_ACCUMULATORS: usize = 16;
 }
 
 /// A buffer that a kernel binds.
@@ -96,6 +96,13 @@ impl From<Launch> for Lowering {
     fn from(launch: Launch) -> Self {
         Lowering { temps: vec![], launches: vec![launch] }
     }
+}
+
+/// Rows of a register block of a product of `rows` rows and so many blocks a row. Blocks of 16 rows load less for each
+/// multiply-add; where they would make fewer than 256 invocations, which are 8 workgroups, cores would stay idle, and
+/// blocks of 8 make twice as many.
+fn block_rows(rows: usize, blocks: usize) -> usize {
+    if rows.div_ceil(16) * blocks >= 256 { 16 } else { 8 }
 }
 
 /// Workgroups for `total` linear groups, folded into two dimensions when one is too short.

@@ -12,7 +12,7 @@ pub(super) enum Form {
     /// A workgroup makes a tile together, in workgroup memory.
     Tiles(Tile),
     /// An invocation keeps a tile of sums in registers, and waits for no other.
-    Lanes {
+    Blocked {
         /// Rows of its tile.
         rows: usize,
         /// Columns of its tile.
@@ -26,7 +26,7 @@ impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Form::Tiles(t) => write!(f, "tiles {t}"),
-            Form::Lanes { rows, columns } => write!(f, "lanes {rows}x{columns}"),
+            Form::Blocked { rows, columns } => write!(f, "blocked {rows}x{columns}"),
             Form::Plain => f.write_str("plain"),
         }
     }
@@ -37,9 +37,9 @@ impl Form {
     /// than tiles save, tiles compete with the slowest kernel only; where registers are few, large tiles in them do not.
     pub(super) fn worth(target: &Target, rule: Form, columns: &[usize]) -> Vec<Form> {
         let rows: &[usize] = if target.software { &[4, 8, 16] } else { &[4, 8] };
-        let lanes = rows.iter().flat_map(|&rows| columns.iter().map(move |&columns| Form::Lanes { rows, columns }));
+        let blocked = rows.iter().flat_map(|&rows| columns.iter().map(move |&columns| Form::Blocked { rows, columns }));
         let tiles = Tile::all().into_iter().rev().filter(|_| !target.software || rule == Form::Plain).map(Form::Tiles);
-        [Form::Plain].into_iter().chain(lanes).chain(tiles).collect()
+        [Form::Plain].into_iter().chain(blocked).chain(tiles).collect()
     }
 }
 

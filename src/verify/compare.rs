@@ -132,7 +132,8 @@ fn compare_steps_with(
         pending.push(StepRun::run(exe, scalars, index)?);
         let full = pending.len() >= PENDING_STEPS || pending.iter().map(StepRun::bytes).sum::<usize>() >= PENDING_BYTES;
         if full || index + 1 == program.steps.len() {
-            let checked: Vec<Vec<Finding>> = pending.par_iter().map(|run| run.check_with(&program, scalars, references)).collect();
+            let checked: Vec<Vec<Finding>> =
+                pending.par_iter().map(|run| run.check_with(&program, scalars, references)).collect();
             for (run, findings) in pending.drain(..).zip(checked) {
                 if !each(&run, findings)? {
                     return Ok(());

@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod cases;
+mod checks;
 mod compare;
 mod expect;
 mod gradient;

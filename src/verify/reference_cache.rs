@@ -60,7 +60,8 @@ impl ReferenceCache {
         scalars: &[f32],
     ) -> Arc<[Expectation]> {
         let work = Identity::of(&program.steps[i].work);
-        if let Some((_, known)) = self.lock().steps.iter().find(|(k, _)| k.work == work && same_bits(&k.inputs, inputs)) {
+        if let Some((_, known)) = self.lock().steps.iter().find(|(k, _)| k.work == work && same_bits(&k.inputs, inputs))
+        {
             return known.clone();
         }
         let as_f64: HashMap<Value, RefTensor> = inputs.iter().map(|(v, t)| (*v, RefTensor::from(t))).collect();

@@ -2,6 +2,7 @@
 
 use super::case::{Case, CaseSpec};
 use super::cases;
+use super::checks::{Checks, Station};
 use super::compare::compare_program;
 use super::reference_cache::ReferenceCache;
 use super::report::{DeviceReport, OpReport, Unsupported};
@@ -11,9 +12,9 @@ use crate::launch::Target;
 use crate::program::{Backend, Command, Options, Program};
 use crate::shader::sources::Sources;
 use crate::suggest::nearest;
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
 
 /// What is checked, and with what.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +39,7 @@ impl Default for Request {
 }
 
 /// A way to compile a case.
-struct Kernels {
+pub(super) struct Kernels {
     name: &'static str,
     backend: Backend,
     options: Options,
@@ -103,32 +104,29 @@ impl Request {
         Ok(files)
     }
 
-    /// Runs cases on devices, and on several of them at once; their reports in the same order. `each` is told of every
-    /// case and device before it runs there, and may end the check by answering false.
-    pub fn run(
+    /// Runs cases on devices; their reports in the same order. As many cases are under way at once as the devices were
+    /// opened times over: `sets` are the same devices each. `each` is told of every case and device before it runs
+    /// there, and may end the check by answering false.
+    pub fn run<'a>(
         &self,
-        devices: &[(String, Device)],
+        sets: &'a [Vec<(String, Device)>],
         specs: &[CaseSpec],
         each: impl Fn(&CaseSpec, &str) -> bool + Sync,
     ) -> Vec<DeviceReport> {
-        let checks = Checks {
-            request: self,
-            devices: devices.iter().map(|(name, d)| (name.as_str(), d, self.kernels(d), Mutex::new(()))).collect(),
-            specs,
-            each: &each,
-            next: AtomicUsize::new(0),
-            end: AtomicUsize::new(specs.len()),
-            large: Mutex::new(()),
-            rows: Mutex::new(Vec::new()),
-        };
+        let (next, large, rows) = (AtomicUsize::new(0), Mutex::default(), Mutex::default());
+        let checks = Checks { request: self, specs, each: &each, next, large, rows };
         std::thread::scope(|s| {
-            // A device runs one case at a time: as many cases are under way as there are devices to run them.
-            let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(devices.len());
-            (1..workers).for_each(|_| drop(s.spawn(|| checks.work())));
-            checks.work();
+            for devices in sets {
+                let station =
+                    |d: &'a (String, Device)| Station { name: &d.0, device: &d.1, kernels: self.kernels(&d.1) };
+                let stations: Vec<Station<'a>> = devices.iter().map(station).collect();
+                let checks = &checks;
+                s.spawn(move || checks.work(&stations));
+            }
         });
-        let mut rows = checks.rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = checks.rows.into_inner().expect("a thread that panicked has ended this one too");
         rows.sort_by_key(|(case, device, _)| (*case, *device));
+        let devices = sets.first().map_or(&[][..], Vec::as_slice);
         let mut reports: Vec<DeviceReport> =
             devices.iter().map(|(name, _)| DeviceReport { device: name.clone(), ..Default::default() }).collect();
         for (case, device, row) in rows {
@@ -137,7 +135,8 @@ impl Request {
         reports
     }
 
-    fn run_case(
+    /// Runs a case on a device, with each of these kinds of kernels that makes a difference.
+    pub(super) fn run_case(
         &self,
         device: &Device,
         kernels: &[Kernels],
@@ -177,83 +176,10 @@ impl Request {
                     row.fail(&case.name, k.name, e.to_string());
                 }
             }
+            if self.stop_at_first && !row.failures.is_empty() {
+                break;
+            }
         }
         row
     }
-}
-
-/// What the reference of one case may keep for other devices and kernels.
-const REFERENCE_BYTES: usize = 1 << 30;
-
-/// A device with its name and kernels, held while it runs a case.
-type Station<'a> = (&'a str, &'a Device, Vec<Kernels>, Mutex<()>);
-
-/// Cases that run on devices: what the threads which do that share.
-struct Checks<'a> {
-    request: &'a Request,
-    devices: Vec<Station<'a>>,
-    specs: &'a [CaseSpec],
-    each: &'a (dyn Fn(&CaseSpec, &str) -> bool + Sync),
-    /// The next case that nobody has begun.
-    next: AtomicUsize,
-    /// No case from this one on is begun any more.
-    end: AtomicUsize,
-    /// Held by a large case: two would need much memory.
-    large: Mutex<()>,
-    /// What came of a case on a device, by their positions.
-    rows: Mutex<Vec<(usize, usize, OpReport)>>,
-}
-
-impl Checks<'_> {
-    /// Takes cases, each to all devices, until there are none left. All devices compare with the same references.
-    fn work(&self) {
-        loop {
-            let nth = self.next.fetch_add(1, Ordering::Relaxed);
-            if nth >= self.end.load(Ordering::Relaxed) {
-                return;
-            }
-            let spec = &self.specs[nth];
-            let _large = spec.large.then(|| lock(&self.large));
-            let case = spec.build(self.request.seed);
-            let references = ReferenceCache::new(REFERENCE_BYTES);
-            let (mut left, mut busy): (VecDeque<usize>, usize) = ((0..self.devices.len()).collect(), 0);
-            while let Some(d) = left.pop_front() {
-                let (name, device, kernels, held) = &self.devices[d];
-                // Whichever device is free; the first that is left if none is.
-                let _held = match held.try_lock() {
-                    Err(std::sync::TryLockError::WouldBlock) if busy < left.len() => {
-                        left.push_back(d);
-                        busy += 1;
-                        continue;
-                    }
-                    Ok(held) => held,
-                    Err(_) => lock(held),
-                };
-                busy = 0;
-                if !(self.each)(spec, name) {
-                    self.end.store(0, Ordering::Relaxed);
-                    return;
-                }
-                // Large cases are about grids and limits: one way to run them shows that.
-                let kernels = if spec.large { &kernels[..1] } else { kernels };
-                let row = self.request.run_case(device, kernels, &case, &references);
-                if let Device::Gpu(d) = device {
-                    d.forget_pipelines();
-                }
-                if row == OpReport::default() {
-                    // None of its kernels is made of the files that are tried.
-                    continue;
-                }
-                if self.request.stop_at_first && !row.failures.is_empty() {
-                    self.end.store(0, Ordering::Relaxed);
-                }
-                lock(&self.rows).push((nth, d, row));
-            }
-        }
-    }
-}
-
-/// A panic in a thread ends the check: what it held does not matter then.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

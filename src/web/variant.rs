@@ -66,7 +66,7 @@ impl Compiled {
 
 /// The kernels of GPUs, of both kinds of software adapters, and the large tiles that GPUs take for large tensors.
 fn targets(max_storage_buffers: u32) -> impl Iterator<Item = (String, Target)> {
-    let (busy, sums, few_sums) = (Target::BUSY_WORKGROUPS, Target::LANE_SUMS, Target::FEW_LANE_SUMS);
+    let (busy, sums, few_sums) = (Target::BUSY_WORKGROUPS, Target::ACCUMULATORS, Target::FEW_ACCUMULATORS);
     let kinds = [
         ("those of GPUs", false, busy, sums),
         ("those of SwiftShader", true, busy, few_sums),
@@ -75,8 +75,8 @@ fn targets(max_storage_buffers: u32) -> impl Iterator<Item = (String, Target)> {
         ("those of GPUs, large tiles", false, 1, sums),
     ];
     let few = if max_storage_buffers < DEFAULT_STORAGE_BUFFERS { ", few buffers" } else { "" };
-    kinds.into_iter().map(move |(name, software, busy_workgroups, lane_sums)| {
-        let target = Target { software, max_storage_buffers, busy_workgroups, lane_sums, ..Target::default() };
+    kinds.into_iter().map(move |(name, software, busy_workgroups, accumulators)| {
+        let target = Target { software, max_storage_buffers, busy_workgroups, accumulators, ..Target::default() };
         (format!("{name}{few}"), target)
     })
 }

@@ -11,7 +11,9 @@ use onebit::gpu::GpuOptions;
 use onebit::rng::Philox;
 use onebit::shader::sources::Sources;
 use onebit::verify::{CaseSpec, Request};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 /// What is replaced, by what, and what kind of fault that is.
 const RULES: &[(&str, &str, &str)] = &[
@@ -127,84 +129,122 @@ fn is_no_fault(m: &Mutant) -> Option<&'static str> {
     }
     // An invocation of these makes so many numbers that a grid past 65,535 workgroups needs a tensor of more than
     // 128 MiB, the least that a binding covers.
-    let few = name.ends_with("_lanes")
+    let few = name.ends_with("_blocked")
         || name.ends_with("_tiles")
         || ["tiles", "color_jitter_mean", "sort_rows"].contains(&name);
     (few && m.before.contains("wid.y")).then_some("no grid is that large")
 }
 
-/// What became of a mutant.
-enum Fate {
-    /// Found, in the cases of this op.
-    Caught(String),
-    /// It is no shader: the fault is not one that could be shipped.
-    Stillborn,
-    Missed,
+/// A mutant that was tried.
+struct Tried {
+    kind: &'static str,
+    what: String,
+    /// The op in whose cases it was found.
+    caught: Option<String>,
 }
 
-fn fate(device: &[(String, Device)], mutant: &Mutant, specs: &[CaseSpec]) -> Fate {
-    let sources = Sources::default().with(&mutant.file, mutant.text.clone());
-    let request = Request { sources, stop_at_first: true, ..Request::default() };
-    let report = request.run(device, specs, |_, _| true).remove(0);
-    let Some((op, row)) = report.ops.iter().find(|(_, row)| !row.failures.is_empty()) else { return Fate::Missed };
-    match &row.failures[0].error {
-        Some(e) if e.starts_with("shader ") => Fate::Stillborn,
-        _ => Fate::Caught(op.clone()),
+/// A file with its mutants, the next at the end, and the cases that use it.
+struct Queue {
+    mutants: Vec<Mutant>,
+    specs: Vec<CaseSpec>,
+}
+
+impl Queue {
+    /// Tries the next mutant that is a fault and a shader, if there is one left; and what was said.
+    fn try_next(&mut self, device: &[Vec<(String, Device)>]) -> (Option<Tried>, String) {
+        let mut said = String::new();
+        while let Some(mutant) = self.mutants.pop() {
+            if let Some(why) = is_no_fault(&mutant) {
+                let Mutant { file, before, after, .. } = mutant;
+                said += &format!("no fault, {why}: {file} `{before}` as `{after}`\n");
+                continue;
+            }
+            let Mutant { file, line, kind, before, after, text } = mutant;
+            let sources = Sources::default().with(&file, text);
+            let request = Request { sources, stop_at_first: true, ..Request::default() };
+            let report = request.run(device, &self.specs, |_, _| true).remove(0);
+            let failed = report.ops.into_iter().find(|(_, row)| !row.failures.is_empty());
+            let error = failed.as_ref().and_then(|(_, row)| row.failures[0].error.as_deref());
+            if error.is_some_and(|e| e.starts_with("shader ")) {
+                // It does not compile: no fault that could be shipped.
+                continue;
+            }
+            let what = format!("{kind} in {file}:{line}: `{before}` as `{after}`");
+            let caught = failed.map(|(op, _)| op);
+            said += &match &caught {
+                Some(op) => format!("caught by {op}: {what}\n"),
+                None => format!("MISSED: {what}\n"),
+            };
+            return (Some(Tried { kind, what, caught }), said);
+        }
+        (None, said)
     }
+}
+
+/// The next mutants of some files, each on one of the devices.
+fn try_each(queues: &mut [Queue], devices: &[Vec<(String, Device)>]) -> Vec<Tried> {
+    let waiting = Mutex::new(queues.iter_mut().enumerate());
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|s| {
+        for device in devices {
+            let (waiting, done) = (&waiting, &done);
+            s.spawn(move || {
+                let next = || waiting.lock().expect("no panic holds this lock").next();
+                while let Some((nth, queue)) = next() {
+                    let tried = queue.try_next(std::slice::from_ref(device));
+                    done.lock().expect("no panic holds this lock").push((nth, tried));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no panic held this lock");
+    done.sort_by_key(|(nth, _)| *nth);
+    let tried = done.into_iter().filter_map(|(_, (tried, said))| {
+        print!("{said}");
+        tried
+    });
+    tried.collect()
 }
 
 #[test]
 fn planted_faults_are_caught() {
     let wanted = std::env::var("ONEBIT_MUTANTS").map_or(100, |n| n.parse().expect("ONEBIT_MUTANTS is a number"));
     let random = Philox::new(0x6d75_7461_6e74, 0);
-    // Checked, so that a fault cannot write outside of the buffers.
-    let (name, device) = gpus(GpuOptions { checked: true, ..Default::default() }).remove(0);
+    // The first adapter once for each core. Checked, so that a fault cannot write outside of the buffers.
+    let options = GpuOptions { checked: true, ..Default::default() };
+    let devices: Vec<_> = (0..rayon::current_num_threads()).map(|_| vec![gpus(options).swap_remove(0)]).collect();
     let mut by_file: BTreeMap<String, Vec<CaseSpec>> = BTreeMap::new();
     let request = Request::default();
     // Small cases first: most faults show there.
     let mut specs = request.cases().expect("there are cases");
     specs.sort_by_key(|s| s.large);
-    for spec in specs {
-        for file in request.files(&device, &spec).expect("cases compile") {
+    let files: Vec<_> =
+        specs.par_iter().map(|spec| request.files(&devices[0][0].1, spec).expect("cases compile")).collect();
+    for (spec, files) in specs.iter().zip(files) {
+        for file in files {
             by_file.entry(file).or_default().push(spec.clone());
         }
     }
-    let mut queues: Vec<Vec<Mutant>> = by_file.keys().map(|f| mutants(f, &random)).filter(|q| !q.is_empty()).collect();
+    let queue = |(file, specs): (String, _)| Queue { mutants: mutants(&file, &random), specs };
+    let mut queues: Vec<Queue> = by_file.into_iter().map(queue).filter(|q| !q.mutants.is_empty()).collect();
     shuffle(&mut queues, &random);
 
-    let (mut tried, mut missed, mut kinds) = (0, Vec::new(), BTreeMap::<&str, (usize, usize)>::new());
+    let mut tried: Vec<Tried> = Vec::new();
     // A mutant of every file in turn.
-    while tried < wanted && queues.iter().any(|q| !q.is_empty()) {
-        for queue in &mut queues {
-            while let (true, Some(mutant)) = (tried < wanted, queue.pop()) {
-                if let Some(why) = is_no_fault(&mutant) {
-                    println!("no fault, {why}: {} `{}` as `{}`", mutant.file, mutant.before, mutant.after);
-                    continue;
-                }
-                let what = format!(
-                    "{} in {}:{}: `{}` as `{}`",
-                    mutant.kind, mutant.file, mutant.line, mutant.before, mutant.after
-                );
-                let caught = match fate(&device, &mutant, &by_file[&mutant.file]) {
-                    Fate::Stillborn => continue,
-                    Fate::Caught(op) => {
-                        println!("caught by {op}: {what}");
-                        true
-                    }
-                    Fate::Missed => {
-                        println!("MISSED: {what}");
-                        missed.push(what);
-                        false
-                    }
-                };
-                tried += 1;
-                let kind = kinds.entry(mutant.kind).or_default();
-                *kind = (kind.0 + caught as usize, kind.1 + 1);
-                break;
-            }
-        }
+    while tried.len() < wanted && !queues.is_empty() {
+        let turn = queues.len().min(wanted - tried.len());
+        tried.extend(try_each(&mut queues[..turn], &devices));
+        queues.rotate_left(turn);
+        queues.retain(|q| !q.mutants.is_empty());
     }
-    println!("{} of {tried} mutants caught on {name}; by kind: {kinds:?}", tried - missed.len());
+    let mut kinds = BTreeMap::<&str, (usize, usize)>::new();
+    for t in &tried {
+        let (caught, all) = kinds.entry(t.kind).or_default();
+        (*caught, *all) = (*caught + t.caught.is_some() as usize, *all + 1);
+    }
+    let missed: Vec<&str> = tried.iter().filter(|t| t.caught.is_none()).map(|t| t.what.as_str()).collect();
+    let tried = tried.len();
+    println!("{} of {tried} mutants caught on {}; by kind: {kinds:?}", tried - missed.len(), devices[0][0].0);
     assert!(tried >= wanted.min(100), "only {tried} mutants could be made");
     assert!(
         missed.len() * 100 <= tried * 5,

@@ -39,9 +39,11 @@ fn every_adapter_in_every_way_it_is_opened() {
         ("under default limits", GpuOptions { limits: LimitSet::Defaults, ..Default::default() }),
         ("under downlevel limits", GpuOptions { limits: LimitSet::Downlevel, ..Default::default() }),
     ];
+    // Once for each core: a software adapter compiles on one.
     let opened = |(way, options)| gpus(options).into_iter().map(move |(name, d)| (format!("{name} {way}"), d));
-    let devices: Vec<(String, Device)> = ways.into_iter().flat_map(opened).collect();
-    let report = Report { seed: request.seed, devices: request.run(&devices, &specs, |_, _| true), ..Report::default() };
+    let set = |_| -> Vec<(String, Device)> { ways.into_iter().flat_map(opened).collect() };
+    let sets: Vec<_> = (0..rayon::current_num_threads()).map(set).collect();
+    let report = Report { seed: request.seed, devices: request.run(&sets, &specs, |_, _| true), ..Report::default() };
     for d in &report.devices {
         assert_eq!(d.ops.values().map(|o| o.cases).sum::<usize>(), specs.len(), "every case ran on {}", d.device);
     }

@@ -1,5 +1,5 @@
 // Convolution for software adapters: each invocation keeps the sums of ROWS output pixels and COLUMNS
-// output channels in registers (see linalg/matmul_lanes). C is a multiple of 4, O of COLUMNS; one group.
+// output channels in registers (see linalg/matmul_blocked). C is a multiple of 4, O of COLUMNS; one group.
 #import shared/conv
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
