@@ -1,10 +1,11 @@
-//! The engine: ops and their kernels, what is chosen among kernels, optimisers, the browser.
+//! The engine: which room uses which, ops and their kernels, what is chosen among kernels, optimisers, the browser.
 
 #[path = "../common/devices.rs"]
 mod devices;
 #[path = "../common/near.rs"]
 mod near;
 
+mod arrows;
 mod augment;
 mod bench;
 mod browser;
