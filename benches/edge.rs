@@ -89,7 +89,7 @@ fn main() {
         let (x, w) = (words(side * side * c / 32, 1), words(c * 9 * c / 32, 2));
         for isa in Isa::all() {
             let panel = Panel::new(&g, WeightCode::PlusMinus, &w, isa);
-            let mut padded = vec![0; panel.padded_words()];
+            let mut padded = panel.padded();
             panel.fill(&x, &mut padded);
             let mut y = vec![0u16; side * side * c];
             let (least, _) = timed(|| panel.rows(black_box(&padded), &mut y, 0..side * side));

@@ -1,6 +1,6 @@
 //! One face for both kinds of device: load programs, share parameters between them, run them.
 
-use crate::cpu::{CpuBuffer, CpuExecutable};
+use crate::cpu::{CpuExecutable, SharedTensors};
 use crate::error::{Error, Result};
 use crate::gpu::{GpuBuffer, GpuDevice, GpuExecutable};
 use crate::graph::{Graph, Meta, Value};
@@ -20,7 +20,8 @@ pub enum Device {
 }
 
 enum Memory {
-    Cpu(CpuBuffer),
+    /// Number in the store's shared tensors.
+    Cpu(usize),
     Gpu(GpuBuffer),
 }
 
@@ -29,6 +30,8 @@ enum Memory {
 pub struct Store {
     device: Device,
     tensors: HashMap<String, (Meta, Memory)>,
+    /// What the tensors hold if the device is the CPU.
+    host: SharedTensors,
 }
 
 /// A program on a device.
@@ -76,7 +79,7 @@ impl Device {
 impl Store {
     /// An empty store.
     pub fn new(device: Device) -> Self {
-        Store { device, tensors: HashMap::new() }
+        Store { device, tensors: HashMap::new(), host: SharedTensors::default() }
     }
 
     /// The device.
@@ -106,10 +109,13 @@ impl Store {
         let program = Arc::new(program);
         let tensors = &self.tensors;
         Ok(match &self.device {
-            Device::Cpu => Executable::Cpu(CpuExecutable::load(program, |name, _| match &tensors[name].1 {
-                Memory::Cpu(b) => Ok(b.clone()),
-                Memory::Gpu(_) => unreachable!("a CPU store holds CPU memory"),
-            })?),
+            Device::Cpu => {
+                let leaf = |name: &str| match &tensors[name].1 {
+                    Memory::Cpu(number) => *number,
+                    Memory::Gpu(_) => unreachable!("a CPU store holds CPU memory"),
+                };
+                Executable::Cpu(CpuExecutable::load(program, self.host.clone(), leaf)?)
+            }
             Device::Gpu(d) => {
                 let leaf = |name: &str, _: usize| match &tensors[name].1 {
                     Memory::Gpu(b) => Ok(b.clone()),
@@ -128,7 +134,7 @@ impl Store {
             }
             None => {
                 let memory = match &self.device {
-                    Device::Cpu => Memory::Cpu(CpuBuffer::new(meta.words())),
+                    Device::Cpu => Memory::Cpu(self.host.add(meta.words())?),
                     Device::Gpu(d) => Memory::Gpu(d.allocate(meta.words(), name)?),
                 };
                 self.tensors.insert(name.to_string(), (meta.clone(), memory));
@@ -142,7 +148,7 @@ impl Store {
         self.ensure(name, &Meta::new(t.shape().clone(), t.dtype()))?;
         match (&self.device, &self.tensors[name].1) {
             (Device::Gpu(d), Memory::Gpu(b)) => d.write(b, t.words()),
-            (_, Memory::Cpu(b)) => b.write(t.words()),
+            (_, Memory::Cpu(number)) => self.host.write(*number, t.words())?,
             _ => unreachable!("a store's memory is its device's"),
         }
         Ok(())
@@ -154,7 +160,7 @@ impl Store {
             self.tensors.get(name).ok_or_else(|| Error::Config(format!("no program has a tensor called {name}")))?;
         let words = match (&self.device, memory) {
             (Device::Gpu(d), Memory::Gpu(b)) => d.read_words(b, meta.words())?,
-            (_, Memory::Cpu(b)) => b.read(meta.words()),
+            (_, Memory::Cpu(number)) => self.host.read(*number, meta.words())?,
             _ => unreachable!("a store's memory is its device's"),
         };
         Ok(HostTensor::from_words(meta.shape.clone(), meta.dtype, words))

@@ -22,9 +22,8 @@ const WIDE: [u32; 2] = [1, 0];
 
 /// A kernel of `shaders/bench` in one of its forms.
 fn kernel(shader: &'static str, defines: &[(&'static str, u32)]) -> Result<Kernel> {
-    let made = assemble(&Sources::default(), shader, defines)?;
-    let (source, files) = (made.text.into(), made.files.into());
-    Ok(Kernel { name: shader.to_string(), source, files, constants: vec![] })
+    let (source, files) = assemble(&Sources::default(), shader, defines)?.finish();
+    Ok(Kernel { name: shader.to_string(), source, files: files.into(), constants: vec![] })
 }
 
 /// Forms of a kernel, with the sums of each.

@@ -114,10 +114,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Devices that are asked for, with their names. Foreign shaders run with bounds checks, because nobody has looked at
-/// what they write to.
+/// Devices that are asked for, with their names.
 fn devices(args: &Args) -> anyhow::Result<Vec<(String, Device)>> {
-    let options = GpuOptions { checked: args.shaders.is_some(), ..GpuOptions::default() };
+    let options = GpuOptions::default();
     let select = match &args.device {
         Some(select) => select.as_str(),
         None if args.browser => return Ok(Vec::new()),

@@ -1,92 +1,43 @@
 //! A program loaded on the CPU device.
 
 use super::fused::run_fused;
-use crate::error::{Error, Result};
+use super::memory::{SharedTensors, read, write, zeros};
+use crate::error::Result;
 use crate::graph::{CpuIo, Def, Leaf, Meta, Value};
-use crate::program::{BufferKind, Program, Work};
+use crate::program::{BufferKind, Program, Step, Work};
 use crate::tensor::HostTensor;
-use std::cell::UnsafeCell;
+use std::mem::take;
 use std::sync::Arc;
-
-/// Host memory that programs share. Clones share it.
-#[derive(Clone)]
-pub struct CpuBuffer(Arc<Cells>);
-
-struct Cells(Box<[UnsafeCell<u32>]>);
-
-// SAFETY: a buffer is only touched by the executable that runs and by its owner between runs; both
-// take turns (runs are not concurrent: `CpuExecutable::run` and `Store` access need `&mut`).
-unsafe impl Send for Cells {}
-unsafe impl Sync for Cells {}
-
-impl CpuBuffer {
-    /// A zeroed buffer of `words` words.
-    pub fn new(words: usize) -> Self {
-        // One allocation of zero pages: an iterator of cells would touch them all.
-        let zeros = vec![0u32; words.max(1)].into_boxed_slice();
-        // SAFETY: UnsafeCell<u32> has the layout of u32.
-        CpuBuffer(Arc::new(Cells(unsafe { Box::from_raw(Box::into_raw(zeros) as *mut [UnsafeCell<u32>]) })))
-    }
-
-    /// Replaces the content from the start.
-    pub fn write(&self, words: &[u32]) {
-        // SAFETY: no run is in progress (see `Cells`).
-        unsafe { self.slice_mut(words.len()) }.copy_from_slice(words);
-    }
-
-    /// A copy of the first words.
-    pub fn read(&self, words: usize) -> Vec<u32> {
-        // SAFETY: no run is in progress (see `Cells`).
-        unsafe { self.slice(words) }.to_vec()
-    }
-
-    /// # Safety
-    /// Nobody may write to the first `words` words while the slice lives.
-    pub(super) unsafe fn slice<'a>(&self, words: usize) -> &'a [u32] {
-        assert!(words <= self.0.0.len());
-        // SAFETY: in bounds; the caller sees to aliasing.
-        unsafe { std::slice::from_raw_parts(self.0.0.as_ptr() as *const u32, words) }
-    }
-
-    /// # Safety
-    /// Nobody else may use the first `words` words while the slice lives.
-    #[allow(clippy::mut_from_ref)]
-    pub(super) unsafe fn slice_mut<'a>(&self, words: usize) -> &'a mut [u32] {
-        assert!(words <= self.0.0.len());
-        // SAFETY: in bounds; the caller sees to aliasing.
-        unsafe { std::slice::from_raw_parts_mut(UnsafeCell::raw_get(self.0.0.as_ptr()), words) }
-    }
-
-    pub(super) fn pointer(&self) -> *mut u32 {
-        UnsafeCell::raw_get(self.0.0.as_ptr())
-    }
-}
 
 /// A program with its memory.
 pub struct CpuExecutable {
     program: Arc<Program>,
-    buffers: Vec<CpuBuffer>,
+    shared: SharedTensors,
+    /// For each buffer of the program the tensor of the store that it is; `None` for the program's own.
+    numbers: Vec<Option<usize>>,
+    /// The program's own buffers; those of the store are empty here, but during a run.
+    buffers: Vec<Box<[u32]>>,
 }
 
 impl CpuExecutable {
-    /// Loads a program. `leaf` gives the buffer of a parameter, state or input.
-    pub fn load(program: Arc<Program>, mut leaf: impl FnMut(&str, usize) -> Result<CpuBuffer>) -> Result<Self> {
-        let buffers = program
-            .buffers
-            .iter()
-            .map(|plan| match plan.kind {
-                BufferKind::Persistent(v) | BufferKind::Input(v) => leaf(program.graph.name(v), plan.words),
-                BufferKind::Constant(v) => {
-                    let b = CpuBuffer::new(plan.words);
-                    if let Def::Leaf(Leaf::Const(t)) = program.graph.def(v) {
-                        b.write(t.words());
-                    }
-                    Ok(b)
-                }
-                BufferKind::Output | BufferKind::Transient => Ok(CpuBuffer::new(plan.words)),
-            })
-            .collect::<Result<_>>()?;
-        Ok(CpuExecutable { program, buffers })
+    /// Loads a program. `leaf` gives the number in `shared` of a parameter, state or input.
+    pub(crate) fn load(program: Arc<Program>, shared: SharedTensors, leaf: impl Fn(&str) -> usize) -> Result<Self> {
+        let mut numbers = Vec::with_capacity(program.buffers.len());
+        let mut buffers = Vec::with_capacity(program.buffers.len());
+        for plan in &program.buffers {
+            let (number, mut buffer) = match plan.kind {
+                BufferKind::Persistent(v) | BufferKind::Input(v) => (Some(leaf(program.graph.name(v))), Box::default()),
+                BufferKind::Constant(_) | BufferKind::Output | BufferKind::Transient => (None, zeros(plan.words)),
+            };
+            if let BufferKind::Constant(v) = plan.kind
+                && let Def::Leaf(Leaf::Const(t)) = program.graph.def(v)
+            {
+                write(&mut buffer, t.words())?;
+            }
+            numbers.push(number);
+            buffers.push(buffer);
+        }
+        Ok(CpuExecutable { program, shared, numbers, buffers })
     }
 
     /// The program.
@@ -94,58 +45,105 @@ impl CpuExecutable {
         &self.program
     }
 
-    /// Runs some steps.
+    /// Runs some steps, after runs of other programs of the store.
     pub fn run(&mut self, scalars: &[f32], steps: std::ops::Range<usize>) -> Result<()> {
-        let graph = &self.program.graph;
-        for step in &self.program.steps[steps] {
+        let program = &self.program;
+        let lent = self.shared.lend(&self.numbers, &mut self.buffers)?;
+        for step in &program.steps[steps] {
             match &step.work {
-                Work::Fused(fused) => run_fused(graph, fused, &self.program.place, &self.buffers, scalars),
-                Work::Node { node, .. } => {
-                    let metas: Vec<Meta> = step.outputs.iter().map(|v| graph.meta(*v).clone()).collect();
-                    // SAFETY: the plan gives a step's outputs buffers that none of its inputs and no
-                    // other output uses: only fused kernels work in place.
-                    let mut io = unsafe {
-                        CpuIo {
-                            inputs: step
-                                .inputs
-                                .iter()
-                                .map(|v| (graph.meta(*v), self.at(*v).slice(graph.meta(*v).words())))
-                                .collect(),
-                            outputs: step
-                                .outputs
-                                .iter()
-                                .map(|v| self.at(*v).slice_mut(graph.meta(*v).words()))
-                                .collect(),
-                            metas: &metas,
-                        }
-                    };
-                    graph.nodes()[*node].op.cpu(&mut io)?;
-                }
+                Work::Fused(fused) => run_fused(&program.graph, fused, &program.place, lent.buffers, scalars),
+                Work::Node { node, .. } => run_node(program, *node, step, lent.buffers)?,
                 Work::Copy { from, to } => {
-                    let words = graph.meta(*to).words();
-                    let content = self.at(*from).read(words);
-                    self.at(*to).write(&content);
+                    let content = read(&lent.buffers[program.stored(*from)?], program.graph.meta(*to).words())?;
+                    write(&mut lent.buffers[program.stored(*to)?], &content)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn at(&self, v: Value) -> &CpuBuffer {
-        &self.buffers[self.program.place[v.index()].expect("what a step touches has a buffer")]
-    }
-
     /// Reads a value that has a buffer of its own now.
     pub fn read(&self, v: Value) -> Result<HostTensor> {
+        let place = self.program.stored(v)?;
         let meta = self.program.graph.meta(v);
-        let place = self.program.place[v.index()]
-            .ok_or_else(|| Error::Config(format!("{} is never stored", self.program.graph.name(v))))?;
-        Ok(HostTensor::from_words(meta.shape.clone(), meta.dtype, self.buffers[place].read(meta.words())))
+        let words = match self.numbers[place] {
+            Some(n) => self.shared.read(n, meta.words())?,
+            None => read(&self.buffers[place], meta.words())?,
+        };
+        Ok(HostTensor::from_words(meta.shape.clone(), meta.dtype, words))
     }
 
     /// Replaces a value.
     pub fn write(&mut self, v: Value, t: &HostTensor) -> Result<()> {
-        self.at(v).write(t.words());
-        Ok(())
+        let place = self.program.stored(v)?;
+        match self.numbers[place] {
+            Some(n) => self.shared.write(n, t.words()),
+            None => write(&mut self.buffers[place], t.words()),
+        }
+    }
+}
+
+/// Runs an op. Its outputs are taken out of the buffers meanwhile: an input that shared one would be found empty.
+fn run_node(program: &Program, node: usize, step: &Step, buffers: &mut [Box<[u32]>]) -> Result<()> {
+    let graph = &program.graph;
+    let place = |v: &Value| program.place[v.index()].expect("what a step touches has a buffer");
+    let places: Vec<usize> = step.outputs.iter().map(place).collect();
+    let metas: Vec<Meta> = step.outputs.iter().map(|v| graph.meta(*v).clone()).collect();
+    let mut made: Vec<Box<[u32]>> = places.iter().map(|p| take(&mut buffers[*p])).collect();
+    let inputs = step.inputs.iter().map(|v| (graph.meta(*v), &buffers[place(v)][..graph.meta(*v).words()])).collect();
+    let outputs = made.iter_mut().zip(&metas).map(|(b, m)| &mut b[..m.words()]).collect();
+    let done = graph.nodes()[node].op.cpu(&mut CpuIo { inputs, outputs, metas: &metas });
+    places.into_iter().zip(made).for_each(|(p, b)| buffers[p] = b);
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::device::{Device, Executable, Store};
+    use crate::graph::{Graph, Init, Meta, Role};
+    use crate::tensor::HostTensor;
+
+    /// `w` becomes `w + 1`.
+    fn counter(store: &mut Store, n: usize) -> Executable {
+        let mut g = Graph::new();
+        let w = g.param("w", [n], Init::Zeros, Role::Weight).unwrap();
+        let one = g.fill([n], 1.0);
+        let next = g.add(w, one).unwrap();
+        g.assign(w, next).unwrap();
+        store.load(g).unwrap()
+    }
+
+    #[test]
+    fn programs_of_one_store_take_turns() {
+        // Enough elements that a run is worth several threads.
+        const N: usize = 200_000;
+        const RUNS: usize = 100;
+        let mut store = Store::new(Device::Cpu);
+        let mut programs = [counter(&mut store, N), counter(&mut store, N)];
+        std::thread::scope(|s| {
+            for program in &mut programs {
+                s.spawn(|| (0..RUNS).for_each(|_| program.run(&[]).unwrap()));
+            }
+            for _ in 0..RUNS {
+                let seen = store.read("w").unwrap();
+                let first = seen.f32s()[0];
+                assert!(seen.f32s().iter().all(|w| *w == first), "a run was seen half done");
+            }
+        });
+        assert!(store.read("w").unwrap().f32s().iter().all(|w| *w == (2 * RUNS) as f32));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let mut store = Store::new(Device::Cpu);
+        let mut g = Graph::new();
+        let x = g.input("x", Meta::f32([4])).unwrap();
+        let y = g.relu(x).unwrap();
+        g.output("y", y);
+        let mut program = store.load(g).unwrap();
+        let message = program.write_value(x, &HostTensor::from_f32([9], vec![1.0; 9])).unwrap_err().to_string();
+        assert!(message.contains("9 words") && message.contains("of 4"), "{message}");
+        let stranger = Graph::new().input("x", Meta::f32([4])).unwrap();
+        assert!(program.read_value(stranger).unwrap_err().to_string().contains("another graph"));
     }
 }

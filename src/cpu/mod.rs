@@ -2,5 +2,7 @@
 
 mod executable;
 mod fused;
+mod memory;
 
-pub use executable::{CpuBuffer, CpuExecutable};
+pub use executable::CpuExecutable;
+pub(crate) use memory::SharedTensors;

@@ -84,35 +84,37 @@ fn loaded(load: impl FnOnce() -> Result<Runtime, String>) -> *mut OnebitModel {
     }
 }
 
-/// Rows, columns and channels of the images that it takes.
+/// Rows, columns and channels of the images that it takes; nothing of a null.
 ///
 /// # Safety
-/// `model` is from [`onebit_load`], `shape` has room for three numbers.
+/// `model` is from [`onebit_load`] and no other thread runs it, `shape` has room for three numbers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn onebit_input(model: *const OnebitModel, shape: *mut usize) {
     // SAFETY: the caller's promise.
-    let (model, shape) = unsafe { (&*model, std::slice::from_raw_parts_mut(shape, 3)) };
-    shape.copy_from_slice(&model.runtime.input());
+    if let (Some(model), Some(shape)) = unsafe { (model.as_ref(), shape.cast::<[usize; 3]>().as_mut()) } {
+        *shape = model.runtime.input();
+    }
 }
 
-/// Numbers that it gives for an image.
+/// Numbers that it gives for an image; 0 of a null.
 ///
 /// # Safety
-/// `model` is from [`onebit_load`].
+/// `model` is from [`onebit_load`] and no other thread runs it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn onebit_outputs(model: *const OnebitModel) -> usize {
     // SAFETY: the caller's promise.
-    unsafe { &*model }.runtime.outputs()
+    unsafe { model.as_ref() }.map_or(0, |model| model.runtime.outputs())
 }
 
-/// The name of a class; null if it has none. Valid as long as the model.
+/// The name of a class; null if it has none, and of a null. Valid as long as the model.
 ///
 /// # Safety
-/// `model` is from [`onebit_load`].
+/// `model` is from [`onebit_load`] and no other thread runs it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn onebit_class(model: *const OnebitModel, class: usize) -> *const c_char {
     // SAFETY: the caller's promise.
-    unsafe { &*model }.classes.get(class).map_or(std::ptr::null(), |c| c.as_ptr())
+    let class = unsafe { model.as_ref() }.and_then(|model| model.classes.get(class));
+    class.map_or(std::ptr::null(), |c| c.as_ptr())
 }
 
 /// Runs the model on an image of `bytes` bytes, rows, columns and channels in this order, and writes its outputs. The

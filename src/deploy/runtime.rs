@@ -7,7 +7,7 @@ use super::pointwise::{Chain, Slots, Source, Step, Thresholds};
 use super::pool::Pool;
 use crate::error::{Error, Result};
 use crate::kernels::dense::Dense;
-use crate::kernels::xnor::panel::{Isa, Panel};
+use crate::kernels::xnor::panel::{Isa, Padded, Panel};
 use std::time::{Duration, Instant};
 
 /// A packed model, ready to run.
@@ -27,7 +27,7 @@ enum Work {
     Thresholds(Thresholds),
     Binary {
         panel: Box<Panel>,
-        padded: Vec<u32>,
+        padded: Padded,
         from: usize,
         to: usize,
         words: usize,
@@ -188,10 +188,10 @@ impl Work {
             Work::Thresholds(t) => pool.parts(t.pixels, 1, |part| t.run(slots, part)),
             Work::Binary { panel, padded, from, to, words, pixels, row } => {
                 panel.fill(slots.read(*from, 0..*words), padded);
-                let (panel, padded, to, row, pixels) = (&**panel, &**padded, *to, *row, *pixels);
-                pool.parts(pixels, 8, |part| {
-                    // SAFETY: `rows` writes the rows of the pixels of its part alone, and nothing reads the slot.
-                    let y = unsafe { slots.write(to, 0..pixels * row) };
+                let (panel, padded, to, row) = (&**panel, &*padded, *to, *row);
+                pool.parts(*pixels, 8, |part| {
+                    // SAFETY: these pixels are this thread's, and nothing reads the slot.
+                    let y = unsafe { slots.write(to, part.start * row..part.end * row) };
                     panel.rows(padded, bytemuck::cast_slice_mut(y), part);
                 });
             }
@@ -200,10 +200,10 @@ impl Work {
                 if let Some(padded) = padded {
                     dense.grid().fill(x, padded);
                 }
-                let (x, dense, to, pixels, o) = (padded.as_deref().unwrap_or(x), &**dense, *to, *pixels, *o);
-                pool.parts(pixels, 6, |part| {
+                let (x, dense, to, o) = (padded.as_deref().unwrap_or(x), &**dense, *to, *o);
+                pool.parts(*pixels, 6, |part| {
                     // SAFETY: as above.
-                    let y = unsafe { slots.write(to, 0..pixels * o) };
+                    let y = unsafe { slots.write(to, part.start * o..part.end * o) };
                     dense.rows(x, bytemuck::cast_slice_mut(y), part);
                 });
             }
@@ -405,7 +405,7 @@ impl<'a> Plan<'a> {
                     let g = window.geometry(x.shape, *outputs).expect("checked by infer");
                     let panel = Box::new(Panel::new(&g, *code, bits, self.isa));
                     let (from, to) = (self.at(node.inputs[0]), self.slot(i + 1));
-                    let padded = vec![0; panel.padded_words()];
+                    let padded = panel.padded();
                     let words = x.pixels() * x.shape[2].div_ceil(32);
                     let (pixels, row) = (made.pixels(), outputs.div_ceil(2));
                     self.finish(i, Work::Binary { panel, padded, from, to, words, pixels, row });

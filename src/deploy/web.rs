@@ -64,7 +64,7 @@ fn model(net: &Net, title: &str, bytes: usize) -> Result<serde_json::Value> {
             _ => None,
         })
         .collect();
-    let mut texts: Vec<std::sync::Arc<str>> = Vec::new();
+    let mut texts: Vec<crate::shader::Wgsl> = Vec::new();
     let mut commands = Vec::new();
     for command in program.commands()? {
         commands.push(match command {
@@ -87,7 +87,7 @@ fn model(net: &Net, title: &str, bytes: usize) -> Result<serde_json::Value> {
     Ok(json!({
         "title": title, "bytes": bytes, "input": net.input, "classes": net.classes, "outputs": outputs,
         "buffers": program.buffers.iter().map(|b| b.words).collect::<Vec<_>>(), "constants": constants,
-        "texts": texts.iter().map(|t| t.as_ref()).collect::<Vec<_>>(), "commands": commands,
+        "texts": texts.iter().map(|t| t.text()).collect::<Vec<_>>(), "commands": commands,
         "image": place(EVAL_IMAGES)?, "logits": place(LOGITS)?,
     }))
 }

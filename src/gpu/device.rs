@@ -1,11 +1,12 @@
 //! An opened wgpu device: its limits, its errors, and buffers on it.
 
 use super::adapter::{AdapterReport, adapters, describe, is_software};
+use super::failure::Failures;
 use super::pipeline::Pipelines;
 use crate::error::{Error, Result};
 use crate::launch::{Choices, Target};
 use pollster::block_on;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Which limits a device is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -43,7 +44,7 @@ pub(super) struct Inner {
     pub target: Target,
     pub options: GpuOptions,
     pub pipelines: Pipelines,
-    failure: Arc<Mutex<Option<String>>>,
+    failures: Arc<Failures>,
 }
 
 /// A new instance. Every list of adapters has its own: wgpu's GL backend has one context an instance,
@@ -88,19 +89,13 @@ impl GpuDevice {
         }))
         .map_err(|e| Error::Device(format!("{} could not be opened: {e}", report.describe())))?;
 
-        // wgpu's default handler panics; keep the first failure and report it where work is waited for.
-        let failure = Arc::new(Mutex::new(None));
-        let keep = |failure: &Arc<Mutex<Option<String>>>, message: String| {
-            failure.lock().expect("no panic holds this lock").get_or_insert(message);
-        };
-        let f = failure.clone();
-        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| keep(&f, e.to_string())));
-        let f = failure.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                keep(&f, format!("the device was lost: {message}"));
-            }
-        });
+        // wgpu's default handler panics; failures are reported where work is submitted and waited for.
+        let failures = Arc::new(Failures::default());
+        let f = failures.clone();
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| f.report(e.to_string())));
+        let f = failures.clone();
+        // Also called when the last clone goes: then nobody asks any more.
+        device.set_device_lost_callback(move |_, message| f.lose(&message));
 
         let target = Target {
             software: is_software(&report.info),
@@ -117,7 +112,7 @@ impl GpuDevice {
         let pipelines = Pipelines::default();
         let (info, adapter) = (report.info.clone(), report.adapter.clone());
         Ok(GpuDevice(
-            Arc::new(Inner { device, queue, info, adapter, target, options, pipelines, failure }),
+            Arc::new(Inner { device, queue, info, adapter, target, options, pipelines, failures }),
             Arc::default(),
         ))
     }
@@ -182,12 +177,9 @@ impl GpuDevice {
         self.check()
     }
 
-    /// The first error that the device reported, if any.
+    /// The first error that the device reported since the last call; that it was lost, once it is, at every call.
     pub(super) fn check(&self) -> Result<()> {
-        match self.0.failure.lock().expect("no panic holds this lock").take() {
-            Some(m) => Err(Error::Device(format!("{}: {m}", self.0.info.name))),
-            None => Ok(()),
-        }
+        self.0.failures.check().map_err(|m| Error::Device(format!("{}: {m}", self.0.info.name)))
     }
 
     /// A buffer of `words` 32-bit words, zeroed. `what` names it when there is no memory left.
@@ -235,5 +227,27 @@ impl GpuDevice {
             .get_mapped_range()
             .map_err(|e| Error::Device(format!("{}: reading back failed: {e}", self.0.info.name)))?;
         Ok(bytemuck::pod_collect_to_vec(&view[..bytes as usize]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::adapters;
+
+    #[test]
+    fn a_lost_device_fails_at_every_call() {
+        let all = adapters();
+        let adapter = all.iter().find(|a| a.usable.is_ok()).expect("a machine for tests has a usable adapter");
+        let device = GpuDevice::open(adapter, GpuOptions::default()).unwrap();
+        let buffer = device.allocate(4, "x").unwrap();
+        assert_eq!(device.read_words(&buffer, 4).unwrap(), [0; 4]);
+        device.0.device.destroy();
+        for call in 0..3 {
+            for answer in [device.wait(), device.read_words(&buffer, 4).map(|_| ()), device.check()] {
+                let message = answer.expect_err(&format!("call {call} passed")).to_string();
+                assert!(message.contains("lost") && message.contains("--resume"), "call {call}: {message}");
+            }
+        }
     }
 }

@@ -16,7 +16,8 @@ pub struct GpuBuffer {
     pub(super) words: usize,
 }
 
-/// Words of known content behind every buffer of a guarded executable.
+/// Words of known content behind every buffer of a guarded executable: as far as a workgroup of 64 invocations reaches that
+/// is one too many.
 const GUARD_WORDS: usize = 64;
 const GUARD: u32 = 0x5EA1_5EA1;
 
@@ -185,8 +186,9 @@ impl GpuDevice {
 
 /// The value that decided the size of a buffer, for messages.
 fn largest_tenant(program: &Program, buffer: usize) -> String {
-    (0..program.graph.values().len() as u32)
-        .map(Value)
+    program
+        .graph
+        .all()
         .filter(|v| program.place[v.index()] == Some(buffer))
         .max_by_key(|v| program.graph.meta(*v).words())
         .map_or("scratch".to_string(), |v| format!("{} {}", program.graph.name(v), program.graph.meta(v)))
@@ -210,17 +212,15 @@ impl GpuExecutable {
 
     /// Reads a value that has a buffer of its own now: an output, or any value right after its step.
     pub fn read(&self, v: Value) -> Result<HostTensor> {
+        let place = self.program.stored(v)?;
         let meta = self.program.graph.meta(v);
-        let place = self.program.place[v.index()]
-            .ok_or_else(|| Error::Config(format!("{} is never stored", self.program.graph.name(v))))?;
         let words = self.device.read(&self.buffers[place].buffer, 0, meta.words())?;
         Ok(HostTensor::from_words(meta.shape.clone(), meta.dtype, words))
     }
 
     /// Replaces a value.
     pub fn write(&mut self, v: Value, t: &HostTensor) -> Result<()> {
-        let place = self.program.place[v.index()]
-            .ok_or_else(|| Error::Config(format!("{} is never stored", self.program.graph.name(v))))?;
+        let place = self.program.stored(v)?;
         self.device.write(&self.buffers[place], t.words());
         self.device.check()
     }

@@ -3,6 +3,7 @@
 mod adapter;
 mod device;
 mod executable;
+mod failure;
 mod kernel;
 mod pipeline;
 mod replay;

@@ -3,15 +3,16 @@
 use super::device::GpuDevice;
 use crate::error::{Error, Result};
 use crate::program::Kernel;
+use crate::shader::Wgsl;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-type Key = (Arc<str>, Vec<(&'static str, u64)>);
+type Key = (Wgsl, Vec<(&'static str, u64)>);
 
 #[derive(Default)]
 pub(super) struct Pipelines {
-    modules: Mutex<HashMap<Arc<str>, Arc<wgpu::ShaderModule>>>,
+    modules: Mutex<HashMap<Wgsl, Arc<wgpu::ShaderModule>>>,
     pipelines: Mutex<HashMap<Key, Arc<wgpu::ComputePipeline>>>,
 }
 
@@ -45,19 +46,25 @@ impl GpuDevice {
         pipelines.modules.lock().expect("no panic holds this lock").clear();
     }
 
+    /// Whether a kernel runs with bounds checks: on a device that was opened so, and wherever any of its text comes from
+    /// elsewhere.
+    pub(super) fn runs_checked(&self, kernel: &Kernel) -> bool {
+        self.0.options.checked || !kernel.source.is_ours()
+    }
+
     fn module(&self, kernel: &Kernel) -> Result<Arc<wgpu::ShaderModule>> {
         if let Some(m) = self.0.pipelines.modules.lock().expect("no panic holds this lock").get(&kernel.source) {
             return Ok(m.clone());
         }
         let desc = wgpu::ShaderModuleDescriptor {
             label: Some(&kernel.name),
-            source: wgpu::ShaderSource::Wgsl(kernel.source.to_string().into()),
+            source: wgpu::ShaderSource::Wgsl(kernel.source.text().into()),
         };
-        let module = self.guarded(kernel, |d| match self.0.options.checked {
+        let module = self.guarded(kernel, |d| match self.runs_checked(kernel) {
             true => d.create_shader_module(desc),
-            // SAFETY: these are our own kernels. They check their bounds themselves and their loops
-            // end; the tests run every one of them checked and unchecked, with sentinels behind the
-            // buffers.
+            // SAFETY: all of the text is built into this program (`Wgsl::is_ours`). Its kernels check their bounds
+            // themselves and their loops end, for what the ops of this program launch them with; the tests run every
+            // one of them checked and unchecked, with sentinels behind the buffers.
             false => unsafe { d.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked()) },
         })?;
         let module = Arc::new(module);
@@ -80,7 +87,7 @@ impl GpuDevice {
                 entry_point: Some("main"),
                 compilation_options: wgpu::PipelineCompilationOptions {
                     constants: &kernel.constants,
-                    zero_initialize_workgroup_memory: self.0.options.checked,
+                    zero_initialize_workgroup_memory: self.runs_checked(kernel),
                 },
                 cache: None,
             })
@@ -100,6 +107,68 @@ impl GpuDevice {
                 message: format!("{e} (constants {:?})", kernel.constants),
             }),
             None => Ok(made),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::{GpuOptions, adapters};
+    use crate::program::{Backend, Command, Options, Program};
+    use crate::shader::sources::Sources;
+    use std::collections::BTreeSet;
+
+    /// Writes what lies behind the end of an array; where indices are checked that is its last element.
+    const BEHIND: &str = "
+        @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+        @compute @workgroup_size(1)
+        fn main() {
+            var a = array<u32, 4>(7u, 7u, 7u, 1234u);
+            let behind = y[0];
+            a[1] = behind;
+            y[1] = a[behind];
+        }";
+
+    fn devices() -> Vec<GpuDevice> {
+        let usable = adapters().into_iter().filter(|a| a.usable.is_ok());
+        let all: Vec<_> = usable.map(|a| GpuDevice::open(&a, GpuOptions::default()).unwrap()).collect();
+        assert!(!all.is_empty(), "a machine for tests has a usable adapter");
+        all
+    }
+
+    /// The kernels of a ReLU whose text comes from `sources`.
+    fn relu(sources: Sources) -> Vec<Kernel> {
+        let mut g = crate::graph::Graph::new();
+        let x = g.input("x", crate::graph::Meta::f32([8])).unwrap();
+        let y = g.relu(x).unwrap();
+        g.output("y", y);
+        let options = Options { sources, ..Options::default() };
+        let program = Program::compile_with(g, Backend::Gpu(Default::default()), options).unwrap();
+        let commands = program.commands().unwrap().into_iter();
+        commands.filter_map(|c| if let Command::Dispatch(d) = c { Some(d.kernel) } else { None }).collect()
+    }
+
+    #[test]
+    fn trust_comes_with_the_text() {
+        let own = Sources::default();
+        let text = own.text("pointwise/relu").unwrap().to_string();
+        for device in devices() {
+            assert!(relu(own.clone()).iter().all(|k| !device.runs_checked(k)));
+            assert!(relu(own.with("pointwise/relu", text.clone())).iter().all(|k| device.runs_checked(k)));
+            assert!(relu(own.with("pointwise/exp", "// other".into())).iter().all(|k| !device.runs_checked(k)));
+        }
+    }
+
+    #[test]
+    fn foreign_text_does_not_reach_behind_an_array() {
+        for device in devices() {
+            let buffer = device.allocate(2, "y").unwrap();
+            device.write(&buffer, &[6, 0]);
+            let (source, files) = (Wgsl::foreign(BEHIND), Arc::new(BTreeSet::new()));
+            let kernel = Kernel { name: "behind".into(), source, files, constants: vec![] };
+            device.kernel(&kernel, &[&buffer]).unwrap().submit([1, 1, 1], 1).unwrap();
+            assert_eq!(device.read_words(&buffer, 2).unwrap()[1], 1234, "{}", device.describe());
         }
     }
 }

@@ -10,6 +10,8 @@ impl Graph {
     /// a scalar. A value that the loss does not depend on is an error, because training it would do
     /// nothing silently.
     pub fn backward(&mut self, loss: Value, wrt: &[Value]) -> Result<Vec<Value>> {
+        self.check_own(wrt)?;
+        self.check_own(&[loss])?;
         if self.shape(loss).elements() != 1 || self.dtype(loss) != DType::F32 {
             return Err(Error::shape(
                 "backward",

@@ -6,26 +6,18 @@
 mod backward;
 mod init;
 mod op;
+mod value;
 
 pub use init::{Init, Role};
 pub use op::{CpuIo, EPS, Grads, LowerCx, Op, Pointwise, Real};
+pub use value::Value;
 
 use crate::error::{Error, Result};
 use crate::tensor::{DType, HostTensor, Shape};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-
-/// A tensor of a graph, by number.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Value(pub(crate) u32);
-
-impl Value {
-    /// Position in the graph's list of values.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
+use std::sync::{Arc, LazyLock, OnceLock};
+use value::Lineage;
 
 /// Shape and element type.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -131,9 +123,13 @@ pub struct Node {
     pub phase: Phase,
 }
 
-/// A step as data.
-#[derive(Clone, Default, Debug)]
+/// A step as data. What is asked of it, or built in it, with a value of another graph makes every later step of building
+/// and compiling it fail: see [`Graph::check`].
+#[derive(Default, Debug)]
 pub struct Graph {
+    lineage: Lineage,
+    /// The first use of a value of another graph where nothing could be refused.
+    fault: OnceLock<String>,
     values: Vec<ValueInfo>,
     nodes: Vec<Node>,
     leaves: HashMap<String, Value>,
@@ -145,6 +141,34 @@ pub struct Graph {
     scope: Vec<String>,
     phase: Phase,
 }
+
+/// A graph of its own from here on: it has the values that were there, and of those made later each has its own.
+impl Clone for Graph {
+    fn clone(&self) -> Self {
+        Graph {
+            lineage: self.lineage.fork(self.values.len()),
+            fault: self.fault.clone(),
+            values: self.values.clone(),
+            nodes: self.nodes.clone(),
+            leaves: self.leaves.clone(),
+            scalars: self.scalars.clone(),
+            outputs: self.outputs.clone(),
+            assigns: self.assigns.clone(),
+            inits: self.inits.clone(),
+            bases: self.bases.clone(),
+            scope: self.scope.clone(),
+            phase: self.phase,
+        }
+    }
+}
+
+/// What is told of a value of another graph, until [`Graph::check`] is asked.
+static STRANGER: LazyLock<ValueInfo> = LazyLock::new(|| ValueInfo {
+    // As long as any shape that builders take apart, so that they come to where they can fail.
+    meta: Meta::f32([1, 1, 1, 1]),
+    def: Def::Leaf(Leaf::Input),
+    name: "a value of another graph".to_string(),
+});
 
 impl Graph {
     /// An empty graph.
@@ -162,6 +186,7 @@ impl Graph {
             }
             return Ok(v);
         }
+        self.check()?;
         let v = self.push_value(meta, Def::Leaf(leaf), name.to_string());
         self.leaves.insert(name.to_string(), v);
         Ok(v)
@@ -169,7 +194,51 @@ impl Graph {
 
     fn push_value(&mut self, meta: Meta, def: Def, name: String) -> Value {
         self.values.push(ValueInfo { meta, def, name });
-        Value(self.values.len() as u32 - 1)
+        self.lineage.value(self.values.len() - 1)
+    }
+
+    /// Whether a value is this graph's: made in it, or in the graph that it is a clone of before that.
+    pub fn has(&self, v: Value) -> bool {
+        v.index() < self.values.len() && self.lineage.value(v.index()) == v
+    }
+
+    /// Fails once anything was asked of this graph, or built in it, with a value of another one. What was made of that
+    /// would be another network than the one that was meant.
+    pub fn check(&self) -> Result<()> {
+        self.fault.get().map_or(Ok(()), |what| Err(Error::Config(what.clone())))
+    }
+
+    /// As [`Graph::check`], for values that are used now.
+    fn check_own(&self, values: &[Value]) -> Result<()> {
+        match values.iter().find(|v| !self.has(**v)) {
+            Some(v) => Err(Error::Config(self.stranger(*v))),
+            None => self.check(),
+        }
+    }
+
+    /// For what cannot fail itself.
+    fn note_stranger(&self, v: Value) {
+        if !self.has(v) {
+            // The first one is told.
+            let _ = self.fault.set(self.stranger(v));
+        }
+    }
+
+    fn stranger(&self, v: Value) -> String {
+        let at = if self.scope.is_empty() { String::new() } else { format!(" in {}", self.scope.join(".")) };
+        format!(
+            "value {} of another graph was used{at}: a network is built in one graph, and a clone has only the values \
+             that were there when it was made",
+            v.index()
+        )
+    }
+
+    fn info(&self, v: Value) -> &ValueInfo {
+        if self.has(v) {
+            return &self.values[v.index()];
+        }
+        self.note_stranger(v);
+        &STRANGER
     }
 
     /// A trained f32 tensor, named below the current scope. The same name gives the same tensor.
@@ -227,7 +296,11 @@ impl Graph {
     }
 
     /// As [`Graph::apply`], with an op that another graph may have too.
+    ///
+    /// # Errors
+    /// If the op does not take such inputs, or one is a value of another graph.
     pub fn apply_shared(&mut self, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
+        self.check_own(inputs)?;
         let metas: Vec<Meta> = inputs.iter().map(|v| self.meta(*v).clone()).collect();
         let out = op.infer(&metas)?;
         let node = self.nodes.len();
@@ -285,12 +358,14 @@ impl Graph {
 
     /// Keeps a value readable after a run, under a name.
     pub fn output(&mut self, name: impl Into<String>, value: Value) {
+        self.note_stranger(value);
         self.outputs.push((name.into(), value));
     }
 
     /// At the end of the step, leaf `leaf` (a parameter or state) becomes `value`. Everything else
     /// in the step still reads the old content.
     pub fn assign(&mut self, leaf: Value, value: Value) -> Result<()> {
+        self.check_own(&[leaf, value])?;
         let (l, v) = (&self.values[leaf.index()], &self.values[value.index()]);
         if !matches!(l.def, Def::Leaf(Leaf::Param | Leaf::State)) {
             return Err(Error::Config(format!("only parameters and state can be assigned, not {}", l.name)));
@@ -321,6 +396,8 @@ impl Graph {
     /// starts from there. No gradient flows through the move, so the network reads
     /// [`Graph::stand_in`]`(leaf, value)`.
     pub fn rebase(&mut self, leaf: Value, value: Value) {
+        self.note_stranger(leaf);
+        self.note_stranger(value);
         self.bases.insert(leaf, value);
     }
 
@@ -331,7 +408,7 @@ impl Graph {
 
     /// Shape and type of a value.
     pub fn meta(&self, v: Value) -> &Meta {
-        &self.values[v.index()].meta
+        &self.info(v).meta
     }
 
     /// Extents of a value.
@@ -346,12 +423,12 @@ impl Graph {
 
     /// Name of a leaf, or scope and op of what makes the value.
     pub fn name(&self, v: Value) -> &str {
-        &self.values[v.index()].name
+        &self.info(v).name
     }
 
     /// What makes a value.
     pub fn def(&self, v: Value) -> &Def {
-        &self.values[v.index()].def
+        &self.info(v).def
     }
 
     /// The leaf of that full name.
@@ -359,9 +436,14 @@ impl Graph {
         self.leaves.get(name).copied()
     }
 
-    /// All values, by number.
+    /// What there is of each value, by number.
     pub fn values(&self) -> &[ValueInfo] {
         &self.values
+    }
+
+    /// All values, by number.
+    pub fn all(&self) -> impl Iterator<Item = Value> {
+        (0..self.values.len()).map(|i| self.lineage.value(i))
     }
 
     /// All nodes, in an order in which they can run.
@@ -395,6 +477,6 @@ impl Graph {
     }
 
     fn leaves_where(&self, want: impl Fn(&Leaf) -> bool) -> Vec<Value> {
-        (0..self.values.len() as u32).map(Value).filter(|v| matches!(self.def(*v), Def::Leaf(l) if want(l))).collect()
+        self.all().filter(|v| matches!(self.def(*v), Def::Leaf(l) if want(l))).collect()
     }
 }

@@ -69,12 +69,11 @@ impl Dense {
         &self.grid
     }
 
-    /// Output pixels `pixels` of a padded image `x`; `y` is all of the output, `[pixels, o]`.
+    /// Output pixels `pixels` of a padded image `x` into `y`, which is theirs alone, `[pixels, o]`.
     pub fn rows(&self, x: &[f32], y: &mut [f32], pixels: Range<usize>) {
         // The kernel reads windows without asking.
-        assert!(
-            x.len() >= self.grid.elements() && y.len() >= self.o * self.places.len() && pixels.end <= self.places.len()
-        );
+        assert!(x.len() >= self.grid.elements(), "an image without its border");
+        assert!(pixels.end <= self.places.len() && y.len() == self.o * pixels.len(), "output of other pixels");
         Arch::new().dispatch(Rows { dense: self, x, y, pixels });
     }
 }
@@ -108,11 +107,11 @@ impl Rows<'_> {
             let width = dense.block.min(dense.o - first);
             let mut places = &dense.places[pixels.clone()];
             while let Some((tile, rest)) = places.split_first_chunk::<TILE>() {
-                dense.tile::<S, TILE, V>(simd, x, panel, tile, (first, width), y);
+                dense.tile::<S, TILE, V>(simd, x, panel, tile, (first, width), (y, pixels.start));
                 places = rest;
             }
             for place in places {
-                dense.tile::<S, 1, V>(simd, x, panel, &[*place], (first, width), y);
+                dense.tile::<S, 1, V>(simd, x, panel, &[*place], (first, width), (y, pixels.start));
             }
         }
     }
@@ -127,7 +126,7 @@ impl Dense {
         panel: &[f32],
         places: &[Place; T],
         (first, width): (usize, usize),
-        y: &mut [f32],
+        (y, start): (&mut [f32], usize),
     ) {
         let c = self.grid.size[2];
         let windows = places.map(|p| x[p.from * c..].as_ptr());
@@ -135,9 +134,11 @@ impl Dense {
         let mut row = panel.as_ptr();
         for &(offset, len) in &self.segments {
             for i in offset..offset + len {
-                // SAFETY: the panel has a row of `block` numbers for each of the k numbers of a window.
+                // SAFETY: the panel has a row of `block` numbers for each of the k numbers of a window, and `block` is
+                // V vectors (`blocks`).
                 let b: [S::f32s; V] =
                     std::array::from_fn(|v| unsafe { row.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned() });
+                // SAFETY: to the next row, or the end of the panel.
                 row = unsafe { row.add(self.block) };
                 for (sum, window) in sums.iter_mut().zip(windows) {
                     // SAFETY: the padded image reaches as far as windows do.
@@ -156,7 +157,7 @@ impl Dense {
                 // SAFETY: there are as many numbers behind `to` as a vector has.
                 unsafe { to.cast::<S::f32s>().write_unaligned(sum) };
             }
-            y[place.to * self.o + first..][..width].copy_from_slice(&numbers[..width]);
+            y[(place.to - start) * self.o + first..][..width].copy_from_slice(&numbers[..width]);
         }
     }
 }
@@ -183,8 +184,9 @@ mod tests {
             dense.grid().fill(&image, &mut padded);
             let mut y = vec![f32::NAN; g.oh * g.ow * g.o];
             let half = g.oh * g.ow / 2;
-            dense.rows(&padded, &mut y, 0..half);
-            dense.rows(&padded, &mut y, half..g.oh * g.ow);
+            let (start, end) = y.split_at_mut(half * g.o);
+            dense.rows(&padded, start, 0..half);
+            dense.rows(&padded, end, half..g.oh * g.ow);
             for (i, y) in y.iter().enumerate() {
                 let (o, ox, oy) = (i % g.o, i / g.o % g.ow, i / g.o / g.ow);
                 let mut sum = 0.0;

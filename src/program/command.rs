@@ -6,6 +6,7 @@ use super::{Program, Work};
 use crate::error::Result;
 use crate::graph::Value;
 use crate::launch::Operand;
+use crate::shader::Wgsl;
 use crate::shader::assemble::assemble;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 pub struct Kernel {
     /// Name for messages: a path below `shaders/`, or the ops of a fused kernel.
     pub name: String,
-    /// WGSL; its entry point is `main`.
-    pub source: Arc<str>,
+    /// Its entry point is `main`.
+    pub source: Wgsl,
     /// The shader files that it is made of.
     pub files: Arc<BTreeSet<String>>,
     /// Values of its `override` constants.
@@ -65,7 +66,7 @@ impl Command {
 }
 
 /// A text and the files that it is made of.
-type Text = (Arc<str>, Arc<BTreeSet<String>>);
+type Text = (Wgsl, Arc<BTreeSet<String>>);
 /// Texts by the file and the values that they are assembled from.
 type Launched<'a> = HashMap<(&'a str, &'a [(&'static str, u32)]), Text>;
 
@@ -78,14 +79,14 @@ impl Program {
         let mut commands = Vec::new();
         // Texts of launches by what they are assembled from, and of fused kernels by themselves.
         let mut launched: Launched<'_> = HashMap::new();
-        let mut fused_texts: HashMap<String, Text> = HashMap::new();
+        let mut fused_texts: HashMap<Wgsl, Text> = HashMap::new();
         let at = |v: Value| self.place[v.index()].expect("what a step touches has a buffer");
         for (i, step) in self.steps.iter().enumerate() {
             match &step.work {
                 Work::Fused(fused) => {
                     let made = generate(&self.sources, &self.graph, fused, &self.place)?;
                     let text = fused_texts.entry(made.source);
-                    let text = text.or_insert_with_key(|source| (source.as_str().into(), made.files.into()));
+                    let text = text.or_insert_with_key(|source| (source.clone(), made.files.into()));
                     let (source, files) = text.clone();
                     commands.push(Command::Dispatch(Dispatch {
                         step: i,
@@ -102,8 +103,8 @@ impl Program {
                             Some(text) => text.clone(),
                             None => {
                                 let made = assemble(&self.sources, launch.shader, &launch.defines)?;
-                                let text: Text = (made.text.into(), made.files.into());
-                                launched.entry(key).or_insert(text).clone()
+                                let (source, files) = made.finish();
+                                launched.entry(key).or_insert((source, files.into())).clone()
                             }
                         };
                         let place = |o: &Operand| match o {

@@ -8,20 +8,21 @@ use super::{Access, Expr, Fused};
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::launch::fold_groups;
+use crate::shader::Wgsl;
 use crate::shader::assemble::Assembled;
 use crate::shader::sources::Sources;
 use crate::tensor::DType;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Slots of the scalars buffer.
+/// Slots of the scalars buffer: 1 KiB of the 16 KiB that every device grants a uniform buffer.
 pub const SCALAR_SLOTS: usize = 256;
 
 /// A generated kernel, ready to be compiled and bound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FusedShader {
     /// WGSL.
-    pub source: String,
+    pub source: Wgsl,
     /// Paths of the files that its ops come from.
     pub files: BTreeSet<String>,
     /// Values of its `override` constants.
@@ -117,7 +118,7 @@ impl<'a> Writer<'a> {
                 ops.include(sources, &format!("pointwise/{}", op.wgsl(*port)))?;
             }
         }
-        let Assembled { text: mut s, files } = ops;
+        let mut s = String::new();
         let uses_scalars = self.fused.loads.iter().any(|(_, a)| matches!(a, Access::Scalar(_)));
         s.push_str("override COUNT: u32;\noverride COLUMNS: u32;\n");
         for (i, b) in self.bindings.iter().enumerate() {
@@ -139,8 +140,10 @@ impl<'a> Writer<'a> {
             (true, _) => self.rows * self.columns.div_ceil(32),
             (false, w) => self.rows * self.columns / w,
         };
+        ops.generate(&s);
+        let (source, files) = ops.finish();
         Ok(FusedShader {
-            source: s,
+            source,
             files,
             constants: vec![("COUNT", count as f64), ("COLUMNS", self.columns as f64)],
             workgroups: fold_groups(count.div_ceil(64)),

@@ -1,8 +1,9 @@
-//! The memory plan: which buffer holds which value, from the lifetimes of the values.
+//! Which buffer holds which value, from the lifetimes of the values.
 
-use super::fuse::Access;
+use super::fuse::{Access, Fused};
 use super::{Step, Work};
 use crate::graph::{Def, Graph, Leaf, Value};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// What a buffer is for.
@@ -20,7 +21,7 @@ pub enum BufferKind {
     Transient,
 }
 
-/// A buffer of the plan.
+/// A buffer of a program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Buffer {
     /// Size in 32-bit words.
@@ -29,8 +30,10 @@ pub struct Buffer {
     pub kind: BufferKind,
 }
 
-pub(super) struct Plan {
+/// The buffers of a program.
+pub(super) struct Layout {
     pub buffers: Vec<Buffer>,
+    /// Buffer of each value, by value number.
     pub place: Vec<Option<usize>>,
 }
 
@@ -46,150 +49,183 @@ pub(super) fn root(graph: &Graph, mut v: Value) -> Value {
     v
 }
 
+/// What lies in a buffer that is reused within a step. Ordered, so that the same graph gives the same layout.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Tenant {
+    Value(Value),
+    /// A scratch buffer of the lowering of a step.
+    Temp {
+        step: usize,
+        number: usize,
+    },
+}
+
+/// From the step that makes a tenant to the last one that touches it.
 struct Life {
-    value: Value,
+    tenant: Tenant,
     words: usize,
     first: usize,
     last: usize,
 }
 
-/// Plans the buffers of `steps`, sets their temporaries, and marks stores that may overwrite a dying input.
-pub(super) fn plan(graph: &Graph, steps: &mut [Step], reuse: bool) -> Plan {
-    let mut buffers: Vec<Buffer> = Vec::new();
-    let mut place: Vec<Option<usize>> = vec![None; graph.values().len()];
-    let mut own = |place: &mut Vec<Option<usize>>, v: Value, kind: BufferKind| {
-        buffers.push(Buffer { words: graph.meta(v).words().max(1), kind });
-        place[v.index()] = Some(buffers.len() - 1);
-    };
+/// Lays out the buffers of `steps`, sets their temporaries, and marks stores that overwrite a dying input. Without
+/// `reuse` everything has a buffer of its own.
+pub(super) fn lay_out(graph: &Graph, steps: &mut [Step], reuse: bool) -> Layout {
+    let mut layout = Layout { buffers: Vec::new(), place: vec![None; graph.values().len()] };
+    layout.keep_leaves(graph, steps);
+    layout.keep_outputs(graph);
+    layout.assign_in_place(graph, steps);
+    let mut lives = layout.lives(graph, steps);
+    let heirs = if reuse { inherit(graph, steps, &mut lives) } else { HashMap::new() };
+    let mut all: Vec<Life> = lives.into_values().collect();
+    all.extend(temps(steps));
+    layout.share(all, steps, reuse);
+    for (v, owner) in heirs {
+        layout.place[v.index()] = layout.place[owner.index()];
+    }
+    for v in graph.all() {
+        layout.place[v.index()] = layout.place[root(graph, v).index()];
+    }
+    layout
+}
 
-    let mut used: Vec<Value> = steps.iter().flat_map(|s| s.inputs.iter().chain(&s.outputs)).copied().collect();
-    used.extend(graph.outputs().iter().map(|(_, v)| *v));
-    used.extend(graph.assigns().iter().flat_map(|(l, v)| [*l, *v]));
-    for v in used.iter().map(|v| root(graph, *v)) {
-        if place[v.index()].is_some() {
-            continue;
-        }
-        match graph.def(v) {
-            Def::Leaf(Leaf::Param | Leaf::State) => own(&mut place, v, BufferKind::Persistent(v)),
-            Def::Leaf(Leaf::Input) => own(&mut place, v, BufferKind::Input(v)),
-            Def::Leaf(Leaf::Const(_)) => own(&mut place, v, BufferKind::Constant(v)),
-            Def::Leaf(Leaf::Scalar(_)) | Def::Node { .. } => {}
-        }
-    }
-    for (_, v) in graph.outputs() {
-        let v = root(graph, *v);
-        if place[v.index()].is_none() {
-            own(&mut place, v, BufferKind::Output);
-        }
-    }
-    // An assigned value that is stored in place lives in its leaf's buffer.
-    let copied: Vec<Value> =
-        steps.iter().filter_map(|s| if let Work::Copy { to, .. } = s.work { Some(to) } else { None }).collect();
-    for (leaf, v) in graph.assigns() {
-        if !copied.contains(leaf) && place[v.index()].is_none() {
-            place[v.index()] = place[leaf.index()];
-        }
+impl Layout {
+    fn own(&mut self, graph: &Graph, v: Value, kind: BufferKind) {
+        self.buffers.push(Buffer { words: graph.meta(v).words().max(1), kind });
+        self.place[v.index()] = Some(self.buffers.len() - 1);
     }
 
-    // Lifetimes, in steps, of everything else.
-    let mut lives: HashMap<Value, Life> = HashMap::new();
-    for (i, step) in steps.iter().enumerate() {
-        for v in step.inputs.iter().chain(&step.outputs).map(|v| root(graph, *v)) {
-            if place[v.index()].is_none() {
-                let life =
-                    lives.entry(v).or_insert(Life { value: v, words: graph.meta(v).words().max(1), first: i, last: i });
-                life.last = i;
+    /// Leaves that are used live longer than a step, or come from outside.
+    fn keep_leaves(&mut self, graph: &Graph, steps: &[Step]) {
+        let mut used: Vec<Value> = steps.iter().flat_map(|s| s.inputs.iter().chain(&s.outputs)).copied().collect();
+        used.extend(graph.outputs().iter().map(|(_, v)| *v));
+        used.extend(graph.assigns().iter().flat_map(|(l, v)| [*l, *v]));
+        for v in used.iter().map(|v| root(graph, *v)) {
+            if self.place[v.index()].is_some() {
+                continue;
+            }
+            match graph.def(v) {
+                Def::Leaf(Leaf::Param | Leaf::State) => self.own(graph, v, BufferKind::Persistent(v)),
+                Def::Leaf(Leaf::Input) => self.own(graph, v, BufferKind::Input(v)),
+                Def::Leaf(Leaf::Const(_)) => self.own(graph, v, BufferKind::Constant(v)),
+                Def::Leaf(Leaf::Scalar(_)) | Def::Node { .. } => {}
             }
         }
     }
 
-    // A fused kernel may write over an input that dies with it, element by element.
-    let mut shared: HashMap<Value, Value> = HashMap::new();
-    if reuse {
-        for (i, step) in steps.iter_mut().enumerate() {
-            let Work::Fused(fused) = &mut step.work else { continue };
-            let mut taken: Vec<usize> = fused.in_place.iter().flatten().copied().collect();
-            for s in 0..fused.stores.len() {
-                let out = fused.stores[s].0;
-                if fused.in_place[s].is_some() || !lives.contains_key(&out) {
-                    continue;
+    fn keep_outputs(&mut self, graph: &Graph) {
+        for (_, v) in graph.outputs() {
+            let v = root(graph, *v);
+            if self.place[v.index()].is_none() {
+                self.own(graph, v, BufferKind::Output);
+            }
+        }
+    }
+
+    /// An assigned value that is stored in place lives in its leaf's buffer.
+    fn assign_in_place(&mut self, graph: &Graph, steps: &[Step]) {
+        let copied: Vec<Value> =
+            steps.iter().filter_map(|s| if let Work::Copy { to, .. } = s.work { Some(to) } else { None }).collect();
+        for (leaf, v) in graph.assigns() {
+            if !copied.contains(leaf) && self.place[v.index()].is_none() {
+                self.place[v.index()] = self.place[leaf.index()];
+            }
+        }
+    }
+
+    /// Lifetimes, in steps, of everything that has no place yet.
+    fn lives(&self, graph: &Graph, steps: &[Step]) -> HashMap<Value, Life> {
+        let mut lives: HashMap<Value, Life> = HashMap::new();
+        for (i, step) in steps.iter().enumerate() {
+            for v in step.inputs.iter().chain(&step.outputs).map(|v| root(graph, *v)) {
+                if self.place[v.index()].is_none() {
+                    let words = graph.meta(v).words().max(1);
+                    lives.entry(v).or_insert(Life { tenant: Tenant::Value(v), words, first: i, last: i }).last = i;
                 }
-                let fit = (0..fused.loads.len()).find(|&l| {
-                    let (v, access) = &fused.loads[l];
-                    let r = root(graph, *v);
-                    // The load must be the only one of that buffer in this kernel.
-                    let alone = fused.loads.iter().filter(|(u, _)| root(graph, *u) == r).count() == 1;
-                    *access == Access::Full
-                        && alone
-                        && !taken.contains(&l)
-                        && graph.dtype(*v) == graph.dtype(out)
-                        && lives
-                            .get(&r)
-                            .is_some_and(|life| life.last == i && life.words == graph.meta(out).words().max(1))
-                });
-                if let Some(l) = fit {
-                    let r = root(graph, fused.loads[l].0);
-                    taken.push(l);
-                    fused.in_place[s] = Some(l);
-                    let end = lives.remove(&out).expect("checked above").last;
-                    let mut owner = r;
-                    while let Some(&o) = shared.get(&owner) {
-                        owner = o;
+            }
+        }
+        lives
+    }
+
+    /// Largest first, each into the smallest buffer that is free while it lives.
+    fn share(&mut self, mut all: Vec<Life>, steps: &mut [Step], reuse: bool) {
+        all.sort_by_key(|life| (Reverse(life.words), life.first, life.tenant));
+        let base = self.buffers.len();
+        // When each shared buffer is in use, largest buffer first.
+        let mut busy: Vec<Vec<(usize, usize)>> = Vec::new();
+        for life in all {
+            let free = |times: &[(usize, usize)]| times.iter().all(|(a, b)| life.last < *a || life.first > *b);
+            let slot = (0..busy.len()).rev().find(|&s| reuse && free(&busy[s])).unwrap_or_else(|| {
+                busy.push(Vec::new());
+                self.buffers.push(Buffer { words: life.words, kind: BufferKind::Transient });
+                busy.len() - 1
+            });
+            busy[slot].push((life.first, life.last));
+            match life.tenant {
+                Tenant::Value(v) => self.place[v.index()] = Some(base + slot),
+                Tenant::Temp { step, number } => {
+                    if let Work::Node { temps, .. } = &mut steps[step].work {
+                        temps[number] = base + slot;
                     }
-                    // The dying input's storage lives on as the output's, under the owner's name.
-                    let mut life = lives.remove(&r).expect("checked above");
-                    life.last = end;
-                    life.value = owner;
-                    shared.insert(out, owner);
-                    lives.insert(out, life);
                 }
             }
         }
     }
+}
 
-    // Scratch buffers of lowerings live for one step.
-    let mut temps: Vec<(usize, usize, Life)> = Vec::new();
+/// Lets fused kernels write over an input that dies with them, element by element. Returns whose storage each such
+/// output took over.
+fn inherit(graph: &Graph, steps: &mut [Step], lives: &mut HashMap<Value, Life>) -> HashMap<Value, Value> {
+    let mut heirs: HashMap<Value, Value> = HashMap::new();
     for (i, step) in steps.iter_mut().enumerate() {
-        if let Work::Node { lowering, temps: places, .. } = &mut step.work {
-            *places = vec![usize::MAX; lowering.temps.len()];
-            for (t, &words) in lowering.temps.iter().enumerate() {
-                temps.push((i, t, Life { value: Value(u32::MAX), words: words.max(1), first: i, last: i }));
+        let Work::Fused(fused) = &mut step.work else { continue };
+        let mut taken: Vec<usize> = fused.in_place.iter().flatten().copied().collect();
+        for s in 0..fused.stores.len() {
+            let out = fused.stores[s].0;
+            if fused.in_place[s].is_some() || !lives.contains_key(&out) {
+                continue;
             }
+            let dies = |l: &usize| !taken.contains(l) && dies_here(graph, fused, *l, out, i, lives);
+            let Some(l) = (0..fused.loads.len()).find(dies) else { continue };
+            taken.push(l);
+            fused.in_place[s] = Some(l);
+            // The dying input's storage lives on as the output's, under the name of who had it first.
+            let input = root(graph, fused.loads[l].0);
+            let mut owner = input;
+            while let Some(&o) = heirs.get(&owner) {
+                owner = o;
+            }
+            let last = lives.remove(&out).expect("checked above").last;
+            let life = lives.remove(&input).expect("what dies here lives");
+            heirs.insert(out, owner);
+            lives.insert(out, Life { tenant: Tenant::Value(owner), last, ..life });
         }
     }
+    heirs
+}
 
-    // Largest first, each into the smallest buffer that is free while it lives.
-    let mut slots: Vec<(usize, Vec<(usize, usize)>)> = Vec::new();
-    let mut all: Vec<(Life, Option<(usize, usize)>)> = lives.into_values().map(|l| (l, None)).collect();
-    all.extend(temps.into_iter().map(|(i, t, l)| (l, Some((i, t)))));
-    all.sort_by_key(|(l, t)| (std::cmp::Reverse(l.words), l.first, l.value, *t));
-    let base = buffers.len();
-    for (life, temp) in all {
-        let free = |busy: &[(usize, usize)]| busy.iter().all(|(a, b)| life.last < *a || life.first > *b);
-        let slot = (0..slots.len()).rev().find(|&s| reuse && free(&slots[s].1));
-        let slot = slot.unwrap_or_else(|| {
-            slots.push((life.words, Vec::new()));
-            buffers.push(Buffer { words: life.words, kind: BufferKind::Transient });
-            slots.len() - 1
-        });
-        slots[slot].1.push((life.first, life.last));
-        match temp {
-            Some((i, t)) => {
-                if let Work::Node { temps, .. } = &mut steps[i].work {
-                    temps[t] = base + slot;
-                }
-            }
-            None => place[life.value.index()] = Some(base + slot),
+/// Whether load `l` of the kernel of step `i` is the last use of its buffer, and `out` fits there element by element.
+fn dies_here(graph: &Graph, fused: &Fused, l: usize, out: Value, i: usize, lives: &HashMap<Value, Life>) -> bool {
+    let (v, access) = &fused.loads[l];
+    let r = root(graph, *v);
+    let alone = fused.loads.iter().filter(|(u, _)| root(graph, *u) == r).count() == 1;
+    let fits = |life: &Life| life.last == i && life.words == graph.meta(out).words().max(1);
+    *access == Access::Full && alone && graph.dtype(*v) == graph.dtype(out) && lives.get(&r).is_some_and(fits)
+}
+
+/// Scratch buffers of lowerings live for one step.
+fn temps(steps: &mut [Step]) -> Vec<Life> {
+    let mut lives = Vec::new();
+    for (i, step) in steps.iter_mut().enumerate() {
+        if let Work::Node { lowering, temps, .. } = &mut step.work {
+            *temps = vec![usize::MAX; lowering.temps.len()];
+            lives.extend(lowering.temps.iter().enumerate().map(|(number, words)| Life {
+                tenant: Tenant::Temp { step: i, number },
+                words: (*words).max(1),
+                first: i,
+                last: i,
+            }));
         }
     }
-    for (v, owner) in shared {
-        place[v.index()] = place[owner.index()];
-    }
-    for v in (0..graph.values().len() as u32).map(Value) {
-        let r = root(graph, v);
-        if r != v {
-            place[v.index()] = place[r.index()];
-        }
-    }
-    Plan { buffers, place }
+    lives
 }

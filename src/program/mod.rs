@@ -4,8 +4,8 @@ mod command;
 mod fuse;
 mod fused_wgsl;
 mod memory;
+mod order;
 mod print;
-mod schedule;
 mod work;
 
 pub use command::{Command, Dispatch, Kernel};
@@ -14,10 +14,11 @@ pub use fused_wgsl::SCALAR_SLOTS;
 pub use memory::{Buffer, BufferKind};
 pub use work::Amount;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Graph, LowerCx, Meta, Phase, Value};
 use crate::launch::{Lowering, Target};
 use crate::shader::sources::Sources;
+use memory::Layout;
 use std::sync::Arc;
 
 /// What a program is made for.
@@ -114,20 +115,32 @@ impl Program {
 
     /// Compiles a graph with switches.
     pub fn compile_with(graph: Graph, backend: Backend, options: Options) -> Result<Program> {
+        graph.check()?;
         let limit = match &backend {
             Backend::Cpu => usize::MAX,
             Backend::Gpu(t) => t.max_storage_buffers as usize,
         };
         let groups = fuse::group(&graph, options.fuse, limit);
-        let mut steps = schedule::order(&graph, groups)?;
+        let mut steps = order::order(&graph, groups);
         if let Backend::Gpu(target) = &backend {
             for step in &mut steps {
                 lower(&graph, step, target)?;
             }
         }
-        let plan = memory::plan(&graph, &mut steps, options.reuse);
-        let (buffers, place) = (plan.buffers, plan.place);
+        let Layout { buffers, place } = memory::lay_out(&graph, &mut steps, options.reuse);
         Ok(Program { graph: Arc::new(graph), backend, steps, buffers, place, sources: options.sources })
+    }
+
+    /// The buffer of a value.
+    ///
+    /// # Errors
+    /// If the value is of another graph, or never stored.
+    pub fn stored(&self, v: Value) -> Result<usize> {
+        if !self.graph.has(v) {
+            let message = format!("value {} of another graph was asked of a program", v.index());
+            return Err(Error::Config(message));
+        }
+        self.place[v.index()].ok_or_else(|| Error::Config(format!("{} is never stored", self.graph.name(v))))
     }
 
     /// Bytes of all buffers of this program: parameters, state, inputs, activations, scratch.

@@ -12,6 +12,7 @@
 //! (`COLUMNS/4`). `$NAME` stands for the value of a name anywhere, `${4*j+1}` for that of an expression. Loops over registers are unrolled in the text
 //! because drivers do not do it reliably.
 
+use super::Wgsl;
 use super::sources::Sources;
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
@@ -19,13 +20,13 @@ use std::collections::BTreeSet;
 /// Names and values that a launch gives to a shader's text.
 pub type Defines = [(&'static str, u32)];
 
-/// A text put together, and the files that it is made of.
+/// A text that is put together, and the files that it is made of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assembled {
-    /// WGSL.
-    pub text: String,
-    /// Paths below `shaders/`, without the extension.
-    pub files: BTreeSet<String>,
+    text: String,
+    files: BTreeSet<String>,
+    /// Some of it is not built into this program.
+    foreign: bool,
 }
 
 /// The text of `shaders/<path>.wgsl` with its imports, unrolled.
@@ -36,7 +37,8 @@ pub fn assemble(sources: &Sources, path: &str, defines: &Defines) -> Result<Asse
     let lines: Vec<&str> = raw.text.lines().collect();
     let mut text = String::new();
     Expander { path }.expand(&lines, &values, &mut text)?;
-    Ok(Assembled { text, files: raw.files })
+    raw.text = text;
+    Ok(raw)
 }
 
 impl Assembled {
@@ -45,6 +47,7 @@ impl Assembled {
         if !self.files.insert(path.to_string()) {
             return Ok(());
         }
+        self.foreign |= !sources.is_built_in(path);
         for line in sources.text(path)?.lines() {
             match line.trim().strip_prefix("#import ") {
                 Some(import) => self.include(sources, import.trim().trim_end_matches(".wgsl"))?,
@@ -55,6 +58,16 @@ impl Assembled {
             }
         }
         Ok(())
+    }
+
+    /// Appends what this program writes itself, of numbers and names that it checked.
+    pub(crate) fn generate(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// The text, and paths below `shaders/` of what it is made of, without the extension.
+    pub fn finish(self) -> (Wgsl, BTreeSet<String>) {
+        (Wgsl::assembled(self.text, !self.foreign), self.files)
     }
 }
 
@@ -175,6 +188,19 @@ mod tests {
         let text = "#unroll r R/2\nvar a$r = $Ru;\n#unroll c 2\nb$r_${2*c+1};\n#end\n#end\nend";
         let expected = "var a0 = 4u;\nb0_1;\nb0_3;\nvar a1 = 4u;\nb1_1;\nb1_3;\nend\n";
         assert_eq!(expand(text, &[("R", 4)]).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_holds_a_line_of_another_text_is_foreign() {
+        let made = |sources: &Sources, path: &str| assemble(sources, path, &[]).unwrap().finish().0;
+        let (own, path) = (Sources::default(), "conv/conv2d");
+        let import = own.text(path).unwrap().lines().find_map(|l| l.strip_prefix("#import ")).unwrap();
+        assert!(made(&own, path).is_ours());
+        let other = own.with(import, own.text(import).unwrap().to_string());
+        assert!(!made(&other, path).is_ours(), "by an import");
+        assert!(made(&other, "linalg/matmul").is_ours(), "which this one does not have");
+        assert!(!made(&own.with("own/kernel", "fn main() {}".into()), "own/kernel").is_ours());
+        assert!(!Wgsl::foreign(made(&own, path).text()).is_ours());
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Sources {
             .ok_or_else(|| Error::Shader { shader: path.to_string(), message: "there is no such file".to_string() })
     }
 
+    /// Whether a file is the one that is built into this program.
+    pub fn is_built_in(&self, path: &str) -> bool {
+        !self.replaced.contains_key(path)
+    }
+
     /// Paths of the files that do not come from the program itself.
     pub fn replaced(&self) -> impl Iterator<Item = &str> {
         self.replaced.keys().map(String::as_str)

@@ -73,7 +73,7 @@ impl Replay {
     pub fn new(device: String, recipe: Recipe, images: ImageInfo, program: &Program, wrong: &Wrong) -> Replay {
         let graph = &program.graph;
         let entry = |(v, t): &(Value, HostTensor)| Entry {
-            value: v.0,
+            value: v.index() as u32,
             name: graph.name(*v).to_string(),
             dtype: t.dtype(),
             shape: t.shape().to_vec(),
@@ -101,9 +101,9 @@ impl Replay {
         let inputs = wrong.run.inputs.iter().map(|(v, t)| (*v, RefTensor::from(t))).collect();
         let expected = expect(program, wrong.run.index, &inputs, &wrong.scalars);
         let mut tensors: Vec<(String, HostTensor)> = Vec::new();
-        tensors.extend(wrong.run.inputs.iter().map(|(v, t)| (format!("input.{}", v.0), t.clone())));
-        tensors.extend(wrong.run.outputs.iter().map(|(v, t)| (format!("got.{}", v.0), t.clone())));
-        tensors.extend(expected.iter().map(|e| (format!("expected.{}", e.value.0), HostTensor::from(&e.want))));
+        tensors.extend(wrong.run.inputs.iter().map(|(v, t)| (format!("input.{}", v.index()), t.clone())));
+        tensors.extend(wrong.run.outputs.iter().map(|(v, t)| (format!("got.{}", v.index()), t.clone())));
+        tensors.extend(expected.iter().map(|e| (format!("expected.{}", e.value.index()), HostTensor::from(&e.want))));
         let path = folder.join(TENSORS);
         let fail = |e: &dyn std::fmt::Display| Error::data(&path, format!("the tensors cannot be written: {e}"));
         let views: Vec<(&str, TensorView<'_>)> = tensors
@@ -155,24 +155,27 @@ impl Replay {
         let options = Options { sources, ..Options::default() };
         let program = Program::compile_with(graph, device.backend(), options)?;
         // Another device may fuse otherwise before it; the node itself must be the same.
-        let writes = |i: usize| self.outputs.iter().all(|o| program.steps[i].outputs.contains(&Value(o.value)));
+        let writes = |i: usize| {
+            self.outputs.iter().all(|o| program.steps[i].outputs.iter().any(|v| v.index() == o.value as usize))
+        };
         let same = |i: &usize| program.step_name(*i) == self.step && (self.outputs.is_empty() || writes(*i));
         let index = Some(self.index).filter(|i| *i < program.steps.len() && same(i));
         let index = index.or_else(|| (0..program.steps.len()).find(same));
         let index = index.ok_or_else(|| other("the recipe has no such node on this device"))?;
-        let inputs = self.read_inputs(folder)?;
-        for (v, t) in &inputs {
-            let meta = program.graph.values().get(v.index()).map(|info| &info.meta);
-            if meta.is_none_or(|m| m.shape != *t.shape() || m.dtype != t.dtype()) {
-                return Err(other("an input has another shape in the recipe's program"));
-            }
+        let values: Vec<Value> = program.graph.all().collect();
+        let mut inputs = Vec::new();
+        for (number, t) in self.read_inputs(folder)? {
+            let fits = |v: &&Value| *program.graph.shape(**v) == *t.shape() && program.graph.dtype(**v) == t.dtype();
+            let v = values.get(number).filter(fits);
+            inputs.push((*v.ok_or_else(|| other("an input has another shape in the recipe's program"))?, t));
         }
         let mut exe = Store::new(device.clone()).load_program(program, true)?;
         let run = StepRun::run_on(&mut exe, &self.scalars, index, inputs)?;
         Ok(run.check(exe.program(), &self.scalars))
     }
 
-    fn read_inputs(&self, folder: &Path) -> Result<Vec<(Value, HostTensor)>> {
+    /// Numbers of values, and what they held.
+    fn read_inputs(&self, folder: &Path) -> Result<Vec<(usize, HostTensor)>> {
         let path = folder.join(TENSORS);
         let bytes = std::fs::read(&path).map_err(Error::io(&path, "read"))?;
         let damaged = |what: String| Error::data(&path, format!("the file is damaged: {what}"));
@@ -184,7 +187,7 @@ impl Replay {
             if words.len() != e.dtype.words(&shape) {
                 return Err(damaged(format!("{} has {} words", e.name, words.len())));
             }
-            Ok((Value(e.value), HostTensor::from_words(shape, e.dtype, words)))
+            Ok((e.value as usize, HostTensor::from_words(shape, e.dtype, words)))
         };
         self.inputs.iter().map(read).collect()
     }

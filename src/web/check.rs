@@ -147,7 +147,7 @@ fn record_step(program: &Program, i: usize, commands: &[&Command]) -> Recorded {
         .map(|c| match c {
             Command::Dispatch(d) => Recording::Dispatch {
                 name: d.kernel.name.clone(),
-                text: d.kernel.source.clone(),
+                text: d.kernel.source.shared(),
                 constants: d.kernel.constants.clone(),
                 buffers: d.buffers.iter().map(|b| numbers[b]).collect(),
                 scalars: d.uses_scalars,

@@ -7,6 +7,7 @@ use naga::{AddressSpace, ShaderStage};
 use onebit::bench::ceiling_kernels;
 use onebit::launch::{Choices, Target};
 use onebit::program::{Backend, Command, Kernel, Options, Program};
+use onebit::shader::Wgsl;
 use onebit::shader::sources::Sources;
 use onebit::tune::{Class, classes};
 use onebit::verify::cases;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 #[derive(Default)]
 struct Reached {
     /// Each kernel once, by text and constants.
-    kernels: BTreeMap<(Arc<str>, String), Kernel>,
+    kernels: BTreeMap<(Wgsl, String), Kernel>,
     files: BTreeSet<String>,
 }
 
@@ -90,7 +91,7 @@ fn capabilities(source: &str) -> Capabilities {
 
 /// Validates a kernel and writes it for each API; the least limits of any device must be enough for it.
 fn translate(kernel: &Kernel) -> Result<(), Box<dyn Error>> {
-    let source = &kernel.source;
+    let source = kernel.source.text();
     let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
     let capabilities = capabilities(source);
     let validate = |m: &naga::Module| {

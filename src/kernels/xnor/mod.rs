@@ -29,7 +29,7 @@ pub fn xnor_conv2d_forward(g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &
     let panel = panel::Panel::new(g, code, w, isa);
     let out = g.oh * g.ow * g.o.div_ceil(2);
     y.par_chunks_mut(out).zip(x.par_chunks(g.h * g.w * g.c.div_ceil(32))).for_each_init(
-        || vec![0; panel.padded_words()],
+        || panel.padded(),
         |padded, (y, x)| {
             panel.fill(x, padded);
             panel.rows(padded, bytemuck::cast_slice_mut(y), 0..g.oh * g.ow);
@@ -98,13 +98,14 @@ mod tests {
                 let one = g.h * g.w * g.c.div_ceil(32);
                 for isa in panel::Isa::all() {
                     let panel = panel::Panel::new(&g, code, &w, isa);
-                    let mut padded = vec![0; panel.padded_words()];
+                    let mut padded = panel.padded();
                     panel.fill(&x[..one], &mut padded);
                     let mut first = vec![7u32; words / g.n];
                     // In two parts, the first of which ends within a tile.
                     let out: &mut [u16] = bytemuck::cast_slice_mut(&mut first);
-                    panel.rows(&padded, out, 0..5);
-                    panel.rows(&padded, out, 5..g.oh * g.ow);
+                    let (start, end) = out.split_at_mut(5 * g.o.next_multiple_of(2));
+                    panel.rows(&padded, start, 0..5);
+                    panel.rows(&padded, end, 5..g.oh * g.ow);
                     assert!(first == y[1][..words / g.n], "{isa:?} {code:?} {g:?}");
                 }
                 let mut dx = [vec![f32::NAN; images], vec![f32::NAN; images]];

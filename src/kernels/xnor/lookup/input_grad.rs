@@ -1,7 +1,7 @@
 //! dx: tables hold sums over four filters of dy, the bits are those of the weights.
 
 use super::table::{Tables, look_up};
-use super::{FLOATS, LANES};
+use super::{FLOATS, LANES, available, suits};
 use crate::kernels::taps::{Place, Taps, input_taps};
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WeightCode;
@@ -102,6 +102,8 @@ impl Plan {
 
 /// dx from dy and the packed weights.
 pub fn input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], dx: &mut [f32]) {
+    // What is unsafe below counts on both.
+    assert!(available() && suits(g), "no AVX-512, or channels that fill no registers");
     let low = if code == WeightCode::PlusMinus { -1.0 } else { 0.0 };
     let all = by_filters(g, w);
     let filters = g.o.div_ceil(WORD);

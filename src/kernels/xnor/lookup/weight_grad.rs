@@ -4,7 +4,7 @@
 //! A tap outside the image is a zero bit, which a table reads as -1: what it takes away is added back.
 
 use super::table::{Tables, look_up};
-use super::{FLOATS, LANES};
+use super::{FLOATS, LANES, available, suits};
 use crate::kernels::taps::output_taps;
 use crate::tensor::Conv2dGeometry;
 use rayon::prelude::*;
@@ -131,6 +131,8 @@ impl Block<'_> {
 
 /// dw from dy and the packed activations.
 pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
+    // What is unsafe below counts on both.
+    assert!(available() && suits(g), "no AVX-512, or channels that fill no registers");
     let (taps, k) = (g.kh * g.kw, g.kh * g.kw * g.c);
     let bits = windows_by_pixels(g, x);
     let pixels = g.n * g.oh * g.ow;

@@ -20,6 +20,14 @@ use crate::tensor::bits::WeightCode;
 pub use isa::Isa;
 use std::ops::Range;
 
+/// A packed image with its border, in the form that the kernels of an instruction set read. They read it without asking:
+/// so panels alone make and fill it.
+#[derive(Clone, Debug)]
+pub struct Padded {
+    words: Vec<u32>,
+    isa: Isa,
+}
+
 /// Weights laid out for vectors, and what a count becomes: `y = constant ∓ 2 count`.
 #[derive(Clone, Debug)]
 pub struct Panel {
@@ -99,32 +107,38 @@ impl Panel {
         Panel { isa, code, grid, places: taps.places, runs, window, patterns, weights, constants, o: g.o }
     }
 
-    /// Words that an image with its border takes, in the form that the kernel reads.
-    pub fn padded_words(&self) -> usize {
-        self.grid.elements() * self.isa.split_words()
+    /// An image of zeros with its border, to be filled.
+    pub fn padded(&self) -> Padded {
+        Padded { words: vec![0; self.grid.elements() * self.isa.split_words()], isa: self.isa }
     }
 
-    /// Puts a packed image into the middle of a buffer of [`Panel::padded_words`], whose border is zero already.
-    pub fn fill(&self, image: &[u32], padded: &mut [u32]) {
+    /// Puts a packed image into the middle of its border.
+    pub fn fill(&self, image: &[u32], padded: &mut Padded) {
+        self.check(padded);
         if self.isa.split_words() == 1 {
-            return self.grid.fill(image, padded);
+            return self.grid.fill(image, &mut padded.words);
         }
         for (from, to, n) in self.grid.runs() {
-            self.isa.spread(&image[from..from + n], &mut padded[to * self.isa.split_words()..]);
+            self.isa.spread(&image[from..from + n], &mut padded.words[to * self.isa.split_words()..]);
         }
     }
 
-    /// Output pixels `pixels` of a padded image `x`; `y` is all of the output, 16-bit integers, rows of `o` numbers padded to
-    /// a whole word.
-    pub fn rows(&self, x: &[u32], y: &mut [u16], pixels: Range<usize>) {
+    fn check(&self, padded: &Padded) {
+        let words = self.grid.elements() * self.isa.split_words();
+        assert!(padded.isa == self.isa && padded.words.len() == words, "an image of another panel");
+    }
+
+    /// Output pixels `pixels` of a padded image into `y`, which is theirs alone: 16-bit integers, rows of `o` numbers padded
+    /// to a whole word.
+    pub fn rows(&self, x: &Padded, y: &mut [u16], pixels: Range<usize>) {
+        self.check(x);
+        let x = &x.words;
         let row = self.o.next_multiple_of(2);
-        // The kernels read windows without asking.
-        assert!(
-            x.len() >= self.padded_words() && y.len() >= row * self.places.len() && pixels.end <= self.places.len()
-        );
+        assert!(pixels.end <= self.places.len() && y.len() == row * pixels.len(), "output of other pixels");
         match self.isa {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the machine has the instructions (`new` asked), and the image is padded by the panel's grid.
+            // SAFETY: the machine has the instructions (`new` asked), and a `Padded` of the panel's size, made for its
+            // instructions, is an image in its grid.
             Isa::Avx512 => unsafe { avx512::rows(self, x, y, pixels) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
@@ -140,7 +154,7 @@ impl Panel {
     #[inline(always)]
     fn each_tile<const L: usize, const T: usize>(&self, y: &mut [u16], pixels: Range<usize>, tiles: impl Tiles<L>) {
         let row = self.o.next_multiple_of(2);
-        let places = &self.places[pixels];
+        let (start, places) = (pixels.start, &self.places[pixels]);
         let (whole, rest) = places.as_chunks::<T>();
         let (mut out, mut one) = ([[0; L]; T], [[0; L]]);
         for block in 0..self.o.div_ceil(L) {
@@ -148,16 +162,16 @@ impl Panel {
             for tile in whole {
                 tiles.tile(block, tile, &mut out);
                 for (place, out) in tile.iter().zip(&out) {
-                    y[place.to * row + first..][..width].copy_from_slice(&out[..width]);
+                    y[(place.to - start) * row + first..][..width].copy_from_slice(&out[..width]);
                 }
             }
             for place in rest {
                 tiles.tile(block, &[*place], &mut one);
-                y[place.to * row + first..][..width].copy_from_slice(&one[0][..width]);
+                y[(place.to - start) * row + first..][..width].copy_from_slice(&one[0][..width]);
             }
         }
         if row != self.o {
-            places.iter().for_each(|place| y[place.to * row + self.o] = 0);
+            places.iter().for_each(|place| y[(place.to - start) * row + self.o] = 0);
         }
     }
 

@@ -1,16 +1,14 @@
 //! The order of the work: as the graph was built, but updates run as soon as they can, and nothing
 //! overwrites a leaf before its last reader.
 
-use super::fuse::Group;
+use super::fuse::{Access, Group};
 use super::{Step, Work};
-use crate::error::Result;
 use crate::graph::{Def, Graph, Leaf, Phase, Value};
-use crate::program::Access;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Orders groups into steps. Assignments become in-place stores where they can, copies at the end
 /// where they cannot.
-pub(super) fn order(graph: &Graph, groups: Vec<Group>) -> Result<Vec<Step>> {
+pub(super) fn order(graph: &Graph, groups: Vec<Group>) -> Vec<Step> {
     let mut group_of: HashMap<usize, usize> = HashMap::new();
     for (g, group) in groups.iter().enumerate() {
         group_of.extend(group.nodes.iter().map(|n| (*n, g)));
@@ -24,26 +22,41 @@ pub(super) fn order(graph: &Graph, groups: Vec<Group>) -> Result<Vec<Step>> {
         let inputs = group.nodes.iter().flat_map(|n| &graph.nodes()[*n].inputs);
         after[g].extend(inputs.filter_map(|v| made_by(*v)).filter(|p| *p != g));
     }
-    let leaf_readers = leaf_readers(graph, &groups, &made_by);
+    let copies = assign(graph, &groups, &made_by, &mut after);
+    let copied: HashSet<Value> = copies.iter().map(|(l, _)| *l).collect();
 
+    let order = topological(graph, &groups, &after);
+    let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
+    let mut steps: Vec<Step> = order
+        .into_iter()
+        .filter_map(|g| step(graph, groups[g].take().expect("each group runs once"), &copied))
+        .collect();
+    steps.extend(copies.into_iter().map(|(to, from)| Step {
+        work: Work::Copy { from, to },
+        inputs: vec![from],
+        outputs: vec![],
+        phase: Phase::Update,
+    }));
+    steps
+}
+
+/// Makes groups that store an assigned value over its leaf wait for the leaf's readers; leaves and values for which that
+/// cannot be, to be copied at the end.
+fn assign(
+    graph: &Graph,
+    groups: &[Group],
+    made_by: &impl Fn(Value) -> Option<usize>,
+    after: &mut [HashSet<usize>],
+) -> Vec<(Value, Value)> {
+    let leaf_readers = leaf_readers(graph, groups, made_by);
     let mut copies = Vec::new();
     for &(leaf, value) in graph.assigns() {
-        let maker = made_by(value);
-        let in_place = maker.is_some_and(|g| {
-            groups[g].fused.as_ref().is_some_and(|f| {
-                let reads_only_here =
-                    f.loads.iter().all(|(v, a)| super::memory::root(graph, *v) != leaf || *a == Access::Full);
-                let once = graph.assigns().iter().filter(|(_, v)| *v == value).count() == 1;
-                let is_output = graph.outputs().iter().any(|(_, v)| *v == value);
-                reads_only_here && once && !is_output
-            })
-        });
-        match maker {
-            Some(g) if in_place => {
+        match made_by(value) {
+            Some(g) if stores_in_place(graph, &groups[g], leaf, value) => {
                 let before: Vec<usize> =
                     leaf_readers.get(&leaf).into_iter().flatten().copied().filter(|r| *r != g).collect();
                 // A reader that itself needs the new value would wait for ever: then copy at the end.
-                if before.iter().any(|&r| reaches(&after, r, g)) {
+                if before.iter().any(|&r| reaches(after, r, g)) {
                     copies.push((leaf, value));
                 } else {
                     after[g].extend(before);
@@ -52,47 +65,40 @@ pub(super) fn order(graph: &Graph, groups: Vec<Group>) -> Result<Vec<Step>> {
             _ => copies.push((leaf, value)),
         }
     }
-    let copied: HashSet<Value> = copies.iter().map(|(l, _)| *l).collect();
+    copies
+}
 
-    let order = topological(graph, &groups, &after);
-    let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
-    let mut steps: Vec<Step> = Vec::new();
-    for g in order {
-        let group = groups[g].take().expect("each group runs once");
-        let phase = graph.nodes()[group.nodes[0]].phase;
-        match group.fused {
-            Some(mut fused) => {
-                for (i, (v, _)) in fused.stores.iter().enumerate() {
-                    let leaf = graph.assigns().iter().find(|(l, u)| u == v && !copied.contains(l)).map(|(l, _)| *l);
-                    fused.in_place[i] =
-                        leaf.and_then(|l| fused.loads.iter().position(|(u, _)| super::memory::root(graph, *u) == l));
-                }
-                let inputs =
-                    fused.loads.iter().filter(|(_, a)| !matches!(a, Access::Scalar(_))).map(|(v, _)| *v).collect();
-                let outputs = fused.stores.iter().map(|(v, _)| *v).collect();
-                steps.push(Step { work: Work::Fused(fused), inputs, outputs, phase });
-            }
-            None => {
-                let node = &graph.nodes()[group.nodes[0]];
-                if node.op.is_view() {
-                    continue;
-                }
-                steps.push(Step {
-                    work: Work::Node { node: group.nodes[0], lowering: Default::default(), temps: Vec::new() },
-                    inputs: node.inputs.clone(),
-                    outputs: node.outputs.clone(),
-                    phase,
-                });
-            }
-        }
+/// Whether the kernel of a group may store `value` over `leaf`: nobody else wants the value or needs the old content at
+/// another element.
+fn stores_in_place(graph: &Graph, group: &Group, leaf: Value, value: Value) -> bool {
+    group.fused.as_ref().is_some_and(|f| {
+        let reads_only_here = f.loads.iter().all(|(v, a)| super::memory::root(graph, *v) != leaf || *a == Access::Full);
+        let once = graph.assigns().iter().filter(|(_, v)| *v == value).count() == 1;
+        let is_output = graph.outputs().iter().any(|(_, v)| *v == value);
+        reads_only_here && once && !is_output
+    })
+}
+
+/// The step of a group; none for a view, which does nothing.
+fn step(graph: &Graph, group: Group, copied: &HashSet<Value>) -> Option<Step> {
+    let first = &graph.nodes()[group.nodes[0]];
+    let phase = first.phase;
+    let Some(mut fused) = group.fused else {
+        return (!first.op.is_view()).then(|| Step {
+            work: Work::Node { node: group.nodes[0], lowering: Default::default(), temps: Vec::new() },
+            inputs: first.inputs.clone(),
+            outputs: first.outputs.clone(),
+            phase,
+        });
+    };
+    for (i, (v, _)) in fused.stores.iter().enumerate() {
+        let leaf = graph.assigns().iter().find(|(l, u)| u == v && !copied.contains(l)).map(|(l, _)| *l);
+        fused.in_place[i] =
+            leaf.and_then(|l| fused.loads.iter().position(|(u, _)| super::memory::root(graph, *u) == l));
     }
-    steps.extend(copies.into_iter().map(|(to, from)| Step {
-        work: Work::Copy { from, to },
-        inputs: vec![from],
-        outputs: vec![],
-        phase: Phase::Update,
-    }));
-    Ok(steps)
+    let inputs = fused.loads.iter().filter(|(_, a)| !matches!(a, Access::Scalar(_))).map(|(v, _)| *v).collect();
+    let outputs = fused.stores.iter().map(|(v, _)| *v).collect();
+    Some(Step { work: Work::Fused(fused), inputs, outputs, phase })
 }
 
 /// Groups that read each leaf, directly or through views.

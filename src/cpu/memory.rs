@@ -1,0 +1,138 @@
+//! Host memory that the programs of one store share.
+
+use crate::error::{Error, Result};
+use std::mem::take;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+/// Tensors by number: parameters, state and inputs. Clones share them. A run takes out what it uses and puts it back, so
+/// that programs of one store take turns and none ever sees what another is writing.
+#[derive(Clone, Default)]
+pub(crate) struct SharedTensors(Arc<Mutex<Vec<Box<[u32]>>>>);
+
+impl SharedTensors {
+    /// Makes a tensor of `words` zeros; its number.
+    pub fn add(&self, words: usize) -> Result<usize> {
+        let mut all = self.lock()?;
+        all.push(zeros(words));
+        Ok(all.len() - 1)
+    }
+
+    /// Replaces the content from the start.
+    pub fn write(&self, number: usize, words: &[u32]) -> Result<()> {
+        write(&mut self.lock()?[number], words)
+    }
+
+    /// A copy of the first words.
+    pub fn read(&self, number: usize, words: usize) -> Result<Vec<u32>> {
+        read(&self.lock()?[number], words)
+    }
+
+    /// Takes tensors out, for as long as the result lives: tensor `numbers[i]` takes the place of `buffers[i]`.
+    pub fn lend<'a>(&'a self, numbers: &'a [Option<usize>], buffers: &'a mut [Box<[u32]>]) -> Result<Lent<'a>> {
+        let mut all = self.lock()?;
+        for (number, buffer) in numbers.iter().zip(buffers.iter_mut()) {
+            if let Some(n) = number {
+                *buffer = take(&mut all[*n]);
+            }
+        }
+        Ok(Lent { all, numbers, buffers })
+    }
+
+    /// Waits for its turn. A worker of a thread pool must not: while it waits inside of a run it takes up other tasks,
+    /// and one that runs a program of the same store would wait for itself.
+    fn lock(&self) -> Result<MutexGuard<'_, Vec<Box<[u32]>>>> {
+        // A run that panicked left what a run that failed leaves: whole buffers, of which some are new.
+        if rayon::current_thread_index().is_none() {
+            return Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        match self.0.try_lock() {
+            Ok(all) => Ok(all),
+            Err(TryLockError::Poisoned(all)) => Ok(all.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(Error::Config(
+                "two programs that share tensors run at once, as tasks of a thread pool; run them one after the other, \
+                 or give each a store"
+                    .into(),
+            )),
+        }
+    }
+}
+
+/// The buffers of a run. Puts back what was lent when it goes, also after a panic.
+pub(crate) struct Lent<'a> {
+    all: MutexGuard<'a, Vec<Box<[u32]>>>,
+    numbers: &'a [Option<usize>],
+    /// The program's own buffers and those that it was lent.
+    pub buffers: &'a mut [Box<[u32]>],
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        for (number, buffer) in self.numbers.iter().zip(self.buffers.iter_mut()) {
+            if let Some(n) = number {
+                self.all[*n] = take(buffer);
+            }
+        }
+    }
+}
+
+/// Zeros, of pages that nothing has touched yet. One word at least, so that none is taken for a buffer that was lent.
+pub(super) fn zeros(words: usize) -> Box<[u32]> {
+    vec![0; words.max(1)].into_boxed_slice()
+}
+
+pub(super) fn read(buffer: &[u32], words: usize) -> Result<Vec<u32>> {
+    let held = buffer.len();
+    let content = buffer.get(..words);
+    content.map(<[u32]>::to_vec).ok_or_else(|| Error::Config(format!("{words} words were asked of a tensor of {held}")))
+}
+
+pub(super) fn write(buffer: &mut [u32], words: &[u32]) -> Result<()> {
+    let held = buffer.len();
+    let Some(place) = buffer.get_mut(..words.len()) else {
+        return Err(Error::Config(format!("{} words were written to a tensor of {held}", words.len())));
+    };
+    place.copy_from_slice(words);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lent_comes_back_after_a_panic() {
+        let shared = SharedTensors::default();
+        let n = shared.add(2).unwrap();
+        shared.write(n, &[3, 4]).unwrap();
+        let mut own = [Box::default()];
+        let numbers = [Some(n)];
+        let run = std::panic::AssertUnwindSafe(|| {
+            let lent = shared.lend(&numbers, &mut own).unwrap();
+            lent.buffers[0][1] = 5;
+            assert!(lent.buffers.is_empty(), "an op failed");
+        });
+        assert!(std::panic::catch_unwind(run).is_err());
+        assert_eq!(shared.read(n, 2).unwrap(), [3, 5]);
+        assert!(own[0].is_empty());
+    }
+
+    #[test]
+    fn lengths_are_checked() {
+        let shared = SharedTensors::default();
+        let n = shared.add(2).unwrap();
+        assert!(shared.write(n, &[1, 2, 3]).unwrap_err().to_string().contains("3 words"));
+        assert!(shared.read(n, 3).unwrap_err().to_string().contains("3 words"));
+    }
+
+    #[test]
+    fn a_task_of_a_pool_does_not_wait_for_a_run() {
+        let shared = SharedTensors::default();
+        let n = shared.add(1).unwrap();
+        let (numbers, mut own) = ([Some(n)], [Box::default()]);
+        let lent = shared.lend(&numbers, &mut own).unwrap();
+        let error = rayon::scope(|_| shared.read(n, 1)).unwrap_err();
+        assert!(error.to_string().contains("run at once"), "{error}");
+        drop(lent);
+        assert_eq!(rayon::scope(|_| shared.read(n, 1)).unwrap(), [0]);
+    }
+}
