@@ -7,13 +7,13 @@
 use onebit::data::AugmentSpec;
 use onebit::deploy::{Net, Op, Runtime, file, onnx, pack};
 use onebit::kernels::xnor::panel::{Isa, Panel};
+use onebit::methods::inference_graph;
+use onebit::methods::{ImageInfo, Task};
 use onebit::nn::{NetKind, NetSpec, Shortcut, Skip, Stem};
+use onebit::recipe::Recipe;
 use onebit::rng::Philox;
 use onebit::tensor::bits::WeightCode;
 use onebit::tensor::{Conv2dGeometry, DType, HostTensor};
-use onebit::train::inference::inference_graph;
-use onebit::train::method::{ImageInfo, Task};
-use onebit::train::recipe::Recipe;
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
 use std::path::Path;

@@ -61,6 +61,8 @@ pub mod cache;
 #[cfg(all(feature = "train", not(doctest)))]
 pub mod cli;
 #[cfg(feature = "train")]
+pub mod console;
+#[cfg(feature = "train")]
 pub mod cpu;
 #[cfg(feature = "train")]
 pub mod data;
@@ -68,6 +70,8 @@ pub mod deploy;
 #[cfg(feature = "train")]
 pub mod device;
 pub mod error;
+#[cfg(feature = "train")]
+pub mod experiments;
 #[cfg(feature = "train")]
 pub mod features;
 #[cfg(feature = "train")]
@@ -103,6 +107,8 @@ pub mod profile;
 #[cfg(feature = "train")]
 pub mod program;
 #[cfg(feature = "train")]
+pub mod recipe;
+#[cfg(feature = "train")]
 pub mod report;
 #[cfg(feature = "train")]
 pub mod rng;
@@ -111,6 +117,8 @@ pub mod shader;
 #[cfg(feature = "train")]
 mod suggest;
 pub mod tensor;
+#[cfg(feature = "train")]
+pub mod tensor_file;
 #[cfg(feature = "train")]
 pub mod train;
 #[cfg(feature = "train")]

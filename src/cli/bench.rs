@@ -1,9 +1,9 @@
 //! `onebit bench`.
 
-use super::text::say;
 use super::tune::ahead;
 use crate::bench::{Bench, Ceilings, Measured, Report, Roof, benches, measure, roofline_svg};
 use crate::cache::Identity;
+use crate::console::text::say;
 use crate::device::Device;
 use crate::files::{check_writable, write_atomic};
 use crate::train::choose::choose;
@@ -157,12 +157,12 @@ fn say_kernel(m: &Measured, width: usize, baseline: Option<&Report>) -> anyhow::
         Some(old) => format!("  {:7.3}", m.rate / old),
         None => "  is new".to_string(),
     });
-    say(format!(
+    Ok(say(format!(
         "{:width$} {:10.3} {:8.2} {unit} {intensity:>7}  {:5.2} of {:4}{ratio}",
         m.name,
         m.ms,
         m.rate,
         m.share,
         m.roof.name()
-    ))
+    ))?)
 }

@@ -1,24 +1,19 @@
 //! `onebit cascade`.
 
-use super::eval::{Tested, Which};
-use super::given::start_from;
-use super::judge::{device, extractor};
-use super::mask::saved;
-use super::progress::observer;
-use super::stop::{INTERRUPTED, on_ctrl_c};
-use super::text::{grouped, mib, percent, say};
+use crate::console::progress::observer;
+use crate::console::stop::{INTERRUPTED, NEVER, on_ctrl_c};
+use crate::console::text::{grouped, percent, say};
 use crate::data::Split;
 use crate::device::Device;
+use crate::experiments::Which;
+use crate::experiments::gradients::{TrainedRun, device_of, extractor, save_mask};
 use crate::features::Rows;
 use crate::files::create_dir;
-use crate::methods::method;
 use crate::nn::Adapted;
 use crate::train::cascade::{Router, expert_recipe, fused, side_by_side};
-use crate::train::fit::{Job, Outcome, fit};
-use crate::train::limits::fitting_plan;
-use crate::train::method::Task;
-use crate::train::protocol::{Judged, features};
-use crate::train::recipe::RunInfo;
+use crate::train::fit::Outcome;
+use crate::train::prepare::{Place, Request};
+use crate::train::protocol::{LabelledFeatures, features};
 use crate::train::run::RunDir;
 use anyhow::{Context, bail};
 use serde_json::json;
@@ -26,11 +21,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
-/// Trains a mask for each cluster of images beside a run's mask for all of them, and judges the fused features.
+/// Trains a mask for each cluster of images beside a run's mask for all of them, and evaluates the fused features.
 ///
 /// The run's network (method smn) sorts its training images into clusters. An expert mask is trained for each, from the run's
 /// scores; then features of all images by all masks are fused into as many numbers as one has, with only the expert of an
-/// image's cluster (conditional) or with all experts (unconditional), and judged by nearest neighbours and a linear probe.
+/// image's cluster (conditional) or with all experts (unconditional), and evaluated by nearest neighbours and a linear probe.
 /// The folder holds router.json, a run directory for each expert with its mask, and cascade.json.
 ///
 /// Example:
@@ -53,7 +48,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let t = Tested::open(&args.run, Which::Last, None)?;
+    let t = TrainedRun::open(&args.run, Which::Last, None)?;
     if t.recipe.network().adapt.is_none_or(|a| a.what != Adapted::Masks) {
         bail!("{}: a cascade starts from a run of method smn with masks", args.run.display());
     }
@@ -61,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("--clusters {}: give at least 2", args.clusters);
     }
     let out = args.out.clone().unwrap_or_else(|| t.run.path().join("cascade"));
-    let device = device(args.device.as_deref(), &t.info)?;
+    let device = device_of(args.device.as_deref(), &t.info)?;
     let (train, test) = both_parts(&t, &device)?;
     let router = Router::fit(&train, args.clusters, t.recipe.seed)?;
     let (of_train, of_test) = (router.route(&train)?, router.route(&test)?);
@@ -80,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let Some(run) = expert(&t, &device, &out, k, &members, stop)? else {
             return Ok(ExitCode::from(INTERRUPTED));
         };
-        let trained = Tested::open(run.path(), Which::Last, None)?;
+        let trained = TrainedRun::open(run.path(), Which::Last, None)?;
         let (train, test) = both_parts(&trained, &device)?;
         experts_train.push(train);
         experts_test.push(test);
@@ -95,8 +90,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut entries = Vec::new();
     say("features       k-NN      linear probe")?;
     for (name, (train, test)) in results {
-        let judged = Judged::new(&t.data, 1.0, train, test)?;
-        let (knn, linear) = (judged.by_neighbours()?.accuracy, judged.by_probe()?.0.accuracy);
+        let labelled = LabelledFeatures::new(&t.data, 1.0, train, test)?;
+        let (knn, linear) = (labelled.by_neighbours()?.accuracy, labelled.by_probe()?.0.accuracy);
         say(format!("{name:13}  {}   {}", percent(knn), percent(linear)))?;
         entries.push(json!({ "features": name, "knn": knn, "linear": linear }));
     }
@@ -106,16 +101,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Features of the training and of the test part.
-fn both_parts(t: &Tested, device: &Device) -> anyhow::Result<(Rows, Rows)> {
-    let (mut scheduler, batch) = extractor(t, device)?;
-    let never = AtomicBool::new(false);
-    let mut of = |set| features(&mut scheduler, set, batch, &never)?.context("nobody stops this");
+fn both_parts(t: &TrainedRun, device: &Device) -> anyhow::Result<(Rows, Rows)> {
+    let (mut runner, batch) = extractor(t, device)?;
+    let mut of = |set| features(&mut runner, set, batch, &NEVER)?.context("nobody stops this");
     Ok((of(&t.data.train)?, of(&t.data.test)?))
 }
 
 /// Trains the expert of a cluster; `None` if it was stopped.
 fn expert(
-    t: &Tested,
+    t: &TrainedRun,
     device: &Device,
     out: &Path,
     k: usize,
@@ -123,34 +117,24 @@ fn expert(
     stop: &AtomicBool,
 ) -> anyhow::Result<Option<RunDir>> {
     let base = std::path::absolute(t.run.path())?.display().to_string();
-    let recipe = expert_recipe(&t.recipe, &base, k, members.len(), t.data.train.len());
-    let data = Split { train: t.data.train.select(members).into(), ..t.data.clone() };
-    let how = method(recipe.method);
-    let task = Task { recipe: &recipe, images: &t.images, teacher: None, targets: None };
-    let (mut plan, eval_batch) = fitting_plan(how, &task, device)?;
-    start_from(&recipe, &mut plan)?;
-    let name = format!("{}-expert-{k}", t.info.recipe);
-    let info = RunInfo { recipe: name.clone(), device: device.name(), ..t.info.clone() };
-    let run = RunDir::create(&out.join(format!("expert-{k}")), &recipe, info.clone())?;
-    say(format!("expert {k}: {} images, {} epochs, {}", members.len(), recipe.epochs, run.path().display()))?;
-    let about = format!("{}  {}", device.name(), mib(plan.planned_bytes()));
-    let mut watched = observer(false, &recipe, about);
-    let job = Job {
-        name,
-        recipe: recipe.clone(),
-        method: how,
-        data,
+    let request = Request {
+        name: format!("{}-expert-{k}", t.info.recipe),
+        recipe: expert_recipe(&t.recipe, &base, k, members.len(), t.data.train.len())?,
+        data: Split { train: t.data.train.select(members).into(), ..t.data.clone() },
+        normalization: Some((t.images.mean.clone(), t.images.std.clone())),
         device: device.clone(),
-        eval_batch,
-        run: run.clone(),
-        resume: false,
-        stop,
+        select: t.info.select.clone(),
+        targets: None,
     };
-    let outcome = fit(job, plan, &mut *watched);
-    drop(watched);
+    let started = request.prepare()?.start(Place::New(out.join(format!("expert-{k}"))))?;
+    let (run, recipe, info) = (started.run().clone(), started.prepared().recipe().clone(), started.prepared().info());
+    say(format!("expert {k}: {} images, {} epochs, {}", members.len(), recipe.epochs, run.path().display()))?;
+    let mut observer = observer(false, &started);
+    let outcome = started.fit(stop, &mut *observer);
+    drop(observer);
     match outcome? {
         Outcome::Finished(_) => {
-            say(saved(&run, &recipe, &info, &run.path().join("mask.1bit"))?)?;
+            say(save_mask(&run, &recipe, &info, &run.path().join("mask.1bit"))?)?;
             Ok(Some(run))
         }
         Outcome::Stopped { saved, .. } => {

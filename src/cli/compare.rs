@@ -1,6 +1,6 @@
 //! `onebit compare`.
 
-use super::text::say;
+use crate::console::text::say;
 use crate::files::{check_writable, write_atomic};
 use crate::report::Comparison;
 use crate::train::run::{Metric, MetricsFile, RunDir, Summary};
@@ -32,8 +32,9 @@ pub struct Args {
 /// What else is known of a run: what protocols found, in percent, and the mutual information of a target after the last
 /// epoch.
 fn more(run: &RunDir, summary: &Summary) -> anyhow::Result<BTreeMap<String, f64>> {
-    let judged = run.judgements()?.into_iter().map(|j| (format!("{} %", j.column(&summary.data)), 100.0 * j.accuracy));
-    let mut more: BTreeMap<String, f64> = judged.collect();
+    let evaluated =
+        run.protocol_results()?.into_iter().map(|j| (format!("{} %", j.column(&summary.data)), 100.0 * j.accuracy));
+    let mut more: BTreeMap<String, f64> = evaluated.collect();
     let means = MetricsFile::read(run)?.into_iter().rev().find_map(|m| match m {
         Metric::Means { values, .. } => Some(values),
         _ => None,

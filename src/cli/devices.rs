@@ -1,6 +1,6 @@
 //! `onebit devices`.
 
-use super::text::{mib, say};
+use crate::console::text::{mib, say};
 use crate::gpu::{AdapterReport, adapters};
 use crate::train::choose::choose;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! `onebit export-program`.
 
-use super::text::{grouped, mib, say};
-use crate::train::recipe::Recipe;
+use crate::console::text::{grouped, mib, say};
+use crate::recipe::Recipe;
 use crate::verify::cases;
 use crate::web::{OpsExport, StepExport, Summary};
 use std::path::PathBuf;
@@ -93,5 +93,5 @@ fn report(s: &Summary) -> anyhow::Result<()> {
     for (op, u) in &s.left_out {
         say(format!("left out: {op} {}: {}", u.case, u.why))?;
     }
-    say(format!("open {} in a browser", s.folder.join("index.html").display()))
+    Ok(say(format!("open {} in a browser", s.folder.join("index.html").display()))?)
 }

@@ -1,6 +1,6 @@
 //! `onebit inspect`.
 
-use super::text::{grouped, say, size};
+use crate::console::text::{grouped, say, size};
 use crate::deploy::{Kind, Meta, Net, Op, file, masked};
 use crate::error;
 use anyhow::Context;

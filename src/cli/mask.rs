@@ -1,21 +1,17 @@
 //! `onebit mask`.
 
-use super::text::{grouped, percent, say, size};
-use crate::files::check_writable;
-use crate::masks::{MaskFile, MaskTensor, apply, from_run};
-use crate::nn::{NetKind, NetSpec};
-use crate::tensor::HostTensor;
+use crate::console::text::{grouped, percent, say};
+use crate::experiments::gradients::{images_of, save_mask};
+use crate::masks::{MaskFile, MaskTensor, apply};
+use crate::recipe::{Recipe, RunInfo};
 use crate::train::checkpoint::{Checkpoint, Position};
 use crate::train::choose::choose;
-use crate::train::method::ImageInfo;
 use crate::train::origin::Origin;
-use crate::train::recipe::{Recipe, RunInfo};
 use crate::train::run::RunDir;
 use anyhow::{Context, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -73,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Save { run, out } => {
             let (dir, recipe, info) = RunDir::open(run)?;
             let path = out.clone().unwrap_or_else(|| dir.path().join("mask.1bit"));
-            say(saved(&dir, &recipe, &info, &path)?)?;
+            say(save_mask(&dir, &recipe, &info, &path)?)?;
         }
         What::Apply { base, mask, out, device } => put_on(base, mask, out.as_deref(), device)?,
         What::Info { mask, json } => info(mask, *json)?,
@@ -81,39 +77,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the mask of a run; what is to be said of it.
-pub(super) fn saved(run: &RunDir, recipe: &Recipe, info: &RunInfo, path: &Path) -> anyhow::Result<String> {
-    let checkpoint = Checkpoint::load(&run.last())?;
-    check_writable(path)?;
-    let mask = from_run(recipe, &images(&recipe.net, &checkpoint.tensors, info.mean.len()), &checkpoint.tensors)
-        .with_context(|| run.path().display().to_string())?;
-    mask.save(path)?;
-    let active: usize = mask.tensors.iter().map(MaskTensor::active).sum();
-    Ok(format!(
-        "{}: {} bits, {} of the weights active, {}",
-        path.display(),
-        grouped(mask.bits() as u64),
-        percent(active as f64 / mask.bits() as f64),
-        size(std::fs::metadata(path)?.len() as usize)
-    ))
-}
-
-/// What a network's graph must know of images, for looking at its tensors.
-fn images(net: &NetSpec, tensors: &HashMap<String, HostTensor>, channels: usize) -> ImageInfo {
-    // A perceptron's first layer knows how many numbers an image has; the tensors of others do not depend on it, if
-    // pooling leaves something.
-    let first = tensors.get("layer0.weight").filter(|_| net.kind == NetKind::Mlp);
-    let extents = first.map_or([64, 64, channels], |w| [1, w.shape().columns() / channels.max(1), channels]);
-    ImageInfo { extents, classes: 0, mean: vec![0.0; channels], std: vec![1.0; channels] }
-}
-
 fn put_on(base: &Path, mask_path: &Path, out: Option<&Path>, device: &str) -> anyhow::Result<()> {
     let origin = Origin::open(base)?;
     let mask = MaskFile::load(mask_path)?;
     let device = choose(device)?.device;
-    let tensors =
-        apply(&origin.net, &images(&origin.net, &origin.tensors, origin.mean.len()), &origin.tensors, &mask, &device)
-            .with_context(|| format!("{} on {}", mask_path.display(), base.display()))?;
+    let tensors = apply(
+        &origin.net,
+        &images_of(&origin.net, &origin.tensors, origin.mean.len()),
+        &origin.tensors,
+        &mask,
+        &device,
+    )
+    .with_context(|| format!("{} on {}", mask_path.display(), base.display()))?;
     let default = || {
         let name = base.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         base.with_file_name(format!("{name}-masked"))
@@ -123,10 +98,10 @@ fn put_on(base: &Path, mask_path: &Path, out: Option<&Path>, device: &str) -> an
     let run = RunDir::create(&wanted, &recipe, info)?;
     Checkpoint { position, tensors }.save(&run.last())?;
     say(format!("{}: {} with the mask {}", run.path().display(), base.display(), mask_path.display()))?;
-    say(format!("test it:  onebit eval {} --data PATH", run.path().display()))
+    Ok(say(format!("test it:  onebit eval {} --data PATH", run.path().display()))?)
 }
 
-/// What a masked network is recorded as: its base's recipe, judged by features; of weights made elsewhere, a recipe for
+/// What a masked network is recorded as: its base's recipe, evaluated by features; of weights made elsewhere, a recipe for
 /// their kind of network.
 fn record(base: &Path, origin: &Origin) -> anyhow::Result<(Recipe, RunInfo, Position)> {
     if base.is_dir() {
@@ -167,12 +142,12 @@ fn info(path: &Path, as_json: bool) -> anyhow::Result<()> {
     let share = |t: &MaskTensor| t.active() as f64 / t.weights() as f64;
     if as_json {
         let layers = mask.tensors.iter().map(|t| json!({"name": t.name, "weights": t.weights(), "active": share(t)}));
-        return say(serde_json::to_string_pretty(&json!({
+        return Ok(say(serde_json::to_string_pretty(&json!({
             "bits": bits, "base": mask.base, "file_bytes": bytes, "statistics": statistics,
             "active": active as f64 / bits as f64, "f32_bytes": 4 * bits,
             "entropy_bits_a_weight": bound / bits as f64, "gzip_bytes": gzipped, "mask_bytes": packed.len(),
             "layers": layers.collect::<Vec<_>>(),
-        }))?);
+        }))?)?);
     }
     let width = mask.tensors.iter().map(|t| t.name.len()).max().unwrap_or(0).max(5);
     say(format!("{:width$}  {:>12}  active", "layer", "weights"))?;
@@ -197,11 +172,11 @@ fn info(path: &Path, as_json: bool) -> anyhow::Result<()> {
         bound / bits as f64,
         grouped((bound / 8.0).ceil() as u64)
     ))?;
-    say(format!(
+    Ok(say(format!(
         "gzip        {} bytes, {:.1} times smaller than the weights in f32",
         grouped(gzipped as u64),
         4.0 * bits as f64 / gzipped as f64
-    ))
+    ))?)
 }
 
 /// `N H(ā)` of a mask, in bits.

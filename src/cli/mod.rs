@@ -1,31 +1,27 @@
 //! The command line, one file per subcommand.
 
 mod bench;
-mod bootstrap;
 mod cascade;
 mod compare;
-mod compressed;
 mod devices;
 mod embed;
 mod eval;
 mod export;
 mod export_program;
-mod given;
 mod inspect;
-mod judge;
+mod look;
 mod mask;
 mod predict;
 mod profile;
-mod progress;
 mod recipes;
 mod report;
-mod stop;
-mod text;
 mod train;
 mod tune;
 mod verify;
-mod wait;
 
+use crate::console::stop::INTERRUPTED;
+use crate::console::text::is_broken_pipe;
+use crate::experiments::Ending;
 use clap::{Parser, Subcommand};
 use std::panic;
 use std::process::ExitCode;
@@ -75,7 +71,7 @@ pub fn main() -> ExitCode {
         Ok(Ok(code)) => code,
         Ok(Err(e)) => {
             // A reader that went away (`onebit … | head`) is no error worth a message.
-            if !text::is_broken_pipe(&e) {
+            if !e.downcast_ref().is_some_and(is_broken_pipe) {
                 eprintln!("error: {e:#}");
             }
             ExitCode::from(COULD_NOT)
@@ -96,6 +92,14 @@ fn quiet_graphics_libraries() {
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         // SAFETY: the program has one thread yet.
         unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
+    }
+}
+
+/// The exit code of a command that can be stopped from outside.
+fn code(ending: Ending) -> ExitCode {
+    match ending {
+        Ending::Done => ExitCode::SUCCESS,
+        Ending::Stopped => ExitCode::from(INTERRUPTED),
     }
 }
 

@@ -1,13 +1,13 @@
 //! `onebit predict`.
 
 use super::inspect::load;
-use super::text::{percent, say};
+use crate::console::text::{percent, say};
 use crate::data::image_file;
 use crate::deploy::{Net, Runtime, by_probability, graph};
 use crate::device::{Device, Store};
+use crate::methods::{EVAL_IMAGES, LOGITS};
 use crate::tensor::HostTensor;
 use crate::train::choose::choose;
-use crate::train::method::{EVAL_IMAGES, LOGITS};
 use anyhow::bail;
 use serde_json::json;
 use std::path::PathBuf;

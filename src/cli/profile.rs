@@ -1,15 +1,14 @@
 //! `onebit profile`.
 
-use super::given::teacher_for_a_look;
-use super::text::say;
+use super::look::teacher_for_a_look;
 use crate::bench::Ceilings;
+use crate::console::text::say;
 use crate::files::{check_writable, write_atomic};
-use crate::methods::method;
+use crate::methods::{ImageInfo, Task};
 use crate::profile::{Runs, measure, trace};
+use crate::recipe::{DEFAULT, Recipe};
 use crate::train::choose::choose;
-use crate::train::limits::fitting_plan;
-use crate::train::method::{ImageInfo, Task};
-use crate::train::recipe::{DEFAULT, Recipe};
+use crate::train::limits::fitting_programs;
 use crate::train::steps::Steps;
 use anyhow::bail;
 use std::path::PathBuf;
@@ -73,11 +72,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let data = recipe.data.open()?;
     let images = ImageInfo::of(&data);
     let device = choose(&args.device)?.device;
-    let method = method(recipe.method);
     let teacher = teacher_for_a_look(&recipe)?;
     let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref(), targets: None };
-    let (plan, _) = fitting_plan(method, &task, &device)?;
-    let mut steps = Steps::new(method, recipe, &data, plan, &device)?;
+    let (programs, _) = fitting_programs(&task, &device)?;
+    let mut steps = Steps::new(recipe, &data, programs, &device)?;
     let runs = Runs { steps: args.steps, waits: args.waits, ..Runs::default() };
     let mut profile = measure(&mut steps, &name, &device, runs)?;
     let ceilings = match Ceilings::cached(&device) {

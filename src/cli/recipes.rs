@@ -1,11 +1,10 @@
 //! `onebit recipes`.
 
-use super::text::say;
-use crate::train::bootstrap::{MbnRecipe, is_mbn};
-use crate::train::recipe::{DEFAULT, Recipe, Text};
+use crate::console::text::{say, say_json};
+use crate::experiments::EXPERIMENTS;
+use crate::recipe::{DEFAULT, Text, built_in};
 use anyhow::bail;
 use serde_json::json;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Lists the built-in recipes, or shows one.
@@ -48,15 +47,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn list(as_json: bool) -> anyhow::Result<()> {
-    let recipes = Recipe::built_in()
+    let recipes = built_in()
         .into_iter()
         .map(|(name, text)| {
-            let path = Path::new(name);
-            let description = match is_mbn(text) {
-                true => MbnRecipe::parse(text, path)?.description,
-                false => Recipe::parse(text, path)?.description,
-            };
-            Ok((name, description))
+            let text = Text { name: name.into(), text: text.into(), origin: name.into() };
+            Ok((name, EXPERIMENTS.of_text(&text.text).describe(&text)?.description))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     if as_json {
@@ -64,35 +59,26 @@ fn list(as_json: bool) -> anyhow::Result<()> {
             .iter()
             .map(|(name, text)| json!({ "name": name, "description": text, "default": *name == DEFAULT }))
             .collect();
-        return say(serde_json::to_string_pretty(&list)?);
+        return Ok(say_json(&list)?);
     }
     let width = recipes.iter().map(|(n, _)| n.len()).max().unwrap_or(0);
     for (name, description) in &recipes {
         let default = if *name == DEFAULT { " (the default)" } else { "" };
         say(format!("{name:width$}  {description}{default}"))?;
     }
-    say("\n`onebit recipes show NAME` prints one, `onebit train NAME` trains it.")
+    Ok(say("\n`onebit recipes show NAME` prints one, `onebit train NAME` trains it.")?)
 }
 
 fn show(name: &str, as_json: bool) -> anyhow::Result<()> {
-    let Text { text, origin, .. } = Text::find(name)?;
-    let (as_object, as_toml, of_run) = match is_mbn(&text) {
-        true => {
-            let recipe = MbnRecipe::parse(&text, &origin)?;
-            (serde_json::to_string_pretty(&recipe)?, recipe.to_toml()?, recipe.run.is_some())
-        }
-        false => {
-            let recipe = Recipe::parse(&text, &origin)?;
-            (serde_json::to_string_pretty(&recipe)?, recipe.to_toml()?, recipe.run.is_some())
-        }
-    };
+    let text = Text::find(name)?;
+    let recipe = EXPERIMENTS.of_text(&text.text).describe(&text)?;
     if as_json {
-        return say(as_object);
+        return Ok(say_json(&recipe.json)?);
     }
     // A built-in recipe with its comments, as it was written.
-    match Recipe::built_in().into_iter().find(|(n, _)| *n == name) {
-        Some((_, text)) => say(text.trim_end()),
-        None if of_run => bail!("{name} is the record of a run: it is a text file, read it directly"),
-        None => say(as_toml.trim_end()),
+    match built_in().into_iter().find(|(n, _)| *n == name) {
+        Some((_, text)) => Ok(say(text.trim_end())?),
+        None if recipe.of_run => bail!("{name} is the record of a run: it is a text file, read it directly"),
+        None => Ok(say(recipe.toml.trim_end())?),
     }
 }

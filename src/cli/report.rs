@@ -1,6 +1,6 @@
 //! `onebit report`.
 
-use super::text::{percent, say};
+use crate::console::text::{percent, say};
 use crate::report::{curves_svg, weights_svg};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::layer_stats::LayerStats;

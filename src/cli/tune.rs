@@ -1,55 +1,18 @@
 //! Choosing kernels by measurement: before training, and ahead of time.
 
-use super::given::teacher_for_a_look;
-use super::text::say;
+use super::look::teacher_for_a_look;
 use crate::bench::Bench;
 use crate::cache::note;
+use crate::console::text::say;
 use crate::device::Device;
+use crate::experiments::gradients::taken_another;
 use crate::gpu::GpuDevice;
-use crate::methods::method;
+use crate::methods::{ImageInfo, Task};
 use crate::program::Program;
-use crate::train::limits::fitting_plan;
-use crate::train::method::{ImageInfo, Task};
-use crate::train::recipe::Recipe;
-use crate::train::scheduler::Plan;
-use crate::tune::{TuneOptions, Tuned, classes, tune};
-use serde_json::json;
+use crate::recipe::Recipe;
+use crate::train::limits::fitting_programs;
+use crate::tune::{TuneOptions, classes, tune};
 use std::path::Path;
-use std::time::Duration;
-
-/// How long training may be kept waiting, and a class that was begun. A software adapter compiles for seconds: there the
-/// kernels are found over several runs, those with the most work first.
-fn patience(device: &GpuDevice) -> Duration {
-    Duration::from_secs(if device.target().software { 5 } else { 20 })
-}
-
-/// The kernels that are best for a plan's programs, measuring what is not known of the device yet.
-pub fn before_training(device: &GpuDevice, plan: &Plan, allow_reorder: bool) -> anyhow::Result<Tuned> {
-    let limit = Some(patience(device));
-    let options = TuneOptions { limit, allow_reorder, ..TuneOptions::default() };
-    Ok(tune(device, plan.programs(), &options, &mut |dropped| note(dropped))?)
-}
-
-/// What [`before_training`] did, if it measured anything.
-pub fn say_tuned(tuned: &Tuned, allow_reorder: bool, as_json: bool) -> anyhow::Result<()> {
-    let (classes, other) = (tuned.measured.len(), others(tuned, allow_reorder));
-    let (left, seconds) = (tuned.left, tuned.seconds);
-    if classes + left == 0 {
-        return Ok(());
-    }
-    if as_json {
-        return say(json!({ "event": "tune", "classes": classes, "changed": other, "left": left, "seconds": seconds }));
-    }
-    let later = if left > 0 { format!("; {left} more the next time") } else { String::new() };
-    say(format!(
-        "tuning  {classes} kinds of kernels measured in {seconds:.1} s, another one is faster for {other}{later}"
-    ))
-}
-
-/// Classes for which another variant than the rule's was found.
-fn others(tuned: &Tuned, allow_reorder: bool) -> usize {
-    tuned.measured.iter().filter(|(_, v)| v.choice(allow_reorder) != v.rule).count()
-}
 
 /// Measures the kernels of some recipes' programs or, without any, of the bench's shapes, known or not, and prints what
 /// each choice gives.
@@ -70,8 +33,8 @@ pub fn ahead(
         let images = ImageInfo::of(&recipe.data.open()?);
         let teacher = teacher_for_a_look(&recipe)?;
         let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref(), targets: None };
-        let (plan, _) = fitting_plan(method(recipe.method), &task, &face)?;
-        programs.extend(plan.step.into_iter().map(|(_, p)| p).chain([plan.eval]));
+        let (found, _) = fitting_programs(&task, &face)?;
+        programs.extend(found.step.into_iter().map(|(_, p)| p).chain([found.eval]));
     }
     if recipes.is_empty() {
         for bench in benches {
@@ -90,6 +53,9 @@ pub fn ahead(
             None => format!("{class:width$} {:>9}  {taken}", "is wrong"),
         })?;
     }
-    let (all, other) = (tuned.measured.len(), others(&tuned, allow_reorder));
-    say(format!("\nanother kernel than the rule's is taken for {other} of {all}, measured in {:.1} s", tuned.seconds))
+    let (all, other) = (tuned.measured.len(), taken_another(&tuned, allow_reorder));
+    Ok(say(format!(
+        "\nanother kernel than the rule's is taken for {other} of {all}, measured in {:.1} s",
+        tuned.seconds
+    ))?)
 }

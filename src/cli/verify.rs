@@ -1,20 +1,19 @@
 //! `onebit verify`.
 
-use super::given::teacher_for_a_look;
-use super::text::say;
-use super::wait::Waiting;
+use super::look::teacher_for_a_look;
+use crate::console::text::say;
+use crate::console::wait::Waiting;
 use crate::device::Device;
 use crate::error::Result;
 use crate::files::{check_writable, numbered_folder, write_atomic};
 use crate::gpu::{GpuDevice, GpuOptions, adapters};
-use crate::methods::method;
+use crate::methods::{ImageInfo, Task};
+use crate::recipe::{DEFAULT, Recipe};
 use crate::shader::sources::Sources;
-use crate::train::check::{Wrong, check};
 use crate::train::choose::choose_with;
-use crate::train::limits::fitting_plan;
-use crate::train::method::{ImageInfo, Task};
-use crate::train::recipe::{DEFAULT, Recipe};
-use crate::train::replay::Replay;
+use crate::train::limits::fitting_programs;
+use crate::train::node_check::{Wrong, check};
+use crate::train::saved_node::SavedNode;
 use crate::train::steps::Steps;
 use crate::verify::{DeviceReport, OpReport, Report, Request, cases};
 use crate::web::{OpsExport, StepExport, Summary, find_chromium, run_in_browser};
@@ -212,15 +211,14 @@ fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) 
     report.seed = recipe.seed;
     let data = recipe.data.open()?;
     let images = ImageInfo::of(&data);
-    let method = method(recipe.method);
     let teacher = teacher_for_a_look(&recipe)?;
     for (device_name, device) in devices(args)? {
         // The test is not checked: one image is enough of it.
         recipe.eval.batch = 1;
         let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref(), targets: None };
-        let plan = fitting_plan(method, &task, &device)?.0.with_sources(&sources);
-        let nodes: Vec<usize> = plan.step.iter().map(|(_, p)| p.steps.len()).collect();
-        let mut steps = Steps::new(method, recipe.clone(), &data, plan, &device)?;
+        let programs = fitting_programs(&task, &device)?.0.with_sources(&sources);
+        let nodes: Vec<usize> = programs.step.iter().map(|(_, p)| p.steps.len()).collect();
+        let mut steps = Steps::new(recipe.clone(), &data, programs, &device)?;
         let mut made = DeviceReport { device: device_name.clone(), ..Default::default() };
         let waiting = Waiting::new(args.steps as usize * nodes.iter().sum::<usize>(), &device_name);
         let wrong = check(&mut steps, args.steps, &mut made, |step, part, node| {
@@ -230,8 +228,8 @@ fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) 
         report.devices.push(made);
         if let Some(wrong) = wrong {
             let wanted = args.out.clone().unwrap_or_else(|| Path::new(&format!("verify-{name}")).to_path_buf());
-            let program = steps.scheduler.parts()[wrong.part].program().clone();
-            let saved = Replay::new(device_name.clone(), recipe.clone(), images.clone(), &program, &wrong);
+            let program = steps.runner.parts()[wrong.part].program().clone();
+            let saved = SavedNode::new(device_name.clone(), recipe.clone(), images.clone(), &program, &wrong);
             let folder = numbered_folder(&wanted)?;
             saved.save(&folder, &program, &wrong).with_context(|| describe(&saved, &device_name, &wrong))?;
             say(describe(&saved, &device_name, &wrong))?;
@@ -282,7 +280,7 @@ fn in_browser(what: &str, write: &mut dyn FnMut(&Path) -> Result<Summary>) -> an
 }
 
 /// The first node that is wrong.
-fn describe(saved: &Replay, device: &str, wrong: &Wrong) -> String {
+fn describe(saved: &SavedNode, device: &str, wrong: &Wrong) -> String {
     let w = &wrong.worst().worst;
     let layer = if saved.scope.is_empty() { String::new() } else { format!(" of layer {}", saved.scope) };
     format!(
@@ -292,7 +290,7 @@ fn describe(saved: &Replay, device: &str, wrong: &Wrong) -> String {
 }
 
 fn replay(args: &Args, folder: &Path, sources: Sources, report: &mut Report) -> anyhow::Result<()> {
-    let saved = Replay::load(folder)?;
+    let saved = SavedNode::load(folder)?;
     report.seed = saved.recipe.seed;
     let sources = match folder.join("shaders") {
         kept if sources == Sources::default() && kept.is_dir() => {
@@ -301,9 +299,8 @@ fn replay(args: &Args, folder: &Path, sources: Sources, report: &mut Report) -> 
         }
         _ => sources,
     };
-    let method = method(saved.recipe.method);
     for (name, device) in devices(args)? {
-        let findings = saved.run(folder, method, &device, sources.clone())?;
+        let findings = saved.run(folder, &device, sources.clone())?;
         let mut row = OpReport { cases: 1, ..OpReport::default() };
         findings.iter().for_each(|f| row.push(&format!("saved in {}", folder.display()), "its own", f));
         let ops = [(saved.step.clone(), row)].into();

@@ -3,9 +3,9 @@
 use super::net::{Kind, Meta, Net, Op, Window};
 use crate::error::Result;
 use crate::graph::{self, Graph, Value};
+use crate::methods::{EVAL_IMAGES, LOGITS};
 use crate::ops::pointwise::Ste;
 use crate::tensor::{DType, HostTensor};
-use crate::train::method::{EVAL_IMAGES, LOGITS};
 
 /// The graph of a network for `batch` images: [`EVAL_IMAGES`] `[batch, h * w * c]` bytes to [`LOGITS`] `[batch, outputs]`.
 ///

@@ -4,6 +4,7 @@ use super::net::{Kind, Meta, Net, Node, Op, Window};
 use crate::device::{Device, Store};
 use crate::error::{Error, Result};
 use crate::graph::{Def, Graph, Leaf, Value};
+use crate::methods::{EVAL_IMAGES, LOGITS, Task, inference_graph};
 use crate::ops::conv::{Conv2d, XnorConv2d};
 use crate::ops::linalg::MatMul;
 use crate::ops::norm::LayerNorm;
@@ -12,8 +13,6 @@ use crate::ops::reduce::{Reduce, ReduceKind};
 use crate::ops::rows::Rows;
 use crate::ops::shape::{Concat, Pad, Slice};
 use crate::tensor::HostTensor;
-use crate::train::inference::inference_graph;
-use crate::train::method::{EVAL_IMAGES, LOGITS, Task};
 use std::any::Any;
 use std::collections::HashMap;
 

@@ -3,7 +3,7 @@
 use super::floats::{Float, Numbers};
 use super::{Checked, Info, Weights};
 use crate::error::{Error, Result};
-use crate::train::checkpoint::{ENTRY, header};
+use crate::tensor_file::{ENTRY, header};
 use safetensors::Dtype;
 use std::ops::Range;
 use std::path::Path;

@@ -5,9 +5,9 @@ use super::made::base_hash;
 use crate::device::{Device, Store};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Meta};
+use crate::methods::ImageInfo;
 use crate::nn::{NetSpec, masked_weight};
 use crate::tensor::{DType, HostTensor, Shape};
-use crate::train::method::ImageInfo;
 use std::collections::HashMap;
 
 /// The tensors of a network with a mask put on: weights are what the adapted network made of them in evaluation, to the bit

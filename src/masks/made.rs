@@ -4,10 +4,10 @@ use super::file::{MaskFile, MaskTensor, Statistics};
 use crate::device::{Device, Store};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta};
+use crate::methods::ImageInfo;
 use crate::nn::{Adapt, Adapted, Mode, NetSpec, Network};
+use crate::recipe::Recipe;
 use crate::tensor::HostTensor;
-use crate::train::method::ImageInfo;
-use crate::train::recipe::Recipe;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 

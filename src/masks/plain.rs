@@ -4,11 +4,10 @@ use super::apply::apply;
 use super::made::from_run;
 use crate::device::Device;
 use crate::error::Result;
-use crate::methods::method;
+use crate::methods::ImageInfo;
 use crate::nn::Adapted;
+use crate::recipe::Recipe;
 use crate::tensor::HostTensor;
-use crate::train::method::{ImageInfo, Judge};
-use crate::train::recipe::{MethodName, Recipe};
 use std::collections::HashMap;
 
 /// The network that a run of method smn made, masks put on: a recipe of the same network in which nothing is adapted, and its
@@ -27,9 +26,6 @@ pub fn plain(
         Adapted::Masks => apply(&net, images, tensors, &from_run(recipe, images, tensors)?, &Device::Cpu)?,
         Adapted::Weights | Adapted::Statistics => tensors.clone(),
     };
-    let judged_alike = match method(recipe.method).judge(recipe) {
-        Judge::Neighbours => MethodName::Swav,
-        Judge::Logits => MethodName::Supervised,
-    };
-    Ok(Some((Recipe { method: judged_alike, ..recipe.clone() }, tensors)))
+    let by = recipe.method().evaluated_by(recipe);
+    Ok(Some((recipe.of_network(recipe.net.clone(), by), tensors)))
 }

@@ -28,7 +28,7 @@ pub enum Kind {
 }
 
 /// A layer's kernel, compiled; nothing is allocated yet.
-pub struct Plan {
+pub struct LayerProgram {
     program: Program,
     kind: Kind,
     /// Points of a block.
@@ -42,14 +42,14 @@ pub struct Plan {
 
 /// A layer's kernel, loaded.
 pub struct Assigner {
-    plan: Plan,
+    layer: LayerProgram,
     store: Store,
     exe: Executable,
     /// Time in which the device worked.
     pub spent: Duration,
 }
 
-impl Plan {
+impl LayerProgram {
     /// For `n` points of `row` numbers each, of which clusterings look at `m`, `clusterings` of them with `k` centres each.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl Plan {
             }
         };
         g.output("assigned", assigned);
-        Ok(Plan { program: Program::compile(g, device.backend())?, kind, block, group, row, m, k })
+        Ok(LayerProgram { program: Program::compile(g, device.backend())?, kind, block, group, row, m, k })
     }
 
     /// Bytes of the buffers on the device.
@@ -116,7 +116,7 @@ impl Plan {
     pub fn load(self, device: &Device) -> Result<Assigner> {
         let mut store = Store::new(device.clone());
         let exe = store.load_program(self.program.clone(), false)?;
-        Ok(Assigner { plan: self, store, exe, spent: Duration::ZERO })
+        Ok(Assigner { layer: self, store, exe, spent: Duration::ZERO })
     }
 }
 
@@ -133,28 +133,28 @@ impl Assigner {
         stop: &AtomicBool,
         found: &mut dyn FnMut(usize, usize, &[u32]),
     ) -> Result<bool> {
-        let plan = &self.plan;
-        let (dtype, numbers) = match plan.kind {
-            Kind::Nearest => (DType::F32, plan.m + 1),
-            Kind::MostShared(_) => (DType::I16, plan.m),
+        let layer = &self.layer;
+        let (dtype, numbers) = match layer.kind {
+            Kind::Nearest => (DType::F32, layer.m + 1),
+            Kind::MostShared(_) => (DType::I16, layer.m),
         };
         let mut held = None;
-        for first_set in (0..clusterings).step_by(plan.group) {
+        for first_set in (0..clusterings).step_by(layer.group) {
             let (mut columns, mut words) = (Vec::new(), Vec::new());
-            for (places, made) in parallel(first_set..first_set + plan.group, centres) {
+            for (places, made) in parallel(first_set..first_set + layer.group, centres) {
                 columns.extend(places);
                 words.extend(made);
             }
-            self.store.write("columns", &HostTensor::from_u32([plan.group, plan.m], columns))?;
-            self.store.write("centres", &HostTensor::from_words([plan.group, plan.k, numbers], dtype, words))?;
-            for first in (0..n).step_by(plan.block) {
+            self.store.write("columns", &HostTensor::from_u32([layer.group, layer.m], columns))?;
+            self.store.write("centres", &HostTensor::from_words([layer.group, layer.k, numbers], dtype, words))?;
+            for first in (0..n).step_by(layer.block) {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(false);
                 }
                 if held != Some(first) {
-                    let mut words = points(first..n.min(first + plan.block));
-                    words.resize(plan.block * dtype.row_words(plan.row), 0);
-                    self.store.write("points", &HostTensor::from_words([plan.block, plan.row], dtype, words))?;
+                    let mut words = points(first..n.min(first + layer.block));
+                    words.resize(layer.block * dtype.row_words(layer.row), 0);
+                    self.store.write("points", &HostTensor::from_words([layer.block, layer.row], dtype, words))?;
                     held = Some(first);
                 }
                 let start = Instant::now();
@@ -162,8 +162,8 @@ impl Assigner {
                 self.store.device().wait()?;
                 self.spent += start.elapsed();
                 let assigned = self.exe.read("assigned")?;
-                for (set, row) in assigned.words().chunks_exact(plan.block).enumerate() {
-                    found(first_set + set, first, &row[..plan.block.min(n - first)]);
+                for (set, row) in assigned.words().chunks_exact(layer.block).enumerate() {
+                    found(first_set + set, first, &row[..layer.block.min(n - first)]);
                 }
             }
         }

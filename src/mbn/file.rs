@@ -7,13 +7,11 @@ use super::output::Output;
 use super::spec::MbnSpec;
 use crate::error::{Error, Result};
 use crate::features::{KMeans, OneHotPca, Rows};
-use crate::files::write_atomic;
-use crate::train::checkpoint::{ENTRY, header};
+use crate::tensor_file::{ENTRY, header, write};
 use bytemuck::{AnyBitPattern, NoUninit};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::path::Path;
 
 /// The version of this layout.
@@ -78,13 +76,11 @@ impl Model {
             inertia: output.map_or(0.0, |o| o.centres.inertia),
             iterations: output.map_or([0; 2], |o| [o.pca.iterations, o.centres.iterations]),
         };
-        let about = serde_json::to_string(&about).map_err(|e| fail(&e))?;
         let views = all
             .iter()
             .map(|t| Ok((t.name.as_str(), TensorView::new(t.dtype, t.shape.clone(), &t.bytes).map_err(|e| fail(&e))?)))
             .collect::<Result<Vec<_>>>()?;
-        let bytes = safetensors::serialize(views, Some(HashMap::from([(ENTRY.to_string(), about)])));
-        write_atomic(path, &bytes.map_err(|e| fail(&e))?)
+        write(path, views, &about)
     }
 
     /// Reads a model, of as many layers as it has.

@@ -11,7 +11,7 @@
 //! Layer 1 compares coordinates by Euclidean distance; the layers above count in how many of the sampled clusterings two
 //! codes agree. Nothing is learned but which centre is nearest, so fitting and prediction are the same computation.
 //!
-//! `spec` what is asked for, `schedule` the numbers of centres, `choice` what is drawn, `codes` what points become,
+//! `recipe` and `spec` what is asked for, `layer_sizes` the numbers of centres, `choice` what is drawn, `codes` what points become,
 //! `assigner` a layer's kernel on a device, `model` layers one after the other, `output` what is made of the last code,
 //! `file` the model on disk.
 
@@ -19,15 +19,17 @@ mod assigner;
 mod choice;
 mod codes;
 mod file;
+mod layer_sizes;
 mod model;
 mod output;
-mod schedule;
+mod recipe;
 mod spec;
 
-pub use assigner::{Assigner, Kind, Plan};
+pub use assigner::{Assigner, Kind, LayerProgram};
 pub use choice::{Choice, choice, some_of};
 pub use codes::Codes;
+pub use layer_sizes::layer_sizes;
 pub use model::{Model, Progress, Watch, Work};
 pub use output::Output;
-pub use schedule::schedule;
+pub use recipe::{METHOD, MbnRecipe};
 pub use spec::{Application, MbnSpec, Sampling, Similarity};

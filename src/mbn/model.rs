@@ -1,7 +1,7 @@
 //! Layers one after the other. Fitting a layer and predicting with it are the same: points are assigned to centres, which
 //! are some of the points that the model was fitted to.
 
-use super::assigner::{Kind, Plan};
+use super::assigner::{Kind, LayerProgram};
 use super::choice::{Choice, choice, share_of};
 use super::codes::{Codes, packed};
 use super::output::Output;
@@ -140,7 +140,7 @@ impl Model {
     pub fn planned_bytes(&self, device: &Device) -> Result<usize> {
         let codes = 2 * self.points.n() * self.spec.clusterings * self.spec.layers.len();
         let buffers = [0, 1].into_iter().filter(|l| *l < self.spec.layers.len());
-        let buffers = buffers.map(|l| Ok(self.plan(device, l, self.points.n())?.bytes()));
+        let buffers = buffers.map(|l| Ok(self.program(device, l, self.points.n())?.bytes()));
         let largest = buffers.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0);
         Ok(4 * self.points.data().len() + codes + largest)
     }
@@ -186,7 +186,7 @@ impl Model {
         Ok(Some((all, took)))
     }
 
-    fn plan(&self, device: &Device, layer: usize, n: usize) -> Result<Plan> {
+    fn program(&self, device: &Device, layer: usize, n: usize) -> Result<LayerProgram> {
         let (kind, row) = match layer {
             0 => (Kind::Nearest, self.points.d()),
             _ => {
@@ -195,7 +195,7 @@ impl Model {
             }
         };
         let (k, clusterings) = (self.spec.layers[layer], self.spec.clusterings);
-        Plan::new(device, kind, n, row, self.seen(layer), k, clusterings)
+        LayerProgram::new(device, kind, n, row, self.seen(layer), k, clusterings)
     }
 
     fn assign(
@@ -207,7 +207,7 @@ impl Model {
     ) -> Result<Option<(Codes, Work)>> {
         let start = Instant::now();
         let (n, v, k) = (input.n(), self.spec.clusterings, self.spec.layers[layer]);
-        let mut assigner = self.plan(device, layer, n)?.load(device)?;
+        let mut assigner = self.program(device, layer, n)?.load(device)?;
         let mut codes = Codes::zeros(n, v);
         let (mut near_ties, mut done) = (0, 0);
         let told = &mut *watch.told;

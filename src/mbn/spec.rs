@@ -1,6 +1,6 @@
 //! The settings of a multilayer bootstrap network.
 
-use super::schedule::schedule;
+use super::layer_sizes::layer_sizes;
 use crate::error::{Error, Result};
 use crate::ops::cluster::Ties;
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,7 @@ impl MbnSpec {
             [] => {
                 let first = if self.first > 0 { self.first } else { (n / 2).min(10_000) };
                 let last = if self.last > 0 { self.last } else { clusters + clusters / 2 };
-                schedule(first, self.decay, last)?
+                layer_sizes(first, self.decay, last)?
             }
             given => given.to_vec(),
         };

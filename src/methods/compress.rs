@@ -11,11 +11,10 @@
 use super::parts;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Meta, Value};
+use crate::methods::{Graphs, LOGITS, Method, Targets, Task, TeacherUse};
 use crate::nn::Mode;
+use crate::recipe::{OwnTable, Recipe};
 use crate::tensor::HostTensor;
-use crate::train::method::{Graphs, LOGITS, Method, Task};
-use crate::train::recipe::Recipe;
-use crate::train::targets::Targets;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -47,52 +46,55 @@ impl Method for Compress {
         "compress"
     }
 
+    fn tables(&self) -> &'static [OwnTable] {
+        const { &[OwnTable::of::<CompressSpec>("compress")] }
+    }
+
+    fn validate(&self, recipe: &Recipe) -> Result<()> {
+        if recipe.teacher.is_none() {
+            return Err(Error::Config(
+                "method = \"compress\" learns from a multilayer bootstrap network, but the recipe has no [teacher] with its \
+                 run"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn teacher(&self, _recipe: &Recipe) -> TeacherUse {
+        TeacherUse::Targets
+    }
+
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
         if target(task.recipe) == CompressTarget::Clusters {
             return Ok(Graphs::step(super::supervised::train(task, batch)?));
         }
-        let given = HashMap::from([(COORDINATES.to_string(), whitened(targets(task)?))]);
+        let given = HashMap::from([(COORDINATES.to_string(), whitened(task.targets()?))]);
         Ok(Graphs { given, ..Graphs::step(learn_coordinates(task, batch)?) })
     }
 
     fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
         if target(task.recipe) == CompressTarget::Clusters {
-            return Ok(super::test_graph(task, batch, Mode::Eval)?.0);
+            return Ok(parts::eval_graph(task, batch, Mode::Eval)?.0);
         }
-        let g = &mut Graph::new();
-        let x = parts::tested(g, task, batch)?;
-        let q = targets(task)?.deviation.len();
-        let y = task.recipe.network().build(g, x, q, Mode::Eval, None)?;
-        let logits = nearness(g, task, y)?;
-        g.output(LOGITS, logits);
-        Ok(std::mem::take(g))
+        let targets = task.targets()?;
+        let (g, ()) = parts::graph(|g| {
+            let x = parts::eval_input(g, task, batch)?;
+            let y = task.recipe.network().build(g, x, targets.deviation.len(), Mode::Eval, None)?;
+            let logits = nearness(g, targets, y)?;
+            g.output(LOGITS, logits);
+            Ok(())
+        })?;
+        Ok(g)
     }
-}
-
-/// Checks the settings.
-pub fn validate(recipe: &Recipe) -> Result<()> {
-    if recipe.teacher.is_none() {
-        return Err(Error::Config(
-            "method = \"compress\" learns from a multilayer bootstrap network, but the recipe has no [teacher] with its run"
-                .into(),
-        ));
-    }
-    Ok(())
 }
 
 /// The table of what images should become, a row each.
 const COORDINATES: &str = "teacher.coordinates";
 
-fn target(recipe: &Recipe) -> CompressTarget {
-    recipe.compress.clone().unwrap_or_default().target
-}
-
-fn targets<'a>(task: &Task<'a>) -> Result<&'a Targets> {
-    task.targets.ok_or_else(|| {
-        Error::Config(
-            "compress.target = \"coordinates\" needs the fitted model at hand: this command goes with \"clusters\" only".into(),
-        )
-    })
+/// What a recipe's network learns.
+pub fn target(recipe: &Recipe) -> CompressTarget {
+    recipe.settings::<CompressSpec>("compress").target
 }
 
 /// Coordinates over their deviations, `[n, q]`.
@@ -104,33 +106,30 @@ fn whitened(targets: &Targets) -> HostTensor {
 
 /// One step: images to coordinates, squared error, gradients, updates. An image's label is its row of the table.
 fn learn_coordinates(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    let of = targets(task)?;
-    let (n, q) = (of.coordinates.n(), of.coordinates.d());
-    let g = &mut Graph::new();
-    let inputs = parts::inputs(g, task, batch)?;
-    let y = task.recipe.network().build(g, inputs.x, q, Mode::Train, Some(inputs.halted))?;
-    let table = g.state(COORDINATES, Meta::f32([n, q]), Init::Zeros)?;
-    let wanted = g.gather(table, inputs.labels)?;
-    let difference = g.sub(y, wanted)?;
-    let squares = g.square(difference)?;
-    let loss = g.mean_all(squares)?;
-    // Right is an image whose nearest centre is that of its target.
-    let (said, meant) = (nearness(g, task, y)?, nearness(g, task, wanted)?);
-    let meant = g.argmax(meant, 1)?;
-    let labels = g.reshape(meant, [batch])?;
-    let halted = parts::watch(g, &parts::Inputs { labels, ..inputs }, said, loss)?;
-    let parameters = g.params();
-    let gradients = g.backward(loss, &parameters)?;
-    task.recipe.optimiser.step(g, &parameters, &gradients, Some(halted))?;
-    Ok(std::mem::take(g))
+    let targets = task.targets()?;
+    let (n, q) = (targets.coordinates.n(), targets.coordinates.d());
+    let (g, ()) = parts::graph(|g| {
+        let inputs = parts::inputs(g, task, batch)?;
+        let y = task.recipe.network().build(g, inputs.x, q, Mode::Train, Some(inputs.halted))?;
+        let table = g.state(COORDINATES, Meta::f32([n, q]), Init::Zeros)?;
+        let wanted = g.gather(table, inputs.labels)?;
+        let difference = g.sub(y, wanted)?;
+        let squares = g.square(difference)?;
+        let loss = g.mean_all(squares)?;
+        // Right is an image whose nearest centre is that of its target.
+        let (said, meant) = (nearness(g, targets, y)?, nearness(g, targets, wanted)?);
+        let meant = g.argmax(meant, 1)?;
+        let labels = g.reshape(meant, [batch])?;
+        let stop = parts::watch(g, labels, said, loss)?;
+        parts::optimiser_step(g, task.recipe, loss, stop)
+    })?;
+    Ok(g)
 }
 
 /// `2 y·c - |c|²` for each centre c, `[n, clusters]`: the nearest one has the largest. `y` is over the deviations.
-fn nearness(g: &mut Graph, task: &Task<'_>, y: Value) -> Result<Value> {
-    let of = targets(task)?;
+fn nearness(g: &mut Graph, of: &Targets, y: Value) -> Result<Value> {
     let q = of.deviation.len();
-    let output = of.model.output.as_ref().expect("checked when it was opened");
-    let centres = &output.centres.centres;
+    let centres = &of.centres;
     let clusters = centres.len() / q;
     let scaled = centres.chunks_exact(q).flat_map(|c| c.iter().zip(&of.deviation).map(|(c, s)| 2.0 * *c as f32 * s));
     let weight = g.constant(HostTensor::from_f32([clusters, q], scaled.collect()));

@@ -4,9 +4,9 @@
 use super::parts;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
+use crate::methods::{Graphs, Method, Progress, Task};
 use crate::nn::Mode;
-use crate::train::method::{Graphs, Method, Progress, Task};
-use crate::train::recipe::Recipe;
+use crate::recipe::{OwnTable, Recipe};
 use serde::{Deserialize, Serialize};
 
 /// Fine-tuning's settings, as they stand in a recipe's `[finetune]` table.
@@ -35,13 +35,30 @@ impl Method for Finetune {
         "finetune"
     }
 
+    fn tables(&self) -> &'static [OwnTable] {
+        const { &[OwnTable::of::<FinetuneSpec>("finetune")] }
+    }
+
+    fn validate(&self, recipe: &Recipe) -> Result<()> {
+        let last_lr = settings(recipe).last_lr;
+        if !(last_lr >= 0.0 && last_lr.is_finite()) {
+            return Err(Error::Config(format!("finetune.last_lr = {last_lr}: give a number from 0 on")));
+        }
+        if recipe.start_from.is_empty() {
+            return Err(Error::Config(
+                "method = \"finetune\" goes on with a trained network: name its run with start_from".into(),
+            ));
+        }
+        Ok(())
+    }
+
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
         Ok(Graphs::step(train(task, batch)?))
     }
 
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
         if name.starts_with("fc.") {
-            let lr = recipe.finetune.clone().unwrap_or_default().last_lr;
+            let lr = settings(recipe).last_lr;
             let lr = recipe.schedule.at(lr, progress.steps, progress.per_epoch, recipe.epochs);
             let all = recipe.optimiser.scalars_of(LAST, progress.steps, lr);
             return all.into_iter().find(|(n, _)| n == name).map(|(_, v)| v);
@@ -50,37 +67,29 @@ impl Method for Finetune {
     }
 
     /// The network; its heads stay behind.
-    fn carries(&self, _recipe: &Recipe, tensor: &str) -> bool {
+    fn inherits(&self, _recipe: &Recipe, tensor: &str) -> bool {
         !parts::is_of_a_head(tensor)
     }
 }
 
-/// Checks the settings.
-pub fn validate(recipe: &Recipe) -> Result<()> {
-    let last_lr = recipe.finetune.clone().unwrap_or_default().last_lr;
-    if !(last_lr >= 0.0 && last_lr.is_finite()) {
-        return Err(Error::Config(format!("finetune.last_lr = {last_lr}: give a number from 0 on")));
-    }
-    if recipe.start_from.is_empty() {
-        return Err(Error::Config(
-            "method = \"finetune\" goes on with a trained network: name its run with start_from".into(),
-        ));
-    }
-    Ok(())
+fn settings(recipe: &Recipe) -> FinetuneSpec {
+    recipe.settings("finetune")
 }
 
 fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    let g = &mut Graph::new();
-    let inputs = parts::inputs(g, task, batch)?;
-    let net = task.recipe.network();
-    let logits = net.build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-    let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
-    let stop = parts::watch(g, &inputs, logits, loss)?;
-    let is_last = |g: &Graph, p: &Value| g.name(*p).starts_with("fc.");
-    let (last, trunk): (Vec<Value>, Vec<Value>) = g.params().into_iter().partition(|p| is_last(g, p));
-    let gradients = g.backward(loss, &[&trunk[..], &last].concat())?;
-    let (of_trunk, of_last) = gradients.split_at(trunk.len());
-    task.recipe.optimiser.step(g, &trunk, of_trunk, Some(stop))?;
-    task.recipe.optimiser.step_of(LAST, g, &last, of_last, Some(stop))?;
-    Ok(std::mem::take(g))
+    let learn = |g: &mut Graph, inputs: &parts::Inputs| {
+        let net = task.recipe.network();
+        let logits = net.build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+        let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
+        Ok((logits, loss, ()))
+    };
+    let (g, ()) = parts::step(task, batch, learn, |g, loss, stop, ()| {
+        let is_last = |g: &Graph, p: &Value| g.name(*p).starts_with("fc.");
+        let (last, trunk): (Vec<Value>, Vec<Value>) = g.params().into_iter().partition(|p| is_last(g, p));
+        let gradients = g.backward(loss, &[&trunk[..], &last].concat())?;
+        let (of_trunk, of_last) = gradients.split_at(trunk.len());
+        task.recipe.optimiser.step(g, &trunk, of_trunk, Some(stop))?;
+        task.recipe.optimiser.step_of(LAST, g, &last, of_last, Some(stop))
+    })?;
+    Ok(g)
 }

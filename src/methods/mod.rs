@@ -1,52 +1,43 @@
-//! Ways to train, one file each.
+//! Ways to train, a file or folder each, and what a method is.
+//!
+//! A [`Method`] makes the graphs of a training step and of a test from a [`Task`], and knows the numbers that change from step
+//! to step. It reads and checks its own tables of a recipe. A new one is a file here with its line in the list below; a
+//! program that uses this crate gives its own to [`METHODS`].
 
-mod burn;
-mod check;
-mod compress;
-mod finetune;
-mod parts;
-mod projector;
-mod rbcn;
-mod reactnet;
-mod siman;
-mod smn;
-mod supervised;
-mod swav;
+mod method;
+pub mod parts;
+pub mod projector;
+mod recipe;
+mod registry;
+mod task;
+mod teacher;
+pub mod tracking;
 
-pub use burn::{Burn, BurnSpec, Guard, Similarity, Statistics, Target, balance};
-pub use check::{validate, wants_teacher};
-pub use compress::{Compress, CompressSpec, CompressTarget};
-pub use finetune::{Finetune, FinetuneSpec};
-pub(crate) use parts::scalar as common_scalar;
-pub use parts::{features as feature_graph, test_graph};
-pub use rbcn::{Features, KernelPath, Rbcn, RbcnSpec, Refresh, RefreshBy};
-pub use reactnet::Reactnet;
-pub use siman::{Siman, clamp_percent, percentile_place};
-pub use smn::{Objective, Smn, SmnSpec};
-pub use supervised::Supervised;
-pub use swav::{Codes, SmallViews, Swav, SwavSpec};
+pub mod burn;
+pub mod compress;
+pub mod finetune;
+pub mod rbcn;
+pub mod reactnet;
+pub mod siman;
+pub mod smn;
+pub mod supervised;
+pub mod swav;
 
-use crate::error::{Error, Result};
-use crate::train::method::{Method, Task};
-use crate::train::recipe::MethodName;
-use crate::train::teacher::Teacher;
+pub use method::{EvaluatedBy, Graphs, Method, Part, Progress, TeacherUse, scalars};
+pub use parts::{feature_graph, inference_graph};
+pub use registry::Methods;
+pub use task::{AUGMENT, EVAL_IMAGES, IMAGES, ImageInfo, LABELS, LOGITS, PASSED_ON, TEACHER, TRANSIENT, Targets, Task};
+pub use teacher::Teacher;
 
-/// The method of a recipe.
-pub fn method(name: MethodName) -> &'static dyn Method {
-    match name {
-        MethodName::Supervised => &Supervised,
-        MethodName::Siman => &Siman,
-        MethodName::Reactnet => &Reactnet,
-        MethodName::Rbcn => &Rbcn,
-        MethodName::Swav => &Swav,
-        MethodName::Burn => &Burn,
-        MethodName::Smn => &Smn,
-        MethodName::Finetune => &Finetune,
-        MethodName::Compress => &Compress,
-    }
-}
-
-/// The teacher of a method that cannot do without.
-fn teacher<'a>(task: &Task<'a>) -> Result<&'a Teacher> {
-    task.teacher.ok_or_else(|| Error::Config("this method learns from a teacher: name its run with [teacher]".into()))
-}
+/// The methods that recipes can name.
+pub static METHODS: Methods = Methods::new(&[
+    &supervised::Supervised,
+    &siman::Siman,
+    &reactnet::Reactnet,
+    &rbcn::Rbcn,
+    &swav::Swav,
+    &burn::Burn,
+    &smn::Smn,
+    &finetune::Finetune,
+    &compress::Compress,
+]);

@@ -1,17 +1,50 @@
-//! What methods have in common: images in, labels in, a loss followed down, a test.
+//! What methods have in common: images in, labels in, a loss followed down, a test. Whoever writes a method starts here.
 
+use super::tracking::{correct, halted_before, track};
+use super::{AUGMENT, EVAL_IMAGES, EvaluatedBy, IMAGES, ImageInfo, LABELS, LOGITS, Progress, Task};
 use crate::data::AugmentSpec;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use crate::nn::{Mode, Network};
 use crate::ops::image::{AugmentPlan, columns};
+use crate::recipe::Recipe;
 use crate::tensor::{DType, HostTensor};
-use crate::train::method::{AUGMENT, EVAL_IMAGES, IMAGES, ImageInfo, Judge, LABELS, LOGITS, Progress, Task};
-use crate::train::metrics::{correct, halted_before, track};
-use crate::train::recipe::Recipe;
+
+/// A graph, and what building it gave.
+pub fn graph<T>(build: impl FnOnce(&mut Graph) -> Result<T>) -> Result<(Graph, T)> {
+    let mut g = Graph::new();
+    let made = build(&mut g)?;
+    Ok((g, made))
+}
+
+/// A step that learns from labelled images: `learn` makes of them logits, a loss, and what `update` must know; `update` gets
+/// the loss, the gate that is up once training is halted, and that.
+pub fn step<T, R>(
+    task: &Task<'_>,
+    batch: usize,
+    learn: impl FnOnce(&mut Graph, &Inputs) -> Result<(Value, Value, T)>,
+    update: impl FnOnce(&mut Graph, Value, Value, T) -> Result<R>,
+) -> Result<(Graph, R)> {
+    graph(|g| {
+        let inputs = inputs(g, task, batch)?;
+        let (logits, loss, made) = learn(g, &inputs)?;
+        let stop = watch(g, inputs.labels, logits, loss)?;
+        update(g, loss, stop, made)
+    })
+}
+
+/// As [`step`], with the recipe's optimiser on all parameters.
+pub fn plain_step(
+    task: &Task<'_>,
+    batch: usize,
+    learn: impl FnOnce(&mut Graph, &Inputs) -> Result<(Value, Value)>,
+) -> Result<Graph> {
+    let learn = |g: &mut Graph, inputs: &Inputs| learn(g, inputs).map(|(logits, loss)| (logits, loss, ()));
+    Ok(step(task, batch, learn, |g, loss, stop, ()| optimiser_step(g, task.recipe, loss, stop))?.0)
+}
 
 /// The inputs of a training step.
-pub(super) struct Inputs {
+pub struct Inputs {
     /// Images, augmented and normalised, `[n, h, w, c]`.
     pub x: Value,
     /// Classes, `[n]`.
@@ -21,7 +54,7 @@ pub(super) struct Inputs {
 }
 
 /// Images and labels of a step.
-pub(super) fn inputs(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Inputs> {
+pub fn inputs(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Inputs> {
     let images = task.images;
     if images.classes < 2 {
         return Err(Error::Config(format!(
@@ -37,13 +70,7 @@ pub(super) fn inputs(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Inp
 }
 
 /// Some views of the images of a step, from number `first` on, one after the other, `[views * n, h, w, c]`.
-pub(super) fn views(
-    g: &mut Graph,
-    task: &Task<'_>,
-    batch: usize,
-    first: usize,
-    specs: &[AugmentSpec],
-) -> Result<Value> {
+pub fn views(g: &mut Graph, task: &Task<'_>, batch: usize, first: usize, specs: &[AugmentSpec]) -> Result<Value> {
     let pixels = g.input(IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
     let views = specs.iter().enumerate().map(|(i, spec)| augmented(g, spec, first + i, pixels, task.images));
     let views: Vec<Value> = views.collect::<Result<_>>()?;
@@ -51,60 +78,67 @@ pub(super) fn views(
 }
 
 /// Counts right answers and watches the loss; whether this step or one before halted training.
-pub(super) fn watch(g: &mut Graph, inputs: &Inputs, logits: Value, loss: Value) -> Result<Value> {
-    let right = correct(g, logits, inputs.labels)?;
+pub fn watch(g: &mut Graph, labels: Value, logits: Value, loss: Value) -> Result<Value> {
+    let right = correct(g, logits, labels)?;
     track(g, loss, right)
 }
 
 /// Test images to features.
-pub fn features(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    let g = &mut Graph::new();
-    let x = tested(g, task, batch)?;
-    let net = task.recipe.network().network(g, x, 0, Mode::Eval, None)?;
-    g.output(LOGITS, net.features);
-    Ok(std::mem::take(g))
+pub fn feature_graph(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    let (g, ()) = graph(|g| {
+        let x = eval_input(g, task, batch)?;
+        let net = task.recipe.network().network(g, x, 0, Mode::Eval, None)?;
+        g.output(LOGITS, net.features);
+        Ok(())
+    })?;
+    Ok(g)
 }
 
 /// Test images, normalised.
-pub(super) fn tested(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Value> {
+pub fn eval_input(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Value> {
     let pixels = g.input(EVAL_IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
     let x = normalise(g, pixels, task.images)?;
-    middle(g, x, task.images.tested(&task.recipe.augment))
+    center_crop(g, x, task.images.eval_extents(&task.recipe.augment))
 }
 
 /// Whether a tensor belongs to what sits on a network only while it is trained, or to its last layer.
-pub(super) fn is_of_a_head(tensor: &str) -> bool {
+pub fn is_of_a_head(tensor: &str) -> bool {
     let heads = ["head.", "prototypes.", "queue.", "classifier.", "adapter.", "target.", "burn.", "fc."];
     heads.iter().any(|prefix| tensor.starts_with(prefix))
 }
 
 /// One step of the recipe's optimiser on all parameters.
-pub(super) fn descend(g: &mut Graph, recipe: &Recipe, inputs: &Inputs, logits: Value, loss: Value) -> Result<()> {
-    let halted = watch(g, inputs, logits, loss)?;
+pub fn optimiser_step(g: &mut Graph, recipe: &Recipe, loss: Value, stop: Value) -> Result<()> {
     let parameters = g.params();
     let gradients = g.backward(loss, &parameters)?;
-    recipe.optimiser.step(g, &parameters, &gradients, Some(halted))
+    recipe.optimiser.step(g, &parameters, &gradients, Some(stop))
 }
 
-/// Classes that a network's last layer tells apart: none where it is judged by its features.
+/// Classes that a network's last layer tells apart: none where it is evaluated by its features.
 fn classes(task: &Task<'_>) -> usize {
-    match super::method(task.recipe.method).judge(task.recipe) {
-        Judge::Logits => task.images.classes,
-        Judge::Neighbours => 0,
+    match task.recipe.method().evaluated_by(task.recipe) {
+        EvaluatedBy::Logits => task.images.classes,
+        EvaluatedBy::Neighbours => 0,
     }
 }
 
 /// Test images to logits, or to features where there are no classes, by a network in a mode without batch statistics.
-pub fn test_graph(task: &Task<'_>, batch: usize, mode: Mode) -> Result<(Graph, Network)> {
-    let g = &mut Graph::new();
-    let x = tested(g, task, batch)?;
-    let net = task.recipe.network().network(g, x, classes(task), mode, None)?;
-    g.output(LOGITS, net.logits);
-    Ok((std::mem::take(g), net))
+pub fn eval_graph(task: &Task<'_>, batch: usize, mode: Mode) -> Result<(Graph, Network)> {
+    graph(|g| {
+        let x = eval_input(g, task, batch)?;
+        let net = task.recipe.network().network(g, x, classes(task), mode, None)?;
+        g.output(LOGITS, net.logits);
+        Ok(net)
+    })
+}
+
+/// The graph of a shipped network: images to logits, from stored bits and scales.
+pub fn inference_graph(task: &Task<'_>, batch: usize) -> Result<Graph> {
+    Ok(eval_graph(task, batch, Mode::Packed)?.0)
 }
 
 /// Scalars that do not depend on the method: those of the optimiser, and of estimators that change over training.
-pub(crate) fn scalar(recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
+pub fn scalar(recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
     match name {
         // Counts steps for dropout.
         "step" => Some(progress.steps as f32),
@@ -124,7 +158,7 @@ pub(crate) fn scalar(recipe: &Recipe, progress: Progress, name: &str) -> Option<
 }
 
 /// The learning rate of a step.
-pub(super) fn learning_rate(recipe: &Recipe, progress: Progress) -> f32 {
+pub fn learning_rate(recipe: &Recipe, progress: Progress) -> f32 {
     recipe.schedule.at(recipe.lr, progress.steps, progress.per_epoch, recipe.epochs)
 }
 
@@ -149,7 +183,7 @@ fn augmented(g: &mut Graph, spec: &AugmentSpec, view: usize, pixels: Value, imag
 }
 
 /// The middle of images `[n, h, w, c]`.
-fn middle(g: &mut Graph, x: Value, [h, w, c]: [usize; 3]) -> Result<Value> {
+fn center_crop(g: &mut Graph, x: Value, [h, w, c]: [usize; 3]) -> Result<Value> {
     let &[n, from_h, from_w, _] = &g.shape(x)[..] else { unreachable!("images are NHWC") };
     if (from_h, from_w) == (h, w) {
         return Ok(x);

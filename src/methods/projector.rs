@@ -17,8 +17,8 @@ pub(super) enum Life {
 }
 
 /// The layers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Projector {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Projector {
     /// Units of the hidden layer; 0 for none.
     pub hidden: usize,
     /// Normalises the hidden layer.
@@ -29,7 +29,7 @@ pub(super) struct Projector {
 
 impl Projector {
     /// Appends it under a name: `[n, d]` to `[n, out]`.
-    pub fn append(&self, g: &mut Graph, name: &str, x: Value, life: Life) -> Result<Value> {
+    pub(super) fn append(&self, g: &mut Graph, name: &str, x: Value, life: Life) -> Result<Value> {
         g.scoped(name, |g| {
             if self.hidden == 0 {
                 return linear(g, "0", x, self.out, life);

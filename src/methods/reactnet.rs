@@ -6,8 +6,9 @@
 use super::parts;
 use crate::error::Result;
 use crate::graph::Graph;
+use crate::methods::{Graphs, Method, Task, TeacherUse};
 use crate::nn::Mode;
-use crate::train::method::{Graphs, Method, Task};
+use crate::recipe::Recipe;
 
 /// Distillation of class probabilities.
 #[derive(Clone, Copy, Debug)]
@@ -18,17 +19,21 @@ impl Method for Reactnet {
         "reactnet"
     }
 
+    fn teacher(&self, _recipe: &Recipe) -> TeacherUse {
+        TeacherUse::Network
+    }
+
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
-        Ok(Graphs { given: super::teacher(task)?.given(), ..Graphs::step(train(task, batch)?) })
+        Ok(Graphs { given: task.teacher()?.given(), ..Graphs::step(train(task, batch)?) })
     }
 }
 
 fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    let g = &mut Graph::new();
-    let inputs = parts::inputs(g, task, batch)?;
-    let taught = super::teacher(task)?.network(g, inputs.x, task.images)?;
-    let logits = task.recipe.network().build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-    let loss = g.distribution_loss(taught.logits, logits)?;
-    parts::descend(g, task.recipe, &inputs, logits, loss)?;
-    Ok(std::mem::take(g))
+    let teacher = task.teacher()?;
+    parts::plain_step(task, batch, |g, inputs| {
+        let taught = teacher.network(g, inputs.x, task.images)?;
+        let logits = task.recipe.network().build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+        let loss = g.distribution_loss(taught.logits, logits)?;
+        Ok((logits, loss))
+    })
 }

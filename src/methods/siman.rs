@@ -7,9 +7,10 @@
 //! 100 - p, with `p = 15 (1 - e/E)`, where the flag `magnitude.clamp` is set.
 
 use super::{parts, supervised};
-use crate::error::Result;
-use crate::train::method::{Graphs, Method, Progress, Task};
-use crate::train::recipe::Recipe;
+use crate::error::{Error, Result};
+use crate::methods::{Graphs, Method, Progress, Task};
+use crate::nn::WeightRule;
+use crate::recipe::Recipe;
 
 /// SiMaN.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,21 @@ pub struct Siman;
 impl Method for Siman {
     fn name(&self) -> &'static str {
         "siman"
+    }
+
+    fn validate(&self, recipe: &Recipe) -> Result<()> {
+        // The float twin of a recipe has its method.
+        if recipe.net.binary && recipe.net.binarization.weights != WeightRule::Magnitude {
+            return Err(Error::Config(
+                "method = \"siman\" trains weights by their magnitude: it needs net.binarization.weights = \"magnitude\""
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn clamps_magnitudes(&self) -> bool {
+        true
     }
 
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {

@@ -15,11 +15,12 @@ use super::{parts, swav};
 use crate::data::AugmentSpec;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Phase, Role, Value};
+use crate::methods::swav::SwavSpec;
+use crate::methods::tracking::{halted_before, track, track_mean};
+use crate::methods::{EvaluatedBy, Graphs, Method, Progress, Task};
 use crate::nn::{Adapt, Adapted, Masked, Mode};
 use crate::optim::{OptimSpec, Rule};
-use crate::train::method::{Graphs, Judge, Method, Progress, Task};
-use crate::train::metrics::{halted_before, track, track_mean};
-use crate::train::recipe::Recipe;
+use crate::recipe::{OwnTable, Recipe};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -106,6 +107,62 @@ impl Method for Smn {
         "smn"
     }
 
+    fn tables(&self) -> &'static [OwnTable] {
+        const { &[OwnTable::of::<SmnSpec>("smn"), swav::TABLE] }
+    }
+
+    fn validate(&self, recipe: &Recipe) -> Result<()> {
+        let fail = |m: String| Err(Error::Config(m));
+        let spec = settings(recipe);
+        if recipe.start_from.is_empty() {
+            return fail(
+                "method = \"smn\" adapts a trained network: name its run with start_from (--set start_from=DIR)".into(),
+            );
+        }
+        if recipe.net.binary {
+            return fail(
+                "method = \"smn\" masks the weights of a network in full precision, but net.binary = true".into(),
+            );
+        }
+        if let Some(keep) = spec.keep.filter(|k| !(*k > 0.0 && *k <= 1.0)) {
+            return fail(format!("smn.keep = {keep}: give the share of weights to keep, over 0 and at most 1"));
+        }
+        for (name, v) in [("score_lr", spec.score_lr), ("score_decay", spec.score_decay)] {
+            if !(v >= 0.0 && v.is_finite()) {
+                return fail(format!("smn.{name} = {v}: give a number from 0 on"));
+            }
+        }
+        if !(0.0..1.0).contains(&spec.score_momentum) {
+            return fail(format!(
+                "smn.score_momentum = {}: give a number from 0 up to, but not, 1",
+                spec.score_momentum
+            ));
+        }
+        if spec.keep.is_none() && spec.start <= spec.threshold {
+            return fail(format!(
+                "smn.start = {} is not over smn.threshold = {}: no weight would count at the start",
+                spec.start, spec.threshold
+            ));
+        }
+        if let Some(swav) = recipe.own::<SwavSpec>("swav") {
+            swav.validate()?;
+        }
+        if spec.objective == Objective::Labels && recipe.own.contains_key("swav") {
+            return fail("the table [swav] is for smn.objective = \"swav\", this is \"labels\"".into());
+        }
+        if spec.objective == Objective::Swav && recipe.data.label_share < 1.0 {
+            return fail(format!(
+                "data.label_share = {} leaves out images without labels, but smn.objective = \"swav\" needs none: leave it at 1",
+                recipe.data.label_share
+            ));
+        }
+        Ok(())
+    }
+
+    fn adaptation(&self, recipe: &Recipe) -> Option<Adapt> {
+        Some(settings(recipe).adaptation())
+    }
+
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
         Ok(Graphs::step(match settings(task.recipe).objective {
             Objective::Swav => without_labels(task, batch)?,
@@ -128,15 +185,15 @@ impl Method for Smn {
         }
     }
 
-    fn judge(&self, recipe: &Recipe) -> Judge {
+    fn evaluated_by(&self, recipe: &Recipe) -> EvaluatedBy {
         match settings(recipe).objective {
-            Objective::Swav => Judge::Neighbours,
-            Objective::Labels => Judge::Logits,
+            Objective::Swav => EvaluatedBy::Neighbours,
+            Objective::Labels => EvaluatedBy::Logits,
         }
     }
 
     /// The network; its old heads stay behind.
-    fn carries(&self, _recipe: &Recipe, tensor: &str) -> bool {
+    fn inherits(&self, _recipe: &Recipe, tensor: &str) -> bool {
         !parts::is_of_a_head(tensor)
     }
 
@@ -154,79 +211,47 @@ impl Method for Smn {
 
 /// A recipe's settings.
 pub(super) fn settings(recipe: &Recipe) -> SmnSpec {
-    recipe.smn.clone().unwrap_or_default()
-}
-
-/// Checks that settings and network go together.
-pub fn validate(recipe: &Recipe) -> Result<()> {
-    let fail = |m: String| Err(Error::Config(m));
-    let spec = settings(recipe);
-    if recipe.start_from.is_empty() {
-        return fail(
-            "method = \"smn\" adapts a trained network: name its run with start_from (--set start_from=DIR)".into(),
-        );
-    }
-    if recipe.net.binary {
-        return fail("method = \"smn\" masks the weights of a network in full precision, but net.binary = true".into());
-    }
-    if let Some(keep) = spec.keep.filter(|k| !(*k > 0.0 && *k <= 1.0)) {
-        return fail(format!("smn.keep = {keep}: give the share of weights to keep, over 0 and at most 1"));
-    }
-    for (name, v) in [("score_lr", spec.score_lr), ("score_decay", spec.score_decay)] {
-        if !(v >= 0.0 && v.is_finite()) {
-            return fail(format!("smn.{name} = {v}: give a number from 0 on"));
-        }
-    }
-    if !(0.0..1.0).contains(&spec.score_momentum) {
-        return fail(format!("smn.score_momentum = {}: give a number from 0 up to, but not, 1", spec.score_momentum));
-    }
-    if spec.keep.is_none() && spec.start <= spec.threshold {
-        return fail(format!(
-            "smn.start = {} is not over smn.threshold = {}: no weight would count at the start",
-            spec.start, spec.threshold
-        ));
-    }
-    if spec.objective == Objective::Labels && recipe.swav.is_some() {
-        return fail("the table [swav] is for smn.objective = \"swav\", this is \"labels\"".into());
-    }
-    if spec.objective == Objective::Swav && recipe.data.label_share < 1.0 {
-        return fail(format!(
-            "data.label_share = {} leaves out images without labels, but smn.objective = \"swav\" needs none: leave it at 1",
-            recipe.data.label_share
-        ));
-    }
-    Ok(())
+    recipe.settings("smn")
 }
 
 fn without_labels(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    let g = &mut Graph::new();
     let spec = swav::settings(task.recipe);
-    let halted = halted_before(g)?;
-    let (features, masks) = swav::features(g, task, batch, halted)?;
-    let made = swav::Objective::new(g, &spec, features, batch, halted)?;
-    let agree = made.agreement(g)?;
-    let stop = track(g, made.loss, agree)?;
-    made.log(g, &spec, stop)?;
-    log_active(g, &masks, stop)?;
-    let of_prototypes = descend(g, task, made.loss, Some(made.prototypes.leaf), stop)?;
-    let of_prototypes = of_prototypes.expect("their gradient was asked for");
-    made.advance(g, &task.recipe.optimiser, of_prototypes, stop)?;
-    Ok(std::mem::take(g))
+    let (g, ()) = parts::graph(|g| {
+        let halted = halted_before(g)?;
+        let (features, masks) = swav::features(g, task, batch, halted)?;
+        let made = swav::Objective::new(g, &spec, features, batch, halted)?;
+        let agree = made.agreement(g)?;
+        let stop = track(g, made.loss, agree)?;
+        made.log(g, &spec, stop)?;
+        log_active(g, &masks, stop)?;
+        let of_prototypes = optimiser_step(g, task, made.loss, Some(made.prototypes.leaf), stop)?;
+        let of_prototypes = of_prototypes.expect("their gradient was asked for");
+        made.advance(g, &task.recipe.optimiser, of_prototypes, stop)
+    })?;
+    Ok(g)
 }
 
 fn with_labels(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    let g = &mut Graph::new();
-    let inputs = parts::inputs(g, task, batch)?;
-    let net = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-    let loss = g.cross_entropy(net.logits, inputs.labels, task.recipe.label_smoothing)?;
-    let stop = parts::watch(g, &inputs, net.logits, loss)?;
-    log_active(g, &net.masks, stop)?;
-    descend(g, task, loss, None, stop)?;
-    Ok(std::mem::take(g))
+    let learn = |g: &mut Graph, inputs: &parts::Inputs| {
+        let net = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+        let loss = g.cross_entropy(net.logits, inputs.labels, task.recipe.label_smoothing)?;
+        Ok((net.logits, loss, net.masks))
+    };
+    let (g, _) = parts::step(task, batch, learn, |g, loss, stop, masks| {
+        log_active(g, &masks, stop)?;
+        optimiser_step(g, task, loss, None, stop)
+    })?;
+    Ok(g)
 }
 
 /// One step of the scores, and of all else that is trained, by their own rules. The gradient of one more leaf, if asked for.
-fn descend(g: &mut Graph, task: &Task<'_>, loss: Value, more: Option<Value>, stop: Value) -> Result<Option<Value>> {
+fn optimiser_step(
+    g: &mut Graph,
+    task: &Task<'_>,
+    loss: Value,
+    more: Option<Value>,
+    stop: Value,
+) -> Result<Option<Value>> {
     let is_score = |g: &Graph, p: Value| g.init(p).is_some_and(|(_, role)| role == Role::Score);
     let trained: Vec<Value> = g.params().into_iter().filter(|p| Some(*p) != more).collect();
     let (scores, rest): (Vec<Value>, Vec<Value>) = trained.into_iter().partition(|p| is_score(g, *p));

@@ -3,8 +3,8 @@
 use super::parts;
 use crate::error::Result;
 use crate::graph::Graph;
+use crate::methods::{Graphs, Method, Task};
 use crate::nn::Mode;
-use crate::train::method::{Graphs, Method, Task};
 
 /// Supervised classification.
 #[derive(Clone, Copy, Debug)]
@@ -22,19 +22,18 @@ impl Method for Supervised {
 
 /// One step: images to logits to loss, gradients, updates.
 pub(super) fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    let g = &mut Graph::new();
-    let inputs = parts::inputs(g, task, batch)?;
-    let logits = task.recipe.network().build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-    let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
-    parts::descend(g, task.recipe, &inputs, logits, loss)?;
-    Ok(std::mem::take(g))
+    parts::plain_step(task, batch, |g, inputs| {
+        let logits = task.recipe.network().build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+        let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
+        Ok((logits, loss))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::method::ImageInfo;
-    use crate::train::recipe::Recipe;
+    use crate::methods::ImageInfo;
+    use crate::recipe::Recipe;
 
     #[test]
     fn augmentations_of_the_recipe_are_steps_of_the_program() {

@@ -11,7 +11,7 @@
 //!
 //! A tensor with all bits off gives zeros.
 
-use super::built::Built;
+use super::builder::Builder;
 use crate::error::Result;
 use crate::graph::{Graph, Init, Meta, Role, Value};
 use crate::tensor::HostTensor;
@@ -65,7 +65,7 @@ pub fn scores_of(tensor: &str) -> String {
     format!("{tensor}.scores")
 }
 
-impl Built<'_> {
+impl Builder<'_> {
     /// A tensor of a convolution or of a normalisation behind one: a parameter, unless the network is being adapted.
     pub(super) fn backbone(&mut self, name: &str, shape: &[usize], init: Init, role: Role) -> Result<Value> {
         let Some(adapt) = self.spec.adapt else { return self.param(name, shape, init, role) };

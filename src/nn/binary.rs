@@ -1,12 +1,12 @@
 //! Binary convolutions: what becomes a bit, what is summed, and what the sum is multiplied with.
 
 use super::binarization::{MatrixShape, Scale, WeightRule};
-use super::built::{BinaryLayer, Built, Mode, Scaled};
+use super::builder::{BinaryLayer, Builder, Mode, Scaled};
 use super::weights::Weights;
 use crate::error::Result;
 use crate::graph::{Init, Meta, Role, Value};
 
-impl Built<'_> {
+impl Builder<'_> {
     /// Binary convolution: bits of the activations, bits of the weights `[o, k, k, c]`, integers out, times the scale.
     pub fn binary_conv(
         &mut self,

@@ -1,12 +1,12 @@
 //! A small network for small images: a float 3x3 stem, then inner 3x3 layers, each second one of
 //! which halves the map, with a shortcut wherever the shape stays. Global pooling and a linear layer.
 
-use super::built::Built;
+use super::builder::Builder;
 use crate::error::Result;
 use crate::graph::Value;
 
 /// `x` `[n, h, w, c]` to logits `[n, classes]`.
-pub(super) fn build(b: &mut Built<'_>, x: Value, classes: usize) -> Result<Value> {
+pub(super) fn build(b: &mut Builder<'_>, x: Value, classes: usize) -> Result<Value> {
     let widths = b.spec.widths(&[32, 32, 64, 64, 128])?;
     let y = b.conv("conv0", x, widths[0], 3, 1)?;
     let y = b.batch_norm("bn0", y)?;

@@ -1,13 +1,13 @@
 //! Real-valued layers: each appends its nodes and owns its parameters, named as PyTorch names them.
 
-use super::built::{Built, Mode, Scaled};
+use super::builder::{Builder, Mode, Scaled};
 use super::spec::{Activation, InitKind};
 use crate::error::Result;
 use crate::graph::{Init, Meta, Role, Value};
 use crate::ops::norm::{BatchNormLeaves, BatchNormMode};
 use crate::tensor::DType;
 
-impl Built<'_> {
+impl Builder<'_> {
     /// How the weights `[o, k, k, c]` of a convolution start.
     pub(super) fn conv_init(&self, o: usize, k: usize, c: usize) -> Init {
         match self.spec.init {

@@ -5,13 +5,13 @@
 //! A hidden layer is a 1x1 convolution of a map of one pixel, so that all that is known of convolutions (binary weights,
 //! masks, counts) holds for it; its weights are `[out, 1, 1, in]`.
 
-use super::built::{Built, Mode};
+use super::builder::{Builder, Mode};
 use crate::error::{Error, Result};
 use crate::graph::Value;
 use crate::rng::streams;
 
 /// `x` `[n, h, w, c]` to logits `[n, classes]`.
-pub(super) fn build(b: &mut Built<'_>, x: Value, classes: usize) -> Result<Value> {
+pub(super) fn build(b: &mut Builder<'_>, x: Value, classes: usize) -> Result<Value> {
     let widths = match b.spec.widths.as_slice() {
         [] => vec![1024, 1024],
         given if given.contains(&0) => return Err(Error::Config(format!("net.widths {given:?} holds a zero"))),

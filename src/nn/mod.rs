@@ -3,7 +3,7 @@
 mod adapt;
 mod binarization;
 mod binary;
-mod built;
+mod builder;
 mod convnet;
 pub mod count;
 mod fold;
@@ -17,7 +17,7 @@ mod weights;
 
 pub use adapt::{Adapt, Adapted, Masked, masked_weight, scores_of};
 pub use binarization::{Binarization, Coding, Magnitude, MatrixShape, Per, Scale, Split, SteKind, WeightRule};
-pub use built::{BinaryLayer, Built, Mode, Network};
+pub use builder::{BinaryLayer, Builder, Mode, Network};
 pub use count::Count;
 pub use fold::Fold;
 pub use spec::{Activation, InitKind, NetKind, NetSpec, Shortcut, Skip, Stem};

@@ -9,7 +9,7 @@
 //!
 //! 3x3 convolutions are full, every binary convolution has a shortcut, the stem is float.
 
-use super::built::Built;
+use super::builder::Builder;
 use super::spec::NetKind;
 use crate::error::{Error, Result};
 use crate::graph::Value;
@@ -19,7 +19,7 @@ const A: &[usize] = &[32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 
 const MINI: &[usize] = &[32, 64, 128, 128, 256, 256];
 
 /// `x` `[n, h, w, c]` to logits `[n, classes]`.
-pub(super) fn build(b: &mut Built<'_>, x: Value, classes: usize) -> Result<Value> {
+pub(super) fn build(b: &mut Builder<'_>, x: Value, classes: usize) -> Result<Value> {
     let (own, stem_stride) = match b.spec.kind {
         NetKind::ReactnetA => (A, 2),
         _ => (MINI, 1),
@@ -55,7 +55,7 @@ fn check(widths: &[usize]) -> Result<()> {
     }
 }
 
-fn block(b: &mut Built<'_>, x: Value, times: usize, stride: usize, stage_ends: bool) -> Result<Value> {
+fn block(b: &mut Builder<'_>, x: Value, times: usize, stride: usize, stage_ends: bool) -> Result<Value> {
     let a = b.channels(x);
     let y = b.inner_conv("conv3", x, a, 3, stride)?;
     let y = b.batch_norm("bn3", y)?;

@@ -1,11 +1,12 @@
 //! Residual networks: ResNet-8/18/20/34/50 and the WRN skeleton, float or binary.
 
-use super::built::Built;
+use super::builder::Builder;
 use super::spec::{NetKind, Shortcut, Skip, Stem};
 use crate::error::{Error, Result};
 use crate::graph::{Role, Value};
 
-struct Plan {
+/// What tells the kinds of residual networks apart.
+struct Layout {
     /// Widths of stem and stages.
     widths: &'static [usize],
     /// Blocks of each stage.
@@ -16,11 +17,11 @@ struct Plan {
     shortcut: [Shortcut; 2],
 }
 
-fn plan(kind: NetKind) -> Plan {
+fn layout(kind: NetKind) -> Layout {
     use Shortcut::{Float, OptionA};
     const SMALL: &[usize] = &[16, 16, 32, 64];
     const LARGE: &[usize] = &[64, 64, 128, 256, 512];
-    let p = |widths, blocks, bottleneck, stem, shortcut| Plan { widths, blocks, bottleneck, stem, shortcut };
+    let p = |widths, blocks, bottleneck, stem, shortcut| Layout { widths, blocks, bottleneck, stem, shortcut };
     match kind {
         NetKind::Resnet8 => p(SMALL, &[1, 1, 1], false, Stem::Cifar, [OptionA, OptionA]),
         NetKind::Resnet20 => p(SMALL, &[3, 3, 3], false, Stem::Cifar, [OptionA, OptionA]),
@@ -36,16 +37,16 @@ fn plan(kind: NetKind) -> Plan {
 }
 
 /// `x` `[n, h, w, c]` to logits `[n, classes]`.
-pub(super) fn build(b: &mut Built<'_>, x: Value, classes: usize) -> Result<Value> {
-    let plan = plan(b.spec.kind);
-    let widths = b.spec.widths(plan.widths)?;
-    let mut x = stem(b, x, widths[0], b.spec.stem.unwrap_or(plan.stem))?;
-    for (stage, (&blocks, &width)) in plan.blocks.iter().zip(&widths[1..]).enumerate() {
+pub(super) fn build(b: &mut Builder<'_>, x: Value, classes: usize) -> Result<Value> {
+    let layout = layout(b.spec.kind);
+    let widths = b.spec.widths(layout.widths)?;
+    let mut x = stem(b, x, widths[0], b.spec.stem.unwrap_or(layout.stem))?;
+    for (stage, (&blocks, &width)) in layout.blocks.iter().zip(&widths[1..]).enumerate() {
         x = b.scoped(format!("layer{}", stage + 1), |b| {
             (0..blocks).try_fold(x, |x, block| {
                 let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-                let shortcut = b.spec.shortcut.unwrap_or(plan.shortcut[b.spec.binary as usize]);
-                b.scoped(block.to_string(), |b| match (plan.bottleneck, b.spec.skip()) {
+                let shortcut = b.spec.shortcut.unwrap_or(layout.shortcut[b.spec.binary as usize]);
+                b.scoped(block.to_string(), |b| match (layout.bottleneck, b.spec.skip()) {
                     (true, _) => bottleneck(b, x, width, stride, shortcut, block + 1 == blocks),
                     (false, Skip::Single) => single(b, x, width, stride, shortcut, block + 1 == blocks),
                     (false, Skip::Double) => double(b, x, width, stride, shortcut, block + 1 == blocks),
@@ -59,7 +60,7 @@ pub(super) fn build(b: &mut Built<'_>, x: Value, classes: usize) -> Result<Value
 
 /// The first convolution, always float. The sign of a ReLU would be constant, so a binary network has none here unless
 /// it is asked for.
-fn stem(b: &mut Built<'_>, x: Value, width: usize, stem: Stem) -> Result<Value> {
+fn stem(b: &mut Builder<'_>, x: Value, width: usize, stem: Stem) -> Result<Value> {
     let y = match stem {
         Stem::Cifar => b.conv("conv1", x, width, 3, 1)?,
         Stem::Imagenet => b.conv("conv1", x, width, 7, 2)?,
@@ -74,7 +75,7 @@ fn stem(b: &mut Built<'_>, x: Value, width: usize, stem: Stem) -> Result<Value> 
 
 /// He et al.: act(bn(conv(act(bn(conv(x))))) + shortcut(x)).
 fn single(
-    b: &mut Built<'_>,
+    b: &mut Builder<'_>,
     x: Value,
     width: usize,
     stride: usize,
@@ -94,7 +95,7 @@ fn single(
 
 /// Bi-Real Net: a shortcut around each convolution.
 fn double(
-    b: &mut Built<'_>,
+    b: &mut Builder<'_>,
     x: Value,
     width: usize,
     stride: usize,
@@ -115,7 +116,7 @@ fn double(
 
 /// ResNet-50's block: 1x1, 3x3, 1x1 to four times the width.
 fn bottleneck(
-    b: &mut Built<'_>,
+    b: &mut Builder<'_>,
     x: Value,
     width: usize,
     stride: usize,
@@ -137,7 +138,7 @@ fn bottleneck(
 }
 
 /// The shortcut: the input itself where the shape stays.
-fn downsample(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut: Shortcut) -> Result<Value> {
+fn downsample(b: &mut Builder<'_>, x: Value, width: usize, stride: usize, shortcut: Shortcut) -> Result<Value> {
     let c = b.channels(x);
     if c == width && stride == 1 {
         return Ok(x);
@@ -171,7 +172,7 @@ fn downsample(b: &mut Built<'_>, x: Value, width: usize, stride: usize, shortcut
 }
 
 /// Means of `stride` times `stride` pixels.
-pub(super) fn averaged(b: &mut Built<'_>, x: Value, stride: usize) -> Result<Value> {
+pub(super) fn averaged(b: &mut Builder<'_>, x: Value, stride: usize) -> Result<Value> {
     let (h, w) = (b.g.shape(x)[1], b.g.shape(x)[2]);
     match stride {
         1 => Ok(x),
@@ -185,7 +186,7 @@ pub(super) fn averaged(b: &mut Built<'_>, x: Value, stride: usize) -> Result<Val
     }
 }
 
-fn every_nth_pixel(b: &mut Built<'_>, x: Value, stride: usize) -> Result<Value> {
+fn every_nth_pixel(b: &mut Builder<'_>, x: Value, stride: usize) -> Result<Value> {
     match stride {
         1 => Ok(x),
         _ => {
@@ -196,7 +197,7 @@ fn every_nth_pixel(b: &mut Built<'_>, x: Value, stride: usize) -> Result<Value> 
 }
 
 /// Every `stride`-th pixel, and zeros for the new channels, half before and half behind the old ones.
-fn option_a(b: &mut Built<'_>, x: Value, width: usize, stride: usize) -> Result<Value> {
+fn option_a(b: &mut Builder<'_>, x: Value, width: usize, stride: usize) -> Result<Value> {
     let x = every_nth_pixel(b, x, stride)?;
     let new = width.saturating_sub(b.channels(x));
     b.g.pad(x, &[(0, 0), (0, 0), (0, 0), (new / 2, new - new / 2)], 0.0)

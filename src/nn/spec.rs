@@ -2,7 +2,7 @@
 
 use super::adapt::Adapt;
 use super::binarization::Binarization;
-use super::built::{Built, Mode, Network};
+use super::builder::{Builder, Mode, Network};
 use super::count::Count;
 use super::{convnet, mlp, reactnet, resnet, vgg};
 use crate::error::{Error, Result};
@@ -250,7 +250,7 @@ impl NetSpec {
     /// As [`NetSpec::build`], with everything that methods look at.
     pub fn network(&self, g: &mut Graph, x: Value, classes: usize, mode: Mode, gate: Option<Value>) -> Result<Network> {
         self.validate()?;
-        let mut b = Built::new(g, self, mode, gate)?;
+        let mut b = Builder::new(g, self, mode, gate)?;
         let logits = match self.kind {
             NetKind::Convnet => convnet::build(&mut b, x, classes),
             NetKind::Mlp => mlp::build(&mut b, x, classes),

@@ -1,13 +1,13 @@
 //! VGG-small: six 3x3 layers of 128, 128, 256, 256, 512, 512 channels, pooling after every second,
 //! then one linear layer on the flattened map.
 
-use super::built::Built;
+use super::builder::Builder;
 use super::spec::Activation;
 use crate::error::Result;
 use crate::graph::Value;
 
 /// `x` `[n, h, w, c]` to logits `[n, classes]`.
-pub(super) fn build(b: &mut Built<'_>, x: Value, classes: usize) -> Result<Value> {
+pub(super) fn build(b: &mut Builder<'_>, x: Value, classes: usize) -> Result<Value> {
     let widths = b.spec.widths(&[128, 128, 256, 256, 512, 512])?;
     let mut x = x;
     for (i, &width) in widths.iter().enumerate() {

@@ -43,7 +43,7 @@ impl Timing {
 }
 
 /// Profiles the training step of a recipe that is loaded on a device.
-pub fn measure(steps: &mut Steps<'_>, name: &str, device: &Device, runs: Runs) -> Result<Profile> {
+pub fn measure(steps: &mut Steps, name: &str, device: &Device, runs: Runs) -> Result<Profile> {
     let mut at = 0;
     for _ in 0..runs.warm.max(1) {
         upload(steps, at)?;
@@ -109,7 +109,7 @@ fn why_waits(device: &Device, asked: bool) -> &'static str {
     }
 }
 
-fn upload(steps: &mut Steps<'_>, at: u64) -> Result<()> {
+fn upload(steps: &mut Steps, at: u64) -> Result<()> {
     let batch = steps.batch(at);
     steps.upload(&batch)
 }
@@ -125,14 +125,14 @@ struct Plain {
     device: Option<f64>,
 }
 
-fn plain_step(steps: &mut Steps<'_>, device: &Device, at: u64) -> Result<Plain> {
+fn plain_step(steps: &mut Steps, device: &Device, at: u64) -> Result<Plain> {
     let start = Instant::now();
     upload(steps, at)?;
     device.wait()?;
     let mut plain = Plain { data: start.elapsed(), device: Some(0.0), ..Plain::default() };
-    for part in 0..steps.scheduler.parts().len() {
+    for part in 0..steps.runner.parts().len() {
         let scalars = steps.scalars(part, at)?;
-        match steps.scheduler.part(part) {
+        match steps.runner.part(part) {
             Executable::Gpu(e) => {
                 let run = e.run_timed(&scalars, Timed::Whole)?;
                 plain.encode += run.encode;
@@ -153,12 +153,12 @@ fn plain_step(steps: &mut Steps<'_>, device: &Device, at: u64) -> Result<Plain> 
 }
 
 /// A step with a timer around every command; `None` without timestamps.
-fn timed_step(steps: &mut Steps<'_>, at: u64) -> Result<Option<Timing>> {
+fn timed_step(steps: &mut Steps, at: u64) -> Result<Option<Timing>> {
     upload(steps, at)?;
     let (mut timing, mut offset) = (Timing::default(), 0.0);
-    for part in 0..steps.scheduler.parts().len() {
+    for part in 0..steps.runner.parts().len() {
         let scalars = steps.scalars(part, at)?;
-        let Executable::Gpu(e) = steps.scheduler.part(part) else { return Ok(None) };
+        let Executable::Gpu(e) = steps.runner.part(part) else { return Ok(None) };
         let run = e.run_timed(&scalars, Timed::Each)?;
         timing.wall += (run.encode + run.submit + run.wait).as_secs_f64();
         let Some(spans) = run.spans else { return Ok(None) };
@@ -174,14 +174,14 @@ fn timed_step(steps: &mut Steps<'_>, at: u64) -> Result<Option<Timing>> {
 }
 
 /// A step that runs node by node, each waited for, timed by the host.
-fn waited_step(steps: &mut Steps<'_>, device: &Device, at: u64) -> Result<Timing> {
+fn waited_step(steps: &mut Steps, device: &Device, at: u64) -> Result<Timing> {
     upload(steps, at)?;
     device.wait()?;
     let begin = Instant::now();
     let mut nodes = Vec::new();
-    for part in 0..steps.scheduler.parts().len() {
+    for part in 0..steps.runner.parts().len() {
         let scalars = steps.scalars(part, at)?;
-        let exe = steps.scheduler.part(part);
+        let exe = steps.runner.part(part);
         for i in 0..exe.program().steps.len() {
             let start = begin.elapsed();
             exe.run_steps(&scalars, i..i + 1)?;
@@ -193,9 +193,9 @@ fn waited_step(steps: &mut Steps<'_>, device: &Device, at: u64) -> Result<Timing
 }
 
 /// Every node of every part, without times.
-fn describe(steps: &Steps<'_>) -> Result<Vec<Node>> {
+fn describe(steps: &Steps) -> Result<Vec<Node>> {
     let mut nodes = Vec::new();
-    for (part, exe) in steps.scheduler.parts().iter().enumerate() {
+    for (part, exe) in steps.runner.parts().iter().enumerate() {
         let program: &Program = exe.program();
         let commands = match exe {
             Executable::Gpu(_) => program.commands()?,

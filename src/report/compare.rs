@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::nn::Count;
-use crate::train::recipe::Recipe;
+use crate::recipe::Recipe;
 use crate::train::run::Summary;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

@@ -3,9 +3,10 @@
 //! *expert*; and the features of all of them fused into as many numbers as the dispatcher alone has.
 
 use super::neighbours::unit;
-use super::recipe::Recipe;
 use crate::error::Result;
 use crate::features::{Mixture, Pca, Rows};
+use crate::methods::swav::SwavSpec;
+use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
 /// Components by which images are sorted.
@@ -81,7 +82,7 @@ pub fn fused(train: &Rows, test: &Rows, d: usize) -> Result<(Rows, Rows)> {
 }
 
 /// The recipe of an expert: the dispatcher's, from its scores, on the images of a cluster, with as many steps.
-pub fn expert_recipe(dispatcher: &Recipe, run: &str, cluster: usize, images: usize, all: usize) -> Recipe {
+pub fn expert_recipe(dispatcher: &Recipe, run: &str, cluster: usize, images: usize, all: usize) -> Result<Recipe> {
     let epochs = ((dispatcher.epochs as f64 * all as f64 / images as f64).round() as u64).max(1);
     let mut recipe = Recipe {
         description: format!("expert {cluster} of the cascade of {run}"),
@@ -91,8 +92,8 @@ pub fn expert_recipe(dispatcher: &Recipe, run: &str, cluster: usize, images: usi
         run: None,
         ..dispatcher.clone()
     };
-    if let Some(swav) = recipe.swav.as_mut().filter(|s| s.queue > 0) {
-        swav.queue_after = epochs / 5;
+    if let Some(swav) = recipe.own::<SwavSpec>("swav").filter(|s| s.queue > 0) {
+        recipe.set_own("swav", &SwavSpec { queue_after: epochs / 5, ..swav })?;
     }
-    recipe
+    Ok(recipe)
 }

@@ -1,33 +1,20 @@
 //! Checkpoints: every parameter and state of a run in one safetensors file, and where it stood.
-//!
-//! The same weights give the same bytes: tensors are stored in the order of the format, and all metadata is one
-//! entry, because the order of several would be that of a hash map.
 
 use crate::device::Store;
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
 use crate::graph::{Graph, Meta, Value};
+use crate::methods::{PASSED_ON, TEACHER, TRANSIENT};
 use crate::tensor::{DType, HostTensor};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, Metadata, SafeTensorError, TensorView};
+use crate::tensor_file;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
-
-/// Leaves of this prefix are about a run's course and are not saved.
-pub const TRANSIENT: &str = "metrics.";
-
-/// Leaves that carry something from one part of a step to the next are not saved either.
-pub const PASSED_ON: &str = "passed.";
-
-/// Name of the metadata of all that is written here.
-pub(crate) const ENTRY: &str = "onebit";
 
 /// Where a run stood. With the recipe this is all that going on needs: the order of the images and all random numbers
 /// follow from (seed, epoch, step).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    /// [`Recipe::hash`](super::recipe::Recipe::hash), in hexadecimal.
+    /// [`Recipe::hash`](crate::recipe::Recipe::hash), in hexadecimal.
     pub recipe: String,
     /// Seed of the run.
     pub seed: u64,
@@ -54,7 +41,7 @@ pub struct Checkpoint {
 pub fn leaves(graph: &Graph) -> Vec<Value> {
     let all = graph.params().into_iter().chain(graph.states());
     // A teacher's leaves come from its own run.
-    let foreign = [TRANSIENT, PASSED_ON, "teacher."];
+    let foreign = [TRANSIENT, PASSED_ON, TEACHER];
     all.filter(|v| !foreign.iter().any(|prefix| graph.name(*v).starts_with(prefix))).collect()
 }
 
@@ -71,58 +58,15 @@ pub fn gather(store: &Store, graphs: &[&Graph]) -> Result<HashMap<String, HostTe
     Ok(tensors)
 }
 
-/// Writes tensors with one entry of metadata as a safetensors file, whole or not at all; an earlier one of that name stays
-/// until then.
-pub fn save(path: &Path, tensors: &HashMap<String, HostTensor>, about: &impl Serialize) -> Result<()> {
-    let fail = |e: &dyn std::fmt::Display| Error::data(path, format!("it cannot be written: {e}"));
-    let about = serde_json::to_string(about).map_err(|e| fail(&e))?;
-    let mut names: Vec<&String> = tensors.keys().collect();
-    names.sort_unstable();
-    let views: Vec<(&str, TensorView<'_>)> = names
-        .into_iter()
-        .map(|name| {
-            let t = &tensors[name];
-            let (dtype, shape) = stored_as(&Meta::new(t.shape().clone(), t.dtype()));
-            let view = TensorView::new(dtype, shape, bytemuck::cast_slice(t.words())).map_err(|e| fail(&e))?;
-            Ok((name.as_str(), view))
-        })
-        .collect::<Result<_>>()?;
-    let metadata = HashMap::from([(ENTRY.to_string(), about)]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(&e))?;
-    write_atomic(path, &bytes)
-}
-
 impl Checkpoint {
     /// Writes the file, whole or not at all; an earlier one of that name stays until then.
     pub fn save(&self, path: &Path) -> Result<()> {
-        save(path, &self.tensors, &self.position)
+        tensor_file::save(path, &self.tensors, &self.position)
     }
 
     /// Reads a file and checks that it is whole.
     pub fn load(path: &Path) -> Result<Checkpoint> {
-        let bytes = std::fs::read(path).map_err(Error::io(path, "read the checkpoint"))?;
-        let (_, metadata) = header(path, &bytes)?;
-        let content = metadata.metadata().as_ref().and_then(|m| m.get(ENTRY));
-        let content = content.ok_or_else(|| {
-            Error::data(
-                path,
-                "this safetensors file is not a checkpoint of onebit: its metadata lacks the entry `onebit`",
-            )
-        })?;
-        let position = serde_json::from_str(content)
-            .map_err(|e| Error::data(path, format!("the checkpoint's metadata does not parse: {e}")))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, &bytes, &e))?;
-        let mut tensors = HashMap::new();
-        for (name, view) in file.iter() {
-            let dtype = match view.dtype() {
-                Dtype::F32 => DType::F32,
-                Dtype::I32 => DType::I32,
-                Dtype::U32 => DType::U32,
-                other => return Err(Error::data(path, format!("{name} is {other:?}; checkpoints hold F32, I32, U32"))),
-            };
-            let words = bytemuck::pod_collect_to_vec(view.data());
-            tensors.insert(name.to_string(), HostTensor::from_words(view.shape(), dtype, words));
-        }
+        let (position, tensors) = tensor_file::load(path)?;
         Ok(Checkpoint { position, tensors })
     }
 
@@ -140,8 +84,7 @@ impl Checkpoint {
             let t = self.tensors.get(name).ok_or_else(|| {
                 another(format!("the first tensor that differs is {name}: {meta} here, missing in the file"))
             })?;
-            let (_, shape) = stored_as(meta);
-            if t.shape()[..] != shape[..] {
+            if t.shape()[..] != tensor_file::stored_extents(&meta.shape, meta.dtype)[..] {
                 let found = Meta::new(t.shape().clone(), t.dtype());
                 return Err(another(format!(
                     "the first tensor that differs is {name}: {meta} here, {found} in the file"
@@ -161,49 +104,6 @@ impl Checkpoint {
         let bad = |t: &HostTensor| t.dtype() == DType::F32 && t.f32s().iter().any(|x| !x.is_finite());
         self.tensors.iter().filter(|(_, t)| bad(t)).map(|(n, _)| n.as_str()).min()
     }
-}
-
-/// Type and shape in the file: whole words as they are, narrower types as the words that hold them.
-fn stored_as(meta: &Meta) -> (Dtype, Vec<usize>) {
-    match meta.dtype {
-        DType::F32 => (Dtype::F32, meta.shape.to_vec()),
-        DType::I32 => (Dtype::I32, meta.shape.to_vec()),
-        DType::U32 => (Dtype::U32, meta.shape.to_vec()),
-        DType::I16 | DType::U8 | DType::Bits => (Dtype::U32, vec![meta.words()]),
-    }
-}
-
-/// The header of a safetensors file, which agrees with the length of the file, and how long it is itself.
-pub(crate) fn header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata)> {
-    // Looked at first: the format's own reader adds such numbers up without a check.
-    match promised(bytes) {
-        Some(whole) if whole > bytes.len() as u64 => {
-            Err(Error::data(path, format!("the checkpoint is cut short: it has {} of {whole} bytes", bytes.len())))
-        }
-        _ => SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, bytes, &e)),
-    }
-}
-
-fn damaged(path: &Path, bytes: &[u8], e: &SafeTensorError) -> Error {
-    let found = bytes.len();
-    Error::data(
-        path,
-        match e {
-            SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength => {
-                format!("the checkpoint is cut short: it ends within its header, after {found} bytes")
-            }
-            _ => format!("the checkpoint is damaged, or not a safetensors file ({found} bytes): {e}"),
-        },
-    )
-}
-
-/// Bytes of the file according to its header.
-fn promised(bytes: &[u8]) -> Option<u64> {
-    let header = u64::from_le_bytes(*bytes.first_chunk()?);
-    let text = bytes.get(8..)?.get(..usize::try_from(header).ok()?)?;
-    let table: HashMap<String, serde_json::Value> = serde_json::from_slice(text).ok()?;
-    let ends = table.values().filter_map(|t| t.get("data_offsets")?.get(1)?.as_u64());
-    Some(ends.max()?.saturating_add(8 + header))
 }
 
 #[cfg(test)]

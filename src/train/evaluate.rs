@@ -1,11 +1,11 @@
 //! How good a network is on images that it was not trained on.
 
-use super::method::{Judge, LOGITS, Method};
 use super::neighbours::by_neighbours;
-use super::recipe::Recipe;
-use super::scheduler::Scheduler;
+use super::programs::Runner;
 use crate::data::{Dataset, Loader, LoaderOptions, Split};
 use crate::error::{Error, Result};
+use crate::methods::{EvaluatedBy, LOGITS};
+use crate::recipe::Recipe;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,28 +40,22 @@ pub struct ClassResult {
     pub precision: Option<f64>,
 }
 
-/// Judges the network of a run as its method has it; `None` if `stop` was set meanwhile.
-pub fn judge(
-    method: &dyn Method,
+/// Evaluates the network of a run as its method has it; `None` if `stop` was set meanwhile.
+pub fn evaluate(
     recipe: &Recipe,
-    scheduler: &mut Scheduler,
+    runner: &mut Runner,
     data: &Split,
     batch: usize,
     stop: &AtomicBool,
 ) -> Result<Option<Evaluation>> {
-    match method.judge(recipe) {
-        Judge::Logits => evaluate(scheduler, &data.test, batch, stop),
-        Judge::Neighbours => by_neighbours(scheduler, data, batch, stop),
+    match recipe.method().evaluated_by(recipe) {
+        EvaluatedBy::Logits => by_logits(runner, &data.test, batch, stop),
+        EvaluatedBy::Neighbours => by_neighbours(runner, data, batch, stop),
     }
 }
 
-/// Tests the network of a run on a labelled set; `None` if `stop` was set meanwhile.
-pub fn evaluate(
-    scheduler: &mut Scheduler,
-    set: &Arc<Dataset>,
-    batch: usize,
-    stop: &AtomicBool,
-) -> Result<Option<Evaluation>> {
+/// Tests the network of a run on a labelled set by its logits; `None` if `stop` was set meanwhile.
+fn by_logits(runner: &mut Runner, set: &Arc<Dataset>, batch: usize, stop: &AtomicBool) -> Result<Option<Evaluation>> {
     if set.labels.is_none() {
         return Err(Error::Config(format!("{}: a set without labels cannot be tested on", set.name)));
     }
@@ -73,7 +67,7 @@ pub fn evaluate(
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let logits = scheduler.logits(&b.images)?;
+        let logits = runner.logits(&b.images)?;
         let labels = b.labels.as_ref().expect("a labelled set gives labels");
         // Rows past `valid` only fill up the last batch.
         for (row, &label) in logits.f32s().chunks(classes).zip(labels.words()).take(b.valid) {

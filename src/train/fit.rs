@@ -2,25 +2,25 @@
 
 use super::checkpoint::{Checkpoint, Position};
 use super::diagnose::first_non_finite;
-use super::evaluate::{Evaluation, judge};
+use super::evaluate::{Evaluation, evaluate};
 use super::layer_stats::{Before, layer_stats};
-use super::method::{ImageInfo, Judge, Method};
 use super::metrics::Sums;
-use super::recipe::Recipe;
+use super::programs::Programs;
 use super::run::{Metric, MetricsFile, RunDir, Summary};
-use super::scheduler::Plan;
 use super::steps::Steps;
 use crate::data::{Batch, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::methods::{EvaluatedBy, ImageInfo};
+use crate::recipe::Recipe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Steps between two lines of `metrics.jsonl` within an epoch.
 const LINE_STEPS: u64 = 100;
-/// How long the device works between two looks at its sums. Also what may be in flight at once.
-const LOOK: Duration = Duration::from_millis(250);
+/// How long the device works until its sums are read again. Also what may be in flight at once.
+const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Everything that a run needs.
 pub struct Job<'a> {
@@ -28,8 +28,6 @@ pub struct Job<'a> {
     pub name: String,
     /// The recipe.
     pub recipe: Recipe,
-    /// Its method.
-    pub method: &'a dyn Method,
     /// The images.
     pub data: Split,
     /// Where it runs.
@@ -60,7 +58,7 @@ pub enum Outcome {
 
 /// Where a run is, for people.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct Status {
     /// Epoch, from 0.
     pub epoch: u64,
     /// Steps done in it.
@@ -86,20 +84,20 @@ pub trait Observer {
     /// A run goes on from a checkpoint.
     fn resumed(&mut self, _position: &Position) {}
     /// Steps were done.
-    fn look(&mut self, _look: &Look) {}
+    fn progressed(&mut self, _status: &Status) {}
     /// A test was made after `epoch` epochs.
-    fn tested(&mut self, _epoch: u64, _result: &Evaluation) {}
+    fn evaluated(&mut self, _epoch: u64, _result: &Evaluation) {}
     /// A sentence for people.
     fn note(&mut self, _text: &str) {}
 }
 
 /// Trains until the recipe's last epoch is done or `job.stop` is set. `plan` is what it runs, from
-/// [`super::limits::fitting_plan`].
-pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outcome> {
-    let (planned_bytes, kept_bytes) = (plan.planned_bytes(), plan.kept_bytes());
-    let (parameters, binary_parameters) = plan.parameters();
+/// [`super::limits::fitting_programs`].
+pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Result<Outcome> {
+    let (planned_bytes, kept_bytes) = (programs.planned_bytes(), programs.kept_bytes());
+    let (parameters, binary_parameters) = programs.parameters();
     let started = Instant::now();
-    let mut fit = Fit::new(job, plan, observer)?;
+    let mut fit = Fit::new(job, programs, observer)?;
     let last_test = match fit.run()? {
         Some(test) => test,
         None => {
@@ -110,7 +108,7 @@ pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outc
     let (job, position) = (&fit.job, &fit.position);
     let images = ImageInfo::of(&job.data);
     // Features alone need no classes.
-    let classes = if job.method.judge(&job.recipe) == Judge::Logits { images.classes } else { 0 };
+    let classes = if job.recipe.method().evaluated_by(&job.recipe) == EvaluatedBy::Logits { images.classes } else { 0 };
     let summary = Summary {
         recipe: job.name.clone(),
         data: job.data.name().to_string(),
@@ -129,7 +127,7 @@ pub fn fit(job: Job<'_>, plan: Plan, observer: &mut dyn Observer) -> Result<Outc
         kept_bytes,
         parameters,
         binary_parameters,
-        count: job.recipe.network().count(images.tested(&job.recipe.augment), classes)?,
+        count: job.recipe.network().count(images.eval_extents(&job.recipe.augment), classes)?,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     job.run.write_summary(&summary)?;
@@ -152,7 +150,7 @@ impl Clock {
 struct Fit<'a> {
     job: Job<'a>,
     observer: &'a mut dyn Observer,
-    steps: Steps<'a>,
+    steps: Steps,
     position: Position,
     lines: MetricsFile,
     /// Of the current epoch, since the start or resumption.
@@ -171,8 +169,8 @@ struct Fit<'a> {
 }
 
 impl<'a> Fit<'a> {
-    fn new(job: Job<'a>, plan: Plan, observer: &'a mut dyn Observer) -> Result<Self> {
-        let mut steps = Steps::new(job.method, job.recipe.clone(), &job.data, plan, &job.device)?;
+    fn new(job: Job<'a>, programs: Programs, observer: &'a mut dyn Observer) -> Result<Self> {
+        let mut steps = Steps::new(job.recipe.clone(), &job.data, programs, &job.device)?;
         let mut position = Position {
             recipe: format!("{:016x}", job.recipe.hash()?),
             seed: job.recipe.seed,
@@ -194,14 +192,14 @@ impl<'a> Fit<'a> {
                     ),
                 ));
             }
-            steps.scheduler.restore(&checkpoint, &path)?;
+            steps.runner.restore(&checkpoint, &path)?;
             position = checkpoint.position;
             observer.resumed(&position);
         }
         let lines = job.run.metrics(position.steps)?;
         let mut before = Before::default();
         if position.step == 0 {
-            layer_stats(&mut steps.scheduler, &job.recipe.net.binarization, &mut before)?;
+            layer_stats(&mut steps.runner, &job.recipe.net.binarization, &mut before)?;
         }
         Ok(Fit {
             steps,
@@ -239,12 +237,12 @@ impl<'a> Fit<'a> {
                 batches.recycle(batch);
                 let within = self.position.step < per_epoch;
                 if within && self.position.step == per_pass {
-                    self.look()?;
+                    self.report()?;
                     self.test_before_refresh()?;
                 }
                 let due = self.unread >= self.unread_limit || (self.position.step as u64).is_multiple_of(LINE_STEPS);
                 if due || !within || self.stopping() || self.save_due() {
-                    self.look()?;
+                    self.report()?;
                 }
                 if within && !self.stopping() {
                     if self.save_due() {
@@ -289,11 +287,11 @@ impl<'a> Fit<'a> {
     }
 
     /// Reads the device's sums, tells the observer, writes a line if it is time, and stops if the loss was not finite.
-    fn look(&mut self) -> Result<()> {
+    fn report(&mut self) -> Result<()> {
         if self.unread == 0 {
             return Ok(());
         }
-        let sums = Sums::take(self.steps.scheduler.store())?;
+        let sums = Sums::take(self.steps.runner.store())?;
         let spent = self.unread_since.elapsed();
         if sums.steps != self.unread {
             return Err(self.not_finite(self.position.steps - self.unread + sums.steps));
@@ -306,7 +304,7 @@ impl<'a> Fit<'a> {
             Device::Cpu => 1,
             Device::Gpu(_) => {
                 let each = spent.as_secs_f64() / self.unread as f64;
-                ((LOOK.as_secs_f64() / each.max(1e-6)) as u64).clamp(1, LINE_STEPS)
+                ((REPORT_INTERVAL.as_secs_f64() / each.max(1e-6)) as u64).clamp(1, LINE_STEPS)
             }
         };
         self.unread = 0;
@@ -319,7 +317,7 @@ impl<'a> Fit<'a> {
         if (self.position.step as u64).is_multiple_of(LINE_STEPS) || self.position.step == per_epoch {
             let (loss, accuracy) = mean(&self.line_sums);
             let last = self.steps.progress(self.position.steps - 1);
-            let lr = self.job.method.scalar(&self.job.recipe, last, "lr").unwrap_or(0.0);
+            let lr = self.steps.method.scalar(&self.job.recipe, last, "lr").unwrap_or(0.0);
             self.lines.push(&Metric::Train {
                 epoch: self.position.epoch,
                 steps: self.position.steps,
@@ -334,7 +332,7 @@ impl<'a> Fit<'a> {
         }
         let (loss, accuracy) = mean(&self.epoch_sums);
         let images_per_second = self.clock.rate(batch);
-        self.observer.look(&Look {
+        self.observer.progressed(&Status {
             epoch: self.position.epoch,
             step: self.position.step,
             per_epoch,
@@ -371,7 +369,7 @@ impl<'a> Fit<'a> {
                 accuracy: t.accuracy,
                 top5: t.top5,
             })?;
-            self.observer.tested(done, t);
+            self.observer.evaluated(done, t);
             if self.position.best.is_none_or(|(best, _)| t.accuracy > best) {
                 self.position.best = Some((t.accuracy, done));
                 // Before the last one: killed in between, the run resumes from before and comes here again.
@@ -401,15 +399,15 @@ impl<'a> Fit<'a> {
     /// Writes what the method logged in the epoch that ended, and what its binary weights look like.
     fn describe(&mut self) -> Result<()> {
         let (epoch, steps) = (self.position.epoch, self.position.steps);
-        let values = self.steps.scheduler.take_means()?;
-        if let Some(warning) = self.job.method.warning(&self.job.recipe, epoch, &values) {
+        let values = self.steps.runner.take_means()?;
+        if let Some(warning) = self.steps.method.warning(&self.job.recipe, epoch, &values) {
             self.observer.note(&warning);
         }
         if !values.is_empty() {
             self.lines.push(&Metric::Means { epoch, steps, values })?;
         }
         let spec = &self.job.recipe.net.binarization;
-        let layers = layer_stats(&mut self.steps.scheduler, spec, &mut self.before)?;
+        let layers = layer_stats(&mut self.steps.runner, spec, &mut self.before)?;
         if !layers.is_empty() {
             self.lines.push(&Metric::Layers { epoch, steps, layers })?;
         }
@@ -424,7 +422,7 @@ impl<'a> Fit<'a> {
             return Ok(Some(None));
         }
         let job = &self.job;
-        let test = judge(job.method, &job.recipe, &mut self.steps.scheduler, &job.data, job.eval_batch, job.stop)?;
+        let test = evaluate(&job.recipe, &mut self.steps.runner, &job.data, job.eval_batch, job.stop)?;
         self.unread_since = Instant::now();
         Ok(test.map(Some))
     }
@@ -445,7 +443,7 @@ impl<'a> Fit<'a> {
 
     fn save_as(&mut self, path: PathBuf) -> Result<()> {
         debug_assert_eq!(self.unread, 0, "a halt would go unseen");
-        let checkpoint = Checkpoint { position: self.position.clone(), tensors: self.steps.scheduler.gather()? };
+        let checkpoint = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
         if checkpoint.first_non_finite().is_some() {
             return Err(self.not_finite(self.position.steps));
         }
@@ -464,7 +462,7 @@ impl<'a> Fit<'a> {
             Ok(c) => format!("{} (after {} steps) is as it was", path.display(), c.position.steps),
             Err(_) => "no checkpoint had been written yet".to_string(),
         };
-        let lr = self.job.method.scalar(&self.job.recipe, self.steps.progress(bad), "lr");
+        let lr = self.steps.method.scalar(&self.job.recipe, self.steps.progress(bad), "lr");
         let lr = lr.map_or(String::new(), |lr| format!(" (learning rate {lr:e})"));
         Error::NonFinite(format!(
             "training stopped at step {bad}{lr}, where the loss or the weights were no longer finite: {cause}. {kept}. \
@@ -474,7 +472,7 @@ impl<'a> Fit<'a> {
 
     /// The step and op that made the first number that is not finite.
     fn cause(&mut self, bad: u64) -> Result<Option<(u64, String)>> {
-        if self.steps.scheduler.first_bad_parameter()?.is_none()
+        if self.steps.runner.first_bad_parameter()?.is_none()
             && let Some(cause) = self.find(bad)?
         {
             return Ok(Some((bad, cause)));
@@ -486,22 +484,22 @@ impl<'a> Fit<'a> {
     fn replay(&mut self, bad: u64) -> Result<Option<(u64, String)>> {
         self.observer.note("the weights are not finite: going back to the last checkpoint to find out why");
         let path = self.job.run.last();
-        self.steps.scheduler.initialise(self.job.recipe.seed)?;
+        self.steps.runner.initialise(self.job.recipe.seed)?;
         let mut from = 0;
         if path.exists() {
             let checkpoint = Checkpoint::load(&path)?;
-            self.steps.scheduler.restore(&checkpoint, &path)?;
+            self.steps.runner.restore(&checkpoint, &path)?;
             from = checkpoint.position.steps;
         }
         for step in from..=bad {
-            let before = Checkpoint { position: self.position.clone(), tensors: self.steps.scheduler.gather()? };
+            let before = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
             let batch = self.steps.batch(step);
             self.steps.upload(&batch)?;
             self.steps.run_parts(step)?;
-            let after = Checkpoint { position: self.position.clone(), tensors: self.steps.scheduler.gather()? };
+            let after = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
             if after.first_non_finite().is_some() {
-                self.steps.scheduler.initialise(self.job.recipe.seed)?;
-                self.steps.scheduler.restore(&before, &path)?;
+                self.steps.runner.initialise(self.job.recipe.seed)?;
+                self.steps.runner.restore(&before, &path)?;
                 return Ok(self.find(step)?.map(|cause| (step, cause)));
             }
         }
@@ -511,10 +509,10 @@ impl<'a> Fit<'a> {
     fn find(&mut self, step: u64) -> Result<Option<String>> {
         let batch = self.steps.batch(step);
         self.steps.upload(&batch)?;
-        for i in self.steps.scheduler.parts_of(self.steps.is_refresh(step)) {
-            let graph = self.steps.scheduler.parts()[i].program().graph.clone();
+        for i in self.steps.runner.parts_of(self.steps.is_refresh(step)) {
+            let graph = self.steps.runner.parts()[i].program().graph.clone();
             let values = self.steps.scalars(i, step)?;
-            if let Some(cause) = first_non_finite(self.steps.scheduler.store(), &graph, &values)? {
+            if let Some(cause) = first_non_finite(self.steps.runner.store(), &graph, &values)? {
                 return Ok(Some(cause));
             }
         }

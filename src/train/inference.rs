@@ -1,21 +1,15 @@
 //! What inference needs of a trained network, and nothing else: bits of binary weights, scales, normalisations,
 //! nonlinearities and the real-valued layers. Latent weights, teachers, discriminators and optimisers stay behind.
 
-use super::method::{EVAL_IMAGES, Graphs, ImageInfo, LOGITS, Task};
-use super::scheduler::{Plan, Scheduler};
+use super::programs::{Programs, Runner};
 use crate::device::{Device, Store};
 use crate::error::{Error, Result};
-use crate::graph::Graph;
-use crate::methods::test_graph;
+use crate::methods::parts::eval_graph;
+use crate::methods::{EVAL_IMAGES, Graphs, ImageInfo, LOGITS, Task, inference_graph};
 use crate::nn::{Mode, NetSpec};
 use crate::tensor::{DType, HostTensor};
 use serde::Serialize;
 use std::collections::HashMap;
-
-/// The program that tests a shipped network: images to logits, from what [`inference_tensors`] gives.
-pub fn inference_graph(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    Ok(test_graph(task, batch, Mode::Packed)?.0)
-}
 
 /// The tensors of [`inference_graph`], from those of a checkpoint.
 ///
@@ -30,7 +24,7 @@ pub fn inference_tensors(
         return Err(Error::Config("a network that is adapted ships as what it was made into".into()));
     }
     // Bits and scales are what the network in evaluation makes of its latent weights.
-    let (mut eval, net) = test_graph(task, 1, Mode::Eval)?;
+    let (mut eval, net) = eval_graph(task, 1, Mode::Eval)?;
     for layer in &net.binary {
         for (what, value) in [("bits", layer.bits), ("alpha", layer.scale)] {
             if let Some(v) = value {
@@ -78,9 +72,9 @@ pub struct About<'a> {
 }
 
 /// Loads what is shipped, to be tested. There is no step in it.
-pub fn load(task: &Task<'_>, batch: usize, tensors: HashMap<String, HostTensor>, device: &Device) -> Result<Scheduler> {
+pub fn load(task: &Task<'_>, batch: usize, tensors: HashMap<String, HostTensor>, device: &Device) -> Result<Runner> {
     let graphs = Graphs { eval: inference_graph(task, batch)?, given: tensors, ..Graphs::default() };
-    Scheduler::load(Plan::compile(graphs, device)?, device, task.recipe.seed)
+    Runner::load(Programs::compile(graphs, device)?, device, task.recipe.seed)
 }
 
 /// Shipped tensors with RBCN's scale matrices C as C*: each entry becomes the mean of its matrix, which one popcount can do.

@@ -1,7 +1,7 @@
 //! What the latent weights of binary layers look like after an epoch: which bits they give, how the magnitudes are
 //! distributed, and how close bits come to them. Computed on the host in f64 (SiMaN, sections 2.1 and 2.2).
 
-use super::scheduler::Scheduler;
+use super::programs::Runner;
 use crate::error::Result;
 use crate::nn::{Binarization, WeightRule};
 use crate::tensor::HostTensor;
@@ -45,11 +45,11 @@ pub struct LayerStats {
 pub struct Before(HashMap<String, Vec<bool>>);
 
 /// The statistics of all binary layers; remembers their bits for the next time.
-pub fn layer_stats(scheduler: &mut Scheduler, spec: &Binarization, before: &mut Before) -> Result<Vec<LayerStats>> {
+pub fn layer_stats(runner: &mut Runner, spec: &Binarization, before: &mut Before) -> Result<Vec<LayerStats>> {
     let mut all = Vec::new();
-    for weight in scheduler.binary_weights() {
+    for weight in runner.binary_weights() {
         let name = weight.trim_end_matches(".weight").to_string();
-        let store = scheduler.store();
+        let store = runner.store();
         let w = store.read(&weight)?;
         let read = |leaf: &str| -> Result<Option<HostTensor>> {
             let leaf = format!("{name}.{leaf}");

@@ -1,13 +1,13 @@
-//! Whether a plan fits the device, known before anything is allocated.
+//! Whether programs fit the device, known before anything is allocated.
 
-use super::method::{Graphs, Method, Task};
-use super::scheduler::Plan;
+use super::programs::Programs;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::methods::{Graphs, Task};
 use crate::program::{BufferKind, Program};
 
-/// A limit that a plan exceeds.
+/// A limit that programs exceed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Excess {
     /// The limit, by the name that its interface gives it.
@@ -20,25 +20,26 @@ pub struct Excess {
     pub what: String,
 }
 
-/// A plan that fits the device; with the batch size of the test, which is made smaller where that helps.
-pub fn fitting_plan(method: &dyn Method, task: &Task<'_>, device: &Device) -> Result<(Plan, usize)> {
+/// Programs that fit the device; with the batch size of the test, which is made smaller where that helps.
+pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, usize)> {
     let recipe = task.recipe;
+    let method = recipe.method();
     let build = |batch: usize, eval: usize| -> Result<Graphs> { method.build(task, batch, eval) };
     let memory = memory_limit(device);
-    let excess_of = |batch: usize, eval: usize| -> Result<(Plan, Option<Excess>)> {
-        let plan = Plan::compile(build(batch, eval)?, device)?;
-        let excess = excess(&plan, device, memory);
-        Ok((plan, excess))
+    let excess_of = |batch: usize, eval: usize| -> Result<(Programs, Option<Excess>)> {
+        let programs = Programs::compile(build(batch, eval)?, device)?;
+        let excess = excess(&programs, device, memory);
+        Ok((programs, excess))
     };
-    let (plan, first) = excess_of(recipe.batch, recipe.eval.batch)?;
-    let Some(first) = first else { return Ok((plan, recipe.eval.batch)) };
+    let (programs, first) = excess_of(recipe.batch, recipe.eval.batch)?;
+    let Some(first) = first else { return Ok((programs, recipe.eval.batch)) };
     // The size of a test batch changes no result, so it gives way first.
     let mut eval = recipe.eval.batch;
     while eval > 1 {
         eval = (eval / 2).max(1);
-        let (plan, excess) = excess_of(recipe.batch, eval)?;
+        let (programs, excess) = excess_of(recipe.batch, eval)?;
         if excess.is_none() {
-            return Ok((plan, eval));
+            return Ok((programs, eval));
         }
     }
     let (mut fits, mut fails) = (0, recipe.batch);
@@ -65,14 +66,18 @@ pub fn fitting_plan(method: &dyn Method, task: &Task<'_>, device: &Device) -> Re
 }
 
 /// A program that tests, alone, made by `test` for a batch size, and that size: the recipe's, or a smaller one where that is too much.
-pub fn fitting_test(task: &Task<'_>, device: &Device, test: impl Fn(usize) -> Result<Graph>) -> Result<(Plan, usize)> {
+pub fn fitting_test(
+    task: &Task<'_>,
+    device: &Device,
+    test: impl Fn(usize) -> Result<Graph>,
+) -> Result<(Programs, usize)> {
     let memory = memory_limit(device);
     let mut batch = task.recipe.eval.batch;
     loop {
         let graphs = Graphs { eval: test(batch)?, ..Graphs::default() };
-        let plan = Plan::compile(graphs, device)?;
-        match excess(&plan, device, memory) {
-            None => return Ok((plan, batch)),
+        let programs = Programs::compile(graphs, device)?;
+        match excess(&programs, device, memory) {
+            None => return Ok((programs, batch)),
             Some(_) if batch > 1 => batch /= 2,
             Some(e) => {
                 return Err(Error::Device(format!(
@@ -88,11 +93,11 @@ pub fn fitting_test(task: &Task<'_>, device: &Device, test: impl Fn(usize) -> Re
     }
 }
 
-/// The first limit that a plan exceeds.
-fn excess(plan: &Plan, device: &Device, memory: Option<u64>) -> Option<Excess> {
+/// The first limit that programs exceed.
+fn excess(programs: &Programs, device: &Device, memory: Option<u64>) -> Option<Excess> {
     if let Device::Gpu(d) = device {
         let allowed = d.target().max_binding_bytes;
-        let largest = plan
+        let largest = programs
             .programs()
             .flat_map(|p| p.buffers.iter().enumerate().map(move |(i, b)| (4 * b.words as u64, p, i)))
             .max_by_key(|(bytes, ..)| *bytes)
@@ -102,7 +107,7 @@ fn excess(plan: &Plan, device: &Device, memory: Option<u64>) -> Option<Excess> {
             return Some(Excess { limit, allowed, needed, what: tenant(program, buffer) });
         }
     }
-    let needed = plan.planned_bytes() as u64;
+    let needed = programs.planned_bytes() as u64;
     let allowed = memory.filter(|m| needed > *m)?;
     let limit = "the free memory of this machine".to_string();
     Some(Excess { limit, allowed, needed, what: "the whole plan".into() })

@@ -1,12 +1,10 @@
-//! Training: recipes, the loop, runs on disk, tests.
+//! Training: the loop, runs on disk, tests.
 //!
-//! A [`recipe::Recipe`] says everything that decides what is computed. A [`method::Method`] turns it into graphs,
-//! [`limits::fitting_plan`] compiles them and sees that they fit the device, [`fit::fit`] runs them step by step and keeps
-//! a [`run::RunDir`].
+//! A [`Recipe`](crate::recipe::Recipe) says everything that decides what is computed. A [`Method`](crate::methods::Method)
+//! turns it into graphs, [`limits::fitting_programs`] compiles them and sees that they fit the device, [`fit::fit`] runs them
+//! step by step and keeps a [`run::RunDir`]. [`prepare`] goes through all of that for a command.
 
-pub mod bootstrap;
 pub mod cascade;
-pub mod check;
 pub mod checkpoint;
 pub mod choose;
 pub mod confusion;
@@ -16,16 +14,15 @@ pub mod fit;
 pub mod inference;
 pub mod layer_stats;
 pub mod limits;
-pub mod method;
 pub mod metrics;
 pub mod neighbours;
+pub mod node_check;
 pub mod origin;
+pub mod prepare;
+pub mod programs;
 pub mod protocol;
-pub mod recipe;
-pub mod replay;
 pub mod run;
-pub mod scheduler;
-pub mod settings;
+pub mod saved_node;
+pub mod start;
 pub mod steps;
-pub mod targets;
 pub mod teacher;

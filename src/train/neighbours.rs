@@ -3,8 +3,8 @@
 //! `exp(similarity / 0.1)`.
 
 use super::evaluate::Evaluation;
-use super::protocol::{Judged, features};
-use super::scheduler::Scheduler;
+use super::programs::Runner;
+use super::protocol::{LabelledFeatures, features};
 use crate::data::Split;
 use crate::error::Result;
 use crate::features::Rows;
@@ -19,17 +19,12 @@ const TEMPERATURE: f32 = 0.1;
 /// Test images whose similarities to the bank are held at a time.
 const BLOCK: usize = 64;
 
-/// Judges the features that the test program gives by the neighbours of each test image among the training images; `None` if
+/// Evaluates the features that the test program gives by the neighbours of each test image among the training images; `None` if
 /// `stop` was set meanwhile. Its loss is the cross-entropy of the shares of votes, none of which counts as less than 1e-6.
-pub fn by_neighbours(
-    scheduler: &mut Scheduler,
-    data: &Split,
-    batch: usize,
-    stop: &AtomicBool,
-) -> Result<Option<Evaluation>> {
-    let Some(train) = features(scheduler, &data.train, batch, stop)? else { return Ok(None) };
-    let Some(test) = features(scheduler, &data.test, batch, stop)? else { return Ok(None) };
-    Judged::new(data, 1.0, train, test)?.by_neighbours().map(Some)
+pub fn by_neighbours(runner: &mut Runner, data: &Split, batch: usize, stop: &AtomicBool) -> Result<Option<Evaluation>> {
+    let Some(train) = features(runner, &data.train, batch, stop)? else { return Ok(None) };
+    let Some(test) = features(runner, &data.test, batch, stop)? else { return Ok(None) };
+    LabelledFeatures::new(data, 1.0, train, test)?.by_neighbours().map(Some)
 }
 
 /// The logarithm of the share of votes that each class has among the `k` nearest of `bank` to each row of `tested`,

@@ -1,11 +1,10 @@
 //! A trained network that another run learns from, starts from or adapts: a run directory, or weights made elsewhere.
 
 use super::checkpoint::Checkpoint;
-use super::recipe::{MethodName, Recipe};
 use super::run::RunDir;
 use crate::error::{Error, Result};
 use crate::foreign::{is_foreign, load};
-use crate::methods::SwavSpec;
+use crate::methods::projector::Projector;
 use crate::nn::NetSpec;
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
@@ -22,7 +21,7 @@ pub struct Origin {
     /// Its parameters and statistics, by name.
     pub tensors: HashMap<String, HostTensor>,
     /// The head that it was trained with without labels, if it was.
-    pub head: Option<SwavSpec>,
+    pub head: Option<Projector>,
     /// Mean of each channel that its images were normalised with.
     pub mean: Vec<f32>,
     /// Standard deviation likewise.
@@ -51,7 +50,7 @@ impl Origin {
         }
         let checkpoint = Checkpoint::load(&run.last())?;
         let tensors = checkpoint.tensors.into_iter().filter(|(n, _)| !n.starts_with("optim.")).collect();
-        let head = (recipe.method == MethodName::Swav).then(|| recipe.swav.clone().unwrap_or_default());
-        Ok(Origin { net: Recipe::network(&recipe), tensors, head, mean: info.mean, std: info.std })
+        let head = recipe.method().head(&recipe);
+        Ok(Origin { net: recipe.network(), tensors, head, mean: info.mean, std: info.std })
     }
 }

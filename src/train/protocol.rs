@@ -1,4 +1,4 @@
-//! How features are judged that were learned without labels.
+//! How features are evaluated that were learned without labels.
 //!
 //! | protocol | what |
 //! | --- | --- |
@@ -10,23 +10,23 @@
 //! images that have some are the same for every network and seed.
 
 use super::evaluate::{Evaluation, Tally};
-use super::method::Task;
 use super::neighbours;
-use super::recipe::{MethodName, Recipe};
-use super::scheduler::{Plan, Scheduler};
+use super::programs::{Programs, Runner};
 use crate::data::augment::{Flip, RandomResizedCrop};
 use crate::data::{AugmentSpec, Dataset, Loader, LoaderOptions, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::features::{Probe, Rows, low_shot};
 use crate::graph::Graph;
-use crate::methods::{FinetuneSpec, feature_graph};
+use crate::methods::finetune::{Finetune, FinetuneSpec};
+use crate::methods::{Method, Task, feature_graph};
 use crate::optim::{OptimSpec, Rule, Schedule};
+use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A way to judge features.
+/// A way to evaluate features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
@@ -51,7 +51,7 @@ impl Protocol {
 
 /// What a protocol found: an entry of `protocols.json` in a run directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Judgement {
+pub struct ProtocolResult {
     /// Which.
     pub protocol: Protocol,
     /// The share of the training images that had labels.
@@ -66,7 +66,7 @@ pub struct Judgement {
     pub accuracy: f64,
 }
 
-impl Judgement {
+impl ProtocolResult {
     /// What a table calls it: `linear (10% of the labels)`; with the images where they are not `own`.
     pub fn column(&self, own: &str) -> String {
         let share =
@@ -76,14 +76,9 @@ impl Judgement {
     }
 }
 
-/// Features `[images, d]` of all images of a set, in order; `None` if `stop` was set meanwhile. The scheduler's test is a
+/// Features `[images, d]` of all images of a set, in order; `None` if `stop` was set meanwhile. The runner's test is a
 /// [`feature_graph`].
-pub fn features(
-    scheduler: &mut Scheduler,
-    set: &Arc<Dataset>,
-    batch: usize,
-    stop: &AtomicBool,
-) -> Result<Option<Rows>> {
+pub fn features(runner: &mut Runner, set: &Arc<Dataset>, batch: usize, stop: &AtomicBool) -> Result<Option<Rows>> {
     let loader = Loader::new(set.clone(), LoaderOptions::eval(batch))?;
     let (mut data, mut d) = (Vec::new(), 1);
     let mut batches = loader.epoch(0);
@@ -91,7 +86,7 @@ pub fn features(
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let made = scheduler.logits(&b.images)?;
+        let made = runner.logits(&b.images)?;
         d = made.shape().columns();
         data.extend_from_slice(&made.f32s()[..d * b.valid]);
         batches.recycle(b);
@@ -100,12 +95,12 @@ pub fn features(
 }
 
 /// A run's network as what makes features.
-pub fn feature_plan(task: &Task<'_>, device: &Device) -> Result<(Plan, usize)> {
+pub fn feature_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, usize)> {
     super::limits::fitting_test(task, device, |batch| -> Result<Graph> { feature_graph(task, batch) })
 }
 
 /// Features of the training part, those of them that have labels, and of the test part.
-pub struct Judged {
+pub struct LabelledFeatures {
     /// Features of training images with labels.
     pub train: Rows,
     /// Their labels.
@@ -118,20 +113,20 @@ pub struct Judged {
     pub classes: Vec<String>,
 }
 
-impl Judged {
+impl LabelledFeatures {
     /// Of a set, a share of whose training images have labels.
     ///
     /// # Errors
     /// If a part has no images or no labels.
-    pub fn new(data: &Split, labels: f64, train: Rows, test: Rows) -> Result<Judged> {
+    pub fn new(data: &Split, labels: f64, train: Rows, test: Rows) -> Result<LabelledFeatures> {
         let of = |set: &Dataset| {
             set.labels.clone().filter(|l| !l.is_empty()).ok_or_else(|| {
-                Error::Config(format!("{}: features are judged by labels, but there are none", set.name))
+                Error::Config(format!("{}: features are evaluated by labels, but there are none", set.name))
             })
         };
         let (all, test_labels) = (of(&data.train)?, of(&data.test)?);
         let with = low_shot(all.len(), labels);
-        Ok(Judged {
+        Ok(LabelledFeatures {
             train: train.select(&with),
             train_labels: with.iter().map(|i| all[*i as usize]).collect(),
             test,
@@ -170,26 +165,21 @@ impl Judged {
 /// The recipe that fine-tunes a run's network on a share of the labels: 20 epochs, batch 256, SGD with momentum 0.9 and no
 /// decay, a fifth of the rates from epochs 12 and 16 on. Rates of trunk and last layer: 0.02 and 5 up to 1 % of the labels,
 /// 0.01 and 0.2 beyond (published for 1 % and 10 %).
-pub fn finetune_recipe(of: &Recipe, run: &str, labels: f64, images: usize) -> Recipe {
+pub fn finetune_recipe(of: &Recipe, run: &str, labels: f64, images: usize) -> Result<Recipe> {
     let (lr, last_lr) = if labels <= 0.01 { (0.02, 5.0) } else { (0.01, 0.2) };
     let size = of.augment.random_resized_crop.and_then(|crop| crop.size);
     let crop = RandomResizedCrop { size, ..RandomResizedCrop::default() };
     let sgd = OptimSpec::new(Rule::Sgd { momentum: 0.9, nesterov: false });
-    Recipe {
+    let mut recipe = Recipe {
         description: format!("fine-tuning of {run} with {} % of the labels", 100.0 * labels),
-        method: MethodName::Finetune,
+        method: Finetune.name().into(),
         epochs: 20,
         batch: 256.min(images),
         lr,
         label_smoothing: 0.0,
         start_from: run.to_string(),
         teacher: None,
-        rbcn: None,
-        burn: None,
-        smn: None,
-        swav: None,
-        compress: None,
-        finetune: Some(FinetuneSpec { last_lr }),
+        own: toml::Table::new(),
         augment: AugmentSpec {
             random_resized_crop: Some(crop),
             flip: Some(Flip::default()),
@@ -200,5 +190,7 @@ pub fn finetune_recipe(of: &Recipe, run: &str, labels: f64, images: usize) -> Re
         schedule: Schedule::Step { milestones: vec![12, 16], gamma: 0.2, warmup: 0 },
         run: None,
         ..of.clone()
-    }
+    };
+    recipe.set_own("finetune", &FinetuneSpec { last_lr })?;
+    Ok(recipe)
 }

@@ -9,11 +9,11 @@
 //! ```
 
 use super::layer_stats::LayerStats;
-use super::protocol::Judgement;
-use super::recipe::{Recipe, RunInfo};
+use super::protocol::ProtocolResult;
 use crate::error::{Error, Result};
 use crate::files::{create_dir, numbered, numbered_folder, read_text, write_atomic};
 use crate::nn::Count;
+use crate::recipe::{Recipe, RunInfo};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -230,7 +230,7 @@ impl RunDir {
     }
 
     /// What protocols found of its features so far.
-    pub fn judgements(&self) -> Result<Vec<Judgement>> {
+    pub fn protocol_results(&self) -> Result<Vec<ProtocolResult>> {
         let path = self.path.join("protocols.json");
         if !path.exists() {
             return Ok(Vec::new());
@@ -240,9 +240,9 @@ impl RunDir {
     }
 
     /// Notes what a protocol found, in place of an earlier result of the same protocol, labels and images.
-    pub fn note_judgement(&self, new: &Judgement) -> Result<()> {
-        let mut all = self.judgements()?;
-        let same = |j: &Judgement| (j.protocol, &j.data) == (new.protocol, &new.data) && j.labels == new.labels;
+    pub fn note_protocol_result(&self, new: &ProtocolResult) -> Result<()> {
+        let mut all = self.protocol_results()?;
+        let same = |j: &ProtocolResult| (j.protocol, &j.data) == (new.protocol, &new.data) && j.labels == new.labels;
         all.retain(|j| !same(j));
         all.push(new.clone());
         self.write_json("protocols.json", &all)
@@ -324,7 +324,7 @@ mod tests {
     }
 
     fn recipe() -> Recipe {
-        Recipe::find(super::super::recipe::DEFAULT).unwrap().1
+        Recipe::find(crate::recipe::DEFAULT).unwrap().1
     }
 
     #[test]

@@ -1,43 +1,43 @@
 //! The steps of a recipe on a device: which images and which scalars each of them has.
 
-use super::method::{AUGMENT, IMAGES, LABELS, Method, Progress, scalars};
-use super::recipe::Recipe;
-use super::scheduler::{Plan, Scheduler};
+use super::programs::{Programs, Runner};
 use crate::data::{Batch, Loader, LoaderOptions, Split};
 use crate::device::Device;
 use crate::error::Result;
-use crate::methods::method;
+use crate::methods::{AUGMENT, IMAGES, LABELS, Method, Progress, scalars};
+use crate::recipe::Recipe;
 
 /// A recipe, its images and its programs on a device.
-pub struct Steps<'a> {
+pub struct Steps {
     /// How it trains.
-    pub method: &'a dyn Method,
+    pub method: &'static dyn Method,
     /// The recipe.
     pub recipe: Recipe,
     /// Reads batches.
     pub loader: Loader,
     /// The programs.
-    pub scheduler: Scheduler,
+    pub runner: Runner,
 }
 
 /// What reads the training images; an error if the recipe and the images do not go together.
 pub fn loader(recipe: &Recipe, data: &Split) -> Result<Loader> {
-    let views = method(recipe.method).views(recipe);
+    let views = recipe.method().views(recipe);
     let options = LoaderOptions { batch: recipe.batch, seed: recipe.seed, shuffle: true, drop_last: true, views };
     Loader::new(data.train.clone(), options)
 }
 
-impl<'a> Steps<'a> {
+impl Steps {
     /// Loads the programs, with parameters and state as they start.
-    pub fn new(method: &'a dyn Method, recipe: Recipe, data: &Split, plan: Plan, device: &Device) -> Result<Steps<'a>> {
+    pub fn new(recipe: Recipe, data: &Split, programs: Programs, device: &Device) -> Result<Steps> {
         let loader = loader(&recipe, data)?;
-        let scheduler = Scheduler::load(plan, device, recipe.seed)?;
-        Ok(Steps { method, recipe, loader, scheduler })
+        let method = recipe.method();
+        let runner = Runner::load(programs, device, recipe.seed)?;
+        Ok(Steps { method, recipe, loader, runner })
     }
 
     /// Passes over the images in an epoch.
     pub fn passes(&self) -> u64 {
-        1 + self.scheduler.has_refresh() as u64
+        1 + self.runner.has_refresh() as u64
     }
 
     /// Steps of an epoch, those of the second pass included.
@@ -65,27 +65,27 @@ impl<'a> Steps<'a> {
 
     /// Writes a batch to the device.
     pub fn upload(&mut self, batch: &Batch) -> Result<()> {
-        self.scheduler.input(IMAGES, &batch.images)?;
+        self.runner.input(IMAGES, &batch.images)?;
         if let Some(labels) = &batch.labels {
-            self.scheduler.input(LABELS, labels)?;
+            self.runner.input(LABELS, labels)?;
         }
         for (view, parameters) in batch.augment.iter().enumerate() {
-            self.scheduler.input(&format!("{AUGMENT}.{view}"), parameters)?;
+            self.runner.input(&format!("{AUGMENT}.{view}"), parameters)?;
         }
         Ok(())
     }
 
     /// The scalars of part `part` in step `step`.
     pub fn scalars(&self, part: usize, step: u64) -> Result<Vec<f32>> {
-        let graph = &self.scheduler.parts()[part].program().graph;
+        let graph = &self.runner.parts()[part].program().graph;
         scalars(self.method, &self.recipe, self.progress(step), graph)
     }
 
     /// Runs every part of step `step` once, on the images that were uploaded.
     pub fn run_parts(&mut self, step: u64) -> Result<()> {
-        for part in self.scheduler.parts_of(self.is_refresh(step)) {
+        for part in self.runner.parts_of(self.is_refresh(step)) {
             let values = self.scalars(part, step)?;
-            self.scheduler.run(part, &values)?;
+            self.runner.run(part, &values)?;
         }
         Ok(())
     }

@@ -5,14 +5,12 @@ use super::folder::{Folder, Summary};
 use super::variant::{Compiled, DEFAULT_STORAGE_BUFFERS, Way};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::methods::method;
+use crate::methods::{Graphs, ImageInfo, Task, Teacher};
 use crate::program::{Backend, Program, Work};
+use crate::recipe::Recipe;
 use crate::shader::sources::Sources;
-use crate::train::method::{Graphs, ImageInfo, Task};
-use crate::train::recipe::Recipe;
-use crate::train::scheduler::Plan;
+use crate::train::programs::Programs;
 use crate::train::steps::{Steps, loader};
-use crate::train::teacher::Teacher;
 use crate::verify::StepRun;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,15 +80,15 @@ impl StepExport {
         let refresh = graphs.step.len();
         let start = graphs.start.map(|g| Program::compile(g, Backend::Cpu)).transpose()?;
         let eval = Program::compile(graphs.eval, Backend::Cpu)?;
-        let plan = Plan { start, step, refresh, eval, given: graphs.given };
-        let mut training = Steps::new(method(recipe.method), recipe.clone(), &data, plan, &Device::Cpu)?;
+        let programs = Programs { start, step, refresh, eval, given: graphs.given };
+        let mut training = Steps::new(recipe.clone(), &data, programs, &Device::Cpu)?;
         let mut done = 0;
         for steps in 0..self.steps {
             let batch = training.batch(steps);
             training.upload(&batch)?;
-            for part in 0..training.scheduler.parts().len() {
+            for part in 0..training.runner.parts().len() {
                 let scalars = training.scalars(part, steps)?;
-                let exe = training.scheduler.part(part);
+                let exe = training.runner.part(part);
                 let program = exe.program().clone();
                 for i in 0..program.steps.len() {
                     each(done, total);
@@ -130,7 +128,7 @@ impl StepExport {
             // The test is not exported: its batch may as well be 1.
             let teacher = Teacher::for_a_look(&recipe)?.map(|(t, _)| t);
             let task = Task { recipe: &recipe, images, teacher: teacher.as_ref(), targets: None };
-            let graphs = method(recipe.method).build(&task, recipe.batch, 1)?;
+            let graphs = recipe.method().build(&task, recipe.batch, 1)?;
             let program = |g: &crate::graph::Graph| Program::compile(g.clone(), Backend::Cpu);
             let programs = graphs.parts().map(|(_, g)| program(g)).collect::<Result<Vec<_>>>()?;
             let bytes = self.steps as usize * programs.iter().map(bytes).sum::<usize>();

@@ -1,8 +1,8 @@
 //! The browser's own WebGPU, which shares no code with wgpu and naga: every op and a training step there, and a fault
 //! that must be found.
 
+use onebit::recipe::{DEFAULT, Recipe};
 use onebit::shader::sources::Sources;
-use onebit::train::recipe::{DEFAULT, Recipe};
 use onebit::verify::{DeviceReport, Record, cases};
 use onebit::web::{OpsExport, StepExport, Summary, find_chromium, run_in_browser};
 use std::collections::BTreeSet;

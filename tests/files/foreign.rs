@@ -401,7 +401,7 @@ fn a_checkpoint_of_onebit_is_named_by_its_run() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("last.safetensors");
     let tensors = load(&golden("resnet18.safetensors")).unwrap().tensors;
-    onebit::train::checkpoint::save(&path, &tensors, &"about").unwrap();
+    onebit::tensor_file::save(&path, &tensors, &"about").unwrap();
     let m = load(&path).unwrap_err().to_string();
     assert!(m.contains("written by onebit itself: name the run directory"), "{m}");
 }

@@ -3,13 +3,12 @@
 
 use crate::devices::devices;
 use onebit::graph::Graph;
-use onebit::methods::method;
+use onebit::methods::Teacher;
+use onebit::methods::{AUGMENT, IMAGES, ImageInfo, LABELS, Progress, Task, scalars};
 use onebit::ops::image::columns;
+use onebit::recipe::Recipe;
 use onebit::tensor::HostTensor;
-use onebit::train::method::{AUGMENT, IMAGES, ImageInfo, LABELS, Progress, Task, scalars};
-use onebit::train::recipe::Recipe;
-use onebit::train::scheduler::{Plan, Scheduler};
-use onebit::train::teacher::Teacher;
+use onebit::train::programs::{Programs, Runner};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
@@ -148,7 +147,7 @@ fn leaves(graph: &Graph) -> impl Iterator<Item = (&str, &[usize])> {
 }
 
 /// Fails unless every leaf of the graphs is as PyTorch has it. `terms` are the sizes of what a small number is the sum of.
-fn compare(label: &str, scheduler: &mut Scheduler, graphs: &[Graph], expected: &Tensors, terms: &Tensors) {
+fn compare(label: &str, runner: &mut Runner, graphs: &[Graph], expected: &Tensors, terms: &Tensors) {
     let near = |name: &str, got: &[f64]| {
         let expected = expected.get(name).unwrap_or_else(|| panic!("{label}: PyTorch has no {name}"));
         let largest = |t: &HostTensor| t.to_f64().into_iter().fold(0.0, |m: f64, e| m.max(e.abs()));
@@ -163,7 +162,7 @@ fn compare(label: &str, scheduler: &mut Scheduler, graphs: &[Graph], expected: &
         }
     };
     for (name, shape) in graphs.iter().flat_map(leaves) {
-        let got = scheduler.store().read(name).unwrap().to_f64();
+        let got = runner.store().read(name).unwrap().to_f64();
         match shape {
             [_, columns] if name.contains("discriminator.") => {
                 let row = |r: &[f64]| r.iter().sum();
@@ -181,7 +180,7 @@ fn step_equals_pytorch(file: &[u8], case: &str, recipe: &Recipe, epoch: u64) {
     let images = ImageInfo { extents: [8, 8, 3], classes: 5, mean: vec![0.5; 3], std: vec![0.25; 3] };
     let teacher = Teacher::for_a_look(recipe).unwrap().map(|(t, _)| t);
     let task = Task { recipe, images: &images, teacher: teacher.as_ref(), targets: None };
-    let method = method(recipe.method);
+    let method = recipe.method();
     let progress = Progress { steps: epoch, per_epoch: 1, total: recipe.epochs };
     let of_case = |folder: &str| golden(file, &format!("{case}/{folder}"));
     let pixels: Vec<u8> = of_case("images")[""].to_f64().into_iter().map(|p| p as u8).collect();
@@ -211,24 +210,24 @@ fn step_equals_pytorch(file: &[u8], case: &str, recipe: &Recipe, epoch: u64) {
                 (name, shape) => assert_eq!(graphs.given[name].shape(), shape, "{name}"),
             }
         }
-        let mut scheduler = Scheduler::load(Plan::compile(graphs, &device).unwrap(), &device, 0).unwrap();
-        scheduler.input(IMAGES, &HostTensor::from_u8([BATCH, 8 * 8 * 3], &pixels)).unwrap();
+        let mut runner = Runner::load(Programs::compile(graphs, &device).unwrap(), &device, 0).unwrap();
+        runner.input(IMAGES, &HostTensor::from_u8([BATCH, 8 * 8 * 3], &pixels)).unwrap();
         for (i, view) in views().iter().enumerate() {
-            scheduler.input(&format!("{AUGMENT}.{i}"), view).unwrap();
+            runner.input(&format!("{AUGMENT}.{i}"), view).unwrap();
         }
-        scheduler.input(LABELS, &golden(LABELLED, "labels")[""]).unwrap();
+        runner.input(LABELS, &golden(LABELLED, "labels")[""]).unwrap();
         let mut expected = golden(file, "start/");
         expected.extend(of_case("start/"));
         for (second, folder) in [(false, "after/"), (true, "refreshed/")] {
             let changed = of_case(folder);
-            let parts = scheduler.parts_of(second);
+            let parts = runner.parts_of(second);
             assert_eq!(parts.is_empty(), changed.is_empty(), "{case}, {folder}");
             for part in parts {
                 let values = scalars(method, recipe, progress, &all[part]).unwrap();
-                scheduler.run(part, &values).unwrap();
+                runner.run(part, &values).unwrap();
             }
             expected.extend(changed);
-            compare(&format!("{case}, {folder} on {name}"), &mut scheduler, &all, &expected, &of_case("terms/"));
+            compare(&format!("{case}, {folder} on {name}"), &mut runner, &all, &expected, &of_case("terms/"));
         }
     }
 }

@@ -59,6 +59,29 @@ impl<'a> Machine<'a> {
                 let left = self.stack.len() + self.marks.len() + self.bytes.len() - self.at;
                 return if left == 0 { Ok(Some(root)) } else { Err("it ends too early: the file is damaged".into()) };
             }
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.import(module, name)?;
+            }
+            0x93 => match (self.pop()?, self.pop()?) {
+                (Value::Text(name), Value::Text(module)) => self.import(module, name)?,
+                _ => return Err("it imports something without a name: the file is damaged".into()),
+            },
+            b'Q' => self.storage()?,
+            b'R' => self.reduce()?,
+            _ if self.constant(code)? || self.container(code)? || self.memory(code)? => {}
+            _ => {
+                return Err(format!(
+                    "instruction 0x{code:02x} is needed by no state dict and not known here; save the weights alone: {SAVE}"
+                ));
+            }
+        }
+        Ok(None)
+    }
+
+    /// An instruction that puts a number, a word or nothing on the stack; false if it is another one.
+    fn constant(&mut self, code: u8) -> Checked<bool> {
+        match code {
             b'N' => self.push(Value::None),
             0x88 => self.push(Value::Bool(true)),
             0x89 => self.push(Value::Bool(false)),
@@ -91,6 +114,14 @@ impl<'a> Machine<'a> {
                 let n = self.number::<8>()?;
                 self.text(n)?;
             }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// One that makes or fills a tuple, a list or a dictionary.
+    fn container(&mut self, code: u8) -> Checked<bool> {
+        match code {
             b'(' => self.marks.push(self.stack.len()),
             b')' => self.make(Node::Tuple(Vec::new())),
             0x85..=0x87 => {
@@ -132,6 +163,14 @@ impl<'a> Machine<'a> {
                 self.pop()?;
                 self.dict()?;
             }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// One that puts the top of the stack into the memo, or takes something from there.
+    fn memory(&mut self, code: u8) -> Checked<bool> {
+        match code {
             b'q' => {
                 let n = self.number::<1>()?;
                 self.remember(n as u32)?;
@@ -149,23 +188,9 @@ impl<'a> Machine<'a> {
                 let n = self.number::<4>()?;
                 self.recall(n as u32)?;
             }
-            b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.import(module, name)?;
-            }
-            0x93 => match (self.pop()?, self.pop()?) {
-                (Value::Text(name), Value::Text(module)) => self.import(module, name)?,
-                _ => return Err("it imports something without a name: the file is damaged".into()),
-            },
-            b'Q' => self.storage()?,
-            b'R' => self.reduce()?,
-            _ => {
-                return Err(format!(
-                    "instruction 0x{code:02x} is needed by no state dict and not known here; save the weights alone: {SAVE}"
-                ));
-            }
+            _ => return Ok(false),
         }
-        Ok(None)
+        Ok(true)
     }
 
     fn take(&mut self, n: usize) -> Checked<&'a [u8]> {

@@ -19,17 +19,17 @@ mod monitor;
 mod spec;
 mod target;
 
-pub use spec::{BurnSpec, Guard, Similarity, Statistics, Target, validate};
+pub use spec::{BurnSpec, Guard, Similarity, Statistics, Target};
 
 use super::projector::{Life, Projector, linear};
 use super::{parts, swav};
 use crate::data::AugmentSpec;
 use crate::error::Result;
 use crate::graph::{Graph, Phase, Value};
+use crate::methods::tracking::{halted_before, track, track_mean};
+use crate::methods::{EvaluatedBy, Graphs, Method, Progress, Task, TeacherUse};
 use crate::nn::Mode;
-use crate::train::method::{Graphs, Judge, Method, Progress, Task};
-use crate::train::metrics::{halted_before, track, track_mean};
-use crate::train::recipe::Recipe;
+use crate::recipe::{OwnTable, Recipe};
 use std::collections::BTreeMap;
 
 /// BURN.
@@ -41,8 +41,20 @@ impl Method for Burn {
         "burn"
     }
 
+    fn tables(&self) -> &'static [OwnTable] {
+        const { &[OwnTable::of::<BurnSpec>("burn"), swav::TABLE] }
+    }
+
+    fn validate(&self, recipe: &Recipe) -> Result<()> {
+        settings(recipe).validate(recipe)
+    }
+
+    fn teacher(&self, _recipe: &Recipe) -> TeacherUse {
+        TeacherUse::Network
+    }
+
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
-        Ok(Graphs { given: super::teacher(task)?.given(), ..Graphs::step(train(task, batch)?) })
+        Ok(Graphs { given: task.teacher()?.given(), ..Graphs::step(train(task, batch)?) })
     }
 
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
@@ -62,11 +74,11 @@ impl Method for Burn {
         vec![recipe.augment.clone(); settings(recipe).views]
     }
 
-    fn judge(&self, _recipe: &Recipe) -> Judge {
-        Judge::Neighbours
+    fn evaluated_by(&self, _recipe: &Recipe) -> EvaluatedBy {
+        EvaluatedBy::Neighbours
     }
 
-    fn carries(&self, recipe: &Recipe, tensor: &str) -> bool {
+    fn inherits(&self, recipe: &Recipe, tensor: &str) -> bool {
         settings(recipe).carry_target || !(tensor.starts_with("target.") || tensor.starts_with("burn."))
     }
 
@@ -80,7 +92,7 @@ impl Method for Burn {
 }
 
 fn settings(recipe: &Recipe) -> BurnSpec {
-    recipe.burn.clone().unwrap_or_default()
+    recipe.settings("burn")
 }
 
 /// λ of a step: weight of the divergence.
@@ -99,67 +111,105 @@ struct Student {
 }
 
 fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    let g = &mut Graph::new();
-    let spec = settings(task.recipe);
-    let halted = halted_before(g)?;
-    let augment = std::slice::from_ref(&task.recipe.augment);
-    let views: Vec<Value> = (0..spec.views).map(|v| parts::views(g, task, batch, v, augment)).collect::<Result<_>>()?;
+    let (g, ()) = parts::graph(|g| {
+        let spec = settings(task.recipe);
+        let halted = halted_before(g)?;
+        let augment = std::slice::from_ref(&task.recipe.augment);
+        let views: Vec<Value> =
+            (0..spec.views).map(|v| parts::views(g, task, batch, v, augment)).collect::<Result<_>>()?;
 
-    let teacher = super::teacher(task)?;
-    let mode = match spec.teacher_statistics {
-        Statistics::Running => Mode::Fixed,
-        Statistics::Batch => Mode::FixedBatch,
-    };
-    let taught: Vec<Value> =
-        views.iter().map(|x| Ok(teacher.features(g, *x, task.images, mode)?.features)).collect::<Result<_>>()?;
-    let target = target::Made::new(g, task, &spec, &taught, batch, halted)?;
-    let of_target = g.params();
-    let students: Vec<Student> =
-        views.iter().map(|x| student(g, task, &spec, &target, *x, taught[0], halted)).collect::<Result<_>>()?;
+        let teacher = task.teacher()?;
+        let mode = match spec.teacher_statistics {
+            Statistics::Running => Mode::Fixed,
+            Statistics::Batch => Mode::FixedBatch,
+        };
+        let taught: Vec<Value> =
+            views.iter().map(|x| Ok(teacher.features(g, *x, task.images, mode)?.features)).collect::<Result<_>>()?;
+        let target = target::Made::new(g, task, &spec, &taught, batch, halted)?;
+        let of_target = g.params();
+        let students: Vec<Student> =
+            views.iter().map(|x| student(g, task, &spec, &target, *x, taught[0], halted)).collect::<Result<_>>()?;
 
-    let (mut divergences, mut similarities) = (Vec::new(), Vec::new());
-    for (v, s) in students.iter().enumerate() {
-        let other = (v + 1) % spec.views;
-        divergences.push(divergence(g, &spec, &target, target.logits[other], s.logits)?);
-        match spec.similarity {
-            Similarity::None => {}
-            Similarity::Features => similarities.push(g.feature_similarity(s.adapted, taught[other])?),
-            Similarity::Logits => similarities.push(g.feature_similarity(s.logits, target.logits[other])?),
+        let losses = Losses::new(g, &spec, &target, &students, &taught)?;
+        let agree = swav::agreement(g, students[0].logits, target.logits[spec.views - 1])?;
+        let stop = track(g, losses.all, agree)?;
+        let collapsed = log(g, task, &losses, &target, &students, stop)?;
+        optimiser_step(g, task, &spec, losses.all, &of_target, &target, collapsed, stop)
+    })?;
+    Ok(g)
+}
+
+/// What is minimised, and the parts of it.
+struct Losses {
+    all: Value,
+    divergence: Value,
+    similarity: Option<Value>,
+    /// Of the target's outputs: the entropy of their mean, their mean entropy, and the first without the second.
+    entropies: [Value; 3],
+}
+
+impl Losses {
+    fn new(
+        g: &mut Graph,
+        spec: &BurnSpec,
+        target: &target::Made,
+        students: &[Student],
+        taught: &[Value],
+    ) -> Result<Losses> {
+        let (mut divergences, mut similarities) = (Vec::new(), Vec::new());
+        for (v, s) in students.iter().enumerate() {
+            let other = (v + 1) % spec.views;
+            divergences.push(divergence(g, spec, target, target.logits[other], s.logits)?);
+            match spec.similarity {
+                Similarity::None => {}
+                Similarity::Features => similarities.push(g.feature_similarity(s.adapted, taught[other])?),
+                Similarity::Logits => similarities.push(g.feature_similarity(s.logits, target.logits[other])?),
+            }
         }
-    }
-    let divergence = total(g, &divergences)?;
-    let mut loss = divergence;
-    let mut similarity = None;
-    if !similarities.is_empty() {
-        let sum = total(g, &similarities)?;
-        let lambda = g.scalar("burn.lambda")?;
-        let one = g.fill([], 1.0);
-        let rest = g.sub(one, lambda)?;
-        let (a, b) = (g.mul(sum, rest)?, g.mul(divergence, lambda)?);
-        loss = g.add(a, b)?;
-        similarity = Some(sum);
-    }
+        let divergence = total(g, &divergences)?;
+        let mut all = divergence;
+        let mut similarity = None;
+        if !similarities.is_empty() {
+            let sum = total(g, &similarities)?;
+            let lambda = g.scalar("burn.lambda")?;
+            let one = g.fill([], 1.0);
+            let rest = g.sub(one, lambda)?;
+            let (a, b) = (g.mul(sum, rest)?, g.mul(divergence, lambda)?);
+            all = g.add(a, b)?;
+            similarity = Some(sum);
+        }
 
-    let all = g.concat(&target.logits, 0)?;
-    let (together, apart) = g.entropies(all, target.temperature)?;
-    let information = g.sub(together, apart)?;
-    if spec.target == Target::JointAnneal {
-        let climbed = g.scale(information, -spec.information)?;
-        loss = g.add(loss, climbed)?;
+        let outputs = g.concat(&target.logits, 0)?;
+        let (together, apart) = g.entropies(outputs, target.temperature)?;
+        let information = g.sub(together, apart)?;
+        if spec.target == Target::JointAnneal {
+            let climbed = g.scale(information, -spec.information)?;
+            all = g.add(all, climbed)?;
+        }
+        if let Some(own) = &target.own {
+            all = g.add(all, own.loss)?;
+        }
+        Ok(Losses { all, divergence, similarity, entropies: [together, apart, information] })
     }
-    if let Some(own) = &target.own {
-        loss = g.add(loss, own.loss)?;
-    }
+}
 
-    let agree = swav::agreement(g, students[0].logits, target.logits[spec.views - 1])?;
-    let stop = track(g, loss, agree)?;
+/// Logs the parts of the loss and what tells a collapse; whether the target has collapsed, `[1]`.
+fn log(
+    g: &mut Graph,
+    task: &Task<'_>,
+    losses: &Losses,
+    target: &target::Made,
+    students: &[Student],
+    stop: Value,
+) -> Result<Value> {
+    let [together, apart, information] = losses.entropies;
     let mut logged = vec![
-        ("kl", divergence),
+        ("kl", losses.divergence),
         ("target_entropy_of_mean", together),
         ("target_mean_entropy", apart),
         ("target_information", information),
     ];
-    logged.extend(similarity.map(|s| ("feature_similarity", s)));
+    logged.extend(losses.similarity.map(|s| ("feature_similarity", s)));
     for (name, value) in logged {
         track_mean(g, name, value, stop)?;
     }
@@ -169,16 +219,15 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
         own.log(g, &swav::settings(task.recipe), stop)?;
     }
     let seen: Vec<Value> = students.iter().map(|s| s.features).collect();
-    gradient_norm(g, "kl_gradient_at_features", divergence, &seen, stop)?;
-    if let Some(s) = similarity {
+    gradient_norm(g, "kl_gradient_at_features", losses.divergence, &seen, stop)?;
+    if let Some(s) = losses.similarity {
         gradient_norm(g, "similarity_gradient_at_features", s, &seen, stop)?;
     }
-    descend(g, task, &spec, loss, &of_target, &target, collapsed, stop)?;
-    Ok(std::mem::take(g))
+    Ok(collapsed)
 }
 
 /// One step of the student's optimiser, and of the target's if it moves.
-fn descend(
+fn optimiser_step(
     g: &mut Graph,
     task: &Task<'_>,
     spec: &BurnSpec,

@@ -3,8 +3,8 @@
 use super::spec::{BurnSpec, Guard};
 use crate::error::Result;
 use crate::graph::{Graph, Init, Meta, Phase, Value};
-use crate::train::metrics::track_mean;
-use crate::train::recipe::Recipe;
+use crate::methods::tracking::track_mean;
+use crate::recipe::Recipe;
 use std::collections::BTreeMap;
 
 /// The share of the first mutual information below which a target has collapsed.

@@ -1,7 +1,8 @@
 //! BURN's settings, as they stand in a recipe's `[burn]` table, and which of them go together.
 
 use crate::error::{Error, Result};
-use crate::train::recipe::Recipe;
+use crate::methods::swav::SwavSpec;
+use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
 /// What the student's outputs are compared with (specification, section 5).
@@ -116,43 +117,48 @@ impl Default for BurnSpec {
     }
 }
 
-/// Checks that settings and network go together.
-pub fn validate(recipe: &Recipe) -> Result<()> {
-    let fail = |m: String| Err(Error::Config(m));
-    let spec = recipe.burn.clone().unwrap_or_default();
-    for (name, v) in [("temperature", spec.temperature), ("target_rate", spec.target_rate)] {
-        if !(v > 0.0 && v.is_finite()) {
-            return fail(format!("burn.{name} = {v}: give a number over 0"));
+impl BurnSpec {
+    /// Checks that settings and the rest of the recipe go together.
+    pub(super) fn validate(&self, recipe: &Recipe) -> Result<()> {
+        let fail = |m: String| Err(Error::Config(m));
+        let own_loss = recipe.own::<SwavSpec>("swav");
+        for (name, v) in [("temperature", self.temperature), ("target_rate", self.target_rate)] {
+            if !(v > 0.0 && v.is_finite()) {
+                return fail(format!("burn.{name} = {v}: give a number over 0"));
+            }
         }
-    }
-    if !(spec.information >= 0.0 && spec.information.is_finite()) {
-        return fail(format!("burn.information = {}: give a number from 0 on", spec.information));
-    }
-    if !spec.balance.iter().all(|b| (0.0..=1.0).contains(b)) {
-        return fail(format!("burn.balance = {:?}: give two shares in 0..=1", spec.balance));
-    }
-    if !(1..=2).contains(&spec.views) {
-        return fail(format!("burn.views = {}: give 1 (the same view for both networks) or 2", spec.views));
-    }
-    if spec.outputs < 2 {
-        return fail(format!("burn.outputs = {}: give at least 2", spec.outputs));
-    }
-    if recipe.swav.is_some() && spec.target != Target::JointSwav {
-        return fail(format!(
-            "the table [swav] is about a target that learns by SwAV's loss (burn.target = \"joint-swav\"), this is {:?}",
-            spec.target
-        ));
-    }
-    if spec.target == Target::JointSwav {
-        let swav = recipe.swav.clone().unwrap_or_default();
-        if spec.views != 2 || swav.views != 2 || swav.small.is_some() {
+        if !(self.information >= 0.0 && self.information.is_finite()) {
+            return fail(format!("burn.information = {}: give a number from 0 on", self.information));
+        }
+        if !self.balance.iter().all(|b| (0.0..=1.0).contains(b)) {
+            return fail(format!("burn.balance = {:?}: give two shares in 0..=1", self.balance));
+        }
+        if !(1..=2).contains(&self.views) {
+            return fail(format!("burn.views = {}: give 1 (the same view for both networks) or 2", self.views));
+        }
+        if self.outputs < 2 {
+            return fail(format!("burn.outputs = {}: give at least 2", self.outputs));
+        }
+        if let Some(swav) = &own_loss {
+            swav.validate()?;
+        }
+        if own_loss.is_some() && self.target != Target::JointSwav {
             return fail(format!(
-                "burn.target = \"joint-swav\" learns from two views of one size, but burn.views = {}, swav.views = {}{}",
-                spec.views,
-                swav.views,
-                if swav.small.is_some() { " and there are swav.small" } else { "" }
+                "the table [swav] is about a target that learns by SwAV's loss (burn.target = \"joint-swav\"), this is {:?}",
+                self.target
             ));
         }
+        if self.target == Target::JointSwav {
+            let swav = own_loss.unwrap_or_default();
+            if self.views != 2 || swav.views != 2 || swav.small.is_some() {
+                return fail(format!(
+                    "burn.target = \"joint-swav\" learns from two views of one size, but burn.views = {}, swav.views = {}{}",
+                    self.views,
+                    swav.views,
+                    if swav.small.is_some() { " and there are swav.small" } else { "" }
+                ));
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }

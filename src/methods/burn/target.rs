@@ -3,10 +3,10 @@
 use super::spec::{BurnSpec, Target};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
+use crate::methods::Task;
 use crate::methods::projector::{Life, Projector};
 use crate::methods::swav::{self, Objective};
-use crate::train::method::Task;
-use crate::train::teacher::SCOPE;
+use crate::methods::teacher::SCOPE;
 
 /// Scope of a target's own leaves.
 pub(super) const NAME: &str = "target";
@@ -57,7 +57,7 @@ fn classifier(g: &mut Graph, spec: &BurnSpec, features: &[Value], life: Life) ->
 
 /// The head that the extractor was trained with.
 fn own_head(g: &mut Graph, task: &Task<'_>, spec: &BurnSpec, features: &[Value]) -> Result<Made> {
-    let teacher = crate::methods::teacher(task)?;
+    let teacher = task.teacher()?;
     let head = teacher.head.as_ref().ok_or_else(|| {
         Error::Config(format!(
             "burn.target = \"fixed-ssl\" takes the self-supervised head of the teacher {}, which was trained without one: \
@@ -65,11 +65,10 @@ fn own_head(g: &mut Graph, task: &Task<'_>, spec: &BurnSpec, features: &[Value])
             teacher.name
         ))
     })?;
-    let layers = Projector { hidden: head.hidden, norm: true, out: head.dimension };
     let logits = features
         .iter()
         .map(|f| {
-            let y = g.scoped(SCOPE, |g| layers.append(g, "head", *f, Life::Stored))?;
+            let y = g.scoped(SCOPE, |g| head.append(g, "head", *f, Life::Stored))?;
             g.l2_normalize(y, 1e-12)
         })
         .collect::<Result<_>>()?;

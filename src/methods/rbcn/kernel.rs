@@ -4,12 +4,12 @@
 use super::{KernelPath, RbcnSpec};
 use crate::error::Result;
 use crate::graph::{Graph, Init, Phase, Role, Value};
+use crate::methods::tracking::halted_before;
+use crate::methods::{PASSED_ON, parts};
 use crate::nn::Network;
 use crate::ops::pointwise::Ste;
 use crate::optim::{OptimSpec, Rule};
 use crate::tensor::Shape;
-use crate::train::checkpoint::PASSED_ON;
-use crate::train::metrics::halted_before;
 
 /// Plain steps, without momentum and decay.
 const PLAIN: OptimSpec = OptimSpec::new(Rule::Sgd { momentum: 0.0, nesterov: false });
@@ -106,40 +106,43 @@ pub(super) fn pass_on(g: &mut Graph, matrices: &[Value], gradients: &[Value]) ->
 /// Part 3: `C <- C - η2 (dL_S/dC + dL_adv/dC + dL_kernel/dC)`, the last one with the new W:
 /// `-λ1 Σ_i (W_i - C ⊙ sign(W_i)) ⊙ sign(W_i)`.
 pub(super) fn matrices(layers: &[Layer], lambda: f32) -> Result<Graph> {
-    let g = &mut Graph::new();
-    let halted = halted_before(g)?;
-    let (mut all, mut gradients) = (Vec::new(), Vec::new());
-    for layer in layers {
-        let (w, c) = layer.leaves(g)?;
-        let mut gradient = passed_of(g, c)?;
-        if lambda > 0.0 {
-            let signs = g.sign(w, Ste::Identity)?;
-            let signs = g.signed(signs)?;
-            let squares = residual(g, w, c, signs)?;
-            let loss = g.scale(squares, 0.5 * lambda)?;
-            let tie = g.backward(loss, &[c])?[0];
-            gradient = g.add(gradient, tie)?;
+    let (g, ()) = parts::graph(|g| {
+        let halted = halted_before(g)?;
+        let (mut all, mut gradients) = (Vec::new(), Vec::new());
+        for layer in layers {
+            let (w, c) = layer.leaves(g)?;
+            let mut gradient = passed_of(g, c)?;
+            if lambda > 0.0 {
+                let signs = g.sign(w, Ste::Identity)?;
+                let signs = g.signed(signs)?;
+                let squares = residual(g, w, c, signs)?;
+                let loss = g.scale(squares, 0.5 * lambda)?;
+                let tie = g.backward(loss, &[c])?[0];
+                gradient = g.add(gradient, tie)?;
+            }
+            all.push(c);
+            gradients.push(gradient);
         }
-        all.push(c);
-        gradients.push(gradient);
-    }
-    PLAIN.step_of("matrices", g, &all, &gradients, Some(halted))?;
-    Ok(std::mem::take(g))
+        PLAIN.step_of("matrices", g, &all, &gradients, Some(halted))
+    })?;
+    Ok(g)
 }
 
 /// Before the first step: C becomes the mean of |W| over the filters, where the kernel loss is smallest.
 pub(super) fn start(layers: &[Layer]) -> Result<Graph> {
-    let g = &mut Graph::new();
-    for layer in layers {
-        let (w, c) = layer.leaves(g)?;
-        let magnitudes = g.abs(w)?;
-        let (of_w, of_c) = (g.shape(w).clone(), g.shape(c).clone());
-        let axes: Vec<usize> = (0..of_w.len()).filter(|&a| of_c[a] == 1 && of_w[a] > 1).collect();
-        let mean = if axes.is_empty() { magnitudes } else { g.mean(magnitudes, &axes)? };
-        let mean = g.reshape(mean, of_c)?;
-        g.assign(c, mean)?;
-    }
-    Ok(std::mem::take(g))
+    let (g, ()) = parts::graph(|g| {
+        for layer in layers {
+            let (w, c) = layer.leaves(g)?;
+            let magnitudes = g.abs(w)?;
+            let (of_w, of_c) = (g.shape(w).clone(), g.shape(c).clone());
+            let axes: Vec<usize> = (0..of_w.len()).filter(|&a| of_c[a] == 1 && of_w[a] > 1).collect();
+            let mean = if axes.is_empty() { magnitudes } else { g.mean(magnitudes, &axes)? };
+            let mean = g.reshape(mean, of_c)?;
+            g.assign(c, mean)?;
+        }
+        Ok(())
+    })?;
+    Ok(g)
 }
 
 #[cfg(test)]

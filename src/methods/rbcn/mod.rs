@@ -21,15 +21,15 @@ mod discriminator;
 mod kernel;
 mod spec;
 
-pub use spec::{Features, KernelPath, RbcnSpec, Refresh, RefreshBy, validate};
+pub use spec::{Features, KernelPath, RbcnSpec, Refresh, RefreshBy};
 
 use super::parts;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Role, Value};
+use crate::methods::tracking::track_mean;
+use crate::methods::{Graphs, Method, Part, Progress, Task, TeacherUse};
 use crate::nn::{Mode, Network};
-use crate::train::method::{Graphs, Method, Part, Progress, Task};
-use crate::train::metrics::track_mean;
-use crate::train::recipe::Recipe;
+use crate::recipe::{OwnTable, Recipe};
 use discriminator::Discriminators;
 
 /// RBCN.
@@ -39,6 +39,22 @@ pub struct Rbcn;
 impl Method for Rbcn {
     fn name(&self) -> &'static str {
         "rbcn"
+    }
+
+    fn tables(&self) -> &'static [OwnTable] {
+        const { &[OwnTable::of::<RbcnSpec>("rbcn")] }
+    }
+
+    fn validate(&self, recipe: &Recipe) -> Result<()> {
+        settings(recipe).validate(recipe)
+    }
+
+    fn teacher(&self, recipe: &Recipe) -> TeacherUse {
+        let spec = settings(recipe);
+        match spec.features != Features::None || spec.distill > 0.0 {
+            true => TeacherUse::Network,
+            false => TeacherUse::Unread,
+        }
     }
 
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
@@ -58,7 +74,10 @@ impl Method for Rbcn {
             Refresh::None => Vec::new(),
             Refresh::Stats | Refresh::Train => vec![("refresh", refresh(task, &spec, batch)?)],
         };
-        let given = if super::wants_teacher(task.recipe) { super::teacher(task)?.given() } else { Default::default() };
+        let given = match self.teacher(task.recipe) {
+            TeacherUse::Network => task.teacher()?.given(),
+            _ => Default::default(),
+        };
         Ok(Graphs { start, step, refresh, given, ..Graphs::default() })
     }
 
@@ -77,78 +96,80 @@ impl Method for Rbcn {
 }
 
 fn settings(recipe: &Recipe) -> RbcnSpec {
-    recipe.rbcn.clone().unwrap_or_default()
+    recipe.settings("rbcn")
 }
 
 /// Part 1: one step of the discriminators on R and on T, both of the same augmented images.
 fn discriminators(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Graph> {
-    let g = &mut Graph::new();
-    let inputs = parts::inputs(g, task, batch)?;
-    let taught = super::teacher(task)?.network(g, inputs.x, task.images)?;
-    // The student as it is in training, but nothing of it is a parameter here.
-    let student = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Batch, None)?;
-    same_shape(g, task, &taught, &student)?;
-    let generator = g.params();
-    let d = Discriminators { standardise: spec.standardise_features };
-    let mut losses = Vec::new();
-    for (s, (&real, &fake)) in taught.stages.iter().zip(&student.stages).enumerate() {
-        let (real, fake) = (d.view(g, real)?, d.view(g, fake)?);
-        let made = d.compare(g, s, real, fake)?;
-        track_mean(g, &format!("d{s}.right_on_real"), made.right_on_real, inputs.halted)?;
-        track_mean(g, &format!("d{s}.right_on_fake"), made.right_on_fake, inputs.halted)?;
-        let difference = g.mse(real, fake)?;
-        track_mean(g, &format!("d{s}.feature_mse"), difference, inputs.halted)?;
-        losses.push(made.loss);
-    }
-    let loss = total(g, &losses)?;
-    let own: Vec<Value> = g.params().into_iter().filter(|p| !generator.contains(p)).collect();
-    let gradients = g.backward(loss, &own)?;
-    discriminator::ADAM.step_of("discriminators", g, &own, &gradients, Some(inputs.halted))?;
-    Ok(std::mem::take(g))
+    let (g, ()) = parts::graph(|g| {
+        let inputs = parts::inputs(g, task, batch)?;
+        let taught = task.teacher()?.network(g, inputs.x, task.images)?;
+        // The student as it is in training, but nothing of it is a parameter here.
+        let student = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Batch, None)?;
+        same_shape(g, task, &taught, &student)?;
+        let generator = g.params();
+        let d = Discriminators { standardise: spec.standardise_features };
+        let mut losses = Vec::new();
+        for (s, (&real, &fake)) in taught.stages.iter().zip(&student.stages).enumerate() {
+            let (real, fake) = (d.view(g, real)?, d.view(g, fake)?);
+            let made = d.compare(g, s, real, fake)?;
+            track_mean(g, &format!("d{s}.right_on_real"), made.right_on_real, inputs.halted)?;
+            track_mean(g, &format!("d{s}.right_on_fake"), made.right_on_fake, inputs.halted)?;
+            let difference = g.mse(real, fake)?;
+            track_mean(g, &format!("d{s}.feature_mse"), difference, inputs.halted)?;
+            losses.push(made.loss);
+        }
+        let loss = total(g, &losses)?;
+        let own: Vec<Value> = g.params().into_iter().filter(|p| !generator.contains(p)).collect();
+        let gradients = g.backward(loss, &own)?;
+        discriminator::ADAM.step_of("discriminators", g, &own, &gradients, Some(inputs.halted))
+    })?;
+    Ok(g)
 }
 
 /// Part 2: one step of the student on its whole loss. The gradient of what does not depend on the new W is passed on to
 /// the matrices.
 fn student(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<(Graph, Vec<kernel::Layer>)> {
-    let g = &mut Graph::new();
-    let inputs = parts::inputs(g, task, batch)?;
-    let net = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-    let task_loss = g.cross_entropy(net.logits, inputs.labels, task.recipe.label_smoothing)?;
-    let mut logged = vec![("task_loss", task_loss)];
-    let mut loss = task_loss;
-    if spec.features != Features::None {
-        let difference = feature_loss(g, task, spec, &net, inputs.x)?;
-        logged.push(("feature_loss", difference));
-        let weight = g.scalar("rbcn.features")?;
-        let weighted = g.mul(difference, weight)?;
-        loss = g.add(loss, weighted)?;
-    }
-    if spec.distill > 0.0 {
-        let taught = super::teacher(task)?.network(g, inputs.x, task.images)?;
-        let difference = g.distribution_loss(taught.logits, net.logits)?;
-        logged.push(("distillation_loss", difference));
-        let weighted = g.scale(difference, spec.distill)?;
-        loss = g.add(loss, weighted)?;
-    }
-    let layers = kernel::layers(g, &net)?;
-    if spec.lambda_kernel > 0.0 {
-        let tie = kernel::loss(g, &net, spec)?;
-        logged.push(("kernel_loss", tie));
-        loss = g.add(loss, tie)?;
-    }
-
-    let halted = parts::watch(g, &inputs, net.logits, loss)?;
-    for (name, value) in logged {
-        track_mean(g, name, value, halted)?;
-    }
-    let matrices: Vec<Value> = net.binary.iter().filter_map(|l| l.matrix).map(|(c, _)| c).collect();
-    let parameters: Vec<Value> = g.params().into_iter().filter(|p| !matrices.contains(p)).collect();
-    let trained: &[Value] = if spec.matrix_lr > 0.0 { &matrices } else { &[] };
-    let gradients = g.backward(loss, &[&parameters, trained].concat())?;
-    let (of_parameters, of_matrices) = gradients.split_at(parameters.len());
-    task.recipe.optimiser.step(g, &parameters, of_parameters, Some(halted))?;
-    kernel::pass_on(g, trained, of_matrices)?;
-    Ok((std::mem::take(g), layers))
+    let learn = |g: &mut Graph, inputs: &parts::Inputs| {
+        let net = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
+        let task_loss = g.cross_entropy(net.logits, inputs.labels, task.recipe.label_smoothing)?;
+        let mut logged = vec![("task_loss", task_loss)];
+        let mut loss = task_loss;
+        if spec.features != Features::None {
+            let difference = feature_loss(g, task, spec, &net, inputs.x)?;
+            logged.push(("feature_loss", difference));
+            let weight = g.scalar("rbcn.features")?;
+            let weighted = g.mul(difference, weight)?;
+            loss = g.add(loss, weighted)?;
+        }
+        if spec.distill > 0.0 {
+            let taught = task.teacher()?.network(g, inputs.x, task.images)?;
+            let difference = g.distribution_loss(taught.logits, net.logits)?;
+            logged.push(("distillation_loss", difference));
+            let weighted = g.scale(difference, spec.distill)?;
+            loss = g.add(loss, weighted)?;
+        }
+        let layers = kernel::layers(g, &net)?;
+        if spec.lambda_kernel > 0.0 {
+            let tie = kernel::loss(g, &net, spec)?;
+            logged.push(("kernel_loss", tie));
+            loss = g.add(loss, tie)?;
+        }
+        Ok((net.logits, loss, (net, layers, logged)))
+    };
+    parts::step(task, batch, learn, |g, loss, stop, (net, layers, logged)| {
+        for (name, value) in logged {
+            track_mean(g, name, value, stop)?;
+        }
+        let matrices: Vec<Value> = net.binary.iter().filter_map(|l| l.matrix).map(|(c, _)| c).collect();
+        let parameters: Vec<Value> = g.params().into_iter().filter(|p| !matrices.contains(p)).collect();
+        let trained: &[Value] = if spec.matrix_lr > 0.0 { &matrices } else { &[] };
+        let gradients = g.backward(loss, &[&parameters, trained].concat())?;
+        let (of_parameters, of_matrices) = gradients.split_at(parameters.len());
+        task.recipe.optimiser.step(g, &parameters, of_parameters, Some(stop))?;
+        kernel::pass_on(g, trained, of_matrices)?;
+        Ok(layers)
+    })
 }
 
 /// How far the student's feature maps are from the teacher's, as the settings measure it.
@@ -163,7 +184,7 @@ fn feature_loss(g: &mut Graph, task: &Task<'_>, spec: &RbcnSpec, net: &Network, 
             net.stages.iter().enumerate().map(|(s, &map)| one(g, s, map)).collect::<Result<_>>()?
         }
         _ => {
-            let taught = super::teacher(task)?.network(g, x, task.images)?;
+            let taught = task.teacher()?.network(g, x, task.images)?;
             same_shape(g, task, &taught, net)?;
             taught.stages.iter().zip(&net.stages).map(|(&r, &t)| g.mse(r, t)).collect::<Result<_>>()?
         }
@@ -175,22 +196,25 @@ fn feature_loss(g: &mut Graph, task: &Task<'_>, spec: &RbcnSpec, net: &Network, 
 /// The second pass: running statistics, and with [`Refresh::Train`] factors and offsets of normalisations. Nothing else
 /// is assigned.
 fn refresh(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Graph> {
-    let g = &mut Graph::new();
-    let inputs = parts::inputs(g, task, batch)?;
     let mode = match spec.refresh_by {
         RefreshBy::Batch => Mode::Train,
         RefreshBy::Running => Mode::Settle,
     };
-    let logits = task.recipe.network().build(g, inputs.x, task.images.classes, mode, Some(inputs.halted))?;
-    let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
-    let halted = parts::watch(g, &inputs, logits, loss)?;
-    if spec.refresh == Refresh::Train {
+    let learn = |g: &mut Graph, inputs: &parts::Inputs| {
+        let logits = task.recipe.network().build(g, inputs.x, task.images.classes, mode, Some(inputs.halted))?;
+        let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
+        Ok((logits, loss, ()))
+    };
+    let (g, ()) = parts::step(task, batch, learn, |g, loss, stop, ()| {
+        if spec.refresh != Refresh::Train {
+            return Ok(());
+        }
         let norms: Vec<Value> =
             g.params().into_iter().filter(|p| g.init(*p).is_some_and(|(_, role)| role == Role::Norm)).collect();
         let gradients = g.backward(loss, &norms)?;
-        task.recipe.optimiser.step(g, &norms, &gradients, Some(halted))?;
-    }
-    Ok(std::mem::take(g))
+        task.recipe.optimiser.step(g, &norms, &gradients, Some(stop))
+    })?;
+    Ok(g)
 }
 
 /// Feature maps are compared one by one: the networks must have the same ones.

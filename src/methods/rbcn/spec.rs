@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::nn::{Scale, WeightRule};
-use crate::train::recipe::Recipe;
+use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
 /// How the student's feature maps are brought to the teacher's.
@@ -102,37 +102,38 @@ impl Default for RbcnSpec {
     }
 }
 
-/// Checks that settings and network go together.
-pub fn validate(recipe: &Recipe) -> Result<()> {
-    let fail = |m: String| Err(Error::Config(m));
-    let spec = recipe.rbcn.clone().unwrap_or_default();
-    for (name, v) in [
-        ("lambda_kernel", spec.lambda_kernel),
-        ("matrix_lr", spec.matrix_lr),
-        ("lambda_features", spec.lambda_features),
-        ("discriminator_lr", spec.discriminator_lr),
-        ("distill", spec.distill),
-    ] {
-        if !(v >= 0.0 && v.is_finite()) {
-            return fail(format!("rbcn.{name} = {v}: give a number from 0 on"));
+impl RbcnSpec {
+    /// Checks that settings and network go together.
+    pub(super) fn validate(&self, recipe: &Recipe) -> Result<()> {
+        let fail = |m: String| Err(Error::Config(m));
+        for (name, v) in [
+            ("lambda_kernel", self.lambda_kernel),
+            ("matrix_lr", self.matrix_lr),
+            ("lambda_features", self.lambda_features),
+            ("discriminator_lr", self.discriminator_lr),
+            ("distill", self.distill),
+        ] {
+            if !(v >= 0.0 && v.is_finite()) {
+                return fail(format!("rbcn.{name} = {v}: give a number from 0 on"));
+            }
         }
+        if !recipe.net.binary {
+            return fail("method = \"rbcn\" trains a binary network, but net.binary = false".into());
+        }
+        let b = &recipe.net.binarization;
+        if b.weights != WeightRule::Sign {
+            return fail(format!(
+                "method = \"rbcn\" takes the signs of weights (net.binarization.weights = \"sign\"), not {:?}",
+                b.weights
+            ));
+        }
+        if b.scale != Scale::Matrix && (self.lambda_kernel > 0.0 || self.matrix_lr > 0.0) {
+            return fail(format!(
+                "rbcn.lambda_kernel = {} and rbcn.matrix_lr = {} are about scale matrices, but net.binarization.scale = {:?} \
+                 has none: set both to 0, or scale = \"matrix\"",
+                self.lambda_kernel, self.matrix_lr, b.scale
+            ));
+        }
+        Ok(())
     }
-    if !recipe.net.binary {
-        return fail("method = \"rbcn\" trains a binary network, but net.binary = false".into());
-    }
-    let b = &recipe.net.binarization;
-    if b.weights != WeightRule::Sign {
-        return fail(format!(
-            "method = \"rbcn\" takes the signs of weights (net.binarization.weights = \"sign\"), not {:?}",
-            b.weights
-        ));
-    }
-    if b.scale != Scale::Matrix && (spec.lambda_kernel > 0.0 || spec.matrix_lr > 0.0) {
-        return fail(format!(
-            "rbcn.lambda_kernel = {} and rbcn.matrix_lr = {} are about scale matrices, but net.binarization.scale = {:?} \
-             has none: set both to 0, or scale = \"matrix\"",
-            spec.lambda_kernel, spec.matrix_lr, b.scale
-        ));
-    }
-    Ok(())
 }

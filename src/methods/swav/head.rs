@@ -4,12 +4,11 @@ use super::queue::Queue;
 use super::spec::{Codes, SwavSpec};
 use crate::error::Result;
 use crate::graph::{Graph, Init, Role, Value};
-use crate::methods::projector::{Life, Projector};
+use crate::methods::projector::Life;
 
 /// Features to points on the unit sphere.
 pub(super) fn sphere(g: &mut Graph, spec: &SwavSpec, features: Value, halted: Value) -> Result<Value> {
-    let head = Projector { hidden: spec.hidden, norm: true, out: spec.dimension };
-    let y = head.append(g, "head", features, Life::Trained(halted))?;
+    let y = spec.head().append(g, "head", features, Life::Trained(halted))?;
     g.l2_normalize(y, 1e-12)
 }
 

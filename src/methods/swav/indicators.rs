@@ -4,8 +4,8 @@ use super::Objective;
 use super::spec::SwavSpec;
 use crate::error::Result;
 use crate::graph::{Graph, Phase, Value};
-use crate::train::metrics::track_mean;
-use crate::train::recipe::Recipe;
+use crate::methods::tracking::track_mean;
+use crate::recipe::Recipe;
 use std::collections::BTreeMap;
 
 /// Number of samples whose largest score is where their code, or what else they are compared with, is largest.

@@ -23,14 +23,18 @@ use super::parts;
 use crate::data::AugmentSpec;
 use crate::error::Result;
 use crate::graph::{Graph, Phase, Value};
+use crate::methods::projector::Projector;
+use crate::methods::tracking::{halted_before, track};
+use crate::methods::{EvaluatedBy, Graphs, Method, Progress, Task};
 use crate::nn::{Masked, Mode};
 use crate::optim::OptimSpec;
-use crate::train::method::{Graphs, Judge, Method, Progress, Task};
-use crate::train::metrics::{halted_before, track};
-use crate::train::recipe::Recipe;
+use crate::recipe::{OwnTable, Recipe};
 use head::Prototypes;
 use queue::Queue;
 use std::collections::BTreeMap;
+
+/// The table of its loss, for all methods that have it.
+pub(super) const TABLE: OwnTable = OwnTable::of::<SwavSpec>("swav");
 
 /// SwAV.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +43,18 @@ pub struct Swav;
 impl Method for Swav {
     fn name(&self) -> &'static str {
         "swav"
+    }
+
+    fn tables(&self) -> &'static [OwnTable] {
+        const { &[TABLE] }
+    }
+
+    fn validate(&self, recipe: &Recipe) -> Result<()> {
+        settings(recipe).validate()
+    }
+
+    fn head(&self, recipe: &Recipe) -> Option<Projector> {
+        Some(settings(recipe).head())
     }
 
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
@@ -53,8 +69,8 @@ impl Method for Swav {
         settings(recipe).augmentations(&recipe.augment)
     }
 
-    fn judge(&self, _recipe: &Recipe) -> Judge {
-        Judge::Neighbours
+    fn evaluated_by(&self, _recipe: &Recipe) -> EvaluatedBy {
+        EvaluatedBy::Neighbours
     }
 
     fn warning(&self, recipe: &Recipe, epoch: u64, means: &BTreeMap<String, f64>) -> Option<String> {
@@ -64,7 +80,7 @@ impl Method for Swav {
 
 /// A recipe's settings.
 pub(super) fn settings(recipe: &Recipe) -> SwavSpec {
-    recipe.swav.clone().unwrap_or_default()
+    recipe.settings("swav")
 }
 
 /// The scalars of the objective.
@@ -77,20 +93,21 @@ pub(super) fn scalar(recipe: &Recipe, progress: Progress, name: &str) -> Option<
 }
 
 fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
-    let g = &mut Graph::new();
     let spec = settings(task.recipe);
-    let halted = halted_before(g)?;
-    let (features, _) = features(g, task, batch, halted)?;
-    let made = Objective::new(g, &spec, features, batch, halted)?;
-    let agree = made.agreement(g)?;
-    let stop = track(g, made.loss, agree)?;
-    made.log(g, &spec, stop)?;
-    let parameters: Vec<Value> = g.params().into_iter().filter(|p| *p != made.prototypes.leaf).collect();
-    let gradients = g.backward(made.loss, &[&parameters[..], &[made.prototypes.leaf]].concat())?;
-    let (of_prototypes, of_parameters) = gradients.split_last().expect("the prototypes have one");
-    task.recipe.optimiser.step(g, &parameters, of_parameters, Some(stop))?;
-    made.advance(g, &task.recipe.optimiser, *of_prototypes, stop)?;
-    Ok(std::mem::take(g))
+    let (g, ()) = parts::graph(|g| {
+        let halted = halted_before(g)?;
+        let (features, _) = features(g, task, batch, halted)?;
+        let made = Objective::new(g, &spec, features, batch, halted)?;
+        let agree = made.agreement(g)?;
+        let stop = track(g, made.loss, agree)?;
+        made.log(g, &spec, stop)?;
+        let parameters: Vec<Value> = g.params().into_iter().filter(|p| *p != made.prototypes.leaf).collect();
+        let gradients = g.backward(made.loss, &[&parameters[..], &[made.prototypes.leaf]].concat())?;
+        let (of_prototypes, of_parameters) = gradients.split_last().expect("the prototypes have one");
+        task.recipe.optimiser.step(g, &parameters, of_parameters, Some(stop))?;
+        made.advance(g, &task.recipe.optimiser, *of_prototypes, stop)
+    })?;
+    Ok(g)
 }
 
 /// Features of all views, `[views * batch, d]`, and the masks that they were made with, if the network has some. The network sees views of one size as one batch, which share the statistics

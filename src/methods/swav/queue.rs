@@ -5,8 +5,8 @@ use super::head::Prototypes;
 use super::spec::SwavSpec;
 use crate::error::Result;
 use crate::graph::{Graph, Init, Meta, Phase, Value};
+use crate::methods::Progress;
 use crate::tensor::HostTensor;
-use crate::train::method::Progress;
 
 /// A queue of `[rows, D]` features of length 1, newest first.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 use crate::data::AugmentSpec;
 use crate::data::augment::RandomResizedCrop;
 use crate::error::{Error, Result};
+use crate::methods::projector::Projector;
 use serde::{Deserialize, Serialize};
 
 /// How codes are made.
@@ -113,6 +114,11 @@ impl SwavSpec {
             }
         }
         Ok(())
+    }
+
+    /// The head that turns features into points.
+    pub(super) fn head(&self) -> Projector {
+        Projector { hidden: self.hidden, norm: true, out: self.dimension }
     }
 
     /// How the views are made, small ones last.

@@ -14,9 +14,9 @@ use super::Weights;
 use crate::error::Result;
 use crate::graph::{Role, Value};
 use crate::nn::binarization::{Magnitude, Per, Split};
-use crate::nn::built::{Built, Mode};
+use crate::nn::builder::{Builder, Mode};
 
-impl Built<'_> {
+impl Builder<'_> {
     pub(super) fn magnitude_weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
         let choice = self.spec.binarization.magnitude.unwrap_or_default();
         let (code, stored) = (self.code(), self.stored_bits(shape)?);

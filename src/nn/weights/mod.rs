@@ -6,7 +6,7 @@ mod standardised;
 mod xnor;
 
 use super::binarization::{Coding, WeightRule};
-use super::built::{Built, Mode};
+use super::builder::{Builder, Mode};
 use crate::error::Result;
 use crate::graph::{Init, Meta, Role, Value};
 use crate::tensor::DType;
@@ -34,7 +34,7 @@ impl Weights {
     }
 }
 
-impl Built<'_> {
+impl Builder<'_> {
     /// The weights of the layer in whose scope it is called, by the network's rule.
     pub(super) fn weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
         if self.mode == Mode::Packed && self.spec.binarization.weights != WeightRule::Real {

@@ -7,11 +7,11 @@
 use super::Weights;
 use crate::error::Result;
 use crate::graph::{Role, Value};
-use crate::nn::built::Built;
+use crate::nn::builder::Builder;
 use crate::ops::pointwise::Ste;
 use crate::tensor::bits::WeightCode;
 
-impl Built<'_> {
+impl Builder<'_> {
     pub(super) fn sign_weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
         let w = self.clipped(shape, role)?;
         let ste = match self.spec.binarization.scale_in_gradient || !self.is_training() {

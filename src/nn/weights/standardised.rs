@@ -4,10 +4,10 @@
 use super::Weights;
 use crate::error::Result;
 use crate::graph::Role;
-use crate::nn::built::Built;
+use crate::nn::builder::Builder;
 use crate::tensor::bits::WeightCode;
 
-impl Built<'_> {
+impl Builder<'_> {
     pub(super) fn standardised_weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
         let [o, k, _, c] = shape;
         let ste = self.ste(self.spec.binarization.weight_ste);

@@ -11,11 +11,11 @@
 use super::Weights;
 use crate::error::Result;
 use crate::graph::Role;
-use crate::nn::built::Built;
+use crate::nn::builder::Builder;
 use crate::ops::pointwise::Ste;
 use crate::tensor::bits::WeightCode;
 
-impl Built<'_> {
+impl Builder<'_> {
     pub(super) fn xnor_weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
         let [o, k, _, c] = shape;
         let w = self.latent(shape, role)?;

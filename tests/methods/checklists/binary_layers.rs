@@ -4,14 +4,14 @@ use super::method::{Setting, recipe, shipped_differs, train};
 use super::{bits_of, devices, distance, normal, one_layer, param, run, weighted_sum};
 use onebit::device::Device;
 use onebit::graph::{Graph, Meta, Role};
-use onebit::methods::Supervised;
+use onebit::methods::supervised::Supervised;
+use onebit::methods::{Method, Progress};
 use onebit::nn::count::xnor_speedup;
 use onebit::nn::{Binarization, Fold, Mode, NetKind, NetSpec, Scale, Shortcut, SteKind, Stem, WeightRule};
 use onebit::ops::pointwise::Ste;
+use onebit::recipe::Recipe;
 use onebit::tensor::bits::WeightCode;
 use onebit::tensor::{DType, HostTensor, RefTensor};
-use onebit::train::method::{Method, Progress};
-use onebit::train::recipe::Recipe;
 use onebit::verify::run_reference;
 use std::collections::BTreeMap;
 

@@ -4,12 +4,12 @@ use super::method::{Setting, changed, everything, recipe, shipped_differs, shipp
 use super::{devices, distance, normal, one_layer, param, run, weighted_sum};
 use onebit::device::Device;
 use onebit::graph::{Graph, Meta, Value};
-use onebit::methods::{Burn, balance};
+use onebit::methods::burn::{Burn, balance};
+use onebit::methods::{Method, Progress};
 use onebit::nn::{Binarization, Mode, NetKind, NetSpec, SteKind};
 use onebit::ops::pointwise::Ste;
 use onebit::tensor::bits::WeightCode;
 use onebit::tensor::{HostTensor, RefTensor};
-use onebit::train::method::{Method, Progress};
 use onebit::train::metrics::Sums;
 use onebit::verify::run_reference;
 use std::collections::BTreeMap;
@@ -380,7 +380,7 @@ fn loss(setting: &Setting, device: &Device, change: impl Fn(&mut Vec<HostTensor>
     change(&mut batch.augment);
     steps.upload(&batch).unwrap();
     steps.run_parts(0).unwrap();
-    Sums::take(steps.scheduler.store()).unwrap().loss
+    Sums::take(steps.runner.store()).unwrap().loss
 }
 
 #[test]
@@ -445,7 +445,7 @@ fn burn_16_every_tensor_of_the_student_learns() {
         train(&mut steps, 0..1);
         let after = everything(&mut steps);
         let moved = changed(&before, &after);
-        let graph = steps.scheduler.parts()[0].program().graph.clone();
+        let graph = steps.runner.parts()[0].program().graph.clone();
         let still: Vec<&str> =
             graph.params().into_iter().map(|v| graph.name(v)).filter(|n| !moved.iter().any(|m| m == n)).collect();
         assert!(still.is_empty(), "{still:?} did not move on {name}");
@@ -463,7 +463,7 @@ fn followed(changes: &[&str], epochs: u64) -> (f64, f64) {
     for epoch in 0..epochs {
         let n = steps.per_epoch() as u64;
         train(&mut steps, n * epoch..n * (epoch + 1));
-        let means = steps.scheduler.take_means().unwrap();
+        let means = steps.runner.take_means().unwrap();
         seen.push(means["target_information"]);
         let fired =
             Burn.warning(&setting.recipe, epoch + 1, &means).is_some_and(|w| w.contains("target has collapsed"));
@@ -481,7 +481,7 @@ fn burn_17_a_target_that_follows_the_divergence_collapses_and_is_seen() {
     for (name, device) in devices() {
         let mut steps = guarded.steps(&device);
         let one = HostTensor::from_f32([1], vec![1.0]);
-        steps.scheduler.store().write("burn.collapsed", &one).unwrap();
+        steps.runner.store().write("burn.collapsed", &one).unwrap();
         let before = everything(&mut steps);
         train(&mut steps, 0..2);
         let after = everything(&mut steps);
@@ -506,7 +506,7 @@ fn burn_19_judging_features_changes_nothing() {
     let before = everything(&mut steps);
     let never = std::sync::atomic::AtomicBool::new(false);
     for set in [&setting.data.train, &setting.data.test] {
-        onebit::train::protocol::features(&mut steps.scheduler, set, 8, &never).unwrap().unwrap();
+        onebit::train::protocol::features(&mut steps.runner, set, 8, &never).unwrap().unwrap();
     }
     let after = everything(&mut steps);
     assert!(changed(&before, &after).is_empty());
@@ -533,12 +533,12 @@ fn burn_views_reach_the_network_one_after_the_other() {
     let setting = burn(&[]);
     let mut steps = setting.steps(&Device::Cpu);
     upload(&mut steps, 0);
-    let graph = steps.scheduler.parts()[0].program().graph.clone();
+    let graph = steps.runner.parts()[0].program().graph.clone();
     let stats = |v: &Value| graph.name(*v) == "bn0.running_mean";
     let assigned = graph.assigns().iter().filter(|(leaf, _)| stats(leaf)).count();
     assert_eq!(assigned, 1);
     steps.run_parts(0).unwrap();
-    let var = steps.scheduler.store().read("bn0.running_var").unwrap().to_f64()[0];
+    let var = steps.runner.store().read("bn0.running_var").unwrap().to_f64()[0];
     // Started at 1 and moved by a tenth twice: at least 0.81 of it is left.
     assert!(var > 0.81, "{var}");
 }

@@ -2,20 +2,21 @@
 //! images of 8x8 pixels of the UCI set "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998, CC BY 4.0).
 
 use super::{devices, run};
+use onebit::console::stop::NEVER;
 use onebit::data::{Dataset, OpenOptions, Split};
 use onebit::device::Device;
+use onebit::experiments::compression::ModelTeacher;
+use onebit::experiments::mbn::predicted;
 use onebit::features::{KMeans, Rows, clustering_accuracy, normalized_mutual_information};
 use onebit::graph::{Graph, Meta};
-use onebit::mbn::{Codes, MbnSpec, Model, Output, Sampling, Similarity, Watch, choice, schedule};
-use onebit::methods::method;
+use onebit::mbn::{Codes, MbnSpec, Model, Output, Sampling, Similarity, Watch, choice, layer_sizes};
+use onebit::methods::{ImageInfo, Task};
 use onebit::ops::cluster::{NEAR_TIE, Ties};
+use onebit::recipe::Recipe;
 use onebit::rng::Philox;
 use onebit::tensor::{DType, HostTensor};
-use onebit::train::method::{ImageInfo, Task};
-use onebit::train::recipe::Recipe;
-use onebit::train::scheduler::Plan;
+use onebit::train::programs::Programs;
 use onebit::train::steps::Steps;
-use onebit::train::targets::{NEVER, Targets, predicted};
 use std::sync::Arc;
 use std::sync::OnceLock;
 
@@ -225,13 +226,13 @@ fn mbn_08_prediction_on_the_points_of_the_fit_gives_their_codes() {
 }
 
 #[test]
-fn mbn_09_schedule() {
-    assert_eq!(schedule(898, 0.5, 15).unwrap(), [898, 449, 224, 112, 56, 28, 15]);
+fn mbn_09_layer_sizes() {
+    assert_eq!(layer_sizes(898, 0.5, 15).unwrap(), [898, 449, 224, 112, 56, 28, 15]);
     for (first, decay, last) in [(898, 0.8, 15), (15, 0.5, 15), (10_000, 0.5, 15), (20, 0.9, 19)] {
-        let layers = schedule(first, decay, last).unwrap();
+        let layers = layer_sizes(first, decay, last).unwrap();
         assert!(layers.is_sorted_by(|a, b| a > b) && layers[0] == first && layers[layers.len() - 1] == last);
     }
-    assert!(schedule(10, 0.5, 15).is_err() && schedule(10, 1.0, 5).is_err());
+    assert!(layer_sizes(10, 0.5, 15).is_err() && layer_sizes(10, 1.0, 5).is_err());
     let (spec, points) = small();
     let refused = |spec: MbnSpec| Model::new(&spec, 0, points.clone(), 10).unwrap_err().to_string();
     assert!(refused(MbnSpec { first: 301, ..spec.clone() }).contains("drawn from 300 points"));
@@ -342,7 +343,7 @@ fn compressed(labels_turned: u32) -> (Vec<u32>, Vec<u32>, std::collections::BTre
     let held_out = data.test.len();
     let run = folder.path().join("mbn");
     std::fs::create_dir_all(run.join("checkpoints")).unwrap();
-    let text = onebit::train::recipe::Text::find("small-mbn").unwrap().text;
+    let text = onebit::recipe::Text::find("small-mbn").unwrap().text;
     let info =
         "\n[run]\nrecipe = \"small-mbn\"\ndevice = \"cpu\"\nselect = \"cpu\"\nversion = \"0\"\nmean = []\nstd = []\n";
     std::fs::write(run.join("config.toml"), text + info).unwrap();
@@ -356,16 +357,15 @@ fn compressed(labels_turned: u32) -> (Vec<u32>, Vec<u32>, std::collections::BTre
     let settings = [format!("teacher.run={}", run.display()), "epochs=30".into(), "batch=100".into()];
     let recipe = Recipe::find("small-mbn-compress").unwrap().1.with(&settings).unwrap();
     let mut watch = Watch { stop: &NEVER, told: &mut |_| {} };
-    let (targets, with_clusters) = Targets::of(&recipe, &data, &Device::Cpu, &mut watch).unwrap().unwrap();
+    let (teacher, with_clusters) = ModelTeacher::of(&recipe, &data, &Device::Cpu, &mut watch).unwrap().unwrap();
     let images = ImageInfo::of(&with_clusters);
-    let task = Task { recipe: &recipe, images: &images, teacher: None, targets: Some(&targets) };
-    let how = method(recipe.method);
-    let plan = Plan::compile(how.build(&task, 100, held_out).unwrap(), &Device::Cpu).unwrap();
-    let mut steps = Steps::new(how, recipe.clone(), &with_clusters, plan, &Device::Cpu).unwrap();
+    let task = Task { recipe: &recipe, images: &images, teacher: None, targets: Some(&teacher.targets) };
+    let plan = Programs::compile(recipe.method().build(&task, 100, held_out).unwrap(), &Device::Cpu).unwrap();
+    let mut steps = Steps::new(recipe.clone(), &with_clusters, plan, &Device::Cpu).unwrap();
     let all = 30 * steps.per_epoch() as u64;
     super::method::train(&mut steps, 0..all);
     let pixels = HostTensor::from_u8([held_out, 64], &data.test.images);
-    let logits = steps.scheduler.logits(&pixels).unwrap();
+    let logits = steps.runner.logits(&pixels).unwrap();
     let best = |row: &[f32]| (0..10).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap() as u32;
     let said = logits.f32s().chunks(10).map(best).collect();
     (said, with_clusters.test.labels.clone().unwrap(), super::method::everything(&mut steps))

@@ -2,14 +2,14 @@
 
 use onebit::data::{Loader, LoaderOptions, Split};
 use onebit::device::{Device, Store};
-use onebit::methods::method;
+use onebit::methods::Teacher;
+use onebit::methods::inference_graph;
+use onebit::methods::{EVAL_IMAGES, ImageInfo, LOGITS, Task};
+use onebit::recipe::Recipe;
 use onebit::tensor::HostTensor;
-use onebit::train::inference::{inference_graph, inference_tensors};
-use onebit::train::method::{EVAL_IMAGES, ImageInfo, LOGITS, Task};
-use onebit::train::recipe::Recipe;
-use onebit::train::scheduler::Plan;
+use onebit::train::inference::inference_tensors;
+use onebit::train::programs::Programs;
 use onebit::train::steps::Steps;
-use onebit::train::teacher::Teacher;
 use std::collections::BTreeMap;
 
 /// A built-in recipe brought to a size for tests, with changes.
@@ -47,21 +47,21 @@ impl Setting {
     }
 
     /// Its programs on a device, as they start.
-    pub fn steps(&self, device: &Device) -> Steps<'static> {
-        let how = method(self.recipe.method);
+    pub fn steps(&self, device: &Device) -> Steps {
+        let how = self.recipe.method();
         let graphs = how.build(&self.task(), self.recipe.batch, self.recipe.eval.batch).unwrap();
-        let plan = Plan::compile(graphs, device).unwrap();
-        Steps::new(how, self.recipe.clone(), &self.data, plan, device).unwrap()
+        let plan = Programs::compile(graphs, device).unwrap();
+        Steps::new(self.recipe.clone(), &self.data, plan, device).unwrap()
     }
 }
 
 /// Every parameter and state of all programs, a teacher's and what parts pass on included.
-pub fn everything(steps: &mut Steps<'_>) -> BTreeMap<String, HostTensor> {
-    let graphs: Vec<_> = steps.scheduler.parts().iter().map(|e| e.program().graph.clone()).collect();
+pub fn everything(steps: &mut Steps) -> BTreeMap<String, HostTensor> {
+    let graphs: Vec<_> = steps.runner.parts().iter().map(|e| e.program().graph.clone()).collect();
     let mut all = BTreeMap::new();
     for g in graphs {
         for v in g.params().into_iter().chain(g.states()) {
-            all.insert(g.name(v).to_string(), steps.scheduler.store().read(g.name(v)).unwrap());
+            all.insert(g.name(v).to_string(), steps.runner.store().read(g.name(v)).unwrap());
         }
     }
     all
@@ -73,13 +73,13 @@ pub fn changed(before: &BTreeMap<String, HostTensor>, after: &BTreeMap<String, H
 }
 
 /// Uploads the images of a step, counted from 0.
-pub fn upload(steps: &mut Steps<'_>, step: u64) {
+pub fn upload(steps: &mut Steps, step: u64) {
     let batch = steps.batch(step);
     steps.upload(&batch).unwrap();
 }
 
 /// Runs whole steps, one after the other.
-pub fn train(steps: &mut Steps<'_>, count: std::ops::Range<u64>) {
+pub fn train(steps: &mut Steps, count: std::ops::Range<u64>) {
     for step in count {
         upload(steps, step);
         steps.run_parts(step).unwrap();
@@ -87,14 +87,14 @@ pub fn train(steps: &mut Steps<'_>, count: std::ops::Range<u64>) {
 }
 
 /// Runs one part of a step by its number.
-pub fn run_part(steps: &mut Steps<'_>, part: usize, step: u64) {
+pub fn run_part(steps: &mut Steps, part: usize, step: u64) {
     let scalars = steps.scalars(part, step).unwrap();
-    steps.scheduler.run(part, &scalars).unwrap();
+    steps.runner.run(part, &scalars).unwrap();
 }
 
 /// Of all test images: how many logits, and how many predicted classes, differ between what is shipped of a trained
 /// network and its whole training graph in evaluation, both on a device.
-pub fn shipped_differs(setting: &Setting, trained: &mut Steps<'_>, device: &Device) -> [usize; 2] {
+pub fn shipped_differs(setting: &Setting, trained: &mut Steps, device: &Device) -> [usize; 2] {
     let mut differing = [0; 2];
     for (a, b) in shipped_and_full(setting, trained, device) {
         differing[0] += a.words().iter().zip(b.words()).filter(|(a, b)| a != b).count();
@@ -105,7 +105,7 @@ pub fn shipped_differs(setting: &Setting, trained: &mut Steps<'_>, device: &Devi
 }
 
 /// The share of the test images of which some output differs by more than `tolerance` of the largest output.
-pub fn shipped_far(setting: &Setting, trained: &mut Steps<'_>, device: &Device, tolerance: f32) -> f64 {
+pub fn shipped_far(setting: &Setting, trained: &mut Steps, device: &Device, tolerance: f32) -> f64 {
     let all = shipped_and_full(setting, trained, device);
     let large = all.iter().flat_map(|(_, b)| b.f32s()).fold(0f32, |m, b| m.max(b.abs()));
     let far = |(a, b): (&[f32], &[f32])| a.iter().zip(b).any(|(a, b)| (a - b).abs() > tolerance * large);
@@ -118,11 +118,11 @@ pub fn shipped_far(setting: &Setting, trained: &mut Steps<'_>, device: &Device, 
 }
 
 /// Outputs for all test images, batch by batch.
-fn shipped_and_full(setting: &Setting, trained: &mut Steps<'_>, device: &Device) -> Vec<(HostTensor, HostTensor)> {
-    let (task, tensors) = (setting.task(), trained.scheduler.gather().unwrap());
+fn shipped_and_full(setting: &Setting, trained: &mut Steps, device: &Device) -> Vec<(HostTensor, HostTensor)> {
+    let (task, tensors) = (setting.task(), trained.runner.gather().unwrap());
     let mut full = setting.steps(device);
     for (leaf, t) in &tensors {
-        full.scheduler.store().write(leaf, t).unwrap();
+        full.runner.store().write(leaf, t).unwrap();
     }
     let batch = setting.recipe.eval.batch;
     let mut store = Store::new(device.clone());
@@ -136,7 +136,7 @@ fn shipped_and_full(setting: &Setting, trained: &mut Steps<'_>, device: &Device)
         let images = loader.batch(0, i).images;
         store.write(EVAL_IMAGES, &images).unwrap();
         shipped.run(&[]).unwrap();
-        all.push((shipped.read(LOGITS).unwrap(), full.scheduler.logits(&images).unwrap()));
+        all.push((shipped.read(LOGITS).unwrap(), full.runner.logits(&images).unwrap()));
     }
     all
 }

@@ -7,10 +7,10 @@ use onebit::device::Device;
 use onebit::graph::{Graph, Meta};
 use onebit::nn::{Binarization, Scale};
 use onebit::ops::pointwise::Ste;
+use onebit::recipe::Recipe;
 use onebit::tensor::bits::WeightCode;
 use onebit::tensor::{DType, HostTensor};
 use onebit::train::inference::{inference_tensors, with_mean_matrices};
-use onebit::train::recipe::Recipe;
 
 const DISCRIMINATORS: usize = 0;
 const STUDENT: usize = 1;
@@ -93,7 +93,7 @@ fn rbcn_02_forward_with_every_shape_of_the_matrix() {
         let matrix = format!("net.binarization.matrix={shape}");
         let setting = Setting::new(recipe("small-rbcn-r", &[&matrix]));
         let steps = setting.steps(&Device::Cpu);
-        let graph = &steps.scheduler.parts()[0].program().graph;
+        let graph = &steps.runner.parts()[0].program().graph;
         assert_eq!(graph.nodes().iter().any(|n| n.op.name() == "xnor_conv2d"), packed, "{shape}");
     }
 }
@@ -205,7 +205,7 @@ fn rbcn_12_13_what_is_shipped_says_the_same() {
         let mut steps = setting.steps(&Device::Cpu);
         train(&mut steps, 0..8);
         let task = setting.task();
-        let shipped = inference_tensors(&task, &steps.scheduler.gather().unwrap()).unwrap();
+        let shipped = inference_tensors(&task, &steps.runner.gather().unwrap()).unwrap();
         for (name, t) in &shipped {
             assert!(!name.contains("teacher") && !name.contains("discriminator") && !name.contains("optim"), "{name}");
             let bits = name.contains(".conv") && name.ends_with(".bits");
@@ -281,8 +281,8 @@ fn rbcn_matrices_start_at_the_mean_magnitude() {
         let setting = Setting::new(recipe("small-rbcn-r", &[&format!("net.binarization.matrix={shape}")]));
         for (name, device) in devices() {
             let mut steps = setting.steps(&device);
-            let w = steps.scheduler.store().read("layer1.0.conv1.weight").unwrap();
-            let c = steps.scheduler.store().read("layer1.0.conv1.matrix").unwrap();
+            let w = steps.runner.store().read("layer1.0.conv1.weight").unwrap();
+            let c = steps.runner.store().read("layer1.0.conv1.matrix").unwrap();
             assert_eq!(c.shape()[..], extents, "{shape}");
             let all = c.shape().elements();
             let mut expected = vec![0.0; all];

@@ -5,15 +5,15 @@ use super::{bits_of, devices, distance, normal, one_layer, param, run, values, w
 use onebit::data::{Loader, LoaderOptions};
 use onebit::device::Device;
 use onebit::graph::{Graph, Meta, Role, Value};
-use onebit::methods::{Siman, clamp_percent, percentile_place};
+use onebit::methods::siman::{Siman, clamp_percent, percentile_place};
+use onebit::methods::{Method, Progress};
 use onebit::nn::{Binarization, Coding, Magnitude, Mode, NetKind, NetSpec, Per, Shortcut, Split};
 use onebit::ops::pointwise::Ste;
+use onebit::recipe::Recipe;
 use onebit::rng::Philox;
 use onebit::tensor::bits::WeightCode;
 use onebit::tensor::{HostTensor, RefTensor};
 use onebit::train::layer_stats::best_cut;
-use onebit::train::method::{Method, Progress};
-use onebit::train::recipe::Recipe;
 use onebit::verify::run_reference;
 use std::collections::BTreeMap;
 
@@ -374,17 +374,17 @@ fn siman_14_a_test_reads_bits_and_not_weights() {
         train(&mut steps, 0..2);
         let loader = Loader::new(setting.data.test.clone(), LoaderOptions::eval(8)).unwrap();
         let images = loader.batch(0, 0).images;
-        let first = steps.scheduler.logits(&images).unwrap();
+        let first = steps.runner.logits(&images).unwrap();
         let before = everything(&mut steps);
-        assert_eq!(steps.scheduler.logits(&images).unwrap(), first, "{name}");
+        assert_eq!(steps.runner.logits(&images).unwrap(), first, "{name}");
         assert!(changed(&before, &everything(&mut steps)).is_empty(), "a test changes nothing on {name}");
-        let weights = steps.scheduler.binary_weights();
+        let weights = steps.runner.binary_weights();
         assert_eq!(weights.len(), 6);
         for (seed, weight) in weights.iter().enumerate() {
             let shape = before[weight].shape().clone();
-            steps.scheduler.store().write(weight, &normal(shape, seed as u64)).unwrap();
+            steps.runner.store().write(weight, &normal(shape, seed as u64)).unwrap();
         }
-        assert_eq!(steps.scheduler.logits(&images).unwrap(), first, "{name}");
+        assert_eq!(steps.runner.logits(&images).unwrap(), first, "{name}");
     }
 }
 

@@ -7,14 +7,15 @@ use onebit::device::Device;
 use onebit::features::Rows;
 use onebit::graph::{Graph, Init, Meta, Role, Value};
 use onebit::masks::{MaskFile, MaskTensor, apply, base_hash, from_run};
-use onebit::methods::{Smn, SmnSpec};
+use onebit::methods::smn::{Smn, SmnSpec};
+use onebit::methods::swav::SwavSpec;
+use onebit::methods::{Method, Task};
 use onebit::nn::{Adapt, Mode, NetKind, NetSpec, Stem, masked_weight};
 use onebit::optim::{OptimSpec, Rule};
 use onebit::tensor::{HostTensor, RefTensor};
 use onebit::train::cascade::{Router, expert_recipe, fused, side_by_side};
-use onebit::train::method::{Method, Task};
-use onebit::train::protocol::Judged;
-use onebit::train::scheduler::{Plan, Scheduler};
+use onebit::train::programs::{Programs, Runner};
+use onebit::train::protocol::LabelledFeatures;
 use onebit::train::steps::Steps;
 use onebit::verify::run_reference;
 use std::collections::{BTreeMap, HashMap};
@@ -333,10 +334,10 @@ fn smn_11_twice_the_rate_is_half_the_start() {
 }
 
 /// A run whose masks have changed, its tensors, and the mask that it learned.
-fn learned(setting: &Setting, device: &Device) -> (Steps<'static>, HashMap<String, HostTensor>, MaskFile) {
+fn learned(setting: &Setting, device: &Device) -> (Steps, HashMap<String, HostTensor>, MaskFile) {
     let mut steps = setting.steps(device);
     train(&mut steps, 0..4);
-    let tensors = steps.scheduler.gather().unwrap();
+    let tensors = steps.runner.gather().unwrap();
     let mask = from_run(&setting.recipe, &setting.images, &tensors).unwrap();
     assert!(mask.tensors.iter().any(|t| t.active() < t.weights()) && mask.tensors.iter().all(|t| t.active() > 0));
     (steps, tensors, mask)
@@ -381,7 +382,7 @@ fn smn_12_a_mask_file_brings_back_the_network_to_the_bit() {
         assert_eq!(features(&g, &applied), features(&adapted, &tensors), "{name}");
         // That the run's own program gives these features too is a test of the command line (tests/cli/unlabelled.rs).
         let images = steps.loader.batch(0, 0).images;
-        assert!(steps.scheduler.logits(&images).unwrap().f32s().iter().all(|x| x.is_finite()), "{name}");
+        assert!(steps.runner.logits(&images).unwrap().f32s().iter().all(|x| x.is_finite()), "{name}");
     }
 }
 
@@ -422,7 +423,7 @@ fn smn_20_labels_do_not_reach_it_and_statistics_alone_leave_all_weights_on() {
     let trained = |setting: &Setting| {
         let mut steps = setting.steps(&Device::Cpu);
         train(&mut steps, 0..4);
-        steps.scheduler.gather().unwrap()
+        steps.runner.gather().unwrap()
     };
     let mut setting = smn(&[]);
     let own = trained(&setting);
@@ -511,19 +512,19 @@ fn smn_17_fused_features_have_zeros_where_no_expert_was_asked_and_one_variance()
 fn smn_18_an_expert_starts_from_the_dispatchers_scores() {
     let setting = smn(&["smn.score_lr=5000.0", "swav.queue=16"]);
     let (_, tensors, _) = learned(&setting, &Device::Cpu);
-    let recipe = expert_recipe(&setting.recipe, "dispatcher", 1, 8, 32);
-    assert_eq!((recipe.epochs, recipe.batch, recipe.swav.as_ref().unwrap().queue_after), (8, 8, 1));
-    let carried = |name: &String| Smn.carries(&recipe, name) && !name.starts_with("optim.");
+    let recipe = expert_recipe(&setting.recipe, "dispatcher", 1, 8, 32).unwrap();
+    assert_eq!((recipe.epochs, recipe.batch, recipe.own::<SwavSpec>("swav").unwrap().queue_after), (8, 8, 1));
+    let carried = |name: &String| Smn.inherits(&recipe, name) && !name.starts_with("optim.");
     let task = Task { recipe: &recipe, images: &setting.images, teacher: None, targets: None };
     let mut graphs = Smn.build(&task, 8, 8).unwrap();
     graphs.given = tensors.iter().filter(|(n, _)| carried(n)).map(|(n, t)| (n.clone(), t.clone())).collect();
-    let mut scheduler = Scheduler::load(Plan::compile(graphs, &Device::Cpu).unwrap(), &Device::Cpu, 0).unwrap();
+    let mut runner = Runner::load(Programs::compile(graphs, &Device::Cpu).unwrap(), &Device::Cpu, 0).unwrap();
     let scores: Vec<&String> = tensors.keys().filter(|n| n.ends_with(".scores") && !n.starts_with("optim.")).collect();
     assert!(!scores.is_empty());
     for name in scores {
-        assert_eq!(scheduler.store().read(name).unwrap(), tensors[name], "{name}");
+        assert_eq!(runner.store().read(name).unwrap(), tensors[name], "{name}");
     }
-    assert_ne!(scheduler.store().read("head.0.weight").unwrap(), tensors["head.0.weight"]);
+    assert_ne!(runner.store().read("head.0.weight").unwrap(), tensors["head.0.weight"]);
 }
 
 #[test]
@@ -532,6 +533,6 @@ fn smn_19_one_neighbour_of_the_training_images_is_the_image_itself() {
     let mut set = onebit::data::Dataset::embedded().train.select(&(0..50).collect::<Vec<u32>>());
     set.labels = Some((0..50).map(|i| i % 10).collect());
     let data = Split { train: set.clone().into(), test: set.into(), ..onebit::data::Dataset::embedded() };
-    let judged = Judged::new(&data, 1.0, x.clone(), x).unwrap();
+    let judged = LabelledFeatures::new(&data, 1.0, x.clone(), x).unwrap();
     assert_eq!(judged.by_neighbours_of(1).unwrap().accuracy, 1.0);
 }

@@ -4,10 +4,10 @@ use super::method::{Setting, recipe, run_part, train, upload};
 use super::{devices, distance, normal, param, run};
 use onebit::device::Device;
 use onebit::graph::{Graph, Meta};
-use onebit::methods::Swav;
+use onebit::methods::Method;
+use onebit::methods::swav::Swav;
 use onebit::optim::{OptimSpec, Schedule};
 use onebit::tensor::{HostTensor, RefTensor};
-use onebit::train::method::Method;
 use onebit::verify::run_reference;
 use std::collections::{BTreeMap, HashMap};
 
@@ -291,8 +291,7 @@ fn swav_prototypes_are_unit_vectors_and_stay_while_frozen() {
     let setting = Setting::new(recipe("small-swav", &["swav.freeze_epochs=1", "swav.prototypes=10"]));
     for (name, device) in devices() {
         let mut steps = setting.steps(&device);
-        let read =
-            |steps: &mut onebit::train::steps::Steps<'_>, leaf: &str| steps.scheduler.store().read(leaf).unwrap();
+        let read = |steps: &mut onebit::train::steps::Steps, leaf: &str| steps.runner.store().read(leaf).unwrap();
         let (before, head) = (read(&mut steps, "prototypes.weight"), read(&mut steps, "head.0.weight"));
         let first = steps.per_epoch() as u64;
         train(&mut steps, 0..first);
@@ -324,9 +323,9 @@ fn learned(more: &[&str]) -> BTreeMap<String, f64> {
     let mut steps = setting.steps(&Device::Cpu);
     let epoch = steps.per_epoch() as u64;
     train(&mut steps, 0..11 * epoch);
-    steps.scheduler.take_means().unwrap();
+    steps.runner.take_means().unwrap();
     train(&mut steps, 11 * epoch..12 * epoch);
-    let means = steps.scheduler.take_means().unwrap();
+    let means = steps.runner.take_means().unwrap();
     let warned = Swav.warning(&setting.recipe, 12, &means);
     let collapsed = means["usage_entropy"] < 0.2 * 20f64.ln();
     assert_eq!(warned.is_some_and(|w| w.contains("collapsed")), collapsed, "{means:?}");
@@ -382,8 +381,8 @@ fn swav_queue_holds_the_newest_first_and_waits_until_it_is_full() {
     let setting = Setting::new(recipe("small-swav", &changes));
     for (name, device) in devices() {
         let mut steps = setting.steps(&device);
-        let queue = |steps: &mut onebit::train::steps::Steps<'_>, view: usize| {
-            let t = steps.scheduler.store().read(&format!("queue.{view}")).unwrap();
+        let queue = |steps: &mut onebit::train::steps::Steps, view: usize| {
+            let t = steps.runner.store().read(&format!("queue.{view}")).unwrap();
             assert_eq!(t.shape()[..], [16, 6]);
             t.to_f64().chunks(6).map(<[f64]>::to_vec).collect::<Vec<_>>()
         };
@@ -418,13 +417,13 @@ fn swav_small_crops_have_statistics_of_their_own() {
         let mut steps = setting.steps(&device);
         train(&mut steps, 0..1);
         // Two groups move the running statistics one after the other: 1 becomes 0.81 and two shares of variances.
-        let var = steps.scheduler.store().read("bn1.running_var").unwrap().to_f64();
+        let var = steps.runner.store().read("bn1.running_var").unwrap().to_f64();
         assert!(var.iter().all(|v| *v > 0.81), "{var:?} on {name}");
         assert!(var.iter().any(|v| (v - 0.81).abs() > 1e-4), "{var:?} on {name}");
-        let graph = steps.scheduler.parts()[0].program().graph.clone();
+        let graph = steps.runner.parts()[0].program().graph.clone();
         let batches = graph.nodes().iter().filter(|n| n.op.name() == "channel_stats" && n.scope == "bn1").count();
         assert_eq!(batches, 2);
-        let means = steps.scheduler.take_means().unwrap();
+        let means = steps.runner.take_means().unwrap();
         assert!(means["swav_loss"].is_finite() && means["swav_loss"] > 0.0, "{means:?}");
     }
 }
@@ -463,7 +462,7 @@ fn swav_labels_reach_nothing() {
     let trained = |setting: &Setting| {
         let mut steps = setting.steps(&Device::Cpu);
         train(&mut steps, 0..4);
-        steps.scheduler.gather().unwrap()
+        steps.runner.gather().unwrap()
     };
     let own = trained(&setting);
     let mut shuffled = (*setting.data.train).clone();

@@ -1,6 +1,6 @@
 //! Ctrl-C: the first one asks the run to end after its step, the second one ends the program.
 
-use anyhow::Context;
+use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Exit code of a program ended by Ctrl-C, as shells have it.
@@ -8,14 +8,17 @@ pub const INTERRUPTED: u8 = 130;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// What nobody stops.
+pub static NEVER: AtomicBool = AtomicBool::new(false);
+
 /// Installs the handler; the flag that it sets.
-pub fn on_ctrl_c() -> anyhow::Result<&'static AtomicBool> {
+pub fn on_ctrl_c() -> Result<&'static AtomicBool> {
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED.into());
         }
         eprintln!("\nfinishing this step, then saving; Ctrl-C again quits at once");
     })
-    .context("the handler for Ctrl-C could not be installed")?;
+    .map_err(|e| Error::Device(format!("the handler for Ctrl-C could not be installed: {e}")))?;
     Ok(&STOP)
 }

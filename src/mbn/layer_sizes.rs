@@ -5,13 +5,13 @@ use crate::error::{Error, Result};
 /// `first`, then each time the share `decay` of the one before, rounded down, as long as it is over `last`; then `last`.
 ///
 /// ```
-/// let k = onebit::mbn::schedule(898, 0.5, 15).unwrap();
+/// let k = onebit::mbn::layer_sizes(898, 0.5, 15).unwrap();
 /// assert_eq!(k, [898, 449, 224, 112, 56, 28, 15]);
 /// ```
 ///
 /// # Errors
 /// If `decay` is not between 0 and 1, `last` is 0, or `first` is below `last`.
-pub fn schedule(first: usize, decay: f64, last: usize) -> Result<Vec<usize>> {
+pub fn layer_sizes(first: usize, decay: f64, last: usize) -> Result<Vec<usize>> {
     if !(decay > 0.0 && decay < 1.0) {
         return Err(Error::Config(format!("mbn.decay = {decay}: give a share between 0 and 1")));
     }

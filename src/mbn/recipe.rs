@@ -1,23 +1,16 @@
-//! Recipes of multilayer bootstrap networks, and the points that they are fitted to.
+//! Recipes of multilayer bootstrap networks.
 
-use super::checkpoint::Checkpoint;
-use super::method::{ImageInfo, Task};
-use super::protocol::{feature_plan, features};
-use super::recipe::{DataSpec, RunInfo};
-use super::run::RunDir;
-use super::scheduler::Scheduler;
-use super::settings::changed;
-use crate::data::Dataset;
-use crate::device::Device;
+use super::MbnSpec;
 use crate::error::{Error, Result};
-use crate::features::Rows;
 use crate::files::read_text;
-use crate::mbn::MbnSpec;
+use crate::recipe::settings::changed;
+use crate::recipe::{DataSpec, RunInfo, Source};
 use crate::suggest::toml_message;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+
+/// The method that recipes name.
+pub const METHOD: &str = "mbn";
 
 /// Everything that decides what a multilayer bootstrap network becomes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,13 +46,6 @@ pub enum MbnName {
     Mbn,
 }
 
-/// Whether a recipe's text is one of a multilayer bootstrap network.
-pub fn is_mbn(text: &str) -> bool {
-    // What is no TOML at all is told by whoever reads it as a recipe, with its line.
-    let table: Option<toml::Table> = toml::from_str(text).ok();
-    table.is_some_and(|t| t.get("method").and_then(toml::Value::as_str) == Some("mbn"))
-}
-
 impl MbnRecipe {
     /// Reads a recipe; `origin` is the file that errors name.
     pub fn parse(text: &str, origin: &Path) -> Result<MbnRecipe> {
@@ -75,7 +61,8 @@ impl MbnRecipe {
             return Ok(None);
         }
         let text = read_text(&config)?;
-        if !is_mbn(&text) {
+        // What is no TOML at all is told by whoever reads it as a recipe, with its line.
+        if Source::Text(&text).value::<String>("method").ok().flatten().as_deref() != Some(METHOD) {
             return Ok(None);
         }
         let mut recipe = Self::parse(&text, &config)?;
@@ -87,7 +74,7 @@ impl MbnRecipe {
 
     /// The recipe with `key=value` settings.
     pub fn with(&self, settings: &[String]) -> Result<MbnRecipe> {
-        changed(self, settings, MbnRecipe::validate)
+        changed(self, settings, |source| source.read(), MbnRecipe::validate)
     }
 
     /// Checks the numbers that types cannot.
@@ -99,37 +86,5 @@ impl MbnRecipe {
     /// The recipe as TOML.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(|e| Error::Config(format!("the recipe cannot be written as TOML: {e}")))
-    }
-
-    /// What a model sees of images: pixels in 0..1, or what a run's network makes of them. `None` if it was stopped.
-    ///
-    /// # Errors
-    /// If the run is not there, or its images are of another kind.
-    pub fn points(&self, set: &Arc<Dataset>, device: &Device, stop: &AtomicBool) -> Result<Option<Rows>> {
-        if self.features.is_empty() {
-            let pixels = set.images.iter().map(|b| *b as f32 / 255.0).collect();
-            return Rows::new(pixels, set.image_bytes()).map(Some);
-        }
-        let (run, recipe, info) = RunDir::open(Path::new(&self.features))?;
-        if set.c != info.mean.len() {
-            return Err(Error::Config(format!(
-                "features = {:?}: its network sees images of {} channels, these have {}; set data.channels",
-                self.features,
-                info.mean.len(),
-                set.c
-            )));
-        }
-        let images = ImageInfo {
-            extents: [set.h, set.w, set.c],
-            classes: set.classes.len(),
-            mean: info.mean.clone(),
-            std: info.std.clone(),
-        };
-        let task = Task { recipe: &recipe, images: &images, teacher: None, targets: None };
-        let (plan, batch) = feature_plan(&task, device)?;
-        let mut scheduler = Scheduler::load(plan, device, recipe.seed)?;
-        let path = run.last();
-        scheduler.restore(&Checkpoint::load(&path)?, &path)?;
-        features(&mut scheduler, set, batch, stop)
     }
 }

@@ -1,65 +1,31 @@
 //! What a compressed model learns: what a multilayer bootstrap network and its application make of images.
 
-use super::bootstrap::MbnRecipe;
-use super::recipe::Recipe;
-use super::run::RunDir;
 use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::features::Rows;
+use crate::experiments::mbn::{Pace, assigned};
 use crate::hash::fnv1a;
-use crate::mbn::{Model, Watch};
-use crate::methods::CompressTarget;
-use serde::{Deserialize, Serialize};
+use crate::mbn::{MbnRecipe, Model, Watch};
+use crate::methods::Targets;
+use crate::methods::compress::{CompressTarget, target};
+use crate::recipe::Recipe;
+use crate::train::run::RunDir;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 /// A fitted model, as the teacher of a network.
-pub struct Targets {
-    /// Its recipe.
-    pub recipe: MbnRecipe,
+pub struct ModelTeacher {
     /// It.
     pub model: Model,
-    /// Coordinates of the training images, `[n, q]`; only read where the network learns them.
-    pub coordinates: Rows,
-    /// Deviation of each coordinate over the points that the model was fitted to.
-    pub deviation: Vec<f32>,
-    /// What the model makes of the training and of the test images.
+    /// What it makes of the training images, as a network learns it.
+    pub targets: Targets,
+    /// Its clusters of the training and of the test images.
     pub clusters: [Vec<u32>; 2],
     /// How long it took for the test images.
     pub pace: Option<Pace>,
 }
 
-/// Clusters and coordinates of points.
-pub struct Found {
-    /// `[n]`.
-    pub clusters: Vec<u32>,
-    /// `[n, q]`.
-    pub coordinates: Rows,
-    /// How long that took; nothing where the answer was known.
-    pub pace: Option<Pace>,
-}
-
-/// How long predictions take.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pace {
-    /// Seconds for 10,000 images, on the clock.
-    pub seconds: f64,
-    /// Seconds of them in which the device worked.
-    pub device_seconds: f64,
-}
-
-impl Pace {
-    /// Of `n` images.
-    pub fn of(n: usize, seconds: f64, device_seconds: f64) -> Pace {
-        let per = 10_000.0 / n.max(1) as f64;
-        Pace { seconds: per * seconds, device_seconds: per * device_seconds }
-    }
-}
-
-impl Targets {
+impl ModelTeacher {
     /// The model that the recipe's `[teacher]` names.
     ///
     /// # Errors
@@ -104,16 +70,15 @@ impl Targets {
         data: &Split,
         device: &Device,
         watch: &mut Watch<'_>,
-    ) -> Result<Option<(Targets, Split)>> {
+    ) -> Result<Option<(ModelTeacher, Split)>> {
         let (of, model) = Self::open(recipe)?;
         let Some(train) = assigned(&of, &model, &data.train, device, watch)? else { return Ok(None) };
         let Some(test) = assigned(&of, &model, &data.test, device, watch)? else { return Ok(None) };
         let output = model.output.as_ref().expect("checked by open");
         let deviation = output.pca.variance.iter().map(|v| v.sqrt().max(f64::MIN_POSITIVE) as f32).collect();
         let classes: Vec<String> = (0..model.spec.clusters).map(|c| format!("cluster {c}")).collect();
-        let target = recipe.compress.clone().unwrap_or_default().target;
         let clusters = [train.clusters.clone(), test.clusters.clone()];
-        let labels = match target {
+        let labels = match target(recipe) {
             CompressTarget::Clusters => train.clusters.clone(),
             CompressTarget::Coordinates => (0..train.clusters.len() as u32).collect(),
         };
@@ -123,9 +88,8 @@ impl Targets {
             test: Arc::new(with(&data.test, test.clusters)),
             notes: data.notes.clone(),
         };
-        let targets =
-            Targets { recipe: of, model, coordinates: train.coordinates, deviation, clusters, pace: test.pace };
-        Ok(Some((targets, split)))
+        let targets = Targets { coordinates: train.coordinates, deviation, centres: output.centres.centres.clone() };
+        Ok(Some((ModelTeacher { model, targets, clusters, pace: test.pace }, split)))
     }
 
     /// A number that changes with the model's clusters and centres (FNV-1a), to notice that a run goes on with another.
@@ -136,47 +100,3 @@ impl Targets {
         format!("{:016x}", fnv1a(numbers))
     }
 }
-
-/// What a fitted model makes of images; what is known of the points that it was fitted to is not computed again. `None` if
-/// it was stopped.
-pub fn assigned(
-    recipe: &MbnRecipe,
-    model: &Model,
-    set: &Arc<Dataset>,
-    device: &Device,
-    watch: &mut Watch<'_>,
-) -> Result<Option<Found>> {
-    let start = Instant::now();
-    let Some(points) = recipe.points(set, device, watch.stop)? else { return Ok(None) };
-    let made = start.elapsed().as_secs_f64();
-    let found = predicted(model, &points, device, watch)?;
-    Ok(found.map(|f| {
-        let with_points = |p: Pace| Pace { seconds: p.seconds + Pace::of(points.n(), made, 0.0).seconds, ..p };
-        Found { pace: f.pace.map(with_points), ..f }
-    }))
-}
-
-/// As [`assigned`], of points.
-pub fn predicted(model: &Model, points: &Rows, device: &Device, watch: &mut Watch<'_>) -> Result<Option<Found>> {
-    let output = model.output.as_ref().ok_or_else(|| {
-        Error::Config("the model is not fitted to its end: onebit train --resume --out RUN goes on".into())
-    })?;
-    if *points == model.points {
-        let (clusters, coordinates) = (output.clusters.clone(), output.coordinates.clone());
-        return Ok(Some(Found { clusters, coordinates, pace: None }));
-    }
-    if points.n() == 0 {
-        let coordinates = Rows::new(Vec::new(), output.pca.q())?;
-        return Ok(Some(Found { clusters: Vec::new(), coordinates, pace: None }));
-    }
-    let start = Instant::now();
-    let Some((codes, work)) = model.codes_of(points, device, watch)? else { return Ok(None) };
-    let last = codes.last().ok_or_else(|| Error::Config("the model has no layers".into()))?;
-    let (coordinates, clusters) = output.of(last)?;
-    let device_seconds = work.iter().map(|w| w.device_seconds).sum();
-    let pace = Some(Pace::of(points.n(), start.elapsed().as_secs_f64(), device_seconds));
-    Ok(Some(Found { clusters, coordinates, pace }))
-}
-
-/// The flag of what nobody stops.
-pub static NEVER: AtomicBool = AtomicBool::new(false);

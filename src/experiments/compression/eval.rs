@@ -1,24 +1,20 @@
 //! `onebit eval` of a network that compresses a multilayer bootstrap network: both beside each other.
 
-use super::bootstrap::{Agreement, Shown};
-use super::eval::{Args, Tested};
-use super::text::{percent, say, size};
+use super::taught;
+use crate::console::stop::NEVER;
+use crate::console::text::{percent, say, say_json, size};
 use crate::data::{Dataset, Loader, LoaderOptions};
-use crate::device::Device;
-use crate::mbn::Watch;
-use crate::methods::method;
-use crate::train::choose::choose;
+use crate::error::{Error, Result};
+use crate::experiments::EvalOptions;
+use crate::experiments::gradients::{TrainedRun, device_of};
+use crate::experiments::mbn::{Agreement, Pace};
+use crate::methods::{ImageInfo, Task};
 use crate::train::inference::inference_tensors;
 use crate::train::limits::fitting_test;
-use crate::train::method::{ImageInfo, Task};
+use crate::train::programs::Runner;
 use crate::train::run::RunDir;
-use crate::train::scheduler::Scheduler;
-use crate::train::targets::{NEVER, Pace, Targets};
-use crate::tune::remembered;
-use anyhow::Context;
 use serde::Serialize;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,7 +29,7 @@ struct Part {
 }
 
 #[derive(Serialize)]
-struct Result {
+struct Comparison {
     parts: Vec<Part>,
     /// Of 10,000 predictions of test images.
     teacher_pace: Option<Pace>,
@@ -42,27 +38,21 @@ struct Result {
     student_bytes: usize,
 }
 
-pub(super) fn run(args: &Args, t: Tested) -> anyhow::Result<ExitCode> {
-    let device = match choose(args.device.as_deref().unwrap_or(&t.info.select))?.device {
-        Device::Gpu(gpu) => Device::Gpu(remembered(&gpu, false)),
-        cpu => cpu,
-    };
-    let mut shown = Shown::new(args.json);
-    let mut watch = Watch { stop: &NEVER, told: &mut |p| shown.progress(p) };
-    let (targets, with_clusters) =
-        Targets::of(&t.recipe, &t.data, &device, &mut watch)?.context("nobody stops this")?;
+pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<()> {
+    let device = device_of(options.device.as_deref(), &t.info)?;
+    let (of, with_clusters) = taught(&t.recipe, &t.data, &device, &NEVER, options.json)?.expect("nobody stops this");
     let images = ImageInfo { mean: t.images.mean.clone(), std: t.images.std.clone(), ..ImageInfo::of(&with_clusters) };
-    let task = Task { recipe: &t.recipe, images: &images, teacher: None, targets: Some(&targets) };
-    let (plan, batch) = fitting_test(&task, &device, |batch| method(t.recipe.method).eval(&task, batch))?;
-    let mut scheduler = Scheduler::load(plan, &device, t.recipe.seed)?;
-    scheduler.restore(&t.checkpoint, &t.path)?;
+    let task = Task { recipe: &t.recipe, images: &images, teacher: None, targets: Some(&of.targets) };
+    let (programs, batch) = fitting_test(&task, &device, |batch| t.recipe.method().eval(&task, batch))?;
+    let mut runner = Runner::load(programs, &device, t.recipe.seed)?;
+    runner.restore(&t.checkpoint, &t.path)?;
     let (mut parts, mut student_pace) = (Vec::new(), None);
-    let [train, test] = &targets.clusters;
+    let [train, test] = &of.clusters;
     for (part, set, meant) in [("train", &t.data.train, train), ("test", &t.data.test, test)] {
         if set.is_empty() {
             continue;
         }
-        let (said, pace) = clusters(&mut scheduler, set, batch)?;
+        let (said, pace) = clusters(&mut runner, set, batch)?;
         student_pace = Some(pace);
         let same = said.iter().zip(meant).filter(|(a, b)| a == b).count();
         parts.push(Part {
@@ -74,15 +64,15 @@ pub(super) fn run(args: &Args, t: Tested) -> anyhow::Result<ExitCode> {
     }
     let shipped = inference_tensors(&task, &t.checkpoint.tensors)?;
     let student_bytes = shipped.values().map(|t| 4 * t.words().len()).sum();
-    let teacher = &t.recipe.teacher.as_ref().context("the recipe names a teacher")?.run;
-    let file = RunDir::at(Path::new(teacher));
-    let teacher_bytes = std::fs::metadata(file.last()).with_context(|| file.last().display().to_string())?.len();
-    let result = Result { parts, teacher_pace: targets.pace, student_pace, teacher_bytes, student_bytes };
+    let missing = || Error::Config("the recipe names no teacher".into());
+    let file = RunDir::at(Path::new(&t.recipe.teacher.as_ref().ok_or_else(missing)?.run)).last();
+    let teacher_bytes = std::fs::metadata(&file).map_err(Error::io(&file, "read"))?.len();
+    let result = Comparison { parts, teacher_pace: of.pace, student_pace, teacher_bytes, student_bytes };
     t.run.write_json("eval.json", &result)?;
-    if args.json {
-        say(serde_json::to_string_pretty(&result)?)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+    if options.json { say_json(&result) } else { say_result(&result, &device.name()) }
+}
+
+fn say_result(result: &Comparison, device: &str) -> Result<()> {
     for p in &result.parts {
         say(format!("{}: student and model agree on {}", p.part, percent(p.agreement)))?;
         for (who, found) in [("model", p.teacher), ("student", p.student)] {
@@ -91,9 +81,9 @@ pub(super) fn run(args: &Args, t: Tested) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    say(format!("bytes: model {}, student {}", size(teacher_bytes as usize), size(student_bytes)))?;
+    say(format!("bytes: model {}, student {}", size(result.teacher_bytes as usize), size(result.student_bytes)))?;
     if let (Some(teacher), Some(student)) = (result.teacher_pace, result.student_pace) {
-        say(format!("10,000 predictions on {}:", device.name()))?;
+        say(format!("10,000 predictions on {}:", device))?;
         let line =
             |who: &str, p: Pace| format!("  {who:8} {:.4} s, the device at work {:.4} s", p.seconds, p.device_seconds);
         say(line("model", teacher))?;
@@ -104,22 +94,22 @@ pub(super) fn run(args: &Args, t: Tested) -> anyhow::Result<ExitCode> {
             teacher.device_seconds / student.device_seconds
         ))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// What a network says of images, and how fast.
-fn clusters(scheduler: &mut Scheduler, set: &Arc<Dataset>, batch: usize) -> anyhow::Result<(Vec<u32>, Pace)> {
+fn clusters(runner: &mut Runner, set: &Arc<Dataset>, batch: usize) -> Result<(Vec<u32>, Pace)> {
     let loader = Loader::new(set.clone(), LoaderOptions::eval(batch))?;
     let (mut said, mut spent) = (Vec::with_capacity(set.len()), Duration::ZERO);
     // The first batch warms the device up.
     let mut batches = loader.epoch(0);
     if let Some(b) = batches.next() {
-        scheduler.logits(&b.images)?;
+        runner.logits(&b.images)?;
     }
     let start = Instant::now();
     let mut batches = loader.epoch(0);
     while let Some(b) = batches.next() {
-        let (logits, device) = scheduler.timed_logits(&b.images)?;
+        let (logits, device) = runner.timed_logits(&b.images)?;
         spent += device;
         let columns = logits.shape().columns();
         for row in logits.f32s().chunks_exact(columns).take(b.valid) {

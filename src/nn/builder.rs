@@ -70,7 +70,7 @@ pub struct Network {
 }
 
 /// A network under construction.
-pub struct Built<'a> {
+pub struct Builder<'a> {
     /// The graph that it is appended to.
     pub g: &'a mut Graph,
     /// Its description.
@@ -94,18 +94,18 @@ pub struct Scaled {
     pub scale: Option<Value>,
 }
 
-impl<'a> Built<'a> {
+impl<'a> Builder<'a> {
     pub(super) fn new(g: &'a mut Graph, spec: &'a NetSpec, mode: Mode, gate: Option<Value>) -> Result<Self> {
         // Only a gradient needs an estimator.
         let wants_ede = spec.binary && spec.binarization.has_ede() && mode.has_gradient();
         let ede = if wants_ede { Some((g.scalar("ede.t")?, g.scalar("ede.k")?)) } else { None };
         let (stages, binary, masks, count) = (Vec::new(), Vec::new(), Vec::new(), Count::default());
-        Ok(Built { g, spec, mode, gate, ede, features: None, stages, binary, masks, count })
+        Ok(Builder { g, spec, mode, gate, ede, features: None, stages, binary, masks, count })
     }
 
     pub(super) fn finish(self, logits: Value) -> Network {
         let features = self.features.unwrap_or(logits);
-        let Built { stages, binary, masks, count, .. } = self;
+        let Builder { stages, binary, masks, count, .. } = self;
         Network { logits, features, stages, binary, masks, count }
     }
 

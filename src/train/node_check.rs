@@ -32,7 +32,7 @@ impl Wrong {
 /// Ends with the first that is wrong. `each` is told the training step, the program, and how many of its nodes are
 /// compared.
 pub fn check(
-    steps: &mut Steps<'_>,
+    steps: &mut Steps,
     count: u64,
     report: &mut DeviceReport,
     mut each: impl FnMut(u64, usize, usize),
@@ -40,10 +40,10 @@ pub fn check(
     for training_step in 0..count {
         let batch = steps.batch(training_step);
         steps.upload(&batch)?;
-        for part in 0..steps.scheduler.parts().len() {
+        for part in 0..steps.runner.parts().len() {
             let scalars = steps.scalars(part, training_step)?;
             let mut wrong = None;
-            compare_steps(steps.scheduler.part(part), &scalars, |run, findings| {
+            compare_steps(steps.runner.part(part), &scalars, |run, findings| {
                 for f in &findings {
                     let row = report.ops.entry(f.step.clone()).or_default();
                     row.push(&format!("training step {training_step}, {}", place(f)), "its own", f);

@@ -1,64 +1,15 @@
 //! What a training method gives to the loop: the programs of a step, and the one that tests.
 
-use super::recipe::Recipe;
-use super::targets::Targets;
-use super::teacher::Teacher;
-use crate::data::{AugmentSpec, Split};
+use super::parts::{self, eval_graph};
+use super::projector::Projector;
+use super::task::Task;
+use crate::data::AugmentSpec;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::methods::{common_scalar, test_graph};
-use crate::nn::Mode;
+use crate::nn::{Adapt, Mode};
+use crate::recipe::{OwnTable, Recipe};
 use crate::tensor::HostTensor;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-
-/// What a method must know of the images.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ImageInfo {
-    /// Height, width, channels.
-    pub extents: [usize; 3],
-    /// Number of classes; 0 for an unlabelled set.
-    pub classes: usize,
-    /// Mean of each channel, of pixels in 0..1.
-    pub mean: Vec<f32>,
-    /// Standard deviation of each channel.
-    pub std: Vec<f32>,
-}
-
-impl ImageInfo {
-    /// What is to be known of a set.
-    pub fn of(split: &Split) -> Self {
-        let part = if split.train.is_empty() { &split.test } else { &split.train };
-        let stats = split.normalization();
-        ImageInfo { extents: [part.h, part.w, part.c], classes: part.classes.len(), mean: stats.mean, std: stats.std }
-    }
-
-    /// Height, width and channels of what a network is tested on: where training sees crops that are brought to a smaller
-    /// size, the middle of that size.
-    pub fn tested(&self, augment: &AugmentSpec) -> [usize; 3] {
-        let [h, w, c] = self.extents;
-        let [to_h, to_w] = augment.output_size(h, w);
-        [h.min(to_h), w.min(to_w), c]
-    }
-
-    /// Bytes of one image.
-    pub fn bytes(&self) -> usize {
-        self.extents.iter().product()
-    }
-}
-
-/// What is to be trained: all that a method's graphs depend on besides batch sizes.
-#[derive(Clone, Copy)]
-pub struct Task<'a> {
-    /// Everything that the user decides.
-    pub recipe: &'a Recipe,
-    /// The images.
-    pub images: &'a ImageInfo,
-    /// The network that a method learns from, if the recipe names one.
-    pub teacher: Option<&'a Teacher>,
-    /// The fitted model that a network is to compress, if it is.
-    pub targets: Option<&'a Targets>,
-}
 
 /// A part of a step: its name and what it computes.
 pub type Part = (&'static str, Graph);
@@ -72,7 +23,7 @@ pub struct Graphs {
     pub step: Vec<Part>,
     /// Run in every step of a second pass over the training images, which follows each epoch; empty for none.
     pub refresh: Vec<Part>,
-    /// Gives the output [`LOGITS`] of a batch of test images.
+    /// Gives the output [`LOGITS`](super::LOGITS) of a batch of test images.
     pub eval: Graph,
     /// Content of leaves that comes from elsewhere: a teacher's weights.
     pub given: HashMap<String, HostTensor>,
@@ -89,17 +40,6 @@ impl Graphs {
         self.step.iter().chain(&self.refresh)
     }
 }
-
-/// Input of the step: pixels, U8 `[batch, h * w * c]`.
-pub const IMAGES: &str = "images";
-/// Input of the step: classes, U32 `[batch]`.
-pub const LABELS: &str = "labels";
-/// Input of the step: augmentation parameters of view 0, 1, ...: `augment.0`.
-pub const AUGMENT: &str = "augment";
-/// Input of the test: pixels, U8 `[eval batch, h * w * c]`.
-pub const EVAL_IMAGES: &str = "eval.images";
-/// Output of the test, `[eval batch, classes]`.
-pub const LOGITS: &str = "logits";
 
 /// Where training stands, for what changes from step to step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,26 +59,72 @@ impl Progress {
     }
 }
 
-/// How a network is judged.
+/// How a network is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judge {
+pub enum EvaluatedBy {
     /// By the class of its largest logit.
     Logits,
     /// By its features: what classes the nearest training images have.
     Neighbours,
 }
 
-/// A way to train.
+/// What a method does with the run that a recipe's `[teacher]` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TeacherUse {
+    /// There is none.
+    None,
+    /// It may be named, but is not read with these settings.
+    Unread,
+    /// Its network is read: [`Task::teacher`].
+    Network,
+    /// It is no network; whoever trains reads it: [`Task::targets`].
+    Targets,
+}
+
+/// A way to train: what [`METHODS`](super::METHODS) is a list of.
 pub trait Method: Sync {
     /// Name in recipes.
     fn name(&self) -> &'static str;
 
+    /// Its own tables of a recipe, in the order in which they are written.
+    fn tables(&self) -> &'static [OwnTable] {
+        &[]
+    }
+
+    /// Checks that its settings and the rest of the recipe go together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming both sides of what does not.
+    fn validate(&self, _recipe: &Recipe) -> Result<()> {
+        Ok(())
+    }
+
+    /// What it does with a teacher.
+    fn teacher(&self, _recipe: &Recipe) -> TeacherUse {
+        TeacherUse::None
+    }
+
+    /// How it adapts the network that a run starts from, if it does.
+    fn adaptation(&self, _recipe: &Recipe) -> Option<Adapt> {
+        None
+    }
+
+    /// The head that it trains a network with and leaves behind, if others can learn from that.
+    fn head(&self, _recipe: &Recipe) -> Option<Projector> {
+        None
+    }
+
+    /// Whether it knows how far magnitudes are clamped in an epoch (`net.binarization.magnitude.clamp`).
+    fn clamps_magnitudes(&self) -> bool {
+        false
+    }
+
     /// Builds the graphs that train, for a batch size; the test's stays empty.
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs>;
 
-    /// Builds the test's graph: images to logits, or to features where a network is judged by them.
+    /// Builds the test's graph: images to logits, or to features where a network is evaluated by them.
     fn eval(&self, task: &Task<'_>, batch: usize) -> Result<Graph> {
-        Ok(test_graph(task, batch, Mode::Eval)?.0)
+        Ok(eval_graph(task, batch, Mode::Eval)?.0)
     }
 
     /// Builds all graphs, those that train for a batch size and the test's for another.
@@ -148,7 +134,7 @@ pub trait Method: Sync {
 
     /// Value of a scalar of the step; `None` for a name it does not know.
     fn scalar(&self, recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
-        common_scalar(recipe, progress, name)
+        parts::scalar(recipe, progress, name)
     }
 
     /// How the views of an image that a step takes are made.
@@ -156,13 +142,13 @@ pub trait Method: Sync {
         vec![recipe.augment.clone()]
     }
 
-    /// How the network is judged.
-    fn judge(&self, _recipe: &Recipe) -> Judge {
-        Judge::Logits
+    /// How the network is evaluated.
+    fn evaluated_by(&self, _recipe: &Recipe) -> EvaluatedBy {
+        EvaluatedBy::Logits
     }
 
     /// Whether a run takes this tensor from the run that it starts from.
-    fn carries(&self, _recipe: &Recipe, _tensor: &str) -> bool {
+    fn inherits(&self, _recipe: &Recipe, _tensor: &str) -> bool {
         true
     }
 

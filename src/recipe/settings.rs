@@ -1,17 +1,19 @@
 //! `--set key=value`.
 
+use super::Source;
 use crate::error::{Error, Result};
 use crate::suggest::with_suggestion;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-/// A recipe with `key=value` settings, keys dotted, values as in TOML (a bare word is a string), checked by `validate`.
+/// A recipe with `key=value` settings, keys dotted, values as in TOML (a bare word is a string), read anew and checked by
+/// `validate`.
 ///
 /// # Errors
 /// Naming the setting that is wrong, and the nearest key or value that exists.
-pub fn changed<T: Serialize + DeserializeOwned + Clone>(
+pub fn changed<T: Serialize + Clone>(
     recipe: &T,
     settings: &[String],
+    read: impl Fn(Source<'_>) -> Result<T, toml::de::Error>,
     validate: impl Fn(&T) -> Result<()>,
 ) -> Result<T> {
     if settings.is_empty() {
@@ -23,11 +25,12 @@ pub fn changed<T: Serialize + DeserializeOwned + Clone>(
         apply(&mut table, setting)?;
     }
     let joined = settings.iter().map(|s| format!("--set {s}")).collect::<Vec<_>>().join(" ");
-    let recipe: T = table.try_into().map_err(|e: toml::de::Error| {
+    let recipe = read(Source::Table(&table)).map_err(|e| {
         let message = with_suggestion(e.message().trim());
         // Of several settings, name the one whose key the message quotes.
         let guilty = message.split('`').nth(1).and_then(|key| {
-            settings.iter().find(|s| s.split('=').next().is_some_and(|k| k.trim().split('.').any(|p| p == key)))
+            let names = |s: &str| s.split('=').next().is_some_and(|k| k.trim().split('.').any(|p| p == key));
+            settings.iter().find(|s| names(s))
         });
         Error::Config(match guilty {
             Some(s) => format!("--set {s}: {message}"),

@@ -6,15 +6,14 @@
 //! shaders/             the shader files that took the place of built-in ones, if any
 //! ```
 
-use super::check::Wrong;
-use super::method::{ImageInfo, Method, Task};
-use super::recipe::Recipe;
-use super::teacher::Teacher;
+use super::node_check::Wrong;
 use crate::device::{Device, Store};
 use crate::error::{Error, Result};
 use crate::files::{create_dir, read_text, write_atomic};
 use crate::graph::Value;
+use crate::methods::{ImageInfo, Task, Teacher};
 use crate::program::{Options, Program};
+use crate::recipe::Recipe;
 use crate::shader::sources::Sources;
 use crate::tensor::{DType, HostTensor, RefTensor};
 use crate::verify::{Finding, StepRun, expect};
@@ -25,7 +24,7 @@ use std::path::Path;
 
 /// What `replay.json` holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Replay {
+pub struct SavedNode {
     /// Version of the program.
     pub version: String,
     /// Where the node was wrong.
@@ -68,9 +67,9 @@ pub struct Entry {
 const JSON: &str = "replay.json";
 const TENSORS: &str = "tensors.safetensors";
 
-impl Replay {
-    /// What is to be known of a node, for [`Replay::save`].
-    pub fn new(device: String, recipe: Recipe, images: ImageInfo, program: &Program, wrong: &Wrong) -> Replay {
+impl SavedNode {
+    /// What is to be known of a node, for [`SavedNode::save`].
+    pub fn new(device: String, recipe: Recipe, images: ImageInfo, program: &Program, wrong: &Wrong) -> SavedNode {
         let graph = &program.graph;
         let entry = |(v, t): &(Value, HostTensor)| Entry {
             value: v.index() as u32,
@@ -79,7 +78,7 @@ impl Replay {
             shape: t.shape().to_vec(),
         };
         let index = wrong.run.index;
-        Replay {
+        SavedNode {
             version: env!("CARGO_PKG_VERSION").into(),
             device,
             recipe,
@@ -129,23 +128,26 @@ impl Replay {
     }
 
     /// Reads a saved node.
-    pub fn load(folder: &Path) -> Result<Replay> {
+    pub fn load(folder: &Path) -> Result<SavedNode> {
         let path = folder.join(JSON);
         if !path.is_file() {
             let message = format!("there is no saved node in this folder: it has no {JSON}");
             return Err(Error::data(folder, message));
         }
-        serde_json::from_str(&read_text(&path)?).map_err(|e| Error::data(path, format!("this is no saved node: {e}")))
+        let node: SavedNode = serde_json::from_str(&read_text(&path)?)
+            .map_err(|e| Error::data(&path, format!("this is no saved node: {e}")))?;
+        node.recipe.validate().map_err(|e| Error::data(path, e.to_string()))?;
+        Ok(node)
     }
 
     /// Runs the node again, on any device, and compares it.
     ///
     /// # Errors
     /// If the files do not fit together, or this version builds another program from the recipe.
-    pub fn run(&self, folder: &Path, method: &dyn Method, device: &Device, sources: Sources) -> Result<Vec<Finding>> {
+    pub fn run(&self, folder: &Path, device: &Device, sources: Sources) -> Result<Vec<Finding>> {
         let teacher = Teacher::for_a_look(&self.recipe)?.map(|(t, _)| t);
         let task = Task { recipe: &self.recipe, images: &self.images, teacher: teacher.as_ref(), targets: None };
-        let graphs = method.build(&task, self.recipe.batch, 1)?;
+        let graphs = self.recipe.method().build(&task, self.recipe.batch, 1)?;
         let other = |what: &str| {
             let version = env!("CARGO_PKG_VERSION");
             let message = format!("{what}: it was saved by onebit {}, this is {version}", self.version);

@@ -2,11 +2,11 @@
 //! a teacher and a student, are parts too.
 
 use super::checkpoint;
-use super::method::{EVAL_IMAGES, Graphs, LOGITS};
 use super::metrics::take_means;
 use crate::device::{Device, Executable, Store};
 use crate::error::Result;
 use crate::graph::{Graph, Value};
+use crate::methods::{EVAL_IMAGES, Graphs, LOGITS};
 use crate::program::{BufferKind, Program};
 use crate::shader::sources::Sources;
 use crate::tensor::{DType, HostTensor};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// The compiled programs of a run, not yet on a device.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Programs {
     /// What runs once, before the first step.
     pub start: Option<Program>,
     /// The parts of a step, then those of a step of the second pass.
@@ -29,19 +29,19 @@ pub struct Plan {
     pub given: HashMap<String, HostTensor>,
 }
 
-impl Plan {
+impl Programs {
     /// Compiles the graphs.
-    pub fn compile(graphs: Graphs, device: &Device) -> Result<Plan> {
+    pub fn compile(graphs: Graphs, device: &Device) -> Result<Programs> {
         let compile = |g: Graph| Program::compile(g, device.backend());
         let refresh = graphs.step.len();
         let step = graphs.step.into_iter().chain(graphs.refresh);
         let step = step.map(|(n, g)| Ok((n, compile(g)?))).collect::<Result<_>>()?;
         let start = graphs.start.map(compile).transpose()?;
-        Ok(Plan { start, step, refresh, eval: compile(graphs.eval)?, given: graphs.given })
+        Ok(Programs { start, step, refresh, eval: compile(graphs.eval)?, given: graphs.given })
     }
 
     /// The same with other shader files.
-    pub fn with_sources(mut self, sources: &Sources) -> Plan {
+    pub fn with_sources(mut self, sources: &Sources) -> Programs {
         for p in self.step.iter_mut().map(|(_, p)| p).chain([&mut self.eval]).chain(&mut self.start) {
             p.sources = sources.clone();
         }
@@ -93,7 +93,7 @@ impl Plan {
 }
 
 /// Programs on a device.
-pub struct Scheduler {
+pub struct Runner {
     store: Store,
     start: Option<Executable>,
     step: Vec<Executable>,
@@ -102,14 +102,14 @@ pub struct Scheduler {
     given: HashMap<String, HostTensor>,
 }
 
-impl Scheduler {
+impl Runner {
     /// Loads the programs and fills parameters and state with their initial content.
-    pub fn load(plan: Plan, device: &Device, seed: u64) -> Result<Scheduler> {
+    pub fn load(plan: Programs, device: &Device, seed: u64) -> Result<Runner> {
         let mut store = Store::new(device.clone());
         let step = plan.step.into_iter().map(|(_, p)| store.load_program(p, false)).collect::<Result<Vec<_>>>()?;
         let eval = store.load_program(plan.eval, false)?;
         let start = plan.start.map(|p| store.load_program(p, false)).transpose()?;
-        let mut s = Scheduler { store, start, step, refresh: plan.refresh, eval, given: plan.given };
+        let mut s = Runner { store, start, step, refresh: plan.refresh, eval, given: plan.given };
         s.initialise(seed)?;
         Ok(s)
     }
@@ -210,7 +210,7 @@ impl Scheduler {
         Ok(self.timed_logits(images)?.0)
     }
 
-    /// As [`Scheduler::logits`], with the time that the device worked on them.
+    /// As [`Runner::logits`], with the time that the device worked on them.
     pub fn timed_logits(&mut self, images: &HostTensor) -> Result<(HostTensor, Duration)> {
         self.store.write(EVAL_IMAGES, images)?;
         let scalars = vec![0.0; self.eval.program().graph.scalars().len()];

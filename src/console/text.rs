@@ -1,17 +1,26 @@
 //! Text for people.
 
+use crate::error::{Error, Result};
+use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
 
+/// Where [`say`] writes to, in its errors.
+const STDOUT: &str = "standard output";
+
 /// Writes a line to standard output; an error instead of a panic if nobody reads it.
-pub fn say(line: impl Display) -> anyhow::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")?;
-    Ok(())
+pub fn say(line: impl Display) -> Result<()> {
+    writeln!(io::stdout().lock(), "{line}").map_err(Error::io(STDOUT, "write"))
+}
+
+/// Writes something as indented JSON.
+pub fn say_json(value: &impl Serialize) -> Result<()> {
+    say(serde_json::to_string_pretty(value).map_err(|e| Error::Config(format!("this is no JSON: {e}")))?)
 }
 
 /// Whether an error is that of [`say`] when nobody reads.
-pub fn is_broken_pipe(e: &anyhow::Error) -> bool {
-    e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+pub fn is_broken_pipe(e: &Error) -> bool {
+    matches!(e, Error::Io { path, cause, .. } if path.as_os_str() == STDOUT && cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Bytes as MiB.

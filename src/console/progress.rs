@@ -1,13 +1,13 @@
 //! What is seen of a run while it trains: a bar on a terminal, a plain line now and then elsewhere, JSON lines for
 //! programs.
 
-use super::text::{duration, percent, say};
-use crate::methods::method;
+use super::text::{duration, mib, percent, say};
+use crate::methods::EvaluatedBy;
+use crate::recipe::Recipe;
 use crate::train::checkpoint::Position;
 use crate::train::evaluate::Evaluation;
-use crate::train::fit::{Look, Observer};
-use crate::train::method::Judge;
-use crate::train::recipe::Recipe;
+use crate::train::fit::{Observer, Status};
+use crate::train::prepare::Started;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io::IsTerminal;
@@ -17,16 +17,18 @@ use std::time::{Duration, Instant};
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// What the accuracy of a run's test is the accuracy of.
-pub(super) fn judged_by(recipe: &Recipe) -> &'static str {
-    match method(recipe.method).judge(recipe) {
-        Judge::Logits => "test accuracy",
-        Judge::Neighbours => "nearest neighbours",
+pub fn accuracy_of(recipe: &Recipe) -> &'static str {
+    match recipe.method().evaluated_by(recipe) {
+        EvaluatedBy::Logits => "test accuracy",
+        EvaluatedBy::Neighbours => "nearest neighbours",
     }
 }
 
-/// How a run is shown. `about` is the device and the planned memory.
-pub(super) fn observer(as_json: bool, recipe: &Recipe, about: String) -> Box<dyn Observer> {
-    let by = judged_by(recipe);
+/// How a run is shown.
+pub fn observer(as_json: bool, started: &Started) -> Box<dyn Observer> {
+    let prepared = started.prepared();
+    let about = format!("{}  {}", prepared.device().name(), mib(prepared.programs().planned_bytes()));
+    let by = accuracy_of(prepared.recipe());
     if as_json {
         Box::new(Json)
     } else if std::io::stderr().is_terminal() {
@@ -39,7 +41,7 @@ pub(super) fn observer(as_json: bool, recipe: &Recipe, about: String) -> Box<dyn
     }
 }
 
-fn describe(l: &Look, about: &str) -> String {
+fn describe(l: &Status, about: &str) -> String {
     format!(
         "epoch {} step {}/{}  loss {:.4}  accuracy {}  {:.0} images/s  {} left  {about}",
         l.epoch + 1,
@@ -52,7 +54,7 @@ fn describe(l: &Look, about: &str) -> String {
     )
 }
 
-fn tested(epoch: u64, by: &str, e: &Evaluation) -> String {
+fn evaluated(epoch: u64, by: &str, e: &Evaluation) -> String {
     format!("epoch {epoch:3}  {by} {}  top-5 {}  loss {:.4}", percent(e.accuracy), percent(e.top5), e.loss)
 }
 
@@ -71,14 +73,14 @@ impl Observer for Bar {
         self.bar.println(resumed(p));
     }
 
-    fn look(&mut self, l: &Look) {
+    fn progressed(&mut self, l: &Status) {
         self.bar.set_length(l.total);
         self.bar.set_position(l.steps);
         self.bar.set_message(describe(l, &self.about));
     }
 
-    fn tested(&mut self, epoch: u64, e: &Evaluation) {
-        self.bar.println(tested(epoch, self.by, e));
+    fn evaluated(&mut self, epoch: u64, e: &Evaluation) {
+        self.bar.println(evaluated(epoch, self.by, e));
     }
 
     fn note(&mut self, text: &str) {
@@ -103,15 +105,15 @@ impl Observer for Lines {
         put(resumed(p));
     }
 
-    fn look(&mut self, l: &Look) {
+    fn progressed(&mut self, l: &Status) {
         if self.last.is_none_or(|t| t.elapsed() >= LINE_EVERY) {
             self.last = Some(Instant::now());
             put(describe(l, &self.about));
         }
     }
 
-    fn tested(&mut self, epoch: u64, e: &Evaluation) {
-        put(tested(epoch, self.by, e));
+    fn evaluated(&mut self, epoch: u64, e: &Evaluation) {
+        put(evaluated(epoch, self.by, e));
     }
 
     fn note(&mut self, text: &str) {
@@ -126,14 +128,14 @@ impl Observer for Json {
         put(json!({ "event": "resumed", "epoch": p.epoch, "step": p.step, "steps": p.steps }));
     }
 
-    fn look(&mut self, l: &Look) {
+    fn progressed(&mut self, l: &Status) {
         put(json!({
             "event": "train", "epoch": l.epoch, "step": l.step, "steps": l.steps, "total": l.total, "loss": l.loss,
             "accuracy": l.accuracy, "images_per_second": l.images_per_second, "seconds_left": l.seconds_left,
         }));
     }
 
-    fn tested(&mut self, epoch: u64, e: &Evaluation) {
+    fn evaluated(&mut self, epoch: u64, e: &Evaluation) {
         put(json!({
             "event": "test", "epoch": epoch, "accuracy": e.accuracy, "top5": e.top5, "loss": e.loss,
         }));

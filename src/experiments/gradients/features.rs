@@ -1,0 +1,32 @@
+//! Features of images by a run's network, and a map of them.
+
+use super::{TrainedRun, device_of, extractor};
+use crate::console::stop::NEVER;
+use crate::console::text::{grouped, say};
+use crate::error::Result;
+use crate::experiments::FeatureOptions;
+use crate::features::{Map, npy};
+use crate::files::{create_dir, write_atomic};
+use crate::train::protocol::features;
+
+pub(super) fn run(options: &FeatureOptions) -> Result<()> {
+    let t = TrainedRun::open(&options.run, options.checkpoint, options.data.as_deref())?;
+    let set = options.part.of(&t.data)?;
+    let (mut runner, batch) = extractor(&t, &device_of(options.device.as_deref(), &t.info)?)?;
+    let rows = features(&mut runner, set, batch, &NEVER)?.expect("nobody stops this");
+    let out = options.out();
+    create_dir(&out)?;
+    npy::write_f32(&out.join("features.npy"), &rows)?;
+    if let Some(labels) = &set.labels {
+        npy::write_u32(&out.join("labels.npy"), labels)?;
+    }
+    let labels = set.labels.as_deref().map(|l| (l, &set.classes[..]));
+    let title = format!("{}: {}", t.run.path().display(), set.name);
+    write_atomic(&out.join("map.png"), &Map::make(&rows, 0)?.png(&title, labels)?)?;
+    say(format!(
+        "{}: features of {} images, {} numbers each, in features.npy; the map is map.png",
+        out.display(),
+        grouped(rows.n() as u64),
+        rows.d()
+    ))
+}

@@ -1,0 +1,68 @@
+//! Networks that are trained by gradients, with the method that the recipe names.
+
+mod eval;
+mod export;
+mod features;
+mod mask;
+mod protocol;
+mod train;
+mod trained;
+mod tuning;
+
+pub use mask::{images_of, save_mask};
+pub use trained::{TrainedRun, device_of, extractor};
+pub use tuning::{before_training, say_tuned, taken_another};
+
+pub(super) use export::write as write_export;
+pub(super) use train::{Lesson, run as train_by};
+
+use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOptions, Start, TrainOptions};
+use crate::error::{Error, Result};
+use crate::methods::METHODS;
+use crate::recipe::{Recipe, Text};
+
+/// Training by gradients.
+#[derive(Clone, Copy, Debug)]
+pub struct Gradients;
+
+impl Experiment for Gradients {
+    fn name(&self) -> &'static str {
+        "gradients"
+    }
+
+    fn has(&self, method: &str) -> bool {
+        METHODS.get(method).is_ok()
+    }
+
+    fn describe(&self, text: &Text) -> Result<Described> {
+        let recipe = Recipe::parse(&text.text, &text.origin)?;
+        let json = serde_json::to_value(&recipe).map_err(|e| Error::Config(format!("the recipe is no JSON: {e}")))?;
+        let toml = recipe.to_toml()?;
+        Ok(Described { description: recipe.description, toml, json, of_run: recipe.run.is_some() })
+    }
+
+    fn train(&self, start: Start, options: &TrainOptions) -> Result<Ending> {
+        train::run(start, options, &|_, data, _, _, _| Ok(Some(Lesson { targets: None, data })))
+    }
+
+    fn eval(&self, options: &EvalOptions) -> Result<Ending> {
+        if options.baseline {
+            return Err(Error::Config("--baseline goes with a multilayer bootstrap network".into()));
+        }
+        let run = TrainedRun::open(&options.run, options.checkpoint, options.data.as_deref())?;
+        match options.protocol {
+            Some(how) => protocol::run(options, how, &run),
+            None => eval::run(options, run),
+        }
+    }
+
+    fn features(&self, options: &FeatureOptions) -> Result<()> {
+        features::run(options)
+    }
+
+    fn export(&self, options: &ExportOptions) -> Result<()> {
+        let run = TrainedRun::open(&options.run, options.checkpoint, options.data.as_deref())?;
+        let (images, data) = (run.images.clone(), run.data.clone());
+        export::write(options, &run, &images, &data, None)
+    }
+}

@@ -1,0 +1,113 @@
+//! How good features are that were learned without labels: `onebit eval --protocol`.
+
+use super::{TrainedRun, device_of, extractor};
+use crate::console::progress::observer;
+use crate::console::stop::{NEVER, on_ctrl_c};
+use crate::console::text::{grouped, percent, say, say_json};
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::experiments::{Ending, EvalOptions};
+use crate::features::low_shot;
+use crate::train::evaluate::Evaluation;
+use crate::train::fit::Outcome;
+use crate::train::prepare::{Place, Request};
+use crate::train::protocol::{LabelledFeatures, Protocol, ProtocolResult, features, finetune_recipe};
+use serde_json::json;
+
+/// Evaluates a run's features, notes the result in its protocols.json, and says it.
+pub(super) fn run(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Result<Ending> {
+    for part in [&t.data.train, &t.data.test] {
+        if part.is_empty() || part.labels.is_none() {
+            return Err(Error::Config(format!(
+                "{}: --protocol {} needs training and test images with labels",
+                part.name,
+                how.name()
+            )));
+        }
+    }
+    let (result, note) = match how {
+        Protocol::Finetune => match finetuned(options, t)? {
+            Some(accuracy) => accuracy,
+            None => return Ok(Ending::Stopped),
+        },
+        Protocol::Knn | Protocol::Linear => by_features(options, how, t)?,
+    };
+    let found = ProtocolResult {
+        protocol: how,
+        labels: options.labels,
+        data: t.data.name().to_string(),
+        training_images: low_shot(t.data.train.len(), options.labels).len(),
+        test_images: t.data.test.len(),
+        accuracy: result,
+    };
+    t.run.note_protocol_result(&found)?;
+    if options.json {
+        say_json(&found)?;
+        return Ok(Ending::Done);
+    }
+    say(format!(
+        "{}: {} {}, labels of {} of {} training images, {} test images of {}{note}",
+        t.run.path().display(),
+        found.column(&found.data),
+        percent(found.accuracy),
+        grouped(found.training_images as u64),
+        grouped(t.data.train.len() as u64),
+        grouped(found.test_images as u64),
+        found.data
+    ))?;
+    Ok(Ending::Done)
+}
+
+fn by_features(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Result<(f64, String)> {
+    let (mut runner, batch) = extractor(t, &device_of(options.device.as_deref(), &t.info)?)?;
+    let mut of = |set| features(&mut runner, set, batch, &NEVER);
+    let (train, test) = (of(&t.data.train)?.expect("nobody stops this"), of(&t.data.test)?.expect("nobody stops this"));
+    let labelled = LabelledFeatures::new(&t.data, options.labels, train, test)?;
+    let (result, note): (Evaluation, String) = match how {
+        Protocol::Linear => {
+            let (result, probe) = labelled.by_probe()?;
+            let end = if probe.converged { "" } else { ", which did not converge" };
+            (result, format!("; {} iterations{end}", probe.iterations))
+        }
+        _ => (labelled.by_neighbours()?, String::new()),
+    };
+    Ok((result.accuracy, note))
+}
+
+/// Trains a copy of the network on the labels, in a run directory below the run's. The accuracy and what is to be said of
+/// it; nothing if it was stopped.
+fn finetuned(options: &EvalOptions, t: &TrainedRun) -> Result<Option<(f64, String)>> {
+    let with = low_shot(t.data.train.len(), options.labels);
+    let mut recipe = finetune_recipe(&t.recipe, &t.run.path().display().to_string(), options.labels, with.len())?;
+    recipe.data.label_share = options.labels;
+    let request = Request {
+        name: format!("{}-finetune", t.info.recipe),
+        recipe,
+        data: Split { train: t.data.train.select(&with).into(), ..t.data.clone() },
+        normalization: Some((t.images.mean.clone(), t.images.std.clone())),
+        device: device_of(options.device.as_deref(), &t.info)?,
+        select: options.device.clone().unwrap_or(t.info.select.clone()),
+        targets: None,
+    };
+    let place = Place::New(t.run.path().join(format!("finetune-{}%", 100.0 * options.labels)));
+    let started = request.prepare()?.start(place)?;
+    let run = started.run().clone();
+    let stop = on_ctrl_c()?;
+    let mut observer = observer(options.json, &started);
+    let outcome = started.fit(stop, &mut *observer);
+    drop(observer);
+    match outcome? {
+        Outcome::Finished(summary) => {
+            let accuracy = summary.test_accuracy.expect("there are test images with labels");
+            Ok(Some((accuracy, format!("; the fine-tuned network is in {}", run.path().display()))))
+        }
+        Outcome::Stopped { saved, .. } => {
+            let again = format!("onebit train --resume --out {}", run.path().display());
+            match options.json {
+                true => say(json!({ "event": "stopped", "saved": saved, "resume": again }))?,
+                false => say(format!("stopped, saved to {}; to go on:  {again}", saved.display()))?,
+            }
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! How well clusters agree with classes.
+
+use crate::console::text::percent;
+use crate::data::Dataset;
+use crate::features::{clustering_accuracy, normalized_mutual_information};
+use serde::{Deserialize, Serialize};
+
+/// Agreement of clusters with classes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Images.
+    pub images: usize,
+    /// Share that is right under the best one-to-one map of clusters to classes.
+    pub accuracy: f64,
+    /// Normalised mutual information, arithmetic normalisation.
+    pub nmi: f64,
+}
+
+impl Agreement {
+    /// Against the labels of a set; `None` if it has none.
+    pub fn of(clusters: &[u32], set: &Dataset) -> Option<Agreement> {
+        let labels = set.labels.as_ref().filter(|l| l.len() == clusters.len() && !l.is_empty())?;
+        Some(Agreement {
+            images: labels.len(),
+            accuracy: clustering_accuracy(clusters, labels),
+            nmi: normalized_mutual_information(clusters, labels),
+        })
+    }
+
+    /// For people.
+    pub fn say(&self) -> String {
+        format!("accuracy {}  NMI {:.4}", percent(self.accuracy), self.nmi)
+    }
+}

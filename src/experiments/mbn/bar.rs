@@ -1,0 +1,49 @@
+//! What is seen while layers are fitted or applied.
+
+use crate::console::text::say;
+use crate::mbn::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// A bar on a terminal, a line now and then elsewhere, nothing for programs.
+pub struct LayerBar {
+    bar: Option<ProgressBar>,
+    last: Instant,
+    quiet: bool,
+}
+
+impl LayerBar {
+    /// One that says nothing if `quiet`.
+    pub fn new(quiet: bool) -> LayerBar {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let style = ProgressStyle::with_template("{bar:24} {percent:>3}%  {msg}");
+            ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        LayerBar { bar, last: Instant::now(), quiet }
+    }
+
+    /// Some clusterings of a layer are done.
+    pub fn progress(&mut self, p: Progress) {
+        let text = || {
+            format!("layer {}/{}: {} centres, {} of {} clusterings", p.layer + 1, p.layers, p.k, p.done, p.clusterings)
+        };
+        if let Some(bar) = &self.bar {
+            bar.set_length(p.clusterings as u64);
+            bar.set_position(p.done as u64);
+            bar.set_message(text());
+        } else if !self.quiet && self.last.elapsed() >= Duration::from_secs(10) {
+            self.last = Instant::now();
+            // A fit goes on when nobody reads about it any more.
+            let _ = say(text());
+        }
+    }
+}
+
+impl Drop for LayerBar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Clusters of training and test images against their labels.
+
+use super::{Agreement, FittedRun, LayerBar, assigned, points};
+use crate::console::stop::NEVER;
+use crate::console::text::{mib, say, say_json};
+use crate::error::{Error, Result};
+use crate::experiments::EvalOptions;
+use crate::features::KMeans;
+use crate::mbn::Watch;
+use crate::train::choose::choose;
+use serde_json::json;
+
+pub(super) fn run(options: &EvalOptions, fitted: FittedRun) -> Result<()> {
+    let FittedRun { run, recipe, info, model, data } = fitted;
+    let device = choose(options.device.as_deref().unwrap_or(&info.select))?.device;
+    let mut result = serde_json::Map::new();
+    let mut said = Vec::new();
+    let mut bar = LayerBar::new(options.json);
+    let mut watch = Watch { stop: &NEVER, told: &mut |p| bar.progress(p) };
+    let parts = [("train", &data.train), ("test", &data.test)];
+    for (name, set) in parts.into_iter().filter(|(_, set)| !set.is_empty()) {
+        let found = assigned(&recipe, &model, set, &device, &mut watch)?.expect("nobody stops this");
+        if let Some(pace) = found.pace {
+            said.push(format!(
+                "{name:5}  10,000 predictions in {:.2} s, the device at work {:.2} s ({})",
+                pace.seconds,
+                pace.device_seconds,
+                device.name()
+            ));
+            result.insert("pace".into(), json!(pace));
+        }
+        if let Some(agreement) = Agreement::of(&found.clusters, set) {
+            said.push(format!("{name:5}  {:6} images  {}", agreement.images, agreement.say()));
+            result.insert(name.into(), json!(agreement));
+        }
+    }
+    if options.baseline {
+        let points = points(&recipe, &data.train, &device, &NEVER)?.expect("nobody stops this");
+        let centres = KMeans::fit(&points, model.spec.clusters, model.spec.restarts, model.seed)?;
+        if let Some(agreement) = Agreement::of(&centres.assign(&points)?, &data.train) {
+            said.push(format!("train  k-means on the same points  {}", agreement.say()));
+            result.insert("kmeans".into(), json!(agreement));
+        }
+    }
+    let bytes = std::fs::metadata(run.last()).map_err(Error::io(run.last(), "read"))?.len();
+    result.insert("model_bytes".into(), json!(bytes));
+    said.push(format!("model  {}", mib(bytes as usize)));
+    run.write_json("eval.json", &result)?;
+    match options.json {
+        true => say_json(&result),
+        false => said.into_iter().try_for_each(say),
+    }
+}

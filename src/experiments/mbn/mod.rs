@@ -1,0 +1,91 @@
+//! Multilayer bootstrap networks: fitted layer by layer, without gradients and without labels.
+
+mod agreement;
+mod bar;
+mod eval;
+mod features;
+mod predict;
+mod train;
+
+pub use agreement::Agreement;
+pub use bar::LayerBar;
+pub use predict::{Found, Pace, assigned, points, predicted};
+
+use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOptions, Start, TrainOptions};
+use crate::data::Split;
+use crate::error::{Error, Result};
+use crate::mbn::{METHOD, MbnRecipe, Model};
+use crate::recipe::{RunInfo, Text};
+use crate::train::run::RunDir;
+use std::path::Path;
+
+/// Multilayer bootstrap networks.
+#[derive(Clone, Copy, Debug)]
+pub struct Mbn;
+
+impl Experiment for Mbn {
+    fn name(&self) -> &'static str {
+        METHOD
+    }
+
+    fn describe(&self, text: &Text) -> Result<Described> {
+        let recipe = MbnRecipe::parse(&text.text, &text.origin)?;
+        let json = serde_json::to_value(&recipe).map_err(|e| Error::Config(format!("the recipe is no JSON: {e}")))?;
+        let toml = recipe.to_toml()?;
+        Ok(Described { description: recipe.description, toml, json, of_run: recipe.run.is_some() })
+    }
+
+    fn train(&self, start: Start, options: &TrainOptions) -> Result<Ending> {
+        train::run(start, options)
+    }
+
+    fn eval(&self, options: &EvalOptions) -> Result<Ending> {
+        if options.protocol.is_some() {
+            return Err(Error::Config(
+                "--protocol evaluates networks; a multilayer bootstrap network is evaluated by its clusters".into(),
+            ));
+        }
+        eval::run(options, FittedRun::open(&options.run, options.data.as_deref())?)?;
+        Ok(Ending::Done)
+    }
+
+    fn features(&self, options: &FeatureOptions) -> Result<()> {
+        features::run(options, &FittedRun::open(&options.run, options.data.as_deref())?)
+    }
+
+    fn export(&self, options: &ExportOptions) -> Result<()> {
+        Err(Error::Config(format!(
+            "{}: a multilayer bootstrap network does not ship as it is: train a network that compresses it (onebit train \
+             mbn-compress --set teacher.run={}), and export that",
+            options.run.display(),
+            options.run.display()
+        )))
+    }
+}
+
+/// A fitted model with its images.
+struct FittedRun {
+    run: RunDir,
+    recipe: MbnRecipe,
+    info: RunInfo,
+    model: Model,
+    data: Split,
+}
+
+impl FittedRun {
+    /// `data` in place of its own images, if given.
+    fn open(path: &Path, data: Option<&Path>) -> Result<FittedRun> {
+        let (mut recipe, info) = MbnRecipe::of_run(path)?.ok_or_else(|| not_one(path))?;
+        let run = RunDir::at(path);
+        let model = Model::load(&run.last())?;
+        if let Some(data) = data {
+            recipe.data.path = data.display().to_string();
+        }
+        let data = recipe.data.open()?;
+        Ok(FittedRun { run, recipe, info, model, data })
+    }
+}
+
+fn not_one(path: &Path) -> Error {
+    Error::data(path, "this is no run of a multilayer bootstrap network")
+}

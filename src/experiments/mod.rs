@@ -1,0 +1,178 @@
+//! What a run can be: a network trained by gradients with a [`Method`](crate::methods::Method), a multilayer bootstrap network,
+//! the compression of one. The command line asks for an experiment by the word `method` of a recipe, and never for its kind.
+
+pub mod compression;
+pub mod gradients;
+pub mod mbn;
+mod options;
+
+pub use options::{EvalOptions, ExportOptions, FeatureOptions, Form, Part, TrainOptions, Which};
+
+use crate::error::{Error, Result};
+use crate::files::read_text;
+use crate::recipe::{DEFAULT, Source, Text};
+use crate::train::run::RunDir;
+use gradients::Gradients;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All is done.
+    Done,
+    /// It was stopped from outside, and what was done is saved.
+    Stopped,
+}
+
+/// A recipe, as it is shown.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// One sentence for people.
+    pub description: String,
+    /// The recipe as TOML, with every default filled in.
+    pub toml: String,
+    /// The same as JSON.
+    pub json: serde_json::Value,
+    /// Whether it is the record of a run.
+    pub of_run: bool,
+}
+
+/// What is trained: a recipe anew, or a run that goes on.
+pub enum Start {
+    /// A recipe, and what a run of it is called.
+    New(Text),
+    /// A run directory.
+    Resumed(PathBuf),
+}
+
+/// A kind of run. It reads and checks its recipes itself, and says what it does as it goes ([`crate::console`]).
+pub trait Experiment: Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Whether recipes of this method are its own.
+    fn has(&self, method: &str) -> bool {
+        method == self.name()
+    }
+
+    /// Reads and checks a recipe.
+    ///
+    /// # Errors
+    /// With file, line, and the nearest word that is known.
+    fn describe(&self, recipe: &Text) -> Result<Described>;
+
+    /// Trains or fits, and keeps a run directory.
+    fn train(&self, start: Start, options: &TrainOptions) -> Result<Ending>;
+
+    /// Tests a run on its images or on others.
+    fn eval(&self, options: &EvalOptions) -> Result<Ending>;
+
+    /// Writes the features that a run makes of images, and a map of them.
+    fn features(&self, options: &FeatureOptions) -> Result<()>;
+
+    /// Writes what inference needs of a run, and nothing else.
+    fn export(&self, options: &ExportOptions) -> Result<()>;
+}
+
+/// The experiments of this program: those that come with it, and what a program that uses the library adds.
+pub struct Experiments {
+    built_in: &'static [&'static dyn Experiment],
+    added: RwLock<Vec<&'static dyn Experiment>>,
+}
+
+/// The experiments of this program.
+pub static EXPERIMENTS: Experiments =
+    Experiments { built_in: &[&mbn::Mbn, &compression::Compression, &Gradients], added: RwLock::new(Vec::new()) };
+
+impl Experiments {
+    /// Adds an experiment: from then on commands take its recipes and runs. (A way to train by gradients is no experiment of
+    /// its own: it is added to [`METHODS`](crate::methods::METHODS).)
+    ///
+    /// # Errors
+    /// If recipes of its name have an experiment already.
+    pub fn add(&self, experiment: &'static dyn Experiment) -> Result<()> {
+        if self.find(experiment.name()).is_some() {
+            return Err(Error::Config(format!(
+                "recipes of method = {:?} have an experiment already",
+                experiment.name()
+            )));
+        }
+        self.added.write().unwrap_or_else(PoisonError::into_inner).push(experiment);
+        Ok(())
+    }
+
+    fn find(&self, method: &str) -> Option<&'static dyn Experiment> {
+        let added = self.added.read().unwrap_or_else(PoisonError::into_inner);
+        self.built_in.iter().chain(added.iter()).find(|e| e.has(method)).copied()
+    }
+
+    /// The experiment of a recipe's text. One that names none is read as a network's, whose reader says best what is wrong.
+    pub fn of_text(&self, text: &str) -> &'static dyn Experiment {
+        let method = Source::Text(text).value::<String>("method").ok().flatten();
+        method.and_then(|m| self.find(&m)).unwrap_or(&Gradients)
+    }
+
+    /// The experiment of a run directory.
+    pub fn of_run(&self, run: &Path) -> Result<&'static dyn Experiment> {
+        let config = run.join("config.toml");
+        Ok(if config.is_file() { self.of_text(&read_text(&config)?) } else { &Gradients })
+    }
+}
+
+/// Trains what `onebit train` is asked for.
+pub fn train(options: &TrainOptions) -> Result<Ending> {
+    let start = start(options)?;
+    let experiment = match &start {
+        Start::New(text) => EXPERIMENTS.of_text(&text.text),
+        Start::Resumed(run) => EXPERIMENTS.of_run(run)?,
+    };
+    experiment.train(start, options)
+}
+
+fn start(options: &TrainOptions) -> Result<Start> {
+    let recipe = options.recipe.as_deref();
+    if !options.resume {
+        return Ok(Start::New(Text::find(recipe.unwrap_or(DEFAULT))?));
+    }
+    Ok(Start::Resumed(match (&options.out, recipe) {
+        (Some(out), _) => out.clone(),
+        (None, Some(run)) if Path::new(run).join("config.toml").is_file() => PathBuf::from(run),
+        (None, _) => {
+            let wanted = Path::new("runs").join(Text::find(recipe.unwrap_or(DEFAULT))?.run_name());
+            RunDir::newest(&wanted).ok_or_else(|| {
+                Error::Config(format!(
+                    "there is nothing to resume: {} does not exist; name the run with --out",
+                    wanted.display()
+                ))
+            })?
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::built_in;
+
+    #[test]
+    fn every_built_in_recipe_is_right_and_writes_back() {
+        let all = built_in();
+        assert_eq!(all[0].0, DEFAULT);
+        for (name, text) in all {
+            let text = Text { name: name.into(), text: text.into(), origin: name.into() };
+            let experiment = EXPERIMENTS.of_text(&text.text);
+            let recipe = experiment.describe(&text).unwrap();
+            assert!(!recipe.description.is_empty(), "{name} describes itself");
+            let again = experiment.describe(&Text { text: recipe.toml.clone(), ..text }).unwrap();
+            assert_eq!((recipe.toml, recipe.json), (again.toml, again.json), "{name}");
+        }
+    }
+
+    #[test]
+    fn recipes_find_their_experiment() {
+        for (name, experiment) in [("small-mbn", "mbn"), ("mbn-compress", "compress"), (DEFAULT, "gradients")] {
+            assert_eq!(EXPERIMENTS.of_text(&Text::find(name).unwrap().text).name(), experiment);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A recipe: everything that decides what a run computes, as a TOML file.
+//!
+//! Here is what all recipes of networks have in common. What a method adds are tables of its own, which it reads itself:
+//! [`crate::methods`] has what needs the method, [`Recipe::parse`] and [`Recipe::find`] among it.
+
+mod data;
+mod read;
+pub mod settings;
+mod text;
+
+pub use data::DataSpec;
+pub use read::{COMMON, OwnTable, Source};
+pub use text::{Text, absolute, built_in};
+
+use crate::data::AugmentSpec;
+use crate::error::{Error, Result};
+use crate::hash::fnv1a;
+use crate::nn::NetSpec;
+use crate::optim::{OptimSpec, Schedule};
+use serde::{Deserialize, Serialize};
+
+/// The recipe of `onebit train` without arguments.
+pub const DEFAULT: &str = "fashion-binary";
+
+/// The path that means the set inside of the program.
+pub const EMBEDDED: &str = "embedded";
+
+/// Everything that decides what a run computes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// One sentence for people.
+    #[serde(default)]
+    pub description: String,
+    /// How the network is trained: the name of a [method](crate::methods).
+    pub method: String,
+    /// Passes over the training images.
+    pub epochs: u64,
+    /// Images in a batch.
+    pub batch: usize,
+    /// Learning rate, which the schedule changes over time.
+    pub lr: f32,
+    /// Decides initial weights, the order of the images, augmentation and dropout.
+    #[serde(default)]
+    pub seed: u64,
+    /// Share of the target that is spread over all classes (Szegedy et al. 2016).
+    #[serde(default)]
+    pub label_smoothing: f32,
+    /// A run whose network this one starts from, instead of at random; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub start_from: String,
+    /// The network.
+    pub net: NetSpec,
+    /// The network that it learns from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherSpec>,
+    /// The method's own tables, by their names, with every default filled in.
+    #[serde(flatten)]
+    pub own: toml::Table,
+    /// The images.
+    #[serde(default)]
+    pub data: DataSpec,
+    /// What happens to training images.
+    #[serde(default)]
+    pub augment: AugmentSpec,
+    /// The update rule.
+    pub optimiser: OptimSpec,
+    /// The learning rate over time.
+    pub schedule: Schedule,
+    /// When and how it is tested.
+    #[serde(default)]
+    pub eval: EvalSpec,
+    /// When it is saved.
+    #[serde(default)]
+    pub checkpoint: CheckpointSpec,
+    /// Where it ran: written to a run's `config.toml`, ignored when a recipe is read to train again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunInfo>,
+}
+
+/// The network that another one learns from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeacherSpec {
+    /// Its run directory.
+    pub run: String,
+    /// The recipe that makes it, for whoever has none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_by: Option<String>,
+}
+
+/// When and how a network is tested.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvalSpec {
+    /// After every so many epochs, and always after the last.
+    pub every_epochs: u64,
+    /// Images in a test batch; changes memory and speed, not results.
+    pub batch: usize,
+}
+
+impl Default for EvalSpec {
+    fn default() -> Self {
+        EvalSpec { every_epochs: 1, batch: 250 }
+    }
+}
+
+/// When a run is saved, besides after every epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointSpec {
+    /// After so many seconds within an epoch; 0 for never.
+    pub every_seconds: u64,
+    /// After so many steps within an epoch; 0 for never.
+    pub every_steps: u64,
+}
+
+impl Default for CheckpointSpec {
+    fn default() -> Self {
+        CheckpointSpec { every_seconds: 60, every_steps: 0 }
+    }
+}
+
+/// Where a run ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunInfo {
+    /// Name of the recipe.
+    pub recipe: String,
+    /// The device as people call it.
+    pub device: String,
+    /// The `--device` that chooses it again.
+    pub select: String,
+    /// Version of the program.
+    pub version: String,
+    /// Mean of each channel that the images were normalised with.
+    pub mean: Vec<f32>,
+    /// Standard deviation likewise.
+    pub std: Vec<f32>,
+    /// Hash of the teacher's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
+}
+
+impl Recipe {
+    /// The recipe as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::Config(format!("the recipe cannot be written as TOML: {e}")))
+    }
+
+    /// Checks the numbers of the common keys that types cannot.
+    pub(crate) fn validate_common(&self) -> Result<()> {
+        let fail = |message: String| Err(Error::Config(message));
+        if self.epochs == 0 {
+            return fail("epochs = 0: give at least 1".into());
+        }
+        if self.batch == 0 || self.eval.batch == 0 {
+            return fail("a batch of 0 images: give at least 1".into());
+        }
+        if self.eval.every_epochs == 0 {
+            return fail("eval.every_epochs = 0: give at least 1".into());
+        }
+        if !(self.lr.is_finite() && self.lr >= 0.0) {
+            return fail(format!("lr = {}: give a number from 0 on", self.lr));
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return fail(format!("label_smoothing = {}: it must be in 0..1", self.label_smoothing));
+        }
+        if self.seed > i64::MAX as u64 {
+            return fail(format!("seed = {}: TOML holds seeds up to {}", self.seed, i64::MAX));
+        }
+        self.data.validate()?;
+        self.net.validate()?;
+        self.optimiser.validate()?;
+        self.schedule.validate()
+    }
+
+    /// A number that changes with whatever changes the weights (FNV-1a of the recipe as TOML).
+    pub fn hash(&self) -> Result<u64> {
+        let weights_only = Recipe {
+            description: String::new(),
+            data: DataSpec { path: String::new(), test_images: None, ..self.data.clone() },
+            eval: EvalSpec::default(),
+            checkpoint: CheckpointSpec::default(),
+            run: None,
+            start_from: String::new(),
+            teacher: self.teacher.as_ref().map(|_| TeacherSpec { run: String::new(), trained_by: None }),
+            ..self.clone()
+        };
+        Ok(fnv1a(weights_only.to_toml()?.bytes()))
+    }
+}

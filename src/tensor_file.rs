@@ -1,0 +1,120 @@
+//! Tensors by name in one safetensors file with one entry of metadata: checkpoints, shipped tensors, bootstrap networks.
+//!
+//! The same content gives the same bytes: tensors are stored in the order of the format, and all metadata is one
+//! entry, because the order of several would be that of a hash map.
+
+use crate::error::{Error, Result};
+use crate::files::write_atomic;
+use crate::tensor::{DType, HostTensor, Shape};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError, TensorView};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Name of the metadata of all that is written here.
+pub(crate) const ENTRY: &str = "onebit";
+
+/// Writes tensors with one entry of metadata as a safetensors file, whole or not at all; an earlier one of that name stays
+/// until then.
+pub fn save(path: &Path, tensors: &HashMap<String, HostTensor>, about: &impl Serialize) -> Result<()> {
+    let mut names: Vec<&String> = tensors.keys().collect();
+    names.sort_unstable();
+    let views: Vec<(&str, TensorView<'_>)> = names
+        .into_iter()
+        .map(|name| {
+            let t = &tensors[name];
+            let (dtype, shape) = stored_as(t.shape(), t.dtype());
+            let view = TensorView::new(dtype, shape, bytemuck::cast_slice(t.words()))
+                .map_err(|e| Error::data(path, format!("it cannot be written: {e}")))?;
+            Ok((name.as_str(), view))
+        })
+        .collect::<Result<_>>()?;
+    write(path, views, about)
+}
+
+/// Writes any tensors with the entry of metadata, whole or not at all; an earlier file of that name stays until then.
+pub fn write(path: &Path, views: Vec<(&str, TensorView<'_>)>, about: &impl Serialize) -> Result<()> {
+    let fail = |e: &dyn std::fmt::Display| Error::data(path, format!("it cannot be written: {e}"));
+    let about = serde_json::to_string(about).map_err(|e| fail(&e))?;
+    let metadata = HashMap::from([(ENTRY.to_string(), about)]);
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(&e))?;
+    write_atomic(path, &bytes)
+}
+
+/// Type and shape in the file: whole words as they are, narrower types as the words that hold them.
+fn stored_as(shape: &Shape, dtype: DType) -> (Dtype, Vec<usize>) {
+    let stored = match dtype {
+        DType::F32 => Dtype::F32,
+        DType::I32 => Dtype::I32,
+        DType::U32 | DType::I16 | DType::U8 | DType::Bits => Dtype::U32,
+    };
+    (stored, stored_extents(shape, dtype))
+}
+
+/// Extents of a tensor in the file.
+pub fn stored_extents(shape: &Shape, dtype: DType) -> Vec<usize> {
+    match dtype {
+        DType::F32 | DType::I32 | DType::U32 => shape.to_vec(),
+        DType::I16 | DType::U8 | DType::Bits => vec![dtype.words(shape)],
+    }
+}
+
+/// Reads what [`save`] wrote, and checks that it is whole.
+pub fn load<T: DeserializeOwned>(path: &Path) -> Result<(T, HashMap<String, HostTensor>)> {
+    let bytes = std::fs::read(path).map_err(Error::io(path, "read the checkpoint"))?;
+    let (_, metadata) = header(path, &bytes)?;
+    let content = metadata.metadata().as_ref().and_then(|m| m.get(ENTRY));
+    let content = content.ok_or_else(|| {
+        Error::data(path, "this safetensors file is not a checkpoint of onebit: its metadata lacks the entry `onebit`")
+    })?;
+    let about = serde_json::from_str(content)
+        .map_err(|e| Error::data(path, format!("the checkpoint's metadata does not parse: {e}")))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, &bytes, &e))?;
+    let mut tensors = HashMap::new();
+    for (name, view) in file.iter() {
+        let dtype = match view.dtype() {
+            Dtype::F32 => DType::F32,
+            Dtype::I32 => DType::I32,
+            Dtype::U32 => DType::U32,
+            other => return Err(Error::data(path, format!("{name} is {other:?}; checkpoints hold F32, I32, U32"))),
+        };
+        let words = bytemuck::pod_collect_to_vec(view.data());
+        tensors.insert(name.to_string(), HostTensor::from_words(view.shape(), dtype, words));
+    }
+    Ok((about, tensors))
+}
+
+/// The header of a safetensors file, which agrees with the length of the file, and how long it is itself.
+pub(crate) fn header(path: &Path, bytes: &[u8]) -> Result<(usize, Metadata)> {
+    // Looked at first: the format's own reader adds such numbers up without a check.
+    match promised(bytes) {
+        Some(whole) if whole > bytes.len() as u64 => {
+            Err(Error::data(path, format!("the checkpoint is cut short: it has {} of {whole} bytes", bytes.len())))
+        }
+        _ => SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, bytes, &e)),
+    }
+}
+
+fn damaged(path: &Path, bytes: &[u8], e: &SafeTensorError) -> Error {
+    let found = bytes.len();
+    Error::data(
+        path,
+        match e {
+            SafeTensorError::HeaderTooSmall | SafeTensorError::InvalidHeaderLength => {
+                format!("the checkpoint is cut short: it ends within its header, after {found} bytes")
+            }
+            _ => format!("the checkpoint is damaged, or not a safetensors file ({found} bytes): {e}"),
+        },
+    )
+}
+
+/// Bytes of the file according to its header.
+fn promised(bytes: &[u8]) -> Option<u64> {
+    let header = u64::from_le_bytes(*bytes.first_chunk()?);
+    let text = bytes.get(8..)?.get(..usize::try_from(header).ok()?)?;
+    let table: HashMap<String, serde_json::Value> = serde_json::from_slice(text).ok()?;
+    let ends = table.values().filter_map(|t| t.get("data_offsets")?.get(1)?.as_u64());
+    Some(ends.max()?.saturating_add(8 + header))
+}

@@ -1,0 +1,195 @@
+//! From a recipe, its images and a device to a run that trains: what every command that trains a network goes through.
+
+use super::fit::{Job, Observer, Outcome, fit};
+use super::limits::fitting_programs;
+use super::programs::Programs;
+use super::run::RunDir;
+use super::start::{normalised_as, start_from};
+use super::steps::loader;
+use crate::data::Split;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::methods::{ImageInfo, Targets, Task, Teacher};
+use crate::recipe::{Recipe, RunInfo};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+/// What is to be trained, and on what.
+pub struct Request {
+    /// Name of the recipe.
+    pub name: String,
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The images.
+    pub data: Split,
+    /// Mean and deviation of each channel that images are normalised with; else as the recipe, its teacher or its start has
+    /// them.
+    pub normalization: Option<(Vec<f32>, Vec<f32>)>,
+    /// Where it runs.
+    pub device: Device,
+    /// The selector that takes the device again.
+    pub select: String,
+    /// What a fitted model made of the images, with the model's hash.
+    pub targets: Option<(Targets, String)>,
+}
+
+/// A run whose programs are known.
+pub struct Prepared {
+    request: Request,
+    images: ImageInfo,
+    teacher: Option<Teacher>,
+    steps: usize,
+    programs: Programs,
+    eval_batch: usize,
+}
+
+/// Where a run keeps its results.
+pub enum Place {
+    /// In a new directory of that name, or of that with a number.
+    New(PathBuf),
+    /// In that of a run that goes on from its last checkpoint.
+    Resumed(RunDir),
+}
+
+/// A run that has its directory, before the first step.
+pub struct Started {
+    prepared: Prepared,
+    run: RunDir,
+    resume: bool,
+    inherited: Option<String>,
+}
+
+impl Request {
+    /// Reads the teacher, and compiles the programs so that they fit the device.
+    ///
+    /// # Errors
+    /// If recipe, images, teacher and device do not go together.
+    pub fn prepare(self) -> Result<Prepared> {
+        let steps = loader(&self.recipe, &self.data)?.steps();
+        let teacher = Teacher::of(&self.recipe)?;
+        let mut images = ImageInfo::of(&self.data);
+        match &self.normalization {
+            Some((mean, std)) => (images.mean, images.std) = (mean.clone(), std.clone()),
+            None => normalised_as(&self.recipe, teacher.as_ref(), &mut images)?,
+        }
+        let (programs, eval_batch) = compile(&self, &images, teacher.as_ref())?;
+        Ok(Prepared { request: self, images, teacher, steps, programs, eval_batch })
+    }
+}
+
+fn compile(request: &Request, images: &ImageInfo, teacher: Option<&Teacher>) -> Result<(Programs, usize)> {
+    let targets = request.targets.as_ref().map(|(targets, _)| targets);
+    let task = Task { recipe: &request.recipe, images, teacher, targets };
+    fitting_programs(&task, &request.device)
+}
+
+impl Prepared {
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.request.recipe
+    }
+
+    /// The programs.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.request.device
+    }
+
+    /// Steps of an epoch's first pass.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Name of the recipe.
+    pub fn name(&self) -> &str {
+        &self.request.name
+    }
+
+    /// The images.
+    pub fn data(&self) -> &Split {
+        &self.request.data
+    }
+
+    /// Compiles for another device: the same one, with kernels that were found to be faster.
+    pub fn on(self, device: Device) -> Result<Prepared> {
+        let request = Request { device, ..self.request };
+        let (programs, eval_batch) = compile(&request, &self.images, self.teacher.as_ref())?;
+        Ok(Prepared { request, programs, eval_batch, ..self })
+    }
+
+    fn teacher_hash(&self) -> Option<String> {
+        self.teacher.as_ref().map(Teacher::hash).or(self.request.targets.as_ref().map(|(_, hash)| hash.clone()))
+    }
+
+    /// Checks that a run which goes on still has the teacher that it began with.
+    ///
+    /// # Errors
+    /// If it has another one.
+    pub fn check_teacher(&self, run: &RunDir, info: &RunInfo) -> Result<()> {
+        if info.teacher == self.teacher_hash() {
+            return Ok(());
+        }
+        Err(Error::Config(format!(
+            "{}: the run began with another teacher than {} is now (its weights differ): put that one back, or start a new \
+             run",
+            run.path().display(),
+            self.recipe().teacher.as_ref().map_or("none", |t| t.run.as_str())
+        )))
+    }
+
+    /// What the run's record says of where it ran.
+    pub fn info(&self) -> RunInfo {
+        RunInfo {
+            recipe: self.request.name.clone(),
+            device: self.request.device.name(),
+            select: self.request.select.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            mean: self.images.mean.clone(),
+            std: self.images.std.clone(),
+            teacher: self.teacher_hash(),
+        }
+    }
+
+    /// Takes over the network that the recipe starts from, and makes the directory. One that cannot start leaves none
+    /// behind.
+    ///
+    /// # Errors
+    /// If there is no such network, or the directory cannot be made.
+    pub fn start(mut self, place: Place) -> Result<Started> {
+        let inherited = start_from(&self.request.recipe, &mut self.programs)?;
+        let (run, resume) = match place {
+            Place::New(wanted) => (RunDir::create(&wanted, &self.request.recipe, self.info())?, false),
+            Place::Resumed(run) => (run, true),
+        };
+        Ok(Started { prepared: self, run, resume, inherited })
+    }
+}
+
+impl Started {
+    /// What is trained.
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// The directory.
+    pub fn run(&self) -> &RunDir {
+        &self.run
+    }
+
+    /// What it started from, as a sentence.
+    pub fn inherited(&self) -> Option<&str> {
+        self.inherited.as_deref()
+    }
+
+    /// Trains until the last epoch is done or `stop` is set.
+    pub fn fit(self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome> {
+        let Prepared { request, programs, eval_batch, .. } = self.prepared;
+        let Request { name, recipe, data, device, .. } = request;
+        let job = Job { name, recipe, data, device, eval_batch, run: self.run, resume: self.resume, stop };
+        fit(job, programs, observer)
+    }
+}
