@@ -6,7 +6,8 @@
 
 use onebit::data::AugmentSpec;
 use onebit::deploy::{Net, Op, Runtime, file, onnx, pack};
-use onebit::kernels::xnor::panel::{Isa, Panel};
+use onebit::kernels::Isa;
+use onebit::kernels::xnor::panel::Panel;
 use onebit::methods::inference_graph;
 use onebit::methods::{ImageInfo, Task};
 use onebit::nn::{NetKind, NetSpec, Shortcut, Skip, Stem};

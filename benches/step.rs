@@ -43,12 +43,7 @@ fn graph(kind: NetKind, binary: bool, batch: usize) -> Graph {
 
 fn prepare(store: &mut Store, exe: &Executable) {
     let program = exe.program().clone();
-    for v in program.graph.params().into_iter().chain(program.graph.states()) {
-        let name = program.graph.name(v);
-        if let (Some((init, _)), Some(_)) = (program.graph.init(v), store.meta(name)) {
-            store.write(name, &init.make(program.graph.shape(v), 1, name)).unwrap();
-        }
-    }
+    store.initialise(&program.graph, 1).unwrap();
     for name in ["x", "labels"] {
         let meta = store.meta(name).unwrap().clone();
         let words = (0..meta.words() as u32).map(|i| match meta.dtype {

@@ -4,6 +4,7 @@
 use crate::device::Device;
 use crate::files::{create_dir, read_text, write_atomic};
 use crate::hash::fnv1a;
+use crate::kernels::Isa;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -23,7 +24,7 @@ pub struct Identity {
     pub name: String,
     /// Driver, by the name that it gives itself; threads for the CPU device.
     pub driver: String,
-    /// Version of the driver, in its own words.
+    /// Version of the driver, in its own words; the instruction set of the CPU device.
     pub driver_info: String,
     /// Version of this program.
     pub version: String,
@@ -38,7 +39,7 @@ impl Identity {
                 backend: "cpu".into(),
                 name: processor(),
                 driver: format!("{} threads", rayon::current_num_threads()),
-                driver_info: String::new(),
+                driver_info: Isa::chosen().map(|isa| isa.to_string()).unwrap_or_default(),
                 version,
             },
             Device::Gpu(d) => {

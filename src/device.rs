@@ -4,6 +4,7 @@ use crate::cpu::{CpuExecutable, SharedTensors};
 use crate::error::{Error, Result};
 use crate::gpu::{GpuBuffer, GpuDevice, GpuExecutable};
 use crate::graph::{Graph, Meta, Value};
+use crate::kernels::Isa;
 use crate::program::{Backend, BufferKind, Options, Program};
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ enum Memory {
 /// loaded from one store share them.
 pub struct Store {
     device: Device,
+    /// What the CPU's kernels take, if not what the process chose.
+    isa: Option<Isa>,
     tensors: HashMap<String, (Meta, Memory)>,
     /// What the tensors hold if the device is the CPU.
     host: SharedTensors,
@@ -59,10 +62,13 @@ impl Device {
         }
     }
 
-    /// Name and driver, for reports.
+    /// Name and driver, or the instruction set, for reports.
     pub fn describe(&self) -> String {
         match self {
-            Device::Cpu => self.name(),
+            Device::Cpu => {
+                let isa = Isa::chosen().map_or_else(|e| e.to_string(), |isa| isa.to_string());
+                format!("{}, {isa}", self.name())
+            }
             Device::Gpu(d) => d.describe(),
         }
     }
@@ -79,7 +85,12 @@ impl Device {
 impl Store {
     /// An empty store.
     pub fn new(device: Device) -> Self {
-        Store { device, tensors: HashMap::new(), host: SharedTensors::default() }
+        Store { device, isa: None, tensors: HashMap::new(), host: SharedTensors::default() }
+    }
+
+    /// An empty store on the CPU device, whose kernels take an instruction set.
+    pub fn on_cpu(isa: Isa) -> Self {
+        Store { isa: Some(isa), ..Store::new(Device::Cpu) }
     }
 
     /// The device.
@@ -114,7 +125,12 @@ impl Store {
                     Memory::Cpu(number) => *number,
                     Memory::Gpu(_) => unreachable!("a CPU store holds CPU memory"),
                 };
-                Executable::Cpu(CpuExecutable::load(program, self.host.clone(), leaf)?)
+                Executable::Cpu(CpuExecutable::load(
+                    self.isa.map_or_else(Isa::chosen, Ok)?,
+                    program,
+                    self.host.clone(),
+                    leaf,
+                )?)
             }
             Device::Gpu(d) => {
                 let leaf = |name: &str, _: usize| match &tensors[name].1 {
@@ -141,6 +157,15 @@ impl Store {
                 Ok(())
             }
         }
+    }
+
+    /// Gives the parameters and states of a graph what they hold at first, under `seed` ([`Graph::initial`]).
+    pub fn initialise(&mut self, graph: &Graph, seed: u64) -> Result<()> {
+        graph
+            .params()
+            .into_iter()
+            .chain(graph.states())
+            .try_for_each(|v| self.write(graph.name(v), &graph.initial(v, seed)))
     }
 
     /// Replaces a tensor, or makes it.

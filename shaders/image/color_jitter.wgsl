@@ -23,20 +23,24 @@ fn main(
         return;
     }
     let n = i / PIXELS;
-    let row = n * COLUMNS;
+    let row = n * ${COLUMNS}u;
     var p = vec3<f32>(x[i * C]);
     if C == 3u {
         p = vec3<f32>(x[i * C], x[i * C + 1u], x[i * C + 2u]);
     }
     if JITTER == 1u {
-        let jitter =
-            Jitter(params[row + BRIGHTNESS], params[row + CONTRAST], params[row + SATURATION], params[row + HUE]);
+        let jitter = Jitter(
+            params[row + ${BRIGHTNESS}u],
+            params[row + ${CONTRAST}u],
+            params[row + ${SATURATION}u],
+            params[row + ${HUE}u],
+        );
         let mean = sums[n] / f32(PIXELS);
         for (var turn = 0u; turn < 4u; turn++) {
-            p = adjust(p, u32(params[row + JITTER_ORDER + turn]), jitter, mean, C);
+            p = adjust(p, u32(params[row + ${JITTER_ORDER}u + turn]), jitter, mean, C);
         }
     }
-    if GRAYSCALE == 1u && params[row + GRAY] != 0.0 {
+    if GRAYSCALE == 1u && params[row + ${GRAY}u] != 0.0 {
         p = vec3<f32>(luma(p, C));
     }
     y[i * C] = p.x;

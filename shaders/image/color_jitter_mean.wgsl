@@ -22,8 +22,13 @@ fn main(
         return;
     }
     let n = i / CHUNKS;
-    let row = n * COLUMNS;
-    let jitter = Jitter(params[row + BRIGHTNESS], params[row + CONTRAST], params[row + SATURATION], params[row + HUE]);
+    let row = n * ${COLUMNS}u;
+    let jitter = Jitter(
+        params[row + ${BRIGHTNESS}u],
+        params[row + ${CONTRAST}u],
+        params[row + ${SATURATION}u],
+        params[row + ${HUE}u],
+    );
     var acc = 0.0;
     if jitter.contrast != 1.0 {
         let first = i % CHUNKS * CHUNK;
@@ -34,7 +39,7 @@ fn main(
                 p = vec3<f32>(x[at], x[at + 1u], x[at + 2u]);
             }
             for (var turn = 0u; turn < 4u; turn++) {
-                let kind = u32(params[row + JITTER_ORDER + turn]);
+                let kind = u32(params[row + ${JITTER_ORDER}u + turn]);
                 if kind == 1u {
                     break;
                 }

@@ -1,4 +1,3 @@
-#import shared/augment
 // Bilinear crop of byte images, one invocation an output pixel. Neighbours repeat the edge of the box;
 // pixels of the box outside of the image are 0.
 override COUNT: u32;
@@ -38,16 +37,16 @@ fn main(
         return;
     }
     let n = i / OW / OH;
-    let row = n * COLUMNS;
-    let size_y = max(trunc(params[row + CROP_HEIGHT]), 1.0);
-    let size_x = max(trunc(params[row + CROP_WIDTH]), 1.0);
-    let ox = select(i % OW, OW - 1u - i % OW, params[row + FLIP] != 0.0);
+    let row = n * ${COLUMNS}u;
+    let size_y = max(trunc(params[row + ${CROP_HEIGHT}u]), 1.0);
+    let size_x = max(trunc(params[row + ${CROP_WIDTH}u]), 1.0);
+    let ox = select(i % OW, OW - 1u - i % OW, params[row + ${FLIP}u] != 0.0);
     let at_y = place(i / OW % OH, size_y, OH);
     let at_x = place(ox, size_x, OW);
     let y0 = floor(at_y);
     let x0 = floor(at_x);
-    let top = i32(params[row + CROP_Y]) + i32(y0);
-    let left = i32(params[row + CROP_X]) + i32(x0);
+    let top = i32(params[row + ${CROP_Y}u]) + i32(y0);
+    let left = i32(params[row + ${CROP_X}u]) + i32(x0);
     let bottom = top + select(0, 1, y0 + 1.0 < size_y);
     let right = left + select(0, 1, x0 + 1.0 < size_x);
     let ty = at_y - y0;

@@ -1,4 +1,3 @@
-#import shared/augment
 // One direction of a Gaussian blur of images seen as [n, outer, EXTENT, INNER], one invocation an element.
 // The picture is mirrored at its edges; images of sigma 0 are copied.
 override COUNT: u32;
@@ -21,7 +20,7 @@ fn main(
     if i >= COUNT {
         return;
     }
-    let sigma = params[i / IMAGE * COLUMNS + BLUR];
+    let sigma = params[i / IMAGE * ${COLUMNS}u + ${BLUR}u];
     if sigma <= 0.0 {
         y[i] = x[i];
         return;

@@ -1,4 +1,3 @@
-#import shared/augment
 // Adjustments of one pixel in 0..1, as src/ops/image/color.rs defines them. With one channel, saturation
 // and hue change nothing.
 

@@ -3,7 +3,8 @@
 use super::ceilings::Ceilings;
 use super::clock::{least, rounds};
 use crate::error::Result;
-use pulp::{Arch, Simd, WithSimd};
+use crate::kernels::isa::{Isa, Set};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use std::hint::black_box;
 
@@ -17,9 +18,10 @@ const WORTH: f64 = 0.002;
 
 /// Measures them.
 pub(super) fn measure(seconds: f64) -> Result<Ceilings> {
+    let isa = Isa::chosen()?;
     Ok(Ceilings {
-        f32_gops: rate(seconds, fma)?,
-        bit_gops: rate(seconds, popcount)?,
+        f32_gops: rate(seconds, |rounds| fma(isa, rounds))?,
+        bit_gops: rate(seconds, |rounds| popcount(isa, rounds))?,
         copy_gbs: copy(seconds)?,
         dispatch_us: None,
         submit_us: None,
@@ -30,7 +32,7 @@ pub(super) fn measure(seconds: f64) -> Result<Ceilings> {
 
 /// Billions of operations a second of a function that takes rounds and returns how many operations it did, on every
 /// thread at once.
-fn rate(seconds: f64, work: fn(u32) -> f64) -> Result<f64> {
+fn rate(seconds: f64, work: impl Fn(u32) -> f64 + Sync) -> Result<f64> {
     let mut done = 0.0;
     let mut run = |rounds| {
         // Work for other threads could make this one wait, but never one thread do two shares at a time.
@@ -45,7 +47,7 @@ fn rate(seconds: f64, work: fn(u32) -> f64) -> Result<f64> {
 /// Steps of a round: a round takes microseconds.
 const STEPS: usize = 1 << 10;
 
-fn fma(rounds: u32) -> f64 {
+fn fma(isa: Isa, rounds: u32) -> f64 {
     struct Fma(u32);
     impl WithSimd for Fma {
         type Output = f64;
@@ -62,12 +64,12 @@ fn fma(rounds: u32) -> f64 {
             2.0 * self.0 as f64 * (STEPS * SUMS * S::F32_LANES) as f64
         }
     }
-    Arch::new().dispatch(Fma(rounds))
+    isa.arch().dispatch(Fma(rounds))
 }
 
-fn popcount(rounds: u32) -> f64 {
+fn popcount(isa: Isa, rounds: u32) -> f64 {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vpopcntdq") {
+    if isa.set() == Set::Avx512 && is_x86_feature_detected!("avx512vpopcntdq") {
         // SAFETY: the machine has what the function wants.
         return unsafe { popcount_wide(rounds) };
     }

@@ -2,6 +2,7 @@
 
 use crate::console::text::{mib, say};
 use crate::gpu::{AdapterReport, adapters};
+use crate::kernels::isa::{Isa, VARIABLE};
 use crate::train::choose::choose;
 use serde_json::json;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 ///     onebit train --device vulkan     the first Vulkan adapter, a real GPU before a software one
 ///     onebit train --device nvidia     the first adapter whose name holds "nvidia"
 ///     onebit train --device cpu        no adapter at all
+///     ONEBIT_ISA=portable onebit train --device cpu    the CPU's kernels without its vector instructions
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -28,10 +30,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let all = adapters();
     let auto = choose("auto")?;
     let threads = rayon::current_num_threads();
+    let (isa, here) = (Isa::chosen()?, Isa::all().iter().map(Isa::to_string).collect::<Vec<_>>());
     if args.json {
         let list: Vec<_> = all.iter().enumerate().map(|(i, a)| as_json(i, a)).collect();
         let value = json!({
-            "cpu": { "threads": threads },
+            "cpu": { "threads": threads, "isa": isa.to_string(), "isa_of_machine": here },
             "adapters": list,
             "auto": { "device": auto.device.name(), "select": auto.select, "why": auto.why },
         });
@@ -39,6 +42,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     say(format!("cpu  the CPU device: {threads} threads, fast kernels of its own, no driver needed"))?;
+    say(format!("     kernels for {isa}; this machine has {}, and {VARIABLE} chooses among them", here.join(", ")))?;
     for (i, a) in all.iter().enumerate() {
         let l = a.adapter.limits();
         say(format!("{i:3}  {}", a.describe()))?;

@@ -104,6 +104,8 @@ fn code(ending: Ending) -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // An instruction set that this machine lacks is refused before anything is begun.
+    crate::kernels::Isa::chosen()?;
     match cli.command {
         Command::Devices(args) => devices::run(&args),
         Command::Recipes(args) => recipes::run(&args),

@@ -4,6 +4,7 @@ use super::fused::run_fused;
 use super::memory::{SharedTensors, read, write, zeros};
 use crate::error::Result;
 use crate::graph::{CpuIo, Def, Leaf, Meta, Value};
+use crate::kernels::Isa;
 use crate::program::{BufferKind, Program, Step, Work};
 use crate::tensor::HostTensor;
 use std::mem::take;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 /// A program with its memory.
 pub struct CpuExecutable {
+    isa: Isa,
     program: Arc<Program>,
     shared: SharedTensors,
     /// For each buffer of the program the tensor of the store that it is; `None` for the program's own.
@@ -21,7 +23,12 @@ pub struct CpuExecutable {
 
 impl CpuExecutable {
     /// Loads a program. `leaf` gives the number in `shared` of a parameter, state or input.
-    pub(crate) fn load(program: Arc<Program>, shared: SharedTensors, leaf: impl Fn(&str) -> usize) -> Result<Self> {
+    pub(crate) fn load(
+        isa: Isa,
+        program: Arc<Program>,
+        shared: SharedTensors,
+        leaf: impl Fn(&str) -> usize,
+    ) -> Result<Self> {
         let mut numbers = Vec::with_capacity(program.buffers.len());
         let mut buffers = Vec::with_capacity(program.buffers.len());
         for plan in &program.buffers {
@@ -37,7 +44,7 @@ impl CpuExecutable {
             numbers.push(number);
             buffers.push(buffer);
         }
-        Ok(CpuExecutable { program, shared, numbers, buffers })
+        Ok(CpuExecutable { isa, program, shared, numbers, buffers })
     }
 
     /// The program.
@@ -52,7 +59,7 @@ impl CpuExecutable {
         for step in &program.steps[steps] {
             match &step.work {
                 Work::Fused(fused) => run_fused(&program.graph, fused, &program.place, lent.buffers, scalars),
-                Work::Node { node, .. } => run_node(program, *node, step, lent.buffers)?,
+                Work::Node { node, .. } => run_node(self.isa, program, *node, step, lent.buffers)?,
                 Work::Copy { from, to } => {
                     let content = read(&lent.buffers[program.stored(*from)?], program.graph.meta(*to).words())?;
                     write(&mut lent.buffers[program.stored(*to)?], &content)?;
@@ -84,7 +91,7 @@ impl CpuExecutable {
 }
 
 /// Runs an op. Its outputs are taken out of the buffers meanwhile: an input that shared one would be found empty.
-fn run_node(program: &Program, node: usize, step: &Step, buffers: &mut [Box<[u32]>]) -> Result<()> {
+fn run_node(isa: Isa, program: &Program, node: usize, step: &Step, buffers: &mut [Box<[u32]>]) -> Result<()> {
     let graph = &program.graph;
     let place = |v: &Value| program.place[v.index()].expect("what a step touches has a buffer");
     let places: Vec<usize> = step.outputs.iter().map(place).collect();
@@ -92,7 +99,7 @@ fn run_node(program: &Program, node: usize, step: &Step, buffers: &mut [Box<[u32
     let mut made: Vec<Box<[u32]>> = places.iter().map(|p| take(&mut buffers[*p])).collect();
     let inputs = step.inputs.iter().map(|v| (graph.meta(*v), &buffers[place(v)][..graph.meta(*v).words()])).collect();
     let outputs = made.iter_mut().zip(&metas).map(|(b, m)| &mut b[..m.words()]).collect();
-    let done = graph.nodes()[node].op.cpu(&mut CpuIo { inputs, outputs, metas: &metas });
+    let done = graph.nodes()[node].op.cpu(&mut CpuIo { isa, inputs, outputs, metas: &metas });
     places.into_iter().zip(made).for_each(|(p, b)| buffers[p] = b);
     done
 }

@@ -5,21 +5,7 @@
 //! `GaussianBlur`, documentation and source of version 0.2x); SwAV: M. Caron et al., "Unsupervised learning of visual
 //! features by contrasting cluster assignments", NeurIPS 2020.
 //!
-//! [`sample`] gives one row of [`COLUMNS`] f32 values an image:
-//!
-//! | column | meaning | neutral value |
-//! | --- | --- | --- |
-//! | 0 `CROP_Y`, 1 `CROP_X` | upper left corner of the crop in pixels of the input; may be negative | 0, 0 |
-//! | 2 `CROP_HEIGHT`, 3 `CROP_WIDTH` | size of the crop in pixels of the input; outside of the input is 0 | input size |
-//! | 4 `FLIP` | 1: mirror left and right, after cropping | 0 |
-//! | 5..=8 `JITTER_ORDER` | which adjustment is done first, second, third, fourth: 0 brightness, 1 contrast, 2 saturation, 3 hue | 0, 1, 2, 3 |
-//! | 9 `BRIGHTNESS` | factor | 1 |
-//! | 10 `CONTRAST` | factor | 1 |
-//! | 11 `SATURATION` | factor | 1 |
-//! | 12 `HUE` | shift, in turns of the colour circle, -0.5..=0.5 | 0 |
-//! | 13 `GRAY` | 1: replace the colours by their luma | 0 |
-//! | 14 `BLUR` | standard deviation in pixels of the output | 0 (no blur) |
-//! | 15 | nothing yet; fills the row up to four vec4 | 0 |
+//! [`sample`] gives one row of numbers an image, whose columns are listed in [`crate::tensor::columns`].
 //!
 //! Random numbers: image `first + i` of the epoch owns the sixteen Philox blocks from `16 * (first + i)` on, with the
 //! epoch as step; crop, flip, jitter, greyscale and blur begin at blocks 0, 8, 9, 12 and 13 of them. So a row does not
@@ -29,34 +15,8 @@ use super::Stats;
 use crate::error::{Error, Result};
 use crate::rng::{Draws, Philox};
 use crate::tensor::HostTensor;
+use crate::tensor::columns::*;
 use serde::{Deserialize, Serialize};
-
-/// Columns of the parameter tensor.
-pub const COLUMNS: usize = 16;
-/// Upper edge of the crop.
-pub const CROP_Y: usize = 0;
-/// Left edge of the crop.
-pub const CROP_X: usize = 1;
-/// Height of the crop.
-pub const CROP_HEIGHT: usize = 2;
-/// Width of the crop.
-pub const CROP_WIDTH: usize = 3;
-/// Mirror flag.
-pub const FLIP: usize = 4;
-/// First of four columns with the order of the colour adjustments.
-pub const JITTER_ORDER: usize = 5;
-/// Brightness factor.
-pub const BRIGHTNESS: usize = 9;
-/// Contrast factor.
-pub const CONTRAST: usize = 10;
-/// Saturation factor.
-pub const SATURATION: usize = 11;
-/// Hue shift in turns.
-pub const HUE: usize = 12;
-/// Greyscale flag.
-pub const GRAY: usize = 13;
-/// Standard deviation of the blur in pixels, 0 for none.
-pub const BLUR: usize = 14;
 
 /// Which augmentations are done, and how strongly. What is absent is not done.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -254,18 +214,18 @@ impl AugmentSpec {
     }
 }
 
-/// Parameters for the images `first .. first + n` of `epoch`, each of `h` x `w` pixels: F32 [n, [`COLUMNS`]]. `spec`
+/// Parameters for the images `first .. first + n` of `epoch`, each of `h` x `w` pixels: F32 [n, [`COUNT`]]. `spec`
 /// is expected to be valid ([`AugmentSpec::validate`]); `rng` is a stream of
 /// [`streams::AUGMENT`](crate::rng::streams::AUGMENT).
 pub fn sample(spec: &AugmentSpec, rng: &Philox, epoch: u64, first: u64, n: usize, h: usize, w: usize) -> HostTensor {
-    let mut out = vec![0.0; n * COLUMNS];
+    let mut out = vec![0.0; n * COUNT];
     sample_into(spec, rng, epoch, first, h, w, &mut out);
-    HostTensor::from_f32([n, COLUMNS], out)
+    HostTensor::from_f32([n, COUNT], out)
 }
 
 /// [`sample`] into rows that exist already.
 pub fn sample_into(spec: &AugmentSpec, rng: &Philox, epoch: u64, first: u64, h: usize, w: usize, out: &mut [f32]) {
-    for (i, row) in out.chunks_exact_mut(COLUMNS).enumerate() {
+    for (i, row) in out.chunks_exact_mut(COUNT).enumerate() {
         let own = 16 * (first + i as u64);
         let draws = |block: u64| rng.draws(epoch, own + block);
         row.copy_from_slice(&neutral(h, w));
@@ -299,8 +259,8 @@ pub fn sample_into(spec: &AugmentSpec, rng: &Philox, epoch: u64, first: u64, h: 
 }
 
 /// The row that leaves an image as it is.
-fn neutral(h: usize, w: usize) -> [f32; COLUMNS] {
-    let mut row = [0.0; COLUMNS];
+fn neutral(h: usize, w: usize) -> [f32; COUNT] {
+    let mut row = [0.0; COUNT];
     (row[CROP_HEIGHT], row[CROP_WIDTH]) = (h as f32, w as f32);
     for (i, order) in row[JITTER_ORDER..][..4].iter_mut().enumerate() {
         *order = i as f32;
@@ -378,7 +338,7 @@ mod tests {
     }
 
     fn rows(spec: &AugmentSpec, h: usize, w: usize) -> Vec<Vec<f32>> {
-        sample(spec, &rng(), 1, 0, N, h, w).f32s().chunks(COLUMNS).map(<[f32]>::to_vec).collect()
+        sample(spec, &rng(), 1, 0, N, h, w).f32s().chunks(COUNT).map(<[f32]>::to_vec).collect()
     }
 
     /// Share of rows for which `test` holds, with a tolerance of five standard errors around `p`.
@@ -475,12 +435,12 @@ mod tests {
     fn rows_depend_on_place_epoch_and_part_only() {
         let all = sample(&full(), &rng(), 2, 0, 20, 32, 32);
         let later = sample(&full(), &rng(), 2, 13, 7, 32, 32);
-        assert_eq!(all.f32s()[13 * COLUMNS..], *later.f32s());
+        assert_eq!(all.f32s()[13 * COUNT..], *later.f32s());
         assert_ne!(all, sample(&full(), &rng(), 3, 0, 20, 32, 32));
         // Without blur and jitter everything else stays.
         let less = AugmentSpec { gaussian_blur: None, color_jitter: None, ..full() };
         let less = sample(&less, &rng(), 2, 0, 20, 32, 32);
-        for (a, b) in all.f32s().chunks(COLUMNS).zip(less.f32s().chunks(COLUMNS)) {
+        for (a, b) in all.f32s().chunks(COUNT).zip(less.f32s().chunks(COUNT)) {
             assert_eq!((&a[..5], a[GRAY]), (&b[..5], b[GRAY]));
         }
     }

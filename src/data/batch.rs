@@ -54,7 +54,7 @@ pub struct Batch {
     pub indices: Vec<u32>,
     /// The first `valid` images count; the rest fill up an incomplete last batch.
     pub valid: usize,
-    /// Augmentation parameters of each view, F32 [N, [`COLUMNS`](super::augment::COLUMNS)]; the layout is in
+    /// Augmentation parameters of each view, F32 [N, [`COUNT`](crate::tensor::columns::COUNT)]; the layout is in
     /// [`augment`](super::augment).
     pub augment: Vec<HostTensor>,
 }

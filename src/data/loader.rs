@@ -149,7 +149,11 @@ impl Loader {
             labels: self.dataset.labels.as_ref().map(|_| HostTensor::zeros([n], DType::U32)),
             indices: Vec::new(),
             valid: 0,
-            augment: self.views.iter().map(|_| HostTensor::zeros([n, augment::COLUMNS], DType::F32)).collect(),
+            augment: self
+                .views
+                .iter()
+                .map(|_| HostTensor::zeros([n, crate::tensor::columns::COUNT], DType::F32))
+                .collect(),
         }
     }
 

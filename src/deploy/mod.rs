@@ -16,6 +16,7 @@ pub mod net;
 pub mod onnx;
 #[cfg(feature = "train")]
 pub mod pack;
+mod plan;
 mod pointwise;
 mod pool;
 mod runtime;

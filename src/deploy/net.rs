@@ -213,127 +213,111 @@ impl Op {
         }
     }
 
+    /// What its input may be.
+    fn takes(&self) -> &'static [Kind] {
+        match self {
+            Op::Affine { .. } => &[Kind::Bytes, Kind::Float, Kind::Int],
+            Op::BinaryConv { .. } | Op::Signed => &[Kind::Bits],
+            Op::Threshold { .. } => &[Kind::Int],
+            _ => &[Kind::Float],
+        }
+    }
+
     /// What it makes of `inputs`, or why that cannot be.
-    pub(super) fn infer(&self, inputs: &[Meta]) -> std::result::Result<Meta, String> {
+    pub(super) fn infer(&self, inputs: &[Meta]) -> Inferred {
         let x = inputs[0];
         let [h, w, c] = x.shape;
-        let wants = |kinds: &[Kind]| match kinds.contains(&x.kind) {
-            true => Ok(()),
-            false => Err(format!("takes {kinds:?}, not {:?}", x.kind)),
-        };
+        if !self.takes().contains(&x.kind) {
+            return Err(format!("takes {:?}, not {:?}", self.takes(), x.kind));
+        }
         let channels = |name: &str, n: usize| match n == c {
             true => Ok(()),
             false => Err(format!("has {n} numbers of {name} for {c} channels")),
         };
-        let float = |shape| Meta { shape, kind: Kind::Float };
-        Ok(match self {
+        let float = |shape| Ok(Meta { shape, kind: Kind::Float });
+        match self {
             Op::Affine { scale, shift } => {
-                wants(&[Kind::Bytes, Kind::Float, Kind::Int])?;
                 channels("scale", scale.len())?;
                 channels("shift", shift.len())?;
                 float(x.shape)
             }
-            Op::Conv { outputs, window, weights } => {
-                wants(&[Kind::Float])?;
-                let g = window.geometry(x.shape, *outputs)?;
-                if weights.len() != outputs * g.kh * g.kw * c {
-                    return Err(format!("has {} weights, not {}", weights.len(), outputs * g.kh * g.kw * c));
-                }
-                float([g.oh, g.ow, *outputs])
-            }
+            Op::Conv { outputs, window, weights } => of_conv(x, *outputs, window, weights.len()),
             Op::BinaryConv { outputs, channels: own, window, bits, .. } => {
-                wants(&[Kind::Bits])?;
                 channels("channels", *own)?;
-                let g = window.geometry(x.shape, *outputs)?;
-                let words = outputs * g.kh * g.kw * c.div_ceil(32);
-                if bits.len() != words {
-                    return Err(format!("has {} words of bits, not {words}", bits.len()));
-                }
-                // A sum of so many signs must fit 16 bits.
-                if g.kh * g.kw * c > i16::MAX as usize {
-                    return Err(format!("sums {} bits, more than 16-bit integers hold", g.kh * g.kw * c));
-                }
-                Meta { shape: [g.oh, g.ow, *outputs], kind: Kind::Int }
+                of_binary_conv(x, *outputs, window, bits.len())
             }
-            Op::Sign => {
-                wants(&[Kind::Float])?;
-                Meta { kind: Kind::Bits, ..x }
-            }
+            Op::Sign => Ok(Meta { kind: Kind::Bits, ..x }),
             Op::Threshold { at, down } => {
-                wants(&[Kind::Int])?;
                 channels("thresholds", at.len())?;
                 channels("directions", down.len())?;
-                Meta { kind: Kind::Bits, ..x }
+                Ok(Meta { kind: Kind::Bits, ..x })
             }
-            Op::Signed => {
-                wants(&[Kind::Bits])?;
-                float(x.shape)
-            }
-            Op::Prelu { slope } => {
-                wants(&[Kind::Float])?;
-                channels("slopes", slope.len())?;
-                x
-            }
-            Op::Relu | Op::Hardtanh => {
-                wants(&[Kind::Float])?;
-                x
-            }
-            Op::Standardise { .. } => {
-                wants(&[Kind::Float])?;
-                match x.len() {
-                    0 | 1 => return Err("of a single number".into()),
-                    _ => x,
-                }
-            }
-            Op::Add => {
-                wants(&[Kind::Float])?;
-                match inputs[1] == x {
-                    true => x,
-                    false => return Err(format!("adds {:?} to {:?}", inputs[1], x)),
-                }
-            }
-            Op::MaxPool(window) | Op::AvgPool(window) => {
-                wants(&[Kind::Float])?;
-                let g = window.geometry(x.shape, c)?;
-                if window.size[0] != window.size[1] || 2 * window.padding > window.size[0] {
-                    return Err("has windows that are not square, or pads more than half of one".into());
-                }
-                float([g.oh, g.ow, c])
-            }
-            Op::PixelSum => {
-                wants(&[Kind::Float])?;
-                float([1, 1, c])
-            }
-            Op::Slice { start, step, size } => {
-                wants(&[Kind::Float])?;
-                for (axis, extent) in [h, w].into_iter().enumerate() {
-                    let last = size[axis].checked_sub(1).and_then(|n| n.checked_mul(step[axis]));
-                    let last = last.and_then(|n| n.checked_add(start[axis]));
-                    if step[axis] == 0 || last.is_none_or(|last| last >= extent) {
-                        return Err(format!("takes pixels outside of {extent}"));
-                    }
-                }
-                float([size[0], size[1], c])
-            }
+            Op::Signed => float(x.shape),
+            Op::Prelu { slope } => channels("slopes", slope.len()).map(|()| x),
+            Op::Relu | Op::Hardtanh => Ok(x),
+            Op::Standardise { .. } if x.len() < 2 => Err("of a single number".into()),
+            Op::Standardise { .. } => Ok(x),
+            Op::Add if inputs[1] == x => Ok(x),
+            Op::Add => Err(format!("adds {:?} to {:?}", inputs[1], x)),
+            Op::MaxPool(window) | Op::AvgPool(window) => of_pool(x, window),
+            Op::PixelSum => float([1, 1, c]),
+            Op::Slice { start, step, size } => of_slice(x, *start, *step, *size),
             Op::PadChannels { before, behind } => {
-                wants(&[Kind::Float])?;
                 let channels = c.checked_add(*before).and_then(|c| c.checked_add(*behind));
                 float([h, w, channels.ok_or("pads too many channels")?])
             }
-            Op::Concat => {
-                wants(&[Kind::Float])?;
-                let [h2, w2, c2] = inputs[1].shape;
-                if [h2, w2] != [h, w] || inputs[1].kind != x.kind {
-                    return Err(format!("joins {:?} to {:?}", inputs[1], x));
-                }
-                float([h, w, c + c2])
+            Op::Concat if inputs[1].kind == x.kind && inputs[1].shape[..2] == [h, w] => {
+                float([h, w, c + inputs[1].shape[2]])
             }
-            Op::Flatten => {
-                wants(&[Kind::Float])?;
-                float([1, 1, x.len()])
-            }
-        })
+            Op::Concat => Err(format!("joins {:?} to {:?}", inputs[1], x)),
+            Op::Flatten => float([1, 1, x.len()]),
+        }
     }
+}
+
+/// What an operation makes, or why that cannot be.
+type Inferred = std::result::Result<Meta, String>;
+
+fn of_conv(x: Meta, outputs: usize, window: &Window, weights: usize) -> Inferred {
+    let g = window.geometry(x.shape, outputs)?;
+    if weights != outputs * g.kh * g.kw * g.c {
+        return Err(format!("has {weights} weights, not {}", outputs * g.kh * g.kw * g.c));
+    }
+    Ok(Meta { shape: [g.oh, g.ow, outputs], kind: Kind::Float })
+}
+
+fn of_binary_conv(x: Meta, outputs: usize, window: &Window, bits: usize) -> Inferred {
+    let g = window.geometry(x.shape, outputs)?;
+    let words = outputs * g.kh * g.kw * g.c.div_ceil(32);
+    if bits != words {
+        return Err(format!("has {bits} words of bits, not {words}"));
+    }
+    // A sum of so many signs must fit 16 bits.
+    if g.kh * g.kw * g.c > i16::MAX as usize {
+        return Err(format!("sums {} bits, more than 16-bit integers hold", g.kh * g.kw * g.c));
+    }
+    Ok(Meta { shape: [g.oh, g.ow, outputs], kind: Kind::Int })
+}
+
+fn of_pool(x: Meta, window: &Window) -> Inferred {
+    let c = x.shape[2];
+    let g = window.geometry(x.shape, c)?;
+    if window.size[0] != window.size[1] || 2 * window.padding > window.size[0] {
+        return Err("has windows that are not square, or pads more than half of one".into());
+    }
+    Ok(Meta { shape: [g.oh, g.ow, c], kind: Kind::Float })
+}
+
+fn of_slice(x: Meta, start: [usize; 2], step: [usize; 2], size: [usize; 2]) -> Inferred {
+    let [h, w, c] = x.shape;
+    for (axis, extent) in [h, w].into_iter().enumerate() {
+        let last = size[axis].checked_sub(1).and_then(|n| n.checked_mul(step[axis]));
+        let last = last.and_then(|n| n.checked_add(start[axis]));
+        if step[axis] == 0 || last.is_none_or(|last| last >= extent) {
+            return Err(format!("takes pixels outside of {extent}"));
+        }
+    }
+    Ok(Meta { shape: [size[0], size[1], c], kind: Kind::Float })
 }
 
 impl Window {

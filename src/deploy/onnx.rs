@@ -150,115 +150,126 @@ impl Builder {
     }
 }
 
+impl Builder {
+    /// Appends an operation on `x`, an image of `shape`, and perhaps on `other`.
+    fn apply(&mut self, op: &Op, x: &str, other: Option<&str>, shape: [usize; 3]) -> String {
+        let two = || [x, other.expect("checked by infer: it takes two")];
+        match op {
+            Op::Affine { scale, shift } => {
+                let (scale, shift) = (self.channels(scale), self.channels(shift));
+                let y = self.node("Mul", &[x, &scale], &[]);
+                self.node("Add", &[&y, &shift], &[])
+            }
+            Op::Conv { outputs, window, weights } => self.conv(x, *outputs, window, shape[2], weights),
+            Op::BinaryConv { outputs, window, code, bits, .. } => {
+                let low = if *code == WeightCode::ZeroOne { 0.0 } else { -1.0 };
+                let bits = unpack(shape[2], bits).into_iter();
+                let weights: Vec<f32> = bits.map(|bit| if bit { 1.0 } else { low }).collect();
+                self.conv(x, *outputs, window, shape[2], &weights)
+            }
+            Op::Sign => {
+                let zero = self.floats(&[], &[0.0]);
+                let condition = self.node("GreaterOrEqual", &[x, &zero], &[]);
+                self.signs(&condition)
+            }
+            Op::Threshold { at, down } => self.threshold(x, at, down),
+            // Bits are -1 and +1 already.
+            Op::Signed => x.to_string(),
+            Op::Relu => self.node("Relu", &[x], &[]),
+            Op::Hardtanh => {
+                let (low, high) = (self.floats(&[], &[-1.0]), self.floats(&[], &[1.0]));
+                self.node("Clip", &[x, &low, &high], &[])
+            }
+            Op::Prelu { slope } => {
+                let slope = self.floats(&[slope.len(), 1, 1], slope);
+                self.node("PRelu", &[x, &slope], &[])
+            }
+            Op::Add => self.node("Add", &two(), &[]),
+            Op::MaxPool(window) => self.pool("MaxPool", x, window, &[]),
+            Op::AvgPool(window) => self.pool("AveragePool", x, window, &[Attribute::Int("count_include_pad", 1)]),
+            Op::PixelSum => {
+                let axes = self.ints(&[2, 3]);
+                self.node("ReduceSum", &[x, &axes], &[Attribute::Int("keepdims", 1)])
+            }
+            Op::Slice { start, step, size } => self.slice(x, *start, *step, *size),
+            Op::PadChannels { before, behind } => {
+                let pads = self.ints(&[0, *before as i64, 0, 0, 0, *behind as i64, 0, 0]);
+                self.node("Pad", &[x, &pads], &[])
+            }
+            Op::Concat => self.node("Concat", &two(), &[Attribute::Int("axis", 1)]),
+            Op::Standardise { eps } => self.standardise(x, *eps, shape.iter().product()),
+            Op::Flatten => {
+                // Numbers in the order of rows, columns and channels, as everywhere else.
+                let x = self.node("Transpose", &[x], &[Attribute::Ints("perm", &[0, 2, 3, 1])]);
+                let shape = self.ints(&[-1, shape.iter().product::<usize>() as i64, 1, 1]);
+                self.node("Reshape", &[&x, &shape], &[])
+            }
+        }
+    }
+
+    /// `y <= t` is `-y >= -t`.
+    fn threshold(&mut self, x: &str, at: &[i16], down: &[bool]) -> String {
+        let sign: Vec<f32> = down.iter().map(|d| if *d { -1.0 } else { 1.0 }).collect();
+        let at: Vec<f32> = at.iter().zip(&sign).map(|(t, s)| s * *t as f32).collect();
+        let (sign, at) = (self.channels(&sign), self.channels(&at));
+        let y = self.node("Mul", &[x, &sign], &[]);
+        let condition = self.node("GreaterOrEqual", &[&y, &at], &[]);
+        self.signs(&condition)
+    }
+
+    fn slice(&mut self, x: &str, start: [usize; 2], step: [usize; 2], size: [usize; 2]) -> String {
+        let of = |f: &dyn Fn(usize) -> usize| [f(0) as i64, f(1) as i64];
+        let (starts, steps) = (of(&|a| start[a]), of(&|a| step[a]));
+        let ends = of(&|a| start[a] + (size[a] - 1) * step[a] + 1);
+        let [starts, ends, axes, steps] = [starts, ends, [2, 3], steps].map(|v| self.ints(&v));
+        self.node("Slice", &[x, &starts, &ends, &axes, &steps], &[])
+    }
+
+    /// Of `n` numbers an image, by their unbiased variance.
+    fn standardise(&mut self, x: &str, eps: f32, n: usize) -> String {
+        let (axes, n) = ([1, 2, 3], n as f32);
+        let keep = [Attribute::Ints("axes", &axes), Attribute::Int("keepdims", 1)];
+        let mean = self.node("ReduceMean", &[x], &keep);
+        let centred = self.node("Sub", &[x, &mean], &[]);
+        let squares = self.node("Mul", &[&centred, &centred], &[]);
+        let variance = self.node("ReduceMean", &[&squares], &keep);
+        let (unbiased, eps) = (self.floats(&[], &[n / (n - 1.0)]), self.floats(&[], &[eps]));
+        let variance = self.node("Mul", &[&variance, &unbiased], &[]);
+        let variance = self.node("Add", &[&variance, &eps], &[]);
+        let deviation = self.node("Sqrt", &[&variance], &[]);
+        self.node("Div", &[&centred, &deviation], &[])
+    }
+
+    /// GraphProto, from `image` of these extents to `logits`, which `last` holds.
+    fn graph(mut self, image: &[usize], last: &str, outputs: usize) -> Message {
+        let shape = self.ints(&[-1, outputs as i64]);
+        self.nodes.push(Message::default().text(1, last).text(1, &shape).text(2, "logits").text(4, "Reshape"));
+        let graph = self.nodes.into_iter().fold(Message::default(), |g, n| g.message(1, n)).text(2, "onebit");
+        let graph = self.constants.into_iter().fold(graph, |g, c| g.message(5, c));
+        graph.message(11, value("image", image)).message(12, value("logits", &[outputs]))
+    }
+}
+
 /// The bytes of the ONNX model.
 ///
 /// # Errors
 /// If the network does not fit together.
 pub fn onnx(net: &Net) -> Result<Vec<u8>> {
     let metas = net.infer()?;
-    let b = &mut Builder { nodes: vec![], constants: vec![], count: 0 };
-    let image = b.node("Transpose", &["image"], &[Attribute::Ints("perm", &[0, 3, 1, 2])]);
-    let mut values = vec![image];
+    let mut b = Builder { nodes: vec![], constants: vec![], count: 0 };
+    let mut values = vec![b.node("Transpose", &["image"], &[Attribute::Ints("perm", &[0, 3, 1, 2])])];
     for node in &net.nodes {
-        let x = values[node.inputs[0]].clone();
         let meta = metas[node.inputs[0]];
-        let [h, w, c] = meta.shape;
-        let y = match &node.op {
-            Op::Affine { scale, shift } => {
-                let (scale, shift) = (b.channels(scale), b.channels(shift));
-                let y = b.node("Mul", &[&x, &scale], &[]);
-                b.node("Add", &[&y, &shift], &[])
-            }
-            Op::Conv { outputs, window, weights } => b.conv(&x, *outputs, window, c, weights),
-            Op::BinaryConv { outputs, window, code, bits, .. } => {
-                let low = if *code == WeightCode::ZeroOne { 0.0 } else { -1.0 };
-                let weights: Vec<f32> = unpack(c, bits).into_iter().map(|bit| if bit { 1.0 } else { low }).collect();
-                b.conv(&x, *outputs, window, c, &weights)
-            }
-            Op::Sign => {
-                let zero = b.floats(&[], &[0.0]);
-                let condition = b.node("GreaterOrEqual", &[&x, &zero], &[]);
-                b.signs(&condition)
-            }
-            Op::Threshold { at, down } => {
-                // `y <= t` is `-y >= -t`.
-                let sign: Vec<f32> = down.iter().map(|d| if *d { -1.0 } else { 1.0 }).collect();
-                let at: Vec<f32> = at.iter().zip(&sign).map(|(t, s)| s * *t as f32).collect();
-                let (sign, at) = (b.channels(&sign), b.channels(&at));
-                let y = b.node("Mul", &[&x, &sign], &[]);
-                let condition = b.node("GreaterOrEqual", &[&y, &at], &[]);
-                b.signs(&condition)
-            }
-            // Bits are -1 and +1 already.
-            Op::Signed => x,
-            Op::Relu => b.node("Relu", &[&x], &[]),
-            Op::Hardtanh => {
-                let (low, high) = (b.floats(&[], &[-1.0]), b.floats(&[], &[1.0]));
-                b.node("Clip", &[&x, &low, &high], &[])
-            }
-            Op::Prelu { slope } => {
-                let slope = b.floats(&[slope.len(), 1, 1], slope);
-                b.node("PRelu", &[&x, &slope], &[])
-            }
-            Op::Add => b.node("Add", &[&x, &values[node.inputs[1]]], &[]),
-            Op::MaxPool(window) => b.pool("MaxPool", &x, window, &[]),
-            Op::AvgPool(window) => b.pool("AveragePool", &x, window, &[Attribute::Int("count_include_pad", 1)]),
-            Op::PixelSum => {
-                let axes = b.ints(&[2, 3]);
-                b.node("ReduceSum", &[&x, &axes], &[Attribute::Int("keepdims", 1)])
-            }
-            Op::Slice { start, step, size } => {
-                let of = |f: &dyn Fn(usize) -> usize| [f(0) as i64, f(1) as i64];
-                let (starts, steps) = (of(&|a| start[a]), of(&|a| step[a]));
-                let ends = of(&|a| start[a] + (size[a] - 1) * step[a] + 1);
-                let [starts, ends, axes, steps] = [starts, ends, [2, 3], steps].map(|v| b.ints(&v));
-                b.node("Slice", &[&x, &starts, &ends, &axes, &steps], &[])
-            }
-            Op::PadChannels { before, behind } => {
-                let pads = b.ints(&[0, *before as i64, 0, 0, 0, *behind as i64, 0, 0]);
-                b.node("Pad", &[&x, &pads], &[])
-            }
-            Op::Concat => b.node("Concat", &[&x, &values[node.inputs[1]]], &[Attribute::Int("axis", 1)]),
-            Op::Standardise { eps } => {
-                let (axes, n) = ([1, 2, 3], (h * w * c) as f32);
-                let keep = [Attribute::Ints("axes", &axes), Attribute::Int("keepdims", 1)];
-                let mean = b.node("ReduceMean", &[&x], &keep);
-                let centred = b.node("Sub", &[&x, &mean], &[]);
-                let squares = b.node("Mul", &[&centred, &centred], &[]);
-                let variance = b.node("ReduceMean", &[&squares], &keep);
-                let (unbiased, eps) = (b.floats(&[], &[n / (n - 1.0)]), b.floats(&[], &[*eps]));
-                let variance = b.node("Mul", &[&variance, &unbiased], &[]);
-                let variance = b.node("Add", &[&variance, &eps], &[]);
-                let deviation = b.node("Sqrt", &[&variance], &[]);
-                b.node("Div", &[&centred, &deviation], &[])
-            }
-            Op::Flatten => {
-                // Numbers in the order of rows, columns and channels, as everywhere else.
-                let x = b.node("Transpose", &[&x], &[Attribute::Ints("perm", &[0, 2, 3, 1])]);
-                let shape = b.ints(&[-1, (h * w * c) as i64, 1, 1]);
-                b.node("Reshape", &[&x, &shape], &[])
-            }
-        };
         debug_assert!(meta.kind != Kind::Bytes || matches!(node.op, Op::Affine { .. }));
+        let other = node.inputs.get(1).map(|v| values[*v].as_str());
+        let y = b.apply(&node.op, &values[node.inputs[0]], other, meta.shape);
         values.push(y);
     }
-    let outputs = metas[metas.len() - 1].len();
-    let shape = b.ints(&[-1, outputs as i64]);
-    let last = values[values.len() - 1].clone();
-    let m = Message::default().text(1, &last).text(1, &shape).text(2, "logits").text(4, "Reshape");
-    b.nodes.push(m);
-    let graph = std::mem::take(&mut b.nodes).into_iter().fold(Message::default(), |g, n| g.message(1, n));
-    let graph = graph.text(2, "onebit");
-    let graph = std::mem::take(&mut b.constants).into_iter().fold(graph, |g, c| g.message(5, c));
-    let graph = graph.message(11, value("image", &net.input)).message(12, value("logits", &[outputs]));
+    let last = values.last().expect("the image is one");
+    let graph = b.graph(&net.input, last, metas[metas.len() - 1].len());
     let opset = Message::default().text(1, "").int(2, OPSET);
-    let mut model = Message::default()
-        .int(1, 8)
-        .text(2, "onebit")
-        .text(3, env!("CARGO_PKG_VERSION"))
-        .message(7, graph)
-        .message(8, opset);
     let classes = Message::default().text(1, "classes").text(2, &net.classes.join("\n"));
-    model = model.message(14, classes);
-    Ok(model.0)
+    // ModelProto: version 8 of the format, who made it, the graph, the operators' version, what else is known.
+    let model = Message::default().int(1, 8).text(2, "onebit").text(3, env!("CARGO_PKG_VERSION"));
+    Ok(model.message(7, graph).message(8, opset).message(14, classes).0)
 }

@@ -135,7 +135,22 @@ impl Packer<'_> {
         let op: &dyn Any = node.op.as_ref();
         let made = if node.op.pointwise().is_some() {
             self.pointwise(node, &moving, x)?
-        } else if let Some(op) = op.downcast_ref::<Conv2d>() {
+        } else if let Some(made) = self.weighted(op, node, x)? {
+            made
+        } else if let Some(made) = self.reduced(op, x)? {
+            made
+        } else if let Some(made) = self.moved(op, node, x)? {
+            made
+        } else {
+            return Err(Error::Config(format!("the operation {} of {} does not ship", node.op.name(), node.scope)));
+        };
+        self.values.insert(node.outputs[0], made);
+        Ok(())
+    }
+
+    /// Products with weights.
+    fn weighted(&mut self, op: &dyn Any, node: &crate::graph::Node, x: usize) -> Result<Option<usize>> {
+        let made = if let Some(op) = op.downcast_ref::<Conv2d>() {
             if op.groups != 1 {
                 return Err(Error::Config("convolutions in groups do not ship yet".into()));
             }
@@ -153,16 +168,35 @@ impl Packer<'_> {
             let w = self.constant(node.inputs[1])?;
             let window = Window { size: [1, 1], stride: 1, padding: 0 };
             self.push(Op::Conv { outputs: w.shape()[0], window, weights: w.f32s().to_vec() }, &[x])?
-        } else if let Some(op) = op.downcast_ref::<MaxPool2d>() {
-            let w = op.window;
-            self.push(Op::MaxPool(Window { size: [w.kernel; 2], stride: w.stride, padding: w.padding }), &[x])?
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(made))
+    }
+
+    /// Numbers that are made of several others.
+    fn reduced(&mut self, op: &dyn Any, x: usize) -> Result<Option<usize>> {
+        let window =
+            |w: &crate::ops::pool::Window| Window { size: [w.kernel; 2], stride: w.stride, padding: w.padding };
+        let op = if let Some(op) = op.downcast_ref::<MaxPool2d>() {
+            Op::MaxPool(window(&op.window))
         } else if let Some(AvgPool2d { window: w, count_include_pad: true }) = op.downcast_ref::<AvgPool2d>() {
-            self.push(Op::AvgPool(Window { size: [w.kernel; 2], stride: w.stride, padding: w.padding }), &[x])?
+            Op::AvgPool(window(w))
         } else if let Some(Reduce { kind: ReduceKind::Sum, axes }) = op.downcast_ref::<Reduce>()
             && *axes == (1..3)
         {
-            self.push(Op::PixelSum, &[x])?
-        } else if let Some(Slice { start, step, shape }) = op.downcast_ref::<Slice>()
+            Op::PixelSum
+        } else if let Some(Rows(LayerNorm { eps, unbiased: true })) = op.downcast_ref::<Rows<LayerNorm>>() {
+            Op::Standardise { eps: *eps }
+        } else {
+            return Ok(None);
+        };
+        self.push(op, &[x]).map(Some)
+    }
+
+    /// The same numbers at other places.
+    fn moved(&mut self, op: &dyn Any, node: &crate::graph::Node, x: usize) -> Result<Option<usize>> {
+        let made = if let Some(Slice { start, step, shape }) = op.downcast_ref::<Slice>()
             && let ([0, top, left, 0], [_, down, right, 1], &[_, h, w, c]) = (&start[..], &step[..], &shape[..])
             && c == self.metas[x].shape[2]
         {
@@ -180,8 +214,6 @@ impl Packer<'_> {
                 joined = self.push(Op::Concat, &[joined, *next])?;
             }
             joined
-        } else if let Some(Rows(LayerNorm { eps, unbiased: true })) = op.downcast_ref::<Rows<LayerNorm>>() {
-            self.push(Op::Standardise { eps: *eps }, &[x])?
         } else if node.op.is_view() {
             // Other extents of the same numbers: those of one pixel are written down, others follow from what comes next.
             match self.graph.shape(node.outputs[0])[..] {
@@ -189,10 +221,9 @@ impl Packer<'_> {
                 _ => x,
             }
         } else {
-            return Err(Error::Config(format!("the operation {} of {} does not ship", node.op.name(), node.scope)));
+            return Ok(None);
         };
-        self.values.insert(node.outputs[0], made);
-        Ok(())
+        Ok(Some(made))
     }
 
     fn constant(&self, v: Value) -> Result<&HostTensor> {

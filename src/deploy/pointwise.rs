@@ -1,10 +1,10 @@
 //! Operations that look at one number at a time, one after the other on a few pixels, so that what lies between them stays
 //! in the nearest cache.
 
-use pulp::Arch;
+use crate::kernels::isa::{Isa, Set};
 use std::ops::Range;
 
-/// Numbers that are worked on at once.
+/// Numbers that are worked on at once: 16 KiB, half of a first-level cache; another value that is added takes the rest.
 const CHUNK: usize = 4096;
 
 /// What happens to the numbers of a chunk, which are floats.
@@ -40,6 +40,7 @@ pub(super) enum Source {
 
 /// Some steps on a value of `pixels` times `c` numbers.
 pub(super) struct Chain {
+    pub isa: Isa,
     pub source: Source,
     pub steps: Vec<Step>,
     pub pixels: usize,
@@ -48,6 +49,7 @@ pub(super) struct Chain {
 
 /// Thresholds of integers: `s y >= t` with s = ±1.
 pub(super) struct Thresholds {
+    pub isa: Isa,
     pub sign: Vec<i16>,
     pub at: Vec<i16>,
     pub from: usize,
@@ -96,7 +98,7 @@ impl Chain {
     pub fn run(&self, image: &[u8], slots: Slots<'_>, pixels: Range<usize>) {
         let at_once = (CHUNK / self.c).max(1);
         let mut x = vec![0.0; at_once.min(pixels.len()) * self.c];
-        let arch = Arch::new();
+        let arch = self.isa.arch();
         for first in pixels.clone().step_by(at_once) {
             let some = first..pixels.end.min(first + at_once);
             let x = &mut x[..some.len() * self.c];
@@ -159,8 +161,8 @@ impl Chain {
                         let fours = x.chunks(32).zip(scale.chunks(32)).zip(shift.chunks(32));
                         for (((x, a), b), word) in fours.zip(words) {
                             #[cfg(target_arch = "x86_64")]
-                            if x.len() == 32 && wide::available() {
-                                // SAFETY: it was asked.
+                            if x.len() == 32 && self.isa.set() == Set::Avx512 {
+                                // SAFETY: the machine has it.
                                 *word = unsafe { wide::signs(x, a, b) };
                                 continue;
                             }
@@ -194,16 +196,10 @@ fn signs(n: usize, bit: impl Fn(usize) -> bool) -> u32 {
 mod wide {
     use std::arch::x86_64::*;
 
-    /// Remembered by the standard library after the first time.
-    #[inline]
-    pub fn available() -> bool {
-        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
-    }
-
     /// Of 32 numbers: `x a + b >= 0`, the product rounded before the sum.
     ///
     /// # Safety
-    /// The machine is [`available`].
+    /// The machine has AVX-512.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     pub unsafe fn signs(x: &[f32], a: &[f32], b: &[f32]) -> u32 {
@@ -220,7 +216,7 @@ mod wide {
     /// Of 32 integers: `y s >= at`.
     ///
     /// # Safety
-    /// The machine is [`available`].
+    /// The machine has AVX-512.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     pub unsafe fn thresholds(y: &[i16], s: &[i16], at: &[i16]) -> u32 {
@@ -239,13 +235,13 @@ impl Thresholds {
         let y: &[i16] = bytemuck::cast_slice(slots.read(self.from, pixels.start * ints..pixels.end * ints));
         // SAFETY: these pixels are this thread's.
         let words = unsafe { slots.write(self.to, pixels.start * bits..pixels.end * bits) };
-        Arch::new().dispatch(|| {
+        self.isa.arch().dispatch(|| {
             for (y, words) in y.chunks_exact(2 * ints).zip(words.chunks_exact_mut(bits)) {
                 let fours = y[..c].chunks(32).zip(self.sign.chunks(32)).zip(self.at.chunks(32));
                 for (((y, s), at), word) in fours.zip(words) {
                     #[cfg(target_arch = "x86_64")]
-                    if y.len() == 32 && wide::available() {
-                        // SAFETY: it was asked.
+                    if y.len() == 32 && self.isa.set() == Set::Avx512 {
+                        // SAFETY: the machine has it.
                         *word = unsafe { wide::thresholds(y, s, at) };
                         continue;
                     }

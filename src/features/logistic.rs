@@ -10,9 +10,10 @@
 //! exceeds 1e-3, after 500 iterations at the latest. All sums are in f64: a line search compares losses that differ by
 //! less than f32 tells apart.
 
-use super::product::{View, product};
 use super::rows::{Rows, blocks, in_parts, total};
 use crate::error::{Error, Result};
+use crate::kernels::Isa;
+use crate::kernels::gemm::{View, product};
 use argmin::core::{
     CostFunction, Error as ArgminError, Executor, Gradient, IterState, KV, Problem, Solver, State, TerminationReason,
     TerminationStatus,
@@ -68,12 +69,13 @@ impl Probe {
                 "linear probe: feature {i} has label {label}, but there are {classes} classes; labels go from 0"
             )));
         }
+        let isa = Isa::chosen()?;
         let lines = MoreThuenteLineSearch::new();
         // Its own rules of stopping look at other norms; tolerance 0 turns them off.
         let solver = LBFGS::new(lines, MEMORY).with_tolerance_grad(0.0).and_then(|s| s.with_tolerance_cost(0.0));
         let solver = UntilFlat { solver: solver.map_err(|e| failed(&e))?, tolerance };
         let start = vec![0.0; (d + 1) * classes];
-        let objective = Objective { features, labels, classes, last: RefCell::default() };
+        let objective = Objective { isa, features, labels, classes, last: RefCell::default() };
         let mut state = Executor::new(objective, solver)
             .configure(|state| state.param(start).max_iters(ITERATIONS))
             .ctrlc(false)
@@ -83,7 +85,7 @@ impl Probe {
             .state;
         // The best one: after a line search that found no lower point there is no last one.
         let weights = state.take_best_param().ok_or_else(|| failed(&"it returned no weights"))?;
-        let (loss, gradient) = loss_and_gradient(features, labels, classes, &weights);
+        let (loss, gradient) = loss_and_gradient(isa, features, labels, classes, &weights);
         let gradient = largest(&gradient);
         let iterations = state.get_iter();
         Ok(Probe { d, classes, weights, iterations, converged: gradient <= tolerance, gradient, loss })
@@ -95,7 +97,7 @@ impl Probe {
     /// If there are no features or they have another length than those of the fit.
     pub fn logits(&self, features: &Rows) -> Result<Rows> {
         features.expect("linear probe", self.d)?;
-        let (k, c) = (self.d + 1, self.classes);
+        let (isa, k, c) = (Isa::chosen()?, self.d + 1, self.classes);
         let parts = in_parts(features.n(), |part| {
             let (mut x, mut logits) = (Vec::new(), Vec::new());
             let mut out = Vec::with_capacity(part.len() * c);
@@ -103,7 +105,7 @@ impl Probe {
                 let b = block.len();
                 with_one(features, block, &mut x);
                 logits.resize(b * c, 0.0);
-                product((b, c, k), View::new(&x, k), View::new(&self.weights, c), &mut logits, false);
+                product(isa, (b, c, k), View::rows(&x, k), View::rows(&self.weights, c), (&mut logits, c), false);
                 out.extend(logits.iter().map(|v| *v as f32));
             }
             out
@@ -130,7 +132,7 @@ fn with_one(features: &Rows, which: std::ops::Range<usize>, out: &mut Vec<f64>) 
 }
 
 /// The objective at `w` `[d + 1, classes]` and its gradient there.
-fn loss_and_gradient(features: &Rows, labels: &[u32], classes: usize, w: &[f64]) -> (f64, Vec<f64>) {
+fn loss_and_gradient(isa: Isa, features: &Rows, labels: &[u32], classes: usize, w: &[f64]) -> (f64, Vec<f64>) {
     let (n, k, c) = (features.n(), features.d() + 1, classes);
     let parts = in_parts(n, |part| {
         let (mut x, mut residual) = (Vec::new(), Vec::new());
@@ -140,11 +142,12 @@ fn loss_and_gradient(features: &Rows, labels: &[u32], classes: usize, w: &[f64])
             let b = block.len();
             with_one(features, block.clone(), &mut x);
             residual.resize(b * c, 0.0);
-            product((b, c, k), View::new(&x, k), View::new(w, c), &mut residual, false);
+            product(isa, (b, c, k), View::rows(&x, k), View::rows(w, c), (&mut residual, c), false);
             for (row, label) in residual.chunks_exact_mut(c).zip(&labels[block]) {
                 sums[k * c] += cross_entropy(row, *label as usize);
             }
-            product((k, c, b), View::new(&x, k).t(), View::new(&residual, c), &mut sums[..k * c], true);
+            let (x, residual) = (View::rows(&x, k).t(), View::rows(&residual, c));
+            product(isa, (k, c, b), x, residual, (&mut sums[..k * c], c), true);
         }
         sums
     });
@@ -172,6 +175,7 @@ type Lbfgs = LBFGS<MoreThuenteLineSearch<Vec<f64>, Vec<f64>, f64>, Vec<f64>, Vec
 
 /// argmin asks for the loss and the gradient of a point one after the other; one pass over the features makes both.
 struct Objective<'a> {
+    isa: Isa,
     features: &'a Rows,
     labels: &'a [u32],
     classes: usize,
@@ -192,7 +196,7 @@ impl Objective<'_> {
             if !at.iter().all(|w| w.is_finite()) {
                 return Err(ArgminError::msg("the step is not finite"));
             }
-            let (loss, gradient) = loss_and_gradient(self.features, self.labels, self.classes, at);
+            let (loss, gradient) = loss_and_gradient(self.isa, self.features, self.labels, self.classes, at);
             *self.last.borrow_mut() = Evaluated { at: at.to_vec(), loss, gradient };
         }
         Ok(self.last.borrow())

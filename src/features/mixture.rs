@@ -6,9 +6,10 @@
 //! Whitened rows (variance 1/n) are too small for that 1e-6: scale them by sqrt(n) first.
 
 use super::kmeans::{KMeans, check};
-use super::product::{View, product};
 use super::rows::{BLOCK, Rows, blocks, in_parts, total};
 use crate::error::{Error, Result};
+use crate::kernels::Isa;
+use crate::kernels::gemm::{View, product};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
@@ -55,10 +56,11 @@ impl Mixture {
 
     /// Run number `run`, and the mean log-likelihood before each of its iterations and at the end.
     fn once(rows: &Rows, k: usize, seed: u64, run: u32, gain: f64) -> Result<(Mixture, Vec<f64>)> {
+        let isa = Isa::chosen()?;
         let start = KMeans::once(rows, k, seed, run).assign(rows)?;
         let mut shares = vec![0.0; rows.n() * k];
         start.iter().enumerate().for_each(|(i, j)| shares[i * k + *j as usize] = 1.0);
-        let mut mixture = Mixture::of(rows, k, &shares);
+        let mut mixture = Mixture::of(isa, rows, k, &shares);
         let mut history = Vec::new();
         loop {
             let (posteriors, log_likelihood) = mixture.expect(rows)?;
@@ -69,12 +71,12 @@ impl Mixture {
                 return Ok((mixture, history));
             }
             let iterations = mixture.iterations + 1;
-            mixture = Mixture { iterations, ..Mixture::of(rows, k, &posteriors) };
+            mixture = Mixture { iterations, ..Mixture::of(isa, rows, k, &posteriors) };
         }
     }
 
     /// Maximisation: the mixture of rows that belong to its components by `shares` `[n, k]`.
-    fn of(rows: &Rows, k: usize, shares: &[f64]) -> Mixture {
+    fn of(isa: Isa, rows: &Rows, k: usize, shares: &[f64]) -> Mixture {
         let (n, d) = (rows.n(), rows.d());
         // Sums of shares, and behind them sums of shared rows.
         let mut sums = total(in_parts(n, |part| {
@@ -96,7 +98,7 @@ impl Mixture {
         }
         let mut covariances = Vec::with_capacity(k * d * d);
         for (j, mean) in means.chunks_exact(d).enumerate() {
-            let mut covariance = shared_scatter(rows, mean, |i| shares[i * k + j]);
+            let mut covariance = shared_scatter(isa, rows, mean, |i| shares[i * k + j]);
             covariance.iter_mut().for_each(|v| *v /= sums[j]);
             (0..d).for_each(|i| covariance[i * d + i] += REGULARISATION);
             covariances.extend(covariance);
@@ -137,7 +139,7 @@ impl Mixture {
 
     /// `log(weight_j) + log N(x_i; mean_j, covariance_j)`, `[n, k]`.
     fn joint(&self, rows: &Rows) -> Result<Vec<f64>> {
-        let (n, d, k) = (rows.n(), self.d, self.weights.len());
+        let (isa, n, d, k) = (Isa::chosen()?, rows.n(), self.d, self.weights.len());
         let mut joint = vec![0.0; n * k];
         for (j, (mean, covariance)) in self.means.chunks_exact(d).zip(self.covariances.chunks_exact(d * d)).enumerate()
         {
@@ -154,7 +156,7 @@ impl Mixture {
                 for block in blocks(part) {
                     let b = block.len();
                     rows.centred(block, mean, &mut x);
-                    product((b, d, d), View::new(&x, d), View::new(&whitener, d), &mut white, false);
+                    product(isa, (b, d, d), View::rows(&x, d), View::rows(&whitener, d), (&mut white, d), false);
                     let distance = |row: &[f64]| row.iter().map(|v| v * v).sum::<f64>();
                     out.extend(white[..b * d].chunks_exact(d).map(|row| constant - 0.5 * distance(row)));
                 }
@@ -186,7 +188,7 @@ fn whitener(d: usize, covariance: &[f64]) -> Option<(Vec<f64>, f64)> {
 }
 
 /// `sum_i share_i (x_i - mean) (x_i - mean)^T` `[d, d]`.
-fn shared_scatter(rows: &Rows, mean: &[f64], share: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
+fn shared_scatter(isa: Isa, rows: &Rows, mean: &[f64], share: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
     let d = rows.d();
     total(in_parts(rows.n(), |part| {
         let (mut x, mut sum) = (Vec::new(), vec![0.0; d * d]);
@@ -198,7 +200,7 @@ fn shared_scatter(rows: &Rows, mean: &[f64], share: impl Fn(usize) -> f64 + Sync
                 let root = share(i).sqrt();
                 row.iter_mut().for_each(|v| *v *= root);
             }
-            product((d, d, b), View::new(&x, d).t(), View::new(&x, d), &mut sum, true);
+            product(isa, (d, d, b), View::rows(&x, d).t(), View::rows(&x, d), (&mut sum, d), true);
         }
         sum
     }))

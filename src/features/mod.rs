@@ -13,7 +13,6 @@ pub mod npy;
 pub mod one_hot;
 pub mod partition;
 pub mod pca;
-mod product;
 mod rows;
 
 pub use agglomerative::agglomerative;

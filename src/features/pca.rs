@@ -1,8 +1,9 @@
 //! Principal components, by the eigenvectors of the covariance matrix (nalgebra's) in f64.
 
-use super::product::{View, product};
 use super::rows::{BLOCK, Rows, blocks, in_parts, total};
 use crate::error::{Error, Result};
+use crate::kernels::Isa;
+use crate::kernels::gemm::{View, product};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,7 @@ impl Pca {
             return Err(Error::Config(format!("PCA: {k} components of features of length {d}; take 1 to {d}")));
         }
         let mean = rows.mean();
-        let scatter = scatter(rows, &mean);
+        let scatter = scatter(Isa::chosen()?, rows, &mean);
         let spread = (0..d).map(|i| scatter[i * d + i]).sum();
         // 30 sweeps an eigenvalue is what LAPACK allows.
         let eigen = DMatrix::from_vec(d, d, scatter).try_symmetric_eigen(f64::EPSILON, 30 * d).ok_or_else(|| {
@@ -86,14 +87,15 @@ impl Pca {
 
     fn along(&self, rows: &Rows, scale: &[f64]) -> Result<Rows> {
         rows.expect("PCA", self.d)?;
-        let (d, k) = (self.d, self.k());
+        let (isa, d, k) = (Isa::chosen()?, self.d, self.k());
         let parts = in_parts(rows.n(), |part| {
             let (mut x, mut made) = (Vec::new(), vec![0.0; BLOCK * k]);
             let mut out = Vec::with_capacity(part.len() * k);
             for block in blocks(part) {
                 let b = block.len();
                 rows.centred(block, &self.mean, &mut x);
-                product((b, k, d), View::new(&x, d), View::new(&self.components, d).t(), &mut made, false);
+                let components = View::rows(&self.components, d).t();
+                product(isa, (b, k, d), View::rows(&x, d), components, (&mut made, k), false);
                 let scaled = |row: &[f64]| row.iter().zip(scale).map(|(v, s)| (v * s) as f32).collect::<Vec<_>>();
                 out.extend(made[..b * k].chunks_exact(k).flat_map(scaled));
             }
@@ -104,14 +106,14 @@ impl Pca {
 }
 
 /// `X^T X` `[d, d]` of the rows less `mean`.
-fn scatter(rows: &Rows, mean: &[f64]) -> Vec<f64> {
+fn scatter(isa: Isa, rows: &Rows, mean: &[f64]) -> Vec<f64> {
     let d = rows.d();
     total(in_parts(rows.n(), |part| {
         let (mut x, mut sum) = (Vec::new(), vec![0.0; d * d]);
         for block in blocks(part) {
             let b = block.len();
             rows.centred(block, mean, &mut x);
-            product((d, d, b), View::new(&x, d).t(), View::new(&x, d), &mut sum, true);
+            product(isa, (d, d, b), View::rows(&x, d).t(), View::rows(&x, d), (&mut sum, d), true);
         }
         sum
     }))

@@ -1,8 +1,9 @@
 //! How parameters and state start, and which optimiser group a parameter belongs to.
 
+use crate::graph::{Graph, Value};
 use crate::hash::fnv1a;
 use crate::rng::Philox;
-use crate::tensor::{HostTensor, Shape};
+use crate::tensor::{DType, HostTensor, Shape};
 
 /// Initial content of a leaf.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,5 +70,16 @@ impl Init {
             Init::Uniform(bound) => (0..n).map(|i| bound * (2.0 * p.uniform(0, i as u64) - 1.0)).collect(),
         };
         HostTensor::from_f32(shape.clone(), values)
+    }
+}
+
+impl Graph {
+    /// What the parameter or state `v` holds at first, under `seed`: its [`Init`], or zeros of another type.
+    pub fn initial(&self, v: Value, seed: u64) -> HostTensor {
+        let meta = self.meta(v);
+        match self.init(v) {
+            Some((init, _)) if meta.dtype == DType::F32 => init.make(&meta.shape, seed, self.name(v)),
+            _ => HostTensor::zeros(meta.shape.clone(), meta.dtype),
+        }
     }
 }

@@ -9,7 +9,7 @@ mod op;
 mod value;
 
 pub use init::{Init, Role};
-pub use op::{CpuIo, EPS, Grads, LowerCx, Op, Pointwise, Real};
+pub use op::{CpuIo, EPS, Grads, LowerCx, Op, Pointwise};
 pub use value::Value;
 
 use crate::error::{Error, Result};

@@ -2,11 +2,11 @@
 
 use super::{Graph, Meta, Value};
 use crate::error::Result;
+use crate::kernels::Isa;
 use crate::launch::{Lowering, Target, Variants};
 use crate::tensor::{HostTensor, RefTensor, Shape};
 use std::any::Any;
 use std::fmt::Debug;
-use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// Gradients with respect to an op's inputs; `None` where there is none.
 pub type Grads = Vec<Option<Value>>;
@@ -120,7 +120,7 @@ pub trait Pointwise: Debug + Send + Sync + 'static {
     /// Evaluates a run of elements, the first at `index`, in f32.
     fn eval(&self, port: usize, index: usize, x: &[&[f32]], y: &mut [f32]);
 
-    /// The formula, in f64.
+    /// The reference: the formula in f64, written apart from [`Pointwise::eval`].
     fn eval64(&self, port: usize, index: usize, x: &[f64]) -> f64;
 
     /// Rounding error of one f32 evaluation whose inputs are exact: covers internal cancellation.
@@ -136,92 +136,20 @@ pub trait Pointwise: Debug + Send + Sync + 'static {
 /// Half the distance from 1 to the next f32: the relative error of one rounding.
 pub const EPS: f64 = f32::EPSILON as f64 / 2.0;
 
-/// f32 and f64, so that a pointwise formula is written once and runs as the device (f32) and as the
-/// reference (f64).
-pub trait Real:
-    Copy
-    + PartialOrd
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-    + Neg<Output = Self>
-{
-    /// A literal.
-    fn c(v: f64) -> Self;
-    /// Magnitude.
-    fn abs(self) -> Self;
-    /// e to the power.
-    fn exp(self) -> Self;
-    /// Natural logarithm.
-    fn ln(self) -> Self;
-    /// Square root.
-    fn sqrt(self) -> Self;
-    /// Hyperbolic tangent.
-    fn tanh(self) -> Self;
-    /// Error function.
-    fn erf(self) -> Self;
-    /// Whether it is neither infinite nor NaN.
-    fn finite(self) -> bool;
-    /// The larger; the other one if one is NaN.
-    fn max(self, o: Self) -> Self {
-        if self > o { self } else { o }
-    }
-    /// The smaller.
-    fn min(self, o: Self) -> Self {
-        if self < o { self } else { o }
-    }
-}
-
-macro_rules! real {
-    ($t:ident, $erf:path) => {
-        impl Real for $t {
-            #[inline(always)]
-            fn c(v: f64) -> Self {
-                v as $t
-            }
-            #[inline(always)]
-            fn abs(self) -> Self {
-                $t::abs(self)
-            }
-            #[inline(always)]
-            fn exp(self) -> Self {
-                $t::exp(self)
-            }
-            #[inline(always)]
-            fn ln(self) -> Self {
-                $t::ln(self)
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                $t::sqrt(self)
-            }
-            #[inline(always)]
-            fn tanh(self) -> Self {
-                $t::tanh(self)
-            }
-            #[inline(always)]
-            fn erf(self) -> Self {
-                $erf(self)
-            }
-            #[inline(always)]
-            fn finite(self) -> bool {
-                self.is_finite()
-            }
-        }
-    };
-}
-real!(f32, libm::erff);
-real!(f64, libm::erf);
-
 /// The buffers of one op on the CPU device.
 pub struct CpuIo<'a> {
+    pub(crate) isa: Isa,
     pub(crate) inputs: Vec<(&'a Meta, &'a [u32])>,
     pub(crate) outputs: Vec<&'a mut [u32]>,
     pub(crate) metas: &'a [Meta],
 }
 
 impl<'a> CpuIo<'a> {
+    /// The instruction set that kernels are to take.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// Shape and type of an input.
     pub fn meta(&self, i: usize) -> &'a Meta {
         self.inputs[i].0

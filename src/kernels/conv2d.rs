@@ -1,17 +1,21 @@
 //! Convolution as products of matrices of windows, a tile of output pixels at a time, so that the
 //! windows stay in the second-level cache.
 
-use super::direct::{self, Arch};
+use super::direct;
 use super::gemm::{View, product};
 use super::im2col::{gather, scatter_add};
+use super::isa::Isa;
 use crate::tensor::Conv2dGeometry;
 use rayon::prelude::*;
 
-/// Floats of a tile of windows.
+/// Floats of a tile of windows: 384 KiB, so that they and the weights that the product packs beside them stay in a
+/// second-level cache of 512 KiB or more.
 const TILE: usize = 96 * 1024;
-/// Partial weight gradients, whatever the number of threads.
+/// Partial weight gradients, whatever the number of threads: as many as cores that a small machine has, each for a copy of
+/// all sums.
 const CHUNKS: usize = 4;
 
+/// Pixels of a tile with windows of `k` floats: no fewer than a microkernel's rows fill, no more than threads can share.
 pub(super) fn tile_pixels(k: usize) -> usize {
     (TILE / k.max(1)).clamp(8, 512)
 }
@@ -22,9 +26,9 @@ fn of_single_pixels(g: &Conv2dGeometry) -> bool {
 }
 
 /// `y = conv(x, w)`.
-pub fn conv2d_forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
+pub fn conv2d_forward(isa: Isa, g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
     if direct::suits(g, g.o) {
-        return direct::forward(Arch::new(), g, x, w, y);
+        return direct::forward(isa.arch(), g, x, w, y);
     }
     let (ci, oi) = (g.c / g.groups, g.o / g.groups);
     let k = g.kh * g.kw * ci;
@@ -39,15 +43,15 @@ pub fn conv2d_forward(g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
                 View::rows(columns, k)
             };
             let b = View::rows(&w[group * oi * k..], k).t();
-            product(count, oi, k, a, b, &mut y[group * oi..], g.o, false);
+            product(isa, (count, oi, k), a, b, (&mut y[group * oi..], g.o), false);
         }
     });
 }
 
 /// dx from dy and w.
-pub fn conv2d_input_grad(g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+pub fn conv2d_input_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     if direct::suits(g, g.c) {
-        return direct::input_grad(Arch::new(), g, dy, w, dx);
+        return direct::input_grad(isa.arch(), g, dy, w, dx);
     }
     let (ci, oi) = (g.c / g.groups, g.o / g.groups);
     let k = g.kh * g.kw * ci;
@@ -55,7 +59,7 @@ pub fn conv2d_input_grad(g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f3
         let pixels = tile_pixels(oi);
         return dx.par_chunks_mut(pixels * ci).enumerate().for_each(|(t, dx)| {
             let dy = View::rows(&dy[t * pixels * oi..], oi);
-            product(dx.len() / ci, ci, oi, dy, View::rows(w, ci), dx, ci, false);
+            product(isa, (dx.len() / ci, ci, oi), dy, View::rows(w, ci), (dx, ci), false);
         });
     }
     let per_image = g.oh * g.ow;
@@ -69,7 +73,7 @@ pub fn conv2d_input_grad(g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f3
             for group in 0..g.groups {
                 let a = View::rows(&dy[first * g.o + group * oi..], g.o);
                 let b = View::rows(&w[group * oi * k..], k);
-                product(count, k, oi, a, b, columns, k, false);
+                product(isa, (count, k, oi), a, b, (columns, k), false);
                 scatter_add(g, group, columns, first, count, image);
             }
         }
@@ -94,8 +98,8 @@ pub(super) fn sum_over_images(
 }
 
 /// dw from dy and x.
-pub fn conv2d_weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
-    if direct::weight_grad(Arch::new(), g, dy, x, dw) {
+pub fn conv2d_weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
+    if direct::weight_grad(isa.arch(), g, dy, x, dw) {
         return;
     }
     let (ci, oi) = (g.c / g.groups, g.o / g.groups);
@@ -110,8 +114,37 @@ pub fn conv2d_weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f
             for group in 0..g.groups {
                 gather(g, group, x, first, count, &mut columns);
                 let a = View::rows(&dy[first * g.o + group * oi..], g.o).t();
-                product(oi, k, count, a, View::rows(&columns, k), &mut dw[group * oi * k..], k, true);
+                product(isa, (oi, k, count), a, View::rows(&columns, k), (&mut dw[group * oi * k..], k), true);
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::naive::{Covered, all_geometries, convolution, integers, lengths};
+
+    #[test]
+    fn every_instruction_set_gives_the_sums_of_the_definition() {
+        let grouped = Conv2dGeometry::new("test", &[2, 6, 5, 32], &[32, 3, 3, 8], 1, 1, 4).expect("fixed");
+        let mut covered = Covered::default();
+        for g in all_geometries().into_iter().chain([grouped]) {
+            let [images, outputs, weights] = lengths(&g);
+            let (x, w, dy) = (integers(images, 1), integers(weights, 2), integers(outputs, 3));
+            let expected = convolution(&g, &x, &w, &dy);
+            for isa in Isa::all() {
+                let (mut y, mut dx, mut dw) =
+                    (vec![f32::NAN; outputs], vec![f32::NAN; images], vec![f32::NAN; weights]);
+                conv2d_forward(isa, &g, &x, &w, &mut y);
+                conv2d_input_grad(isa, &g, &dy, &w, &mut dx);
+                conv2d_weight_grad(isa, &g, &dy, &x, &mut dw);
+                assert!(y == expected.y, "y by {isa}, {g:?}");
+                assert!(dx == expected.dx, "dx by {isa}, {g:?}");
+                assert!(dw == expected.dw, "dw by {isa}, {g:?}");
+                covered.by(isa, if direct::suits(&g, g.o) { "in registers" } else { "by matrices" });
+            }
+        }
+        covered.all(&["in registers", "by matrices"]);
+    }
 }

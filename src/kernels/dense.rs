@@ -2,18 +2,20 @@
 //! windows pass by. Sums run from the first to the last number of a window.
 
 use crate::kernels::grid::Grid;
-use crate::kernels::taps::{Place, output_taps};
+use crate::kernels::isa::Isa;
+use crate::kernels::taps::{Place, joined, output_taps};
 use crate::tensor::Conv2dGeometry;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
-/// Weights laid out for the vectors of this machine.
+/// Weights laid out for the vectors of an instruction set.
 #[derive(Clone, Debug)]
 pub struct Dense {
+    isa: Isa,
     grid: Grid,
     places: Vec<Place>,
-    /// First number and length of each run of a window.
-    segments: Vec<(usize, usize)>,
+    /// The numbers of a window, from its begin on: runs that lie side by side.
+    runs: Vec<Range<usize>>,
     k: usize,
     o: usize,
     /// Outputs of a block.
@@ -27,9 +29,6 @@ const fn vectors(lanes: usize) -> usize {
     if lanes >= 16 { 4 } else { 2 }
 }
 
-/// Windows of a tile.
-const TILE: usize = 6;
-
 struct Lanes;
 
 impl WithSimd for Lanes {
@@ -41,19 +40,17 @@ impl WithSimd for Lanes {
 }
 
 impl Dense {
+    /// Windows of a tile: their sums, the weights and a number of a window fill the registers, 6 x 4 + 4 + 1 of the 32 of
+    /// AVX-512, 6 x 2 + 2 + 1 of the 16 of AVX2.
+    pub const TILE: usize = 6;
+
     /// Of weights `[o, kh, kw, c]`; the convolution has no groups.
-    pub fn new(g: &Conv2dGeometry, w: &[f32]) -> Dense {
+    pub fn new(g: &Conv2dGeometry, w: &[f32], isa: Isa) -> Dense {
         assert!(g.groups == 1 && w.len() == g.o * g.kh * g.kw * g.c, "weights of another shape, or groups");
         let (grid, taps) = output_taps(g, g.c);
-        let mut segments: Vec<(usize, usize)> = Vec::new();
-        for offset in taps.taps.iter().map(|t| t.0 * g.c) {
-            match segments.last_mut() {
-                Some((first, len)) if *first + *len == offset => *len += g.c,
-                _ => segments.push((offset, g.c)),
-            }
-        }
+        let runs = joined(taps.taps.iter().map(|t| t.0 * g.c..(t.0 + 1) * g.c));
         let k = g.kh * g.kw * g.c;
-        let lanes = Arch::new().dispatch(Lanes);
+        let lanes = isa.arch().dispatch(Lanes);
         let block = vectors(lanes) * lanes;
         let mut panel = vec![0.0; g.o.div_ceil(block) * k * block];
         for (o, filter) in w.chunks_exact(k).enumerate() {
@@ -61,7 +58,7 @@ impl Dense {
                 panel[(o / block * k + i) * block + o % block] = *x;
             }
         }
-        Dense { grid, places: taps.places, segments, k, o: g.o, block, panel }
+        Dense { isa, grid, places: taps.places, runs, k, o: g.o, block, panel }
     }
 
     /// How the input lies in its border.
@@ -74,7 +71,7 @@ impl Dense {
         // The kernel reads windows without asking.
         assert!(x.len() >= self.grid.elements(), "an image without its border");
         assert!(pixels.end <= self.places.len() && y.len() == self.o * pixels.len(), "output of other pixels");
-        Arch::new().dispatch(Rows { dense: self, x, y, pixels });
+        self.isa.arch().dispatch(Rows { dense: self, x, y, pixels });
     }
 }
 
@@ -106,8 +103,8 @@ impl Rows<'_> {
             let panel = &dense.panel[first * dense.k..][..dense.k * dense.block];
             let width = dense.block.min(dense.o - first);
             let mut places = &dense.places[pixels.clone()];
-            while let Some((tile, rest)) = places.split_first_chunk::<TILE>() {
-                dense.tile::<S, TILE, V>(simd, x, panel, tile, (first, width), (y, pixels.start));
+            while let Some((tile, rest)) = places.split_first_chunk::<{ Dense::TILE }>() {
+                dense.tile::<S, { Dense::TILE }, V>(simd, x, panel, tile, (first, width), (y, pixels.start));
                 places = rest;
             }
             for place in places {
@@ -132,8 +129,8 @@ impl Dense {
         let windows = places.map(|p| x[p.from * c..].as_ptr());
         let mut sums = [[simd.splat_f32s(0.0); V]; T];
         let mut row = panel.as_ptr();
-        for &(offset, len) in &self.segments {
-            for i in offset..offset + len {
+        for run in &self.runs {
+            for i in run.clone() {
                 // SAFETY: the panel has a row of `block` numbers for each of the k numbers of a window, and `block` is
                 // V vectors (`blocks`).
                 let b: [S::f32s; V] =
@@ -168,7 +165,7 @@ mod tests {
 
     /// Whole numbers, whose sums are exact in any order.
     #[test]
-    fn it_equals_the_textbook() {
+    fn every_instruction_set_equals_the_textbook() {
         for (x, w, stride, padding) in [
             ([1, 9, 8, 3], [7, 3, 3, 3], 1, 1),
             ([1, 12, 11, 3], [70, 7, 7, 3], 2, 3),
@@ -179,15 +176,19 @@ mod tests {
             let number = |i: usize, m: usize| (i * i + 3 * i) as f32 % m as f32 - 2.0;
             let image: Vec<f32> = (0..g.h * g.w * g.c).map(|i| number(i, 7)).collect();
             let weights: Vec<f32> = (0..g.o * g.kh * g.kw * g.c).map(|i| number(i, 5)).collect();
-            let dense = Dense::new(&g, &weights);
-            let mut padded = vec![0.0; dense.grid().elements()];
-            dense.grid().fill(&image, &mut padded);
-            let mut y = vec![f32::NAN; g.oh * g.ow * g.o];
-            let half = g.oh * g.ow / 2;
-            let (start, end) = y.split_at_mut(half * g.o);
-            dense.rows(&padded, start, 0..half);
-            dense.rows(&padded, end, half..g.oh * g.ow);
-            for (i, y) in y.iter().enumerate() {
+            let made = Isa::all().into_iter().map(|isa| {
+                let dense = Dense::new(&g, &weights, isa);
+                let mut padded = vec![0.0; dense.grid().elements()];
+                dense.grid().fill(&image, &mut padded);
+                let mut y = vec![f32::NAN; g.oh * g.ow * g.o];
+                let half = g.oh * g.ow / 2;
+                let (start, end) = y.split_at_mut(half * g.o);
+                dense.rows(&padded, start, 0..half);
+                dense.rows(&padded, end, half..g.oh * g.ow);
+                (isa, y)
+            });
+            let made: Vec<(Isa, Vec<f32>)> = made.collect();
+            for i in 0..g.oh * g.ow * g.o {
                 let (o, ox, oy) = (i % g.o, i / g.o % g.ow, i / g.o / g.ow);
                 let mut sum = 0.0;
                 for tap in 0..g.kh * g.kw {
@@ -197,7 +198,9 @@ mod tests {
                         sum += image[(iy * g.w + ix) * g.c + c] * weights[(o * g.kh * g.kw + tap) * g.c + c];
                     }
                 }
-                assert_eq!(*y, sum, "{g:?} {i}");
+                for (isa, y) in &made {
+                    assert_eq!(y[i], sum, "{isa} {g:?} {i}");
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use super::grid::Grid;
 use crate::tensor::Conv2dGeometry;
+use std::ops::Range;
 
 /// An output: where its window begins in the padded source, and where it lies, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,18 @@ pub struct Taps {
     pub taps: Vec<(usize, usize)>,
 }
 
+/// Ranges, those that continue each other joined.
+pub fn joined(ranges: impl IntoIterator<Item = Range<usize>>) -> Vec<Range<usize>> {
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
 /// Taps of the forward pass; a source pixel has `elements` elements.
 pub fn output_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Taps) {
     let grid = Grid::under_windows(g, elements);
@@ -31,9 +44,9 @@ pub fn output_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Taps) {
     (grid, Taps { places: (0..g.oh * g.ow).map(place).collect(), taps })
 }
 
-#[cfg(feature = "train")]
 /// Taps of the input gradient. Input pixel `stride q + a` gets tap k of output `q + (a + padding - k) /
 /// stride`, for the taps that make this whole: the pixels of each a share theirs.
+#[cfg(feature = "train")]
 pub fn input_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Vec<Taps>) {
     let s = g.stride as isize;
     let shifts = |a: usize, kernel: usize| {

@@ -83,6 +83,18 @@ pub struct Launch {
     pub operands: Vec<Operand>,
 }
 
+impl Launch {
+    /// One invocation for each of `count` elements, 64 to a workgroup: what most kernels are.
+    pub fn each(
+        count: usize,
+        shader: &'static str,
+        constants: Vec<(&'static str, f64)>,
+        operands: Vec<Operand>,
+    ) -> Launch {
+        Launch { shader, defines: vec![], constants, workgroups: fold_groups(count.div_ceil(64)), operands }
+    }
+}
+
 /// The dispatches of one op, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lowering {

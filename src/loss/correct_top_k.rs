@@ -1,7 +1,7 @@
 //! Whether the label is among the k largest logits.
 
 use crate::error::{Error, Result};
-use crate::graph::{Grads, Graph, Real, Value};
+use crate::graph::{Grads, Graph, Value};
 use crate::ops::rows::{Extent, RowOp, Rows};
 use crate::tensor::DType;
 
@@ -30,14 +30,24 @@ impl RowOp for CorrectTopK {
         vec![("K", self.k as f64)]
     }
 
-    fn row<T: Real>(&self, x: &[&[T]], y: &mut [&mut [T]]) {
+    fn row(&self, x: &[&[f32]], y: &mut [&mut [f32]]) {
         let (logits, label) = (x[0], x[1][0]);
-        let correct = (0..logits.len()).find(|&i| T::c(i as f64) == label).is_some_and(|l| {
+        let correct = (0..logits.len()).find(|&i| i as f32 == label).is_some_and(|l| {
             let v = logits[l];
             let better = logits.iter().enumerate().filter(|(i, o)| **o > v || (**o == v && *i < l)).count();
-            better < self.k && v.finite()
+            better < self.k && v.is_finite()
         });
-        y[0][0] = T::c(correct as u8 as f64);
+        y[0][0] = correct as u8 as f32;
+    }
+
+    /// The guesses in their order, what is no number behind all others.
+    fn reference(&self, x: &[&[f64]], y: &mut [&mut [f64]]) {
+        let (logits, label) = (x[0], x[1][0] as usize);
+        let height = |i: usize| if logits[i].is_nan() { f64::NEG_INFINITY } else { logits[i] };
+        let mut guesses: Vec<usize> = (0..logits.len()).collect();
+        guesses.sort_by(|a, b| height(*b).partial_cmp(&height(*a)).expect("numbers").then(a.cmp(b)));
+        let correct = guesses.iter().take(self.k).any(|i| *i == label && logits[*i].is_finite());
+        y[0][0] = if correct { 1.0 } else { 0.0 };
     }
 
     fn bound(&self, _x: &[&[f64]], _y: &[&[f64]]) -> Vec<Vec<f64>> {

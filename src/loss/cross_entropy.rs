@@ -5,9 +5,9 @@
 //! the gradient is a chain of pointwise ops that becomes one kernel.
 
 use crate::error::{Error, Result};
-use crate::graph::{EPS, Grads, Graph, Pointwise, Real, Value};
+use crate::graph::{EPS, Grads, Graph, Pointwise, Value};
 use crate::ops::rows::{Extent, RowOp, Rows, largest, total};
-use crate::ops::softmax::exp_sum_error;
+use crate::ops::softmax::{exp_sum_error, log_sum_exp};
 use crate::tensor::Shape;
 
 /// `logits [N, K]`, `labels [N, 1]` u32 -> loss `[N, 1]`, `ln Σ exp(x)` `[N, 1]`. A label that is no class
@@ -34,16 +34,27 @@ impl RowOp for CrossEntropy {
         vec![("SMOOTHING", self.smoothing as f64)]
     }
 
-    fn row<T: Real>(&self, x: &[&[T]], y: &mut [&mut [T]]) {
+    fn row(&self, x: &[&[f32]], y: &mut [&mut [f32]]) {
         let (logits, label) = (x[0], x[1][0]);
         let n = logits.len();
         let max = largest(logits);
         let log_sum = total(n, |i| (logits[i] - max).exp()).ln();
-        let hit = (0..n).find(|&i| T::c(i as f64) == label).map_or(T::c(f64::NAN), |i| logits[i] - max);
+        let hit = (0..n).find(|&i| i as f32 == label).map_or(f32::NAN, |i| logits[i] - max);
         let all = total(n, |i| logits[i] - max);
-        let smoothing = T::c(self.smoothing as f64);
-        y[0][0] = log_sum - ((T::c(1.0) - smoothing) * hit + smoothing / T::c(n as f64) * all);
+        y[0][0] = log_sum - ((1.0 - self.smoothing) * hit + self.smoothing / n as f32 * all);
         y[1][0] = max + log_sum;
+    }
+
+    fn reference(&self, x: &[&[f64]], y: &mut [&mut [f64]]) {
+        let (logits, label, smoothing) = (x[0], x[1][0] as usize, self.smoothing as f64);
+        let log_sum = log_sum_exp(logits);
+        let target = |k: usize| {
+            let hit = if k == label { 1.0 } else { 0.0 };
+            (1.0 - smoothing) * hit + smoothing / logits.len() as f64
+        };
+        let terms = logits.iter().enumerate().map(|(k, x)| -target(k) * (x - log_sum));
+        y[0][0] = if label < logits.len() { terms.sum() } else { f64::NAN };
+        y[1][0] = log_sum;
     }
 
     /// The sum's relative error under the logarithm, the logarithm's own (2^-21 or 3 units in the last

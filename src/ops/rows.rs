@@ -1,8 +1,8 @@
 //! Ops that make something of every row (last axis) by itself: softmax, layer normalisation,
-//! cross-entropy. An op says what it makes of one row; this file does the rest.
+//! cross-entropy. An op says what it makes of one row, for the CPU device and as the reference; this file does the rest.
 
 use crate::error::{Error, Result};
-use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Real, Value};
+use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::{DType, RefTensor, Shape};
 use rayon::prelude::*;
@@ -35,8 +35,11 @@ pub trait RowOp: Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The formula, in f32 for the CPU device and in f64 as the reference.
-    fn row<T: Real>(&self, x: &[&[T]], y: &mut [&mut [T]]);
+    /// The formula in f32, as the CPU device runs it.
+    fn row(&self, x: &[&[f32]], y: &mut [&mut [f32]]);
+
+    /// The reference in f64: what a textbook says, sharing no text with [`RowOp::row`].
+    fn reference(&self, x: &[&[f64]], y: &mut [&mut [f64]]);
 
     /// For each output, how far a device's row may lie from the reference's `y`.
     fn bound(&self, x: &[&[f64]], y: &[&[f64]]) -> Vec<Vec<f64>>;
@@ -51,23 +54,23 @@ pub struct Rows<R>(pub R);
 
 /// Sum of `f(0) .. f(n - 1)`, in eight interleaved partial sums that the CPU can keep in one register.
 #[inline(always)]
-pub fn total<T: Real>(n: usize, f: impl Fn(usize) -> T) -> T {
-    let mut s = [T::c(0.0); 8];
+pub fn total(n: usize, f: impl Fn(usize) -> f32) -> f32 {
+    let mut s = [0.0; 8];
     let whole = n / 8 * 8;
     for i in (0..whole).step_by(8) {
         for (k, s) in s.iter_mut().enumerate() {
-            *s = *s + f(i + k);
+            *s += f(i + k);
         }
     }
     for i in whole..n {
-        s[i % 8] = s[i % 8] + f(i);
+        s[i % 8] += f(i);
     }
     ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))
 }
 
 /// Largest element; NaN if there is one.
 #[inline(always)]
-pub fn largest<T: Real>(x: &[T]) -> T {
+pub fn largest<T: Copy + PartialOrd>(x: &[T]) -> T {
     x[1..].iter().fold(x[0], |m, &v| if v <= m { m } else { v })
 }
 
@@ -131,7 +134,7 @@ impl<R: RowOp> Op for Rows<R> {
                     &mut t.data[r * n..(r + 1) * n]
                 })
                 .collect();
-            self.0.row(&x, &mut y);
+            self.0.reference(&x, &mut y);
         }
         made
     }

@@ -14,6 +14,7 @@ const TINY: f64 = 2.0 * f32::MIN_POSITIVE as f64;
 pointwise! {
     /// `a + factor * b`.
     AddScaled { factor: f32 } "add_scaled" (a, b) => a + factor * b;
+    reference factor * b + a;
     bound |x, y| 2.0 * EPS * (x[0].abs() + 2.0 * (y - x[0]).abs()) + TINY;
     grad |me, g, x, y, dy| Ok(vec![Some(dy), Some(g.scale(dy, me.factor)?)])
 }
@@ -21,13 +22,15 @@ pointwise! {
 pointwise! {
     /// `p - lr * direction`.
     Descend {} "descend" (p, direction, lr) => p - lr * direction;
+    reference p - lr * direction;
     bound |x, _y| 2.0 * EPS * (x[0].abs() + 2.0 * (x[1] * x[2]).abs()) + TINY;
     grad |_me, g, x, y, dy| Err(no_gradient("descend"))
 }
 
 pointwise! {
     /// `p * (1 - lr * decay)`.
-    DecayBy { decay: f32 } "decay_by" (p, lr) => p * (T::c(1.0) - lr * decay);
+    DecayBy { decay: f32 } "decay_by" (p, lr) => p * (1.0 - lr * decay);
+    reference p - p * lr * decay;
     bound |x, y| 2.0 * EPS * (y.abs() + x[0].abs()) + TINY;
     grad |_me, g, x, y, dy| Err(no_gradient("decay_by"))
 }
@@ -35,6 +38,7 @@ pointwise! {
 pointwise! {
     /// `keep * m + take * x`.
     RunningMean { keep: f32, take: f32 } "running_mean" (m, x) => keep * m + take * x;
+    reference keep * m + take * x;
     bound |x, _y| 3.0 * EPS * (x[0].abs() + x[1].abs()) + TINY;
     grad |me, g, x, y, dy| Ok(vec![Some(g.scale(dy, me.keep)?), Some(g.scale(dy, me.take)?)])
 }
@@ -42,6 +46,7 @@ pointwise! {
 pointwise! {
     /// `keep * v + take * x²`.
     RunningSquare { keep: f32, take: f32 } "running_square" (v, x) => keep * v + take * x * x;
+    reference keep * v + take * x.powi(2);
     bound |_x, y| 4.0 * EPS * y.abs() + TINY;
     grad |_me, g, x, y, dy| Err(no_gradient("running_square"))
 }
@@ -50,6 +55,7 @@ pointwise! {
     /// `p - lr c1 m / (sqrt(v) c2 + eps)`, with the bias corrections c1 = 1 / (1 - beta1^t) and
     /// c2 = 1 / sqrt(1 - beta2^t).
     AdamStep { eps: f32 } "adam_step" (p, m, v, lr, c1, c2) => p - lr * c1 * m / (v.sqrt() * c2 + eps);
+    reference p - lr * (c1 * m) / (c2 * libm::sqrt(v) + eps);
     // WGSL grants division 2.5 ULP and sqrt what 1 / inverseSqrt makes of 2 ULP.
     bound |x, y| EPS * (2.0 * x[0].abs() + 24.0 * (y - x[0]).abs()) + TINY;
     grad |_me, g, x, y, dy| Err(no_gradient("adam_step"))
@@ -61,13 +67,18 @@ pointwise! {
     TrustRatio { trust: f32, decay: f32, eps: f32, clip: f32 } "trust_ratio" (pp, gg, lr) => {
         let (p, g) = (pp.sqrt(), gg.sqrt());
         let ratio = trust * p / (g + decay * p + eps);
-        if !(p > T::c(0.0) && g > T::c(0.0)) {
-            T::c(0.0)
-        } else if clip != T::c(0.0) {
-            (ratio / lr).min(T::c(1.0))
+        if !(p > 0.0 && g > 0.0) {
+            0.0
+        } else if clip != 0.0 {
+            (ratio / lr).min(1.0)
         } else {
             ratio
         }
+    };
+    reference match (libm::sqrt(pp), libm::sqrt(gg)) {
+        (p, g) if p > 0.0 && g > 0.0 && clip != 0.0 => (trust * p / (lr * (g + decay * p + eps))).min(1.0),
+        (p, g) if p > 0.0 && g > 0.0 => trust * p / (g + decay * p + eps),
+        _ => 0.0,
     };
     bound |_x, y| 32.0 * EPS * y.abs() + TINY;
     grad |_me, g, x, y, dy| Err(no_gradient("trust_ratio"))
@@ -75,7 +86,8 @@ pointwise! {
 
 pointwise! {
     /// `(g + decay * p) * ratio`, or `g` where the ratio is 0.
-    Trusted { decay: f32 } "trusted" (g, p, ratio) => if ratio > T::c(0.0) { (g + decay * p) * ratio } else { g };
+    Trusted { decay: f32 } "trusted" (g, p, ratio) => if ratio > 0.0 { (g + decay * p) * ratio } else { g };
+    reference match ratio > 0.0 { true => ratio * g + ratio * decay * p, false => g };
     bound |x, _y| 4.0 * EPS * (x[0].abs() + x[1].abs()) * x[2].abs().max(1.0) + TINY;
     grad |_me, g, x, y, dy| Err(no_gradient("trusted"))
 }

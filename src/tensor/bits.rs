@@ -91,7 +91,7 @@ mod tests {
             let sum: i32 = a.iter().map(|&a| pm(a)).sum();
             assert_eq!(xnor_dot(n, &pa, &pw), xnor);
             assert_eq!(and_dot(&pa, &pw), and);
-            assert_eq!(xnor, 2 * and - sum, "dot(2w-1) = 2 dot(w) - sum a");
+            assert_eq!(xnor_dot(n, &pa, &pw), 2 * and_dot(&pa, &pw) - sum, "dot(2w-1) = 2 dot(w) - sum a");
             assert_eq!(unpack(n, &pa), a);
         }
     }

@@ -1,6 +1,8 @@
 //! Shapes, types, host tensors and the packing of bits. Knows nothing of graphs or devices.
 
 pub mod bits;
+#[cfg(feature = "train")]
+pub mod columns;
 mod dtype;
 pub mod geometry;
 mod host;

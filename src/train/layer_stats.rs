@@ -3,7 +3,7 @@
 
 use super::programs::Runner;
 use crate::error::Result;
-use crate::nn::{Binarization, WeightRule};
+use crate::nn::Binarization;
 use crate::tensor::HostTensor;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -57,32 +57,12 @@ pub fn layer_stats(runner: &mut Runner, spec: &Binarization, before: &mut Before
         };
         let bits = match read("bits")? {
             Some(stored) => stored.to_f64().into_iter().map(|b| b > 0.5).collect(),
-            None => signs(spec, &w),
+            None => spec.weights.signs(&w),
         };
         let matrix = read("matrix")?.map(|m| m.f32s().iter().map(|x| *x as f64).sum::<f64>() / m.f32s().len() as f64);
         all.push(stats(name, &w, bits, matrix, before));
     }
     Ok(all)
-}
-
-/// The bits that a layer's rule makes of its latent weights.
-fn signs(spec: &Binarization, w: &HostTensor) -> Vec<bool> {
-    let x = w.f32s();
-    // Sums over what is taken away before the sign: the channels of a tap, or the filter.
-    let centre = match spec.weights {
-        WeightRule::Xnor => w.shape().columns(),
-        WeightRule::Standardised => x.len() / w.shape()[0],
-        WeightRule::Sign | WeightRule::Magnitude | WeightRule::Real => 0,
-    };
-    if centre == 0 {
-        return x.iter().map(|v| *v >= 0.0).collect();
-    }
-    x.chunks(centre)
-        .flat_map(|part| {
-            let mean = part.iter().map(|v| *v as f64).sum::<f64>() / part.len() as f64;
-            part.iter().map(move |v| *v as f64 >= mean)
-        })
-        .collect()
 }
 
 fn stats(name: String, w: &HostTensor, bits: Vec<bool>, matrix: Option<f64>, before: &mut Before) -> LayerStats {

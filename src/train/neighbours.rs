@@ -8,7 +8,7 @@ use super::protocol::{LabelledFeatures, features};
 use crate::data::Split;
 use crate::error::Result;
 use crate::features::Rows;
-use crate::kernels::matmul;
+use crate::kernels::{Isa, matmul};
 use crate::tensor::MatMulExtents;
 use rayon::prelude::*;
 use std::sync::atomic::AtomicBool;
@@ -30,7 +30,7 @@ pub fn by_neighbours(runner: &mut Runner, data: &Split, batch: usize, stop: &Ato
 /// The logarithm of the share of votes that each class has among the `k` nearest of `bank` to each row of `tested`,
 /// `[tested, classes]`.
 pub(super) fn votes(bank: &Rows, labels: &[u32], tested: &Rows, classes: usize, k: usize) -> Result<Vec<f32>> {
-    let (n, d) = (bank.n(), bank.d());
+    let (isa, n, d) = (Isa::chosen()?, bank.n(), bank.d());
     let mut out = vec![0.0; tested.n() * classes];
     let (bank, tested) = (unit(bank), unit(tested));
     let mut similarities = vec![0.0; BLOCK * n];
@@ -46,7 +46,7 @@ pub(super) fn votes(bank: &Rows, labels: &[u32], tested: &Rows, classes: usize, 
             batched_a: false,
             batched_b: false,
         };
-        matmul(&e, block, &bank, &mut similarities[..m * n]);
+        matmul(isa, &e, block, &bank, &mut similarities[..m * n]);
         let rows = similarities.par_chunks(n).zip(out.par_chunks_mut(classes));
         rows.for_each(|(row, votes)| vote(row, labels, k, votes));
     }

@@ -9,7 +9,7 @@ use crate::graph::{Graph, Value};
 use crate::methods::{EVAL_IMAGES, Graphs, LOGITS};
 use crate::program::{BufferKind, Program};
 use crate::shader::sources::Sources;
-use crate::tensor::{DType, HostTensor};
+use crate::tensor::HostTensor;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -118,11 +118,10 @@ impl Runner {
     /// start program have its say.
     pub fn initialise(&mut self, seed: u64) -> Result<()> {
         for graph in self.graphs() {
+            self.store.initialise(&graph, seed)?;
             for v in graph.params().into_iter().chain(graph.states()) {
-                let given = self.given.get(graph.name(v)).filter(|t| t.shape() == graph.shape(v));
-                match given {
-                    Some(t) => self.store.write(graph.name(v), t)?,
-                    None => self.store.write(graph.name(v), &initial(&graph, v, seed))?,
+                if let Some(t) = self.given.get(graph.name(v)).filter(|t| t.shape() == graph.shape(v)) {
+                    self.store.write(graph.name(v), t)?;
                 }
             }
         }
@@ -234,14 +233,5 @@ impl Runner {
             from.restore(&mut self.store, graph, path)?;
         }
         Ok(())
-    }
-}
-
-/// How a leaf starts.
-fn initial(graph: &Graph, v: Value, seed: u64) -> HostTensor {
-    let meta = graph.meta(v);
-    match graph.init(v) {
-        Some((init, _)) if meta.dtype == DType::F32 => init.make(&meta.shape, seed, graph.name(v)),
-        _ => HostTensor::zeros(meta.shape.clone(), meta.dtype),
     }
 }

@@ -36,6 +36,8 @@ pub struct Worst {
 impl Expectation {
     /// Compares what a device made.
     pub fn compare(&self, got: &HostTensor) -> Worst {
+        let n = self.want.data.len();
+        assert!(self.bound.len() == n && got.shape().elements() == n, "every number has a bound and is compared");
         let mut worst = Worst::default();
         for (at, ((g, w), b)) in got.to_f64().into_iter().zip(&self.want.data).zip(&self.bound).enumerate() {
             if self.want.dtype == DType::Bits && *b >= 1.0 {

@@ -21,7 +21,9 @@ pub fn check_gradient(case: &Case) -> f64 {
     let loss = output("loss");
     let at = run_reference(graph, &leaves, &scalars);
     let mut worst: f64 = 0.0;
-    for v in graph.params() {
+    let params = graph.params();
+    assert!(!params.is_empty(), "{} {} has nothing to differentiate by", case.op, case.name);
+    for v in params {
         let name = graph.name(v).to_string();
         let d = of(&at, output(&format!("d{name}"))).data.clone();
         let n = d.len();

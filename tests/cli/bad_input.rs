@@ -49,6 +49,20 @@ fn paths_that_hold_no_images() {
 }
 
 #[test]
+fn instructions_that_there_are_not() {
+    let place = Place::new();
+    let lacked = if cfg!(target_arch = "x86_64") { "neon" } else { "avx2" };
+    for (name, said) in [("sse9", "no instruction set called \"sse9\""), (lacked, "this machine has no")] {
+        for args in [&["devices"][..], &["train", "--device", "cpu"], &["predict", "model.1bit", "image.png"]] {
+            let mut command = place.command(args);
+            command.env("ONEBIT_ISA", name);
+            finish(command.spawn().unwrap()).fails_with(&["ONEBIT_ISA", said, name, "portable"]);
+        }
+    }
+    assert!(!place.path("runs").exists(), "nothing was begun");
+}
+
+#[test]
 fn a_truncated_idx_file() {
     let place = Place::new();
     let file = idx_set(&place).join("train-images-idx3-ubyte");

@@ -1,6 +1,6 @@
 //! What each command prints and writes.
 
-use crate::program::Place;
+use crate::program::{Place, finish};
 use serde_json::Value;
 
 fn json(text: &str) -> Value {
@@ -14,6 +14,12 @@ fn devices_lists_adapters_and_says_what_auto_takes() {
     assert!(text.contains("cpu") && text.contains("auto takes"), "{text}");
     let value = json(&place.run(&["devices", "--json"]).ok().out);
     assert!(value["cpu"]["threads"].as_u64() > Some(0));
+    let best = value["cpu"]["isa_of_machine"][0].as_str().unwrap();
+    assert!(text.contains(&format!("kernels for {best};")), "{text}");
+    let mut forced = place.command(&["devices"]);
+    forced.env("ONEBIT_ISA", "portable");
+    let text = finish(forced.spawn().unwrap()).ok().out;
+    assert!(text.contains("kernels for portable;"), "{text}");
     assert!(value["adapters"].is_array() && value["auto"]["why"].is_string());
 }
 

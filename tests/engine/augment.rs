@@ -129,6 +129,7 @@ fn crops_of_the_output_size_only_move_pixels() {
                     if inside { bytes[(y as usize * W + x as usize) * 3 + c] as f64 / 255.0 } else { 0.0 }
                 })
                 .collect();
+            assert_eq!(got.len(), expected.len(), "{name}");
             for (g, e) in got.iter().zip(&expected) {
                 assert!((*g as f64 - e).abs() < 2e-7, "{name}, by {dy}, {dx}: {g} instead of {e}");
             }

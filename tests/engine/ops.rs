@@ -3,9 +3,11 @@
 //! all kinds of kernels, `tests/cli/verify.rs` runs them.
 
 use crate::devices::gpus;
-use onebit::device::Device;
+use onebit::device::{Device, Store};
 use onebit::gpu::{GpuOptions, LimitSet};
-use onebit::verify::{CaseSpec, Report, Request, cases, check_gradient};
+use onebit::kernels::Isa;
+use onebit::program::{Backend, Program};
+use onebit::verify::{CaseSpec, ReferenceCache, Report, Request, cases, check_gradient, compare_program};
 use rayon::prelude::*;
 
 /// What `ONEBIT_OP` chooses ("conv2d 2x5x7x3 to 8, ..."), or all, on the kernels that each device takes by itself.
@@ -48,4 +50,34 @@ fn every_adapter_in_every_way_it_is_opened() {
         assert_eq!(d.ops.values().map(|o| o.cases).sum::<usize>(), specs.len(), "every case ran on {}", d.device);
     }
     assert!(report.passed(), "{report}");
+}
+
+/// The CPU device by each instruction set that this machine has, whatever `ONEBIT_ISA` says.
+#[test]
+fn the_cpu_by_every_instruction_set() {
+    let specs: Vec<CaseSpec> = specs().into_iter().filter(|c| !c.large).collect();
+    // What is wrong, and how many values were compared, by instruction set.
+    let one = |spec: &CaseSpec| -> Vec<(Vec<String>, usize)> {
+        let (case, references) = (spec.build(cases::SEED), ReferenceCache::default());
+        let by = |isa: Isa| {
+            let title = format!("{} {} by {isa}", case.op, case.name);
+            let program = Program::compile(case.graph.clone(), Backend::Cpu).unwrap();
+            match compare_program(&mut Store::on_cpu(isa), program, &case.leaves, &case.scalars, &references) {
+                Ok(findings) => {
+                    let wrong = findings.iter().filter(|f| f.is_wrong());
+                    (wrong.map(|f| format!("{title}: {f:?}")).collect(), findings.len())
+                }
+                Err(e) => (vec![format!("{title}: {e}")], 0),
+            }
+        };
+        Isa::all().into_iter().map(by).collect()
+    };
+    let made: Vec<_> = specs.par_iter().map(one).collect();
+    let wrong: Vec<&String> = made.iter().flatten().flat_map(|(wrong, _)| wrong).collect();
+    assert!(wrong.is_empty(), "{}\n{wrong:#?}", wrong.len());
+    for (i, isa) in Isa::all().iter().enumerate() {
+        let values: usize = made.iter().map(|of_case| of_case[i].1).sum();
+        println!("{isa}: {values} values of {} cases", made.len());
+        assert!(values > 0, "{isa} ran nothing");
+    }
 }

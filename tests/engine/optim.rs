@@ -61,6 +61,7 @@ fn scalars(program: &Program, spec: &OptimSpec, step: u64, lr: f32) -> Vec<f32> 
 }
 
 fn assert_near(label: &str, got: &[Vec<f32>], expected: &[[f64; 5]]) {
+    assert!(got.len() == expected.len() && got.iter().all(|g| g.len() == 5), "{label}: {got:?}");
     for (step, (got, expected)) in got.iter().zip(expected).enumerate() {
         let got: Vec<f64> = got.iter().map(|g| *g as f64).collect();
         // Four steps of some ten roundings each, of numbers up to 2.7.
@@ -186,6 +187,7 @@ fn decay_follows_the_role() {
     let near = |a: f32, b: f32| assert!((a - b).abs() < 1e-5, "{a} {b}");
     let (a, b) =
         (trajectory(&Device::Cpu, &lars, Role::Other, 0.1), trajectory(&Device::Cpu, &momentum, Role::Other, 0.1));
+    assert!(a.len() == GRADS.len() && a.len() == b.len());
     a.iter().flatten().zip(b.iter().flatten()).for_each(|(a, b)| near(*a, *b));
 }
 

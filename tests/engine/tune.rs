@@ -26,22 +26,32 @@ fn gpus() -> Vec<(String, GpuDevice)> {
     devices::gpus(GpuOptions::default()).into_iter().map(only_gpu).collect()
 }
 
-/// Cases of the ops that have variants, with another variant each time, against the reference. Each adapter takes
-/// another third of the cases, and kernels of the kind of adapter that it is and is not in turn.
+/// Cases of the ops that have variants, with another variant each time, against the reference. The adapters share the cases
+/// out among themselves: together they run all of them, however many adapters there are. Kernels of the kind of adapter
+/// that one is and is not take turns.
 #[test]
 fn variants_are_right() {
-    let (mut tried, mut wrong, mut turn) = (BTreeSet::new(), Vec::new(), 0);
-    for (nth, (name, device)) in gpus().into_iter().enumerate() {
-        let ops = ["conv2d", "matmul", "linear"];
-        let specs = cases::all().into_iter().filter(|c| !c.large && ops.iter().any(|op| c.op.contains(op)));
-        for case in specs.skip(nth % 3).step_by(3).map(|c| c.build(cases::SEED)) {
+    let (mut possible, mut tried) = (BTreeSet::new(), BTreeSet::new());
+    let (mut wrong, mut turn, mut ran) = (Vec::new(), 0, 0);
+    let ops = ["conv2d", "matmul", "linear"];
+    let specs: Vec<_> =
+        cases::all().into_iter().filter(|c| !c.large && ops.iter().any(|op| c.op.contains(op))).collect();
+    let gpus = gpus();
+    for (nth, (name, device)) in gpus.iter().enumerate() {
+        for case in specs.iter().skip(nth).step_by(gpus.len()).map(|c| c.build(cases::SEED)) {
+            ran += 1;
             let target = Target { software: turn % 2 == 0, busy_workgroups: 16, ..device.target() };
             let by_rule = Program::compile(case.graph.clone(), Backend::Gpu(target.clone())).unwrap();
             let choose = |c: Class| {
                 turn += 1;
-                let variant = c.variants[turn % c.variants.len()].name.clone();
-                tried.insert((c.op.name(), variant.clone()));
-                (c.key, variant)
+                let kind = |v: &str| (c.op.name(), v.to_string());
+                possible.extend(c.variants.iter().map(|v| kind(&v.name)));
+                let names: Vec<&str> = c.variants.iter().map(|v| v.name.as_str()).collect();
+                // One that no other case had, or else another one each time.
+                let new = names.iter().find(|v| !tried.contains(&kind(v)));
+                let variant = new.copied().unwrap_or(names[turn % names.len()]);
+                tried.insert(kind(variant));
+                (c.key.clone(), variant.to_string())
             };
             let choices: Choices = classes([&by_rule], &target).into_iter().map(choose).collect();
             let target = Target { choices: Arc::new(choices), ..target };
@@ -55,7 +65,10 @@ fn variants_are_right() {
         }
     }
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
-    assert!(tried.len() > 30, "only {tried:?}");
+    println!("{ran} cases on {} adapters tried {} of {} variants", gpus.len(), tried.len(), possible.len());
+    assert_eq!(ran, specs.len(), "every case ran");
+    let left: Vec<_> = possible.difference(&tried).collect();
+    assert!(left.is_empty() && tried.len() > 30, "tried {tried:?}, but not {left:?}");
 }
 
 /// A training step of a small network, its parameters filled.
@@ -83,11 +96,7 @@ fn train(device: &GpuDevice, program: Program) -> Vec<(String, Vec<u32>)> {
     let mut store = Store::new(Device::Gpu(device.clone()));
     let mut exe = store.load_program(program, true).unwrap();
     let graph = exe.program().graph.clone();
-    for v in graph.params().into_iter().chain(graph.states()) {
-        if let Some((init, _)) = graph.init(v) {
-            store.write(graph.name(v), &init.make(graph.shape(v), 1, graph.name(v))).unwrap();
-        }
-    }
+    store.initialise(&graph, 1).unwrap();
     let p = Philox::new(3, 0);
     let n = 6 * 12 * 12 * 3;
     let images = (0..n).map(|i| p.normal(0, i as u64)).collect();

@@ -1,10 +1,10 @@
 //! What codes have in common, counted from lists: for each sampled place and each letter the centres that have it there. A
 //! point then touches the few centres that share something with it, instead of comparing all places of all centres.
 
-use pulp::Arch;
+use crate::kernels::isa::Isa;
 use rayon::prelude::*;
 
-/// Points that a task takes.
+/// Points that a task takes: some milliseconds of work at the usual sizes, and many more tasks than threads.
 const POINTS: usize = 256;
 
 /// A place of a centre's code that is not looked at.
@@ -26,6 +26,7 @@ pub fn tie_key(digest: u32, centre: u32) -> u32 {
 /// `codes i16 [n, v]`, `columns [g, m]`, `centres i16 [g, k, m]`, packed, to numbers `[g, n]`; see
 /// [`crate::ops::cluster::MostShared`]. `random`: ties by key, else by number.
 pub fn most_shared(
+    isa: Isa,
     (v, m, k): (usize, usize, usize),
     (random, euclidean): (bool, bool),
     codes: &[u32],
@@ -44,7 +45,7 @@ pub fn most_shared(
         .enumerate()
         .flat_map(|(set, row)| row.chunks_mut(POINTS).enumerate().map(move |(t, found)| (set, t * POINTS, found)))
         .collect();
-    let arch = Arch::new();
+    let arch = isa.arch();
     tasks.into_par_iter().for_each_init(Vec::new, |counts, (set, first, found)| {
         let (lists, columns) = (&lists[set], &columns[set * m..][..m]);
         let mut seen = Vec::with_capacity(m);

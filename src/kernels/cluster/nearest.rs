@@ -1,7 +1,7 @@
 //! The nearest centre by products of matrices, a tile of points and centres at a time, and a running minimum over them.
 
-use super::super::gemm::{View, product};
-use pulp::Arch;
+use crate::kernels::gemm::{View, product};
+use crate::kernels::isa::Isa;
 use rayon::prelude::*;
 
 /// The bit of an assignment that says that another device may choose the second centre.
@@ -9,13 +9,14 @@ pub const NEAR_TIE: u32 = 1 << 31;
 
 /// Points of a tile. Always as many, so that a sum does not depend on how many points there are.
 const POINTS: usize = 128;
-/// Centres of a tile.
+/// Centres of a tile: its products take 256 KiB of the second-level cache.
 const CENTRES: usize = 512;
 /// Numbers that a vector register holds at most; the running minimum has as many places.
 const LANES: usize = 16;
 
 /// `x [n, d]`, `columns [g, m]`, `centres [g, k, m + 1]` to numbers `[g, n]`; see [`crate::ops::cluster::Nearest`].
 pub fn nearest(
+    isa: Isa,
     (d, m, k): (usize, usize, usize),
     nearness: f32,
     x: &[f32],
@@ -24,7 +25,7 @@ pub fn nearest(
     found: &mut [u32],
 ) {
     let n = x.len() / d;
-    let arch = Arch::new();
+    let arch = isa.arch();
     let tiles: Vec<(usize, usize, &mut [u32])> = found
         .chunks_mut(n.max(1))
         .enumerate()
@@ -40,7 +41,8 @@ pub fn nearest(
             let tile = &centres[top * (m + 1)..][..some * (m + 1)];
             scratch.products.resize(POINTS * CENTRES, 0.0);
             let of_centres = View::rows(tile, m + 1).t();
-            product(POINTS, some, m, View::rows(&scratch.x, m), of_centres, &mut scratch.products, CENTRES, false);
+            let to = (&mut scratch.products[..], CENTRES);
+            product(isa, (POINTS, some, m), View::rows(&scratch.x, m), of_centres, to, false);
             scratch.norms.clear();
             scratch.norms.extend(tile.chunks_exact(m + 1).map(|c| c[m]));
             let rows = scratch.products.chunks_exact(CENTRES).take(found.len());

@@ -10,7 +10,7 @@ mod weight_grad;
 mod weight_grad_wide;
 
 use crate::tensor::Conv2dGeometry;
-pub(super) use pulp::Arch;
+use pulp::Arch;
 pub(super) use stencil::{forward, input_grad};
 
 /// Whether the convolution or input gradient with results of `lanes` channels is for these kernels.
@@ -19,7 +19,8 @@ pub(super) fn suits(g: &Conv2dGeometry, lanes: usize) -> bool {
     g.groups == 1 && lanes.is_multiple_of(16) && g.kh * g.kw > 1
 }
 
-/// Up to how many floats the weight gradient keeps all sums in the caches near a core.
+/// Up to how many floats the weight gradient keeps all sums in the caches near a core: those of 64 channels to 64 by 3x3,
+/// 144 KiB.
 const NARROW: usize = 64 * 9 * 64;
 
 /// dw from dy and x, where a kernel suits.
@@ -38,27 +39,28 @@ pub(super) fn weight_grad(arch: Arch, g: &Conv2dGeometry, dy: &[f32], x: &[f32],
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::tests::{arches, geometries, integers};
+    use crate::kernels::Isa;
+    use crate::kernels::naive::{Covered, convolution, geometries, integers, lengths};
 
-    /// Sums of small integers are exact in any order, so all instruction sets must agree to the bit.
     #[test]
-    fn every_instruction_set_gives_the_same() {
+    fn every_instruction_set_gives_the_sums_of_the_definition() {
+        let mut covered = Covered::default();
         for g in geometries() {
-            let (images, outputs, weights) = (g.n * g.h * g.w * g.c, g.n * g.oh * g.ow * g.o, g.o * g.kh * g.kw * g.c);
+            let [images, outputs, weights] = lengths(&g);
             let (x, w, dy) = (integers(images, 1), integers(weights, 2), integers(outputs, 3));
-            let run = |arch: Arch| {
+            let expected = convolution(&g, &x, &w, &dy);
+            for isa in Isa::all() {
                 let (mut y, mut dx, mut dw) =
                     (vec![f32::NAN; outputs], vec![f32::NAN; images], vec![f32::NAN; weights]);
-                forward(arch, &g, &x, &w, &mut y);
-                input_grad(arch, &g, &dy, &w, &mut dx);
-                assert!(weight_grad(arch, &g, &dy, &x, &mut dw), "{g:?}");
-                (y, dx, dw)
-            };
-            let expected = run(Arch::Scalar);
-            assert!(expected.0.iter().any(|v| *v != 0.0));
-            for arch in arches() {
-                assert!(run(arch) == expected, "{arch:?} {g:?}");
+                forward(isa.arch(), &g, &x, &w, &mut y);
+                input_grad(isa.arch(), &g, &dy, &w, &mut dx);
+                assert!(weight_grad(isa.arch(), &g, &dy, &x, &mut dw), "{g:?}");
+                assert!(y == expected.y, "y by {isa}, {g:?}");
+                assert!(dx == expected.dx, "dx by {isa}, {g:?}");
+                assert!(dw == expected.dw, "dw by {isa}, {g:?}");
+                covered.by(isa, if dw.len() <= NARROW { "narrow" } else { "wide" });
             }
         }
+        covered.all(&["narrow", "wide"]);
     }
 }

@@ -1,16 +1,18 @@
 //! Forward pass and input gradient: every output is a sum over the same few runs of source floats.
 
-use super::tile::{Segment, windows_times_panel};
+use super::tile::windows_times_panel;
 use crate::kernels::grid::Grid;
-use crate::kernels::taps::{Place, Taps, input_taps, output_taps};
+use crate::kernels::taps::{Place, Taps, input_taps, joined, output_taps};
 use crate::tensor::Conv2dGeometry;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Outputs that share their taps, and the weights of those taps.
 struct Phase {
     places: Vec<Place>,
-    segments: Vec<Segment>,
+    /// The floats of a window, from its begin on: runs that lie side by side.
+    runs: Vec<Range<usize>>,
     /// Floats of a window.
     k: usize,
     /// Weights `[block of outputs][float of the window][output]`.
@@ -41,13 +43,7 @@ impl Phase {
         [c, o]: [usize; 2],
         fill: impl Fn(usize, usize, usize, &mut [f32]) + Sync,
     ) -> Phase {
-        let mut segments: Vec<Segment> = Vec::new();
-        for offset in taps.iter().map(|t| t.0 * c) {
-            match segments.last_mut() {
-                Some(s) if s.offset + s.len == offset => s.len += c,
-                _ => segments.push(Segment { offset, len: c }),
-            }
-        }
+        let runs = joined(taps.iter().map(|t| t.0 * c..(t.0 + 1) * c));
         let k = taps.len() * c;
         let mut panel = vec![0.0; k * o];
         panel.par_chunks_mut((k * BLOCK).max(1)).zip(blocks(o).collect::<Vec<_>>()).for_each(
@@ -57,7 +53,7 @@ impl Phase {
                 }
             },
         );
-        Phase { places, segments, k, panel }
+        Phase { places, runs, k, panel }
     }
 }
 
@@ -81,7 +77,7 @@ fn outputs<S: Simd, const V: usize>(
     macro_rules! tiles {
         ($t:literal) => {
             while let Some((tile, rest)) = places.split_first_chunk::<$t>() {
-                windows_times_panel::<S, $t, V>(simd, from, &phase.segments, panel, (to, o), tile);
+                windows_times_panel::<S, $t, V>(simd, from, &phase.runs, panel, (to, o), tile);
                 places = rest;
             }
         };
@@ -118,7 +114,8 @@ impl WithSimd for Images<'_> {
     }
 }
 
-/// Floats of the images that a task pads at once: together with a panel they stay in the second-level cache.
+/// Floats of the images that a task pads at once: 384 KiB, which together with a panel stay in a second-level cache of
+/// 512 KiB or more.
 const SOURCES: usize = 96 * 1024;
 
 impl Stencil {

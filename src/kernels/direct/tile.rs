@@ -2,13 +2,7 @@
 
 use crate::kernels::taps::Place;
 use pulp::Simd;
-
-/// `len` neighbouring floats of a window, `offset` from its first float.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Segment {
-    pub offset: usize,
-    pub len: usize,
-}
+use std::ops::Range;
 
 #[inline(always)]
 fn load<S: Simd, const V: usize>(x: &[f32], at: usize) -> [S::f32s; V] {
@@ -53,28 +47,28 @@ fn advance<S: Simd, const T: usize, const V: usize, const U: usize>(
 pub(super) fn windows_times_panel<S: Simd, const T: usize, const V: usize>(
     simd: S,
     (from, c): (&[f32], usize),
-    segments: &[Segment],
+    runs: &[Range<usize>],
     (panel, pitch): (&[f32], usize),
     (to, o): (&mut [f32], usize),
     places: &[Place; T],
 ) {
     let width = V * S::F32_LANES;
-    let reach = segments.iter().map(|s| s.offset + s.len).max().unwrap_or(0);
-    let k: usize = segments.iter().map(|s| s.len).sum();
+    let reach = runs.iter().map(|r| r.end).max().unwrap_or(0);
+    let k: usize = runs.iter().map(Range::len).sum();
     assert!(k == 0 || (k - 1) * pitch + width <= panel.len());
     assert!(places.iter().all(|p| p.from * c + reach <= from.len() && p.to * o + width <= to.len()));
     let windows = places.map(|p| from[p.from * c..].as_ptr());
     let mut sums = [[simd.splat_f32s(0.0); V]; T];
     let mut panel = panel;
-    for s in segments {
+    for run in runs {
         // Four floats of a window before the next window: its address is computed once for four uses.
-        let fours = s.len - s.len % 4;
-        for i in (0..fours).step_by(4) {
-            advance::<S, T, V, 4>(simd, &mut sums, windows, s.offset + i, (panel, pitch));
+        let fours = run.end - run.len() % 4;
+        for i in (run.start..fours).step_by(4) {
+            advance::<S, T, V, 4>(simd, &mut sums, windows, i, (panel, pitch));
             panel = panel.get(4 * pitch..).unwrap_or(&[]);
         }
-        for i in fours..s.len {
-            advance::<S, T, V, 1>(simd, &mut sums, windows, s.offset + i, (panel, pitch));
+        for i in fours..run.end {
+            advance::<S, T, V, 1>(simd, &mut sums, windows, i, (panel, pitch));
             panel = panel.get(pitch..).unwrap_or(&[]);
         }
     }

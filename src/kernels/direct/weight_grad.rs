@@ -6,7 +6,7 @@ use crate::kernels::grid::Grid;
 use crate::tensor::Conv2dGeometry;
 use pulp::{Arch, Simd, WithSimd};
 
-/// Floats of dy and x that a block of rows may have, to stay in the first-level cache.
+/// Floats of dy and x that a block of rows may have: 32 KiB, to stay in the first-level cache.
 const BLOCK: usize = 8 * 1024;
 
 struct Image<'a> {

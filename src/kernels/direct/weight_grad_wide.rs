@@ -7,7 +7,8 @@ use crate::tensor::Conv2dGeometry;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Filters of a task, channels of a block of windows, pixels of a block.
+/// Filters of a task, channels of a block of windows, pixels of a block: the blocks of dy and of windows are 16 KiB each,
+/// together a first-level cache.
 const FILTERS: usize = 32;
 const CHANNELS: usize = 32;
 const PIXELS: usize = 128;

@@ -3,6 +3,7 @@
 use crate::kernels::conv2d::{sum_over_images, tile_pixels};
 use crate::kernels::gemm::{View, product};
 use crate::kernels::im2col::{expand, gather_bits, taps};
+use crate::kernels::isa::Isa;
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WeightCode;
 use rayon::prelude::*;
@@ -40,7 +41,7 @@ pub fn forward(g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &[u32], y: &m
 }
 
 /// dx from dy and the packed weights.
-pub fn input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], dx: &mut [f32]) {
+pub fn input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], dx: &mut [f32]) {
     let words = g.c.div_ceil(32);
     let low = if code == WeightCode::PlusMinus { -1.0 } else { 0.0 };
     let per_image = g.oh * g.ow;
@@ -55,7 +56,7 @@ pub fn input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], d
                     expand(&w[(o * g.kh * g.kw + tap) * words..][..words], low, &mut filters[o * g.c..][..g.c]);
                 }
                 let a = View::rows(&dy[n * per_image * g.o..], g.o);
-                product(per_image, g.c, g.o, a, View::rows(filters, g.c), made, g.c, false);
+                product(isa, (per_image, g.c, g.o), a, View::rows(filters, g.c), (made, g.c), false);
                 let (ky, kx) = (tap / g.kw, tap % g.kw);
                 for oy in 0..g.oh {
                     let Some(y) = g.tap(oy, ky, g.h) else { continue };
@@ -73,7 +74,7 @@ pub fn input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], d
 }
 
 /// dw from dy and the packed activations.
-pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
+pub fn weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
     let k = g.kh * g.kw * g.c;
     let per_image = g.oh * g.ow;
     let pixels = tile_pixels(k);
@@ -84,7 +85,7 @@ pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
             let count = pixels.min(end - first);
             gather_bits(g, x, first, count, &mut columns);
             let a = View::rows(&dy[first * g.o..], g.o).t();
-            product(g.o, k, count, a, View::rows(&columns, k), dw, k, true);
+            product(isa, (g.o, k, count), a, View::rows(&columns, k), (dw, k), true);
         }
     });
 }

@@ -9,8 +9,29 @@ use super::binarization::{Coding, WeightRule};
 use super::builder::{Builder, Mode};
 use crate::error::Result;
 use crate::graph::{Init, Meta, Role, Value};
-use crate::tensor::DType;
-use crate::tensor::bits::WeightCode;
+use crate::tensor::bits::{WeightCode, sign_bit};
+use crate::tensor::{DType, HostTensor};
+
+impl WeightRule {
+    /// The signs that a rule takes of latent weights, on the host: of what is left when the mean of a tap's channels
+    /// (XNOR-Net) or of a filter (IR-Net) is taken away. Rules whose bits are no signs store them.
+    pub fn signs(self, w: &HostTensor) -> Vec<bool> {
+        let x = w.f32s();
+        let together = match self {
+            WeightRule::Xnor => w.shape().columns(),
+            WeightRule::Standardised => x.len() / w.shape()[0],
+            WeightRule::Sign | WeightRule::Magnitude | WeightRule::Real => {
+                return x.iter().map(|v| sign_bit(*v) == 1).collect();
+            }
+        };
+        x.chunks(together)
+            .flat_map(|part| {
+                let mean = part.iter().map(|v| *v as f64).sum::<f64>() / part.len() as f64;
+                part.iter().map(move |v| *v as f64 >= mean)
+            })
+            .collect()
+    }
+}
 
 /// The weights of a binary convolution.
 pub struct Weights {

@@ -5,7 +5,7 @@ use super::sets::{Extents, extents};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels::{self, NOT_SAMPLED, digest, tie_key};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::Lowering;
 use crate::tensor::{DType, RefTensor};
 
 /// What of equally similar centres is taken.
@@ -96,7 +96,7 @@ impl Op for MostShared {
         let e = of(&[io.meta(0).clone(), io.meta(1).clone(), io.meta(2).clone()]).expect("checked by infer");
         let (codes, columns, centres) = (io.words(0), io.words(1), io.words(2));
         let (random, euclidean) = (self.ties == Ties::Random, self.euclidean);
-        kernels::most_shared((e.d, e.m, e.k), (random, euclidean), codes, columns, centres, io.out_words(0));
+        kernels::most_shared(io.isa(), (e.d, e.m, e.k), (random, euclidean), codes, columns, centres, io.out_words(0));
         Ok(())
     }
 
@@ -107,21 +107,8 @@ impl Op for MostShared {
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let e = of(cx.inputs).expect("checked by infer");
-        Ok(Lowering::from(Launch {
-            shader: "cluster/most_shared",
-            defines: vec![],
-            constants: vec![
-                ("POINTS", e.n as f64),
-                ("V", e.d as f64),
-                ("SETS", e.g as f64),
-                ("M", e.m as f64),
-                ("K", e.k as f64),
-                ("EUCLIDEAN", self.euclidean as u8 as f64),
-                ("LOWEST", (self.ties == Ties::Lowest) as u8 as f64),
-            ],
-            workgroups: fold_groups(e.g * e.n.div_ceil(64)),
-            operands: vec![Operand::In(0), Operand::In(1), Operand::In(2), Operand::Out(0)],
-        }))
+        let constants = [("V", e.d as f64), ("LOWEST", (self.ties == Ties::Lowest) as u8 as f64)];
+        Ok(e.launch("cluster/most_shared", (1, self.euclidean), constants))
     }
 }
 

@@ -5,7 +5,7 @@ use super::sets::{Extents, extents};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels::{self, NEAR_TIE};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::Lowering;
 use crate::tensor::{DType, RefTensor};
 
 /// `x f32 [n, d]`, `columns u32 [g, m]`, `centres f32 [g, k, m + 1]` -> `u32 [g, n]`: for each set of centres and each
@@ -76,7 +76,7 @@ impl Op for Nearest {
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let e = of(&[io.meta(0).clone(), io.meta(1).clone(), io.meta(2).clone()]).expect("checked by infer");
         let (x, columns, centres) = (io.f32(0), io.words(1), io.f32(2));
-        kernels::nearest((e.d, e.m, e.k), nearness(e.m), x, columns, centres, io.out_words(0));
+        kernels::nearest(io.isa(), (e.d, e.m, e.k), nearness(e.m), x, columns, centres, io.out_words(0));
         Ok(())
     }
 
@@ -87,20 +87,8 @@ impl Op for Nearest {
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let e = of(cx.inputs).expect("checked by infer");
-        Ok(Lowering::from(Launch {
-            shader: "cluster/nearest",
-            defines: vec![],
-            constants: vec![
-                ("POINTS", e.n as f64),
-                ("D", e.d as f64),
-                ("SETS", e.g as f64),
-                ("M", e.m as f64),
-                ("K", e.k as f64),
-                ("NEARNESS", nearness(e.m) as f64),
-            ],
-            workgroups: fold_groups(e.g * e.n.div_ceil(64)),
-            operands: vec![Operand::In(0), Operand::In(1), Operand::In(2), Operand::Out(0)],
-        }))
+        let constants = [("D", e.d as f64), ("NEARNESS", nearness(e.m) as f64)];
+        Ok(e.launch("cluster/nearest", (16, false), constants))
     }
 }
 

@@ -81,7 +81,7 @@ impl Op for Conv2d {
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let g = self.geometry(&io.meta(0).shape, &io.meta(1).shape)?;
         let (x, w) = (io.f32(0), io.f32(1));
-        kernels::conv2d_forward(&g, x, w, io.out(0));
+        kernels::conv2d_forward(io.isa(), &g, x, w, io.out(0));
         Ok(())
     }
 
@@ -132,7 +132,7 @@ impl Op for Conv2dInputGrad {
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let (dy, w) = (io.f32(0), io.f32(1));
-        kernels::conv2d_input_grad(&self.geometry, dy, w, io.out(0));
+        kernels::conv2d_input_grad(io.isa(), &self.geometry, dy, w, io.out(0));
         Ok(())
     }
 
@@ -180,7 +180,7 @@ impl Op for Conv2dWeightGrad {
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let (dy, x) = (io.f32(0), io.f32(1));
-        kernels::conv2d_weight_grad(&self.geometry, dy, x, io.out(0));
+        kernels::conv2d_weight_grad(io.isa(), &self.geometry, dy, x, io.out(0));
         Ok(())
     }
 

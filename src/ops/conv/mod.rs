@@ -18,9 +18,14 @@ fn products(g: &Conv2dGeometry, mut f: impl FnMut(usize, usize, usize)) {
                 for o in 0..g.o {
                     let out = ((n * g.oh + oy) * g.ow + ox) * g.o + o;
                     for ky in 0..g.kh {
-                        let Some(y) = g.tap(oy, ky, g.h) else { continue };
                         for kx in 0..g.kw {
-                            let Some(x) = g.tap(ox, kx, g.w) else { continue };
+                            // In the padded image; what is padding adds nothing.
+                            let (y, x) = (oy * g.stride + ky, ox * g.stride + kx);
+                            let padding = |at: usize, size: usize| at < g.padding || at >= g.padding + size;
+                            if padding(y, g.h) || padding(x, g.w) {
+                                continue;
+                            }
+                            let (y, x) = (y - g.padding, x - g.padding);
                             let input = ((n * g.h + y) * g.w + x) * g.c + o / oi * ci;
                             let weight = ((o * g.kh + ky) * g.kw + kx) * ci;
                             for c in 0..ci {

@@ -98,7 +98,7 @@ impl Op for XnorConv2d {
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let g = self.geometry(&io.meta(0).shape, &io.meta(1).shape)?;
         let (x, w) = (io.words(0), io.words(1));
-        kernels::xnor_conv2d_forward(&g, self.code, x, w, io.out_words(0));
+        kernels::xnor_conv2d_forward(io.isa(), &g, self.code, x, w, io.out_words(0));
         Ok(())
     }
 
@@ -145,7 +145,7 @@ impl Op for XnorConv2dInputGrad {
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let (dy, w) = (io.f32(0), io.words(1));
-        kernels::xnor_conv2d_input_grad(&self.geometry, self.code, dy, w, io.out(0));
+        kernels::xnor_conv2d_input_grad(io.isa(), &self.geometry, self.code, dy, w, io.out(0));
         Ok(())
     }
 
@@ -195,7 +195,7 @@ impl Op for XnorConv2dWeightGrad {
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let (dy, x) = (io.f32(0), io.words(1));
-        kernels::xnor_conv2d_weight_grad(&self.geometry, dy, x, io.out(0));
+        kernels::xnor_conv2d_weight_grad(io.isa(), &self.geometry, dy, x, io.out(0));
         Ok(())
     }
 

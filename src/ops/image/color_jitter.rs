@@ -1,6 +1,7 @@
 //! Brightness, contrast, saturation and hue in each image's own order, then grey.
 
 use super::color::Jitter;
+use super::color_reference::Adjustments;
 use super::{batch, columns};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
@@ -47,21 +48,18 @@ impl Op for ColorJitter {
         let (c, each) = (x.shape[3], x.shape[1..].iter().product::<usize>());
         let mut data = x.data.clone();
         for (image, row) in data.chunks_exact_mut(each).zip(inputs[1].data.chunks_exact(columns::COUNT)) {
-            let jitter = Jitter::<f64>::of(row, self.jitter, self.gray);
-            let lumas = image.chunks_exact(c).map(|p| jitter.luma_before_contrast(&mut p.to_vec()));
-            let mean = lumas.sum::<f64>() / (each / c) as f64;
-            image.chunks_exact_mut(c).for_each(|p| jitter.apply(p, mean));
+            Adjustments::new(row, self.jitter, self.gray).apply(image, c);
         }
         vec![RefTensor::f32(outputs[0].shape.clone(), data)]
     }
 
-    /// See `Jitter::bound` in color.rs; a mean is a sum of at most a chunk, then of the chunks.
+    /// See `Adjustments::bound` in color_reference.rs; a mean is a sum of at most a chunk, then of the chunks.
     fn bound(&self, inputs: &[&RefTensor], _outputs: &[RefTensor]) -> Vec<Vec<f64>> {
         let shape = &inputs[0].shape;
         let terms = (CHUNK + (shape[1] * shape[2]).div_ceil(CHUNK)) as f64;
         let each = shape[1..].iter().product::<usize>();
         let rows = inputs[1].data.chunks_exact(columns::COUNT);
-        let of = |row: &[f64]| Jitter::<f64>::of(row, self.jitter, self.gray).bound(EPS, terms);
+        let of = |row: &[f64]| Adjustments::new(row, self.jitter, self.gray).bound(EPS, terms);
         vec![rows.flat_map(|row| vec![of(row); each]).collect()]
     }
 
@@ -71,7 +69,7 @@ impl Op for ColorJitter {
         let (x, params) = (io.f32(0), io.f32(1));
         let images = io.out(0).par_chunks_mut((pixels * c).max(1)).zip(x.par_chunks((pixels * c).max(1)));
         images.zip(params.par_chunks(columns::COUNT)).for_each(|((y, x), row)| {
-            let jitter = Jitter::<f32>::of(row, self.jitter, self.gray);
+            let jitter = Jitter::of(row, self.jitter, self.gray);
             let chunk = |chunk: &[f32]| {
                 chunk.chunks_exact(c).fold(0.0, |sum, p| {
                     let mut own = [0.0; 3];
@@ -94,7 +92,7 @@ impl Op for ColorJitter {
         let (pixels, chunks) = (h * w, (h * w).div_ceil(CHUNK));
         let apply = Launch {
             shader: "image/color_jitter",
-            defines: vec![],
+            defines: columns::DEFINES.to_vec(),
             constants: vec![
                 ("COUNT", (n * pixels) as f64),
                 ("PIXELS", pixels as f64),
@@ -111,7 +109,7 @@ impl Op for ColorJitter {
         }
         let partial = Launch {
             shader: "image/color_jitter_mean",
-            defines: vec![],
+            defines: columns::DEFINES.to_vec(),
             constants: vec![
                 ("COUNT", (n * chunks) as f64),
                 ("PIXELS", pixels as f64),
@@ -122,10 +120,10 @@ impl Op for ColorJitter {
             workgroups: fold_groups((n * chunks).div_ceil(64)),
             operands: vec![Operand::In(0), Operand::In(1), Operand::Temp(1)],
         };
-        let sum = Launch {
-            shader: "reduce/reduce",
-            defines: vec![],
-            constants: vec![
+        let sum = Launch::each(
+            n,
+            "reduce/reduce",
+            vec![
                 ("KIND", 0.0),
                 ("OUTER", n as f64),
                 ("R", chunks as f64),
@@ -133,9 +131,8 @@ impl Op for ColorJitter {
                 ("CHUNK", chunks as f64),
                 ("CHUNKS", 1.0),
             ],
-            workgroups: fold_groups(n.div_ceil(64)),
-            operands: vec![Operand::Temp(1), Operand::Temp(0)],
-        };
+            vec![Operand::Temp(1), Operand::Temp(0)],
+        );
         Ok(Lowering { temps: vec![n, n * chunks], launches: vec![partial, sum, apply] })
     }
 }

@@ -31,8 +31,8 @@ struct Crop {
 }
 
 impl Crop {
-    fn of<T: Copy + Into<f64>>(row: &[T]) -> Crop {
-        let at = |c: usize| row[c].into();
+    fn of(row: &[f32]) -> Crop {
+        let at = |c: usize| row[c];
         Crop {
             y: at(columns::CROP_Y) as i64,
             x: at(columns::CROP_X) as i64,
@@ -84,24 +84,25 @@ impl Op for CropResize {
         let ([h, w, c], [oh, ow]) = (self.input, self.output);
         let mut data = Vec::new();
         for (image, row) in inputs[0].data.chunks_exact(h * w * c).zip(inputs[1].data.chunks_exact(columns::COUNT)) {
-            let crop = Crop::of(row);
-            let place = |i: usize, size: usize, out: usize| {
-                ((i as f64 + 0.5) * size as f64 / out as f64 - 0.5).clamp(0.0, (size - 1) as f64)
-            };
+            let corner = [row[columns::CROP_Y].trunc(), row[columns::CROP_X].trunc()];
+            let size = [row[columns::CROP_HEIGHT].trunc().max(1.0), row[columns::CROP_WIDTH].trunc().max(1.0)];
+            let mirrored = row[columns::FLIP] != 0.0;
+            let place =
+                |i: usize, size: f64, out: usize| ((i as f64 + 0.5) * size / out as f64 - 0.5).clamp(0.0, size - 1.0);
             for oy in 0..oh {
                 for ox in 0..ow {
-                    let at_y = place(oy, crop.h, oh);
-                    let at_x = place(if crop.flip { ow - 1 - ox } else { ox }, crop.w, ow);
+                    let at_y = place(oy, size[0], oh);
+                    let at_x = place(if mirrored { ow - 1 - ox } else { ox }, size[1], ow);
                     for channel in 0..c {
                         // Every pixel of the box, weighted by its triangle.
                         let mut sum = 0.0;
                         for y in [at_y.floor(), at_y.floor() + 1.0] {
                             for x in [at_x.floor(), at_x.floor() + 1.0] {
                                 let weight = (1.0 - (at_y - y).abs()) * (1.0 - (at_x - x).abs());
-                                if let Some(p) = self.pixel(crop.y + y as i64, crop.x + x as i64)
-                                    && weight > 0.0
-                                {
-                                    sum += weight * image[p + channel] / 255.0;
+                                let [row, column] = [corner[0] + y, corner[1] + x];
+                                let inside = row >= 0.0 && column >= 0.0 && row < h as f64 && column < w as f64;
+                                if inside && weight > 0.0 {
+                                    sum += weight * image[(row as usize * w + column as usize) * c + channel] / 255.0;
                                 }
                             }
                         }
@@ -119,8 +120,8 @@ impl Op for CropResize {
         let each = self.output[0] * self.output[1] * self.input[2];
         let rows = inputs[1].data.chunks_exact(columns::COUNT);
         let of = |row: &[f64]| {
-            let crop = Crop::of(row);
-            12.0 * EPS * ((crop.h + crop.w) as f64 + 2.0)
+            let size = row[columns::CROP_HEIGHT].max(1.0) + row[columns::CROP_WIDTH].max(1.0);
+            12.0 * EPS * (size + 2.0)
         };
         let bound: Vec<f64> = rows.flat_map(|row| vec![of(row); each]).collect();
         debug_assert_eq!(bound.len(), outputs[0].data.len());
@@ -184,7 +185,7 @@ impl Op for CropResize {
             temps: vec![],
             launches: vec![Launch {
                 shader: "image/crop_resize",
-                defines: vec![],
+                defines: columns::DEFINES.to_vec(),
                 constants: constants.map(|(n, v)| (n, v as f64)).to_vec(),
                 workgroups: fold_groups(pixels.div_ceil(64)),
                 operands: vec![Operand::In(0), Operand::In(1), Operand::Out(0)],

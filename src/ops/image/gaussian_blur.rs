@@ -23,11 +23,11 @@ fn mirrored(i: usize, d: isize, n: usize) -> usize {
 }
 
 /// Weights of the taps -radius..=radius.
-fn weights(radius: usize, sigma: f64) -> Vec<f64> {
+fn weights(radius: usize, sigma: f64) -> Vec<f32> {
     let r = radius as isize;
     let w: Vec<f64> = (-r..=r).map(|d| libm::exp(-((d * d) as f64) / (2.0 * sigma * sigma))).collect();
     let sum: f64 = w.iter().sum();
-    w.iter().map(|w| w / sum).collect()
+    w.iter().map(|w| (w / sum) as f32).collect()
 }
 
 impl Op for GaussianBlur {
@@ -52,21 +52,28 @@ impl Op for GaussianBlur {
         let x = inputs[0];
         let (h, w, c) = (x.shape[1], x.shape[2], x.shape[3]);
         let r = self.radius as isize;
+        // The picture goes on beyond its edge as a ball that bounces between the first and the last pixel.
+        let bounced = |i: isize, n: usize| {
+            let there_and_back = 2 * (n as isize - 1);
+            let at = i.rem_euclid(there_and_back);
+            at.min(there_and_back - at) as usize
+        };
         let mut data = x.data.clone();
         for (image, row) in data.chunks_exact_mut(h * w * c).zip(inputs[1].data.chunks_exact(columns::COUNT)) {
             let sigma = row[columns::BLUR];
             if sigma <= 0.0 {
                 continue;
             }
-            let taps = weights(self.radius, sigma);
+            let density = |d: isize| libm::exp(-0.5 * (d as f64 / sigma).powi(2));
+            let all: f64 = (-r..=r).map(density).sum();
             let from = image.to_vec();
             for (i, out) in image.iter_mut().enumerate() {
                 let (y, xx, ch) = (i / c / w, i / c % w, i % c);
                 *out = 0.0;
                 for dy in -r..=r {
                     for dx in -r..=r {
-                        let at = (mirrored(y, dy, h) * w + mirrored(xx, dx, w)) * c + ch;
-                        *out += taps[(dy + r) as usize] * taps[(dx + r) as usize] * from[at];
+                        let at = (bounced(y as isize + dy, h) * w + bounced(xx as isize + dx, w)) * c + ch;
+                        *out += density(dy) * density(dx) / all.powi(2) * from[at];
                     }
                 }
             }
@@ -97,7 +104,7 @@ impl Op for GaussianBlur {
                 if sigma <= 0.0 {
                     return;
                 }
-                let taps: Vec<f32> = weights(self.radius, sigma as f64).iter().map(|w| *w as f32).collect();
+                let taps = weights(self.radius, sigma as f64);
                 across.clear();
                 across.resize(h * w * c, 0.0);
                 for (line, x) in across.chunks_exact_mut(w * c).zip(x.chunks_exact(w * c)) {
@@ -126,7 +133,7 @@ impl Op for GaussianBlur {
         // Seen along the blurred axis the batch is [n, outer, extent, inner].
         let pass = |extent: usize, inner: usize, from: Operand, to: Operand| Launch {
             shader: "image/gaussian_blur",
-            defines: vec![],
+            defines: columns::DEFINES.to_vec(),
             constants: [
                 ("COUNT", count),
                 ("IMAGE", h * w * c),

@@ -107,7 +107,7 @@ impl Op for MatMul {
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let e = self.extents(&io.meta(0).shape, &io.meta(1).shape).expect("checked by infer");
         let (a, b) = (io.f32(0), io.f32(1));
-        kernels::matmul(&e, a, b, io.out(0));
+        kernels::matmul(io.isa(), &e, a, b, io.out(0));
         Ok(())
     }
 

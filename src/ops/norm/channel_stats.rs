@@ -7,7 +7,7 @@
 use super::{CHUNK, GROUP, cpu, longest_sum, stages};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand};
 use crate::tensor::{DType, RefTensor};
 
 /// `[.., C]` f32 or i16 -> mean `[C]`, variance `[C]` (divided by the number of rows).
@@ -82,18 +82,19 @@ impl Op for ChannelStats {
     }
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
+        let isa = io.isa();
         let columns = io.meta(0).shape.columns();
         let rows = io.meta(0).shape.rows();
         match io.meta(0).dtype {
             DType::I16 => {
                 let x: &[i16] = bytemuck::cast_slice(io.words(0));
                 let (mean, var) = io.out2();
-                cpu::channel_stats(x, rows, columns, columns.next_multiple_of(2), mean, var);
+                cpu::channel_stats(isa, x, rows, columns, columns.next_multiple_of(2), mean, var);
             }
             _ => {
                 let x = io.f32(0);
                 let (mean, var) = io.out2();
-                cpu::channel_stats(x, rows, columns, columns, mean, var);
+                cpu::channel_stats(isa, x, rows, columns, columns, mean, var);
             }
         }
         Ok(())
@@ -104,28 +105,27 @@ impl Op for ChannelStats {
         let (rows, columns) = (x.shape.rows(), x.shape.columns());
         let left = stages(rows);
         let temps = left.iter().flat_map(|n| [n * columns; 2]).collect();
-        let mut launches = vec![Launch {
-            shader: "norm/channel_stats",
-            defines: vec![],
-            constants: vec![
+        let mut launches = vec![Launch::each(
+            left[0] * columns,
+            "norm/channel_stats",
+            vec![
                 ("ROWS", rows as f64),
                 ("COLUMNS", columns as f64),
                 ("CHUNK", CHUNK as f64),
                 ("CHUNKS", left[0] as f64),
                 ("HALVES", (x.dtype == DType::I16) as u8 as f64),
             ],
-            workgroups: fold_groups((left[0] * columns).div_ceil(64)),
-            operands: vec![Operand::In(0), Operand::Temp(0), Operand::Temp(1)],
-        }];
+            vec![Operand::In(0), Operand::Temp(0), Operand::Temp(1)],
+        )];
         let mut span = CHUNK;
         for (i, &parts) in left.iter().enumerate() {
             let last = i + 1 == left.len();
             let groups = if last { 1 } else { left[i + 1] };
             let to = |k: usize| if last { Operand::Out(k) } else { Operand::Temp(2 * i + 2 + k) };
-            launches.push(Launch {
-                shader: "norm/channel_stats_combine",
-                defines: vec![],
-                constants: vec![
+            launches.push(Launch::each(
+                groups * columns,
+                "norm/channel_stats_combine",
+                vec![
                     ("ROWS", rows as f64),
                     ("COLUMNS", columns as f64),
                     ("SPAN", span as f64),
@@ -134,9 +134,8 @@ impl Op for ChannelStats {
                     ("GROUPS", groups as f64),
                     ("FINAL", last as u8 as f64),
                 ],
-                workgroups: fold_groups((groups * columns).div_ceil(64)),
-                operands: vec![Operand::Temp(2 * i), Operand::Temp(2 * i + 1), to(0), to(1)],
-            });
+                vec![Operand::Temp(2 * i), Operand::Temp(2 * i + 1), to(0), to(1)],
+            ));
             span *= GROUP;
         }
         Ok(Lowering { temps, launches })

@@ -4,7 +4,7 @@
 use super::{CHUNK, GROUP, cpu, longest_sum, stages};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand};
 use crate::tensor::{DType, RefTensor};
 
 /// What dy is multiplied with.
@@ -124,6 +124,7 @@ impl Op for ChannelSums {
     }
 
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
+        let isa = io.isa();
         let columns = io.meta(0).shape.columns();
         let dy = io.f32(0);
         let centre = if self.factor == Factor::Centred { io.f32(2) } else { &[] };
@@ -131,12 +132,12 @@ impl Op for ChannelSums {
             DType::I16 => {
                 let x: &[i16] = bytemuck::cast_slice(io.words(1));
                 let (a, b) = io.out2();
-                cpu::channel_sums(self.factor, dy, x, columns, columns.next_multiple_of(2), centre, a, b);
+                cpu::channel_sums(isa, self.factor, dy, x, columns, columns.next_multiple_of(2), centre, a, b);
             }
             _ => {
                 let x = io.f32(1);
                 let (a, b) = io.out2();
-                cpu::channel_sums(self.factor, dy, x, columns, columns, centre, a, b);
+                cpu::channel_sums(isa, self.factor, dy, x, columns, columns, centre, a, b);
             }
         }
         Ok(())
@@ -151,39 +152,36 @@ impl Op for ChannelSums {
             Factor::Negative => ("norm/sums_negative", vec![Operand::In(0), Operand::In(1)]),
         };
         operands.push(Operand::Temp(0));
-        let mut launches = vec![Launch {
+        let mut launches = vec![Launch::each(
+            left[0] * columns,
             shader,
-            defines: vec![],
-            constants: vec![
+            vec![
                 ("ROWS", rows as f64),
                 ("COLUMNS", columns as f64),
                 ("CHUNK", CHUNK as f64),
                 ("CHUNKS", left[0] as f64),
                 ("HALVES", (x.dtype == DType::I16) as u8 as f64),
             ],
-            workgroups: fold_groups((left[0] * columns).div_ceil(64)),
             operands,
-        }];
+        )];
         for (i, &parts) in left.iter().enumerate() {
             let last = i + 1 == left.len();
             let constants = vec![("COLUMNS", columns as f64), ("PARTS", parts as f64)];
             launches.push(if last {
-                Launch {
-                    shader: "norm/sums_final",
-                    defines: vec![],
+                Launch::each(
+                    columns,
+                    "norm/sums_final",
                     constants,
-                    workgroups: fold_groups(columns.div_ceil(64)),
-                    operands: vec![Operand::Temp(i), Operand::Out(0), Operand::Out(1)],
-                }
+                    vec![Operand::Temp(i), Operand::Out(0), Operand::Out(1)],
+                )
             } else {
                 let groups = left[i + 1];
-                Launch {
-                    shader: "norm/sums_fold",
-                    defines: vec![],
-                    constants: [constants, vec![("GROUP", GROUP as f64), ("GROUPS", groups as f64)]].concat(),
-                    workgroups: fold_groups((2 * groups * columns).div_ceil(64)),
-                    operands: vec![Operand::Temp(i), Operand::Temp(i + 1)],
-                }
+                Launch::each(
+                    2 * groups * columns,
+                    "norm/sums_fold",
+                    [constants, vec![("GROUP", GROUP as f64), ("GROUPS", groups as f64)]].concat(),
+                    vec![Operand::Temp(i), Operand::Temp(i + 1)],
+                )
             });
         }
         Ok(Lowering { temps: left.iter().map(|n| 2 * n * columns).collect(), launches })

@@ -5,6 +5,7 @@
 //! not depend on the number of threads.
 
 use super::Factor;
+use crate::kernels::isa::{Isa, Set};
 use rayon::prelude::*;
 
 /// An element of the large operand.
@@ -28,7 +29,7 @@ impl Element for i16 {
 
 /// Elements of a chunk: it must be some hundred times what its summary costs.
 const CHUNK_ELEMENTS: usize = 32 * 1024;
-/// Lanes of the inner loop.
+/// Lanes of the inner loop: eight registers of eight floats, so that additions need not wait for each other.
 const LANES: usize = 64;
 
 /// Rows in a chunk.
@@ -36,8 +37,8 @@ fn chunk_rows(columns: usize) -> usize {
     (CHUNK_ELEMENTS / columns).max(64)
 }
 
-/// Defines `$name`, which runs `$body` compiled for AVX2 where the CPU has it. Neither contracts
-/// products and sums, so both give the same bits.
+/// Defines `$name`, which runs `$body` compiled for AVX2 where the instruction set has it. Neither contracts products and
+/// sums, so both give the same bits.
 macro_rules! wide {
     ($name:ident, $avx2:ident, $body:ident, <$t:ident: $bound:ident>, ($($arg:ident: $ty:ty),*)) => {
         #[cfg(target_arch = "x86_64")]
@@ -46,10 +47,10 @@ macro_rules! wide {
             $body($($arg),*)
         }
 
-        fn $name<$t: $bound>($($arg: $ty),*) {
+        fn $name<$t: $bound>(isa: Isa, $($arg: $ty),*) {
             #[cfg(target_arch = "x86_64")]
-            if std::is_x86_feature_detected!("avx2") {
-                // SAFETY: the CPU has AVX2.
+            if matches!(isa.set(), Set::Avx2 | Set::Avx512) {
+                // SAFETY: the machine has AVX2.
                 return unsafe { $avx2($($arg),*) };
             }
             $body($($arg),*)
@@ -89,6 +90,7 @@ wide!(moments, moments_avx2, moments_body, <T: Element>, (x: &[T], shift: &[f32]
 
 /// Mean and biased variance of each of `columns` channels of `rows` rows that are `stride` apart.
 pub(super) fn channel_stats<T: Element>(
+    isa: Isa,
     x: &[T],
     rows: usize,
     columns: usize,
@@ -105,7 +107,7 @@ pub(super) fn channel_stats<T: Element>(
             let first: Vec<f32> = x[..stride].iter().map(|v| v.get()).collect();
             let shift = first.repeat(together);
             let (mut s, mut q) = (vec![0.0; shift.len()], vec![0.0; shift.len()]);
-            moments(x, &shift, &mut s, &mut q);
+            moments(isa, x, &shift, &mut s, &mut q);
             let lanes = |v: &[f32], c: usize| v[c..].iter().step_by(stride).map(|v| *v as f64).sum::<f64>();
             let mut out = vec![0.0; 2 * columns];
             for c in 0..columns {
@@ -185,6 +187,7 @@ wide!(negative, negative_avx2, negative_body, <T: Element>,
 
 /// `Σ dy` and `Σ dy f(x)` by channel; rows of x are `stride` apart.
 pub(super) fn channel_sums<T: Element>(
+    isa: Isa,
     factor: Factor,
     dy: &[f32],
     x: &[T],
@@ -210,10 +213,10 @@ pub(super) fn channel_sums<T: Element>(
         .map(|(dy, x)| {
             let (mut s, mut q) = (vec![0.0; centre.len()], vec![0.0; centre.len()]);
             if stride == columns {
-                sum(dy, x, &centre, &mut s, &mut q);
+                sum(isa, dy, x, &centre, &mut s, &mut q);
             } else {
                 for (dy, x) in dy.chunks_exact(columns).zip(x.chunks_exact(stride)) {
-                    sum(dy, &x[..columns], &centre, &mut s, &mut q);
+                    sum(isa, dy, &x[..columns], &centre, &mut s, &mut q);
                 }
             }
             let lanes = |v: &[f32], c: usize| v[c..].iter().step_by(columns).map(|v| *v as f64).sum::<f64>();
@@ -234,24 +237,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_threads_does_not_change_a_bit() {
+    fn neither_threads_nor_instruction_sets_change_a_bit() {
         for columns in [1, 3, 33, 64] {
             let rows = 200_000 / columns;
             let x: Vec<f32> = (0..rows * columns).map(|i| ((i * 37 % 1009) as f32).sin() + 3.0).collect();
             let dy: Vec<f32> = (0..rows * columns).map(|i| ((i * 91 % 1013) as f32).cos()).collect();
-            let run = |threads: usize| {
+            let run = |threads: usize, isa: Isa| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
                     let mut out = vec![0.0f32; 4 * columns];
                     let (stats, sums) = out.split_at_mut(2 * columns);
                     let (mean, var) = stats.split_at_mut(columns);
-                    channel_stats(&x, rows, columns, columns, mean, var);
+                    channel_stats(isa, &x, rows, columns, columns, mean, var);
                     let (a, b) = sums.split_at_mut(columns);
-                    channel_sums(Factor::Centred, &dy, &x, columns, columns, mean, a, b);
+                    channel_sums(isa, Factor::Centred, &dy, &x, columns, columns, mean, a, b);
                     out.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
                 })
             };
-            assert_eq!(run(1), run(3), "{columns} columns");
+            let expected = run(1, Isa::PORTABLE);
+            for isa in Isa::all() {
+                assert_eq!(run(1, isa), expected, "{columns} columns by {isa}");
+                assert_eq!(run(3, isa), expected, "{columns} columns by {isa} on 3 threads");
+            }
         }
     }
 }

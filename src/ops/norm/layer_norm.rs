@@ -3,7 +3,7 @@
 //! keeps the result and 1/std of every row; x can die.
 
 use crate::error::{Error, Result};
-use crate::graph::{EPS, Grads, Graph, Meta, Real, Value};
+use crate::graph::{EPS, Grads, Graph, Meta, Value};
 use crate::ops::rows::{Extent, RowOp, Rows, total};
 
 /// `x [.., D]` -> normalised `[.., D]`, 1/std `[.., 1]`.
@@ -36,16 +36,26 @@ impl RowOp for LayerNorm {
         vec![("EPS", self.eps as f64), ("TAKEN", self.unbiased as u8 as f64)]
     }
 
-    fn row<T: Real>(&self, x: &[&[T]], y: &mut [&mut [T]]) {
+    fn row(&self, x: &[&[f32]], y: &mut [&mut [f32]]) {
         let x = x[0];
-        let n = T::c(x.len() as f64);
+        let n = x.len() as f32;
         let mean = total(x.len(), |i| x[i]) / n;
-        let var = total(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / T::c(degrees(x.len(), self.unbiased));
-        let inv_std = T::c(1.0) / (var + T::c(self.eps as f64)).sqrt();
+        let var = total(x.len(), |i| (x[i] - mean) * (x[i] - mean)) / degrees(x.len(), self.unbiased) as f32;
+        let inv_std = 1.0 / (var + self.eps).sqrt();
         for (y, &x) in y[0].iter_mut().zip(x) {
             *y = (x - mean) * inv_std;
         }
         y[1][0] = inv_std;
+    }
+
+    fn reference(&self, x: &[&[f64]], y: &mut [&mut [f64]]) {
+        let count = x[0].len() as f64;
+        let mean = x[0].iter().sum::<f64>() / count;
+        let squares: f64 = x[0].iter().map(|x| (x - mean).powi(2)).sum();
+        let variance = if self.unbiased { squares / (count - 1.0) } else { squares / count };
+        let std = libm::sqrt(variance + self.eps as f64);
+        y[0].iter_mut().zip(x[0]).for_each(|(y, x)| *y = (x - mean) / std);
+        y[1][0] = 1.0 / std;
     }
 
     /// The mean is off by at most δ = (n + 6) EPS mean|x|. The variance is off by (n + 10) EPS of itself
@@ -94,14 +104,23 @@ impl RowOp for LayerNormGrad {
         vec![("TAKEN", self.unbiased as u8 as f64)]
     }
 
-    fn row<T: Real>(&self, x: &[&[T]], dx: &mut [&mut [T]]) {
+    fn row(&self, x: &[&[f32]], dx: &mut [&mut [f32]]) {
         let (dy, y, inv_std) = (x[0], x[1], x[2][0]);
-        let n = T::c(dy.len() as f64);
+        let n = dy.len() as f32;
         let level = total(dy.len(), |i| dy[i]) / n;
-        let slope = total(dy.len(), |i| dy[i] * y[i]) / T::c(degrees(dy.len(), self.unbiased));
+        let slope = total(dy.len(), |i| dy[i] * y[i]) / degrees(dy.len(), self.unbiased) as f32;
         for ((dx, &dy), &y) in dx[0].iter_mut().zip(dy).zip(y) {
             *dx = inv_std * (dy - level - y * slope);
         }
+    }
+
+    fn reference(&self, x: &[&[f64]], dx: &mut [&mut [f64]]) {
+        let (dy, y, inv_std) = (x[0], x[1], x[2][0]);
+        let count = dy.len() as f64;
+        let mean = dy.iter().sum::<f64>() / count;
+        let products: f64 = dy.iter().zip(y).map(|(dy, y)| dy * y).sum();
+        let along = products / if self.unbiased { count - 1.0 } else { count };
+        dx[0].iter_mut().enumerate().for_each(|(i, dx)| *dx = inv_std * (dy[i] - mean) - inv_std * along * y[i]);
     }
 
     /// Two sums of n terms, and some roundings of the terms of the formula.

@@ -10,34 +10,39 @@ const EXACT: f64 = f32::MIN_POSITIVE as f64;
 
 pointwise! {
     /// `max(x, 0)`; NaN stays NaN.
-    Relu {} "relu" (x) => if x < T::c(0.0) { T::c(0.0) } else { x };
+    Relu {} "relu" (x) => if x < 0.0 { 0.0 } else { x };
+    reference if x <= 0.0 { 0.0 } else { x };
     bound |_x, _y| EXACT;
     grad |_me, g, x, y, dy| Ok(vec![Some(g.apply1(ReluGrad {}, &[y[0], dy])?)])
 }
 
 pointwise! {
     /// `dy` where the output is positive, else 0.
-    ReluGrad {} "relu_grad" (y, dy) => if y > T::c(0.0) { dy } else { T::c(0.0) };
+    ReluGrad {} "relu_grad" (y, dy) => if y > 0.0 { dy } else { 0.0 };
+    reference match y > 0.0 { true => dy, false => 0.0 };
     bound |_x, _y| EXACT;
     grad |_me, g, x, y, d| Ok(vec![None, Some(g.apply1(ReluGrad {}, &[x[0], d])?)])
 }
 
 pointwise! {
     /// `x` where positive, else `slope * x`.
-    LeakyRelu { slope: f32 } "leaky_relu" (x) => if x < T::c(0.0) { slope * x } else { x };
+    LeakyRelu { slope: f32 } "leaky_relu" (x) => if x < 0.0 { slope * x } else { x };
+    reference x * if x < 0.0 { slope } else { 1.0 };
     // A slope of at least 0 keeps the sign, so the output tells which side the input was on.
     grad |me, g, x, y, dy| Ok(vec![Some(g.apply1(LeakyReluGrad { slope: me.slope }, &[y[0], dy])?)])
 }
 
 pointwise! {
     /// `dy` where the output is positive, else `slope * dy`.
-    LeakyReluGrad { slope: f32 } "leaky_relu_grad" (y, dy) => if y > T::c(0.0) { dy } else { slope * dy };
+    LeakyReluGrad { slope: f32 } "leaky_relu_grad" (y, dy) => if y > 0.0 { dy } else { slope * dy };
+    reference dy * if y > 0.0 { 1.0 } else { slope };
     grad |me, g, x, y, d| Ok(vec![None, Some(g.apply1(LeakyReluGrad { slope: me.slope }, &[x[0], d])?)])
 }
 
 pointwise! {
     /// `x` where positive, else `slope * x`, the slope trained (He et al. 2015).
-    Prelu {} "prelu" (x, slope) => if x < T::c(0.0) { slope * x } else { x };
+    Prelu {} "prelu" (x, slope) => if x < 0.0 { slope * x } else { x };
+    reference x * if x < 0.0 { slope } else { 1.0 };
     grad |_me, g, x, y, dy| {
         let dx = g.apply1(PreluGrad {}, &[x[0], x[1], dy])?;
         let channels = g.shape(x[0]).columns();
@@ -53,7 +58,8 @@ pointwise! {
 
 pointwise! {
     /// `dy` where x is positive, else `slope * dy`.
-    PreluGrad {} "prelu_grad" (x, slope, dy) => if x > T::c(0.0) { dy } else { slope * dy };
+    PreluGrad {} "prelu_grad" (x, slope, dy) => if x > 0.0 { dy } else { slope * dy };
+    reference dy * if x > 0.0 { 1.0 } else { slope };
     grad |_me, g, x, y, d| {
         let ddy = g.apply1(PreluGrad {}, &[x[0], x[1], d])?;
         let negative = g.apply1(PreluSlope {}, &[x[0], x[2]])?;
@@ -63,14 +69,16 @@ pointwise! {
 
 pointwise! {
     /// `dy` where x is not positive, else 0: what the slope multiplies in the gradient.
-    PreluSlope {} "prelu_slope" (x, dy) => if x > T::c(0.0) { T::c(0.0) } else { dy };
+    PreluSlope {} "prelu_slope" (x, dy) => if x > 0.0 { 0.0 } else { dy };
+    reference match x > 0.0 { true => 0.0, false => dy };
     bound |_x, _y| EXACT;
     grad |_me, g, x, y, d| Ok(vec![None, Some(g.apply1(PreluSlope {}, &[x[0], d])?)])
 }
 
 pointwise! {
     /// `dy * min(x, 0)`: an element's part of the slope's gradient.
-    PreluSlopeGrad {} "prelu_slope_grad" (x, dy) => if x < T::c(0.0) { x * dy } else { T::c(0.0) };
+    PreluSlopeGrad {} "prelu_slope_grad" (x, dy) => if x < 0.0 { x * dy } else { 0.0 };
+    reference dy * x.min(0.0);
     grad |_me, g, x, y, d| {
         let negative = g.apply1(PreluSlope {}, &[x[0], x[1]])?;
         let dx = g.mul(negative, d)?;
@@ -80,15 +88,16 @@ pointwise! {
 
 pointwise! {
     /// `min(max(x, -1), 1)`; NaN stays NaN.
-    Hardtanh {} "hardtanh" (x) =>
-        if x < T::c(-1.0) { T::c(-1.0) } else if x > T::c(1.0) { T::c(1.0) } else { x };
+    Hardtanh {} "hardtanh" (x) => x.clamp(-1.0, 1.0);
+    reference if x.abs() <= 1.0 { x } else { x.signum() };
     bound |_x, _y| EXACT;
     grad |_me, g, x, y, dy| Ok(vec![Some(g.apply1(HardtanhGrad {}, &[y[0], dy])?)])
 }
 
 pointwise! {
     /// `dy` where the output lies strictly between -1 and 1, else 0.
-    HardtanhGrad {} "hardtanh_grad" (y, dy) => if y.abs() < T::c(1.0) { dy } else { T::c(0.0) };
+    HardtanhGrad {} "hardtanh_grad" (y, dy) => if y.abs() < 1.0 { dy } else { 0.0 };
+    reference if -1.0 < y && y < 1.0 { dy } else { 0.0 };
     bound |_x, _y| EXACT;
     grad |_me, g, x, y, d| Ok(vec![None, Some(g.apply1(HardtanhGrad {}, &[x[0], d])?)])
 }

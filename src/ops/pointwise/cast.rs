@@ -7,6 +7,7 @@ use crate::tensor::DType;
 pointwise! {
     /// The number as f32: bits as 0 and 1, integers exactly up to 2^24.
     ToF32 {} "to_f32" (x) => x;
+    reference x;
     bound |_x, y| if y.abs() <= 16_777_216.0 { f32::MIN_POSITIVE as f64 } else { crate::graph::EPS * y.abs() };
     grad |_me, g, x, y, dy| Ok(vec![Some(dy)])
 }
@@ -14,7 +15,8 @@ pointwise! {
 pointwise! {
     /// Packed signs as -1 and +1. A gradient with respect to bits is one with respect to the signs
     /// that they stand for, so it passes unchanged.
-    Signed {} "signed" as "signed_of" (bit) => bit + bit - T::c(1.0);
+    Signed {} "signed" as "signed_of" (bit) => bit + bit - 1.0;
+    reference if bit == 1.0 { 1.0 } else { -1.0 };
     bound |_x, _y| 0.0;
     grad |_me, g, x, y, dy| Ok(vec![Some(dy)])
 }

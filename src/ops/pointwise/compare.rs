@@ -9,6 +9,7 @@ const EXACT: f64 = f32::MIN_POSITIVE as f64;
 pointwise! {
     /// The larger of a and b. At a tie the gradient goes to a.
     Maximum {} "maximum" (a, b) => if a >= b { a } else { b };
+    reference a.max(b);
     bound |_x, _y| EXACT;
     grad |_me, g, x, y, dy| {
         let first = g.greater_equal(x[0], x[1])?;
@@ -19,6 +20,7 @@ pointwise! {
 pointwise! {
     /// The smaller of a and b. At a tie the gradient goes to a.
     Minimum {} "minimum" (a, b) => if a <= b { a } else { b };
+    reference a.min(b);
     bound |_x, _y| EXACT;
     grad |_me, g, x, y, dy| {
         let first = g.greater_equal(x[1], x[0])?;
@@ -36,6 +38,7 @@ pointwise! {
     /// x, but at least `low` and at most `high`; NaN stays NaN.
     Clamp { low: f32, high: f32 } "clamp" as "clamp_to" (x) =>
         if x < low { low } else if x > high { high } else { x };
+    reference x.clamp(low, high);
     bound |_x, _y| EXACT;
     grad |me, g, x, y, dy| Ok(vec![Some(g.apply1(ClampGrad { low: me.low, high: me.high }, &[x[0], dy])?)])
 }
@@ -43,7 +46,8 @@ pointwise! {
 pointwise! {
     /// `dy` where x lies in [low, high], else 0.
     ClampGrad { low: f32, high: f32 } "clamp_grad" (x, dy) =>
-        if x >= low && x <= high { dy } else { T::c(0.0) };
+        if x >= low && x <= high { dy } else { 0.0 };
+    reference if (low..=high).contains(&x) { dy } else { 0.0 };
     bound |_x, _y| EXACT;
     grad |me, g, x, y, d| {
         Ok(vec![None, Some(g.apply1(ClampGrad { low: me.low, high: me.high }, &[x[0], d])?)])
@@ -52,28 +56,32 @@ pointwise! {
 
 pointwise! {
     /// 1 where `a == b`, else 0.
-    Equal {} "equal" (a, b) => T::c(if a == b { 1.0 } else { 0.0 });
+    Equal {} "equal" (a, b) => if a == b { 1.0 } else { 0.0 };
+    reference (a == b) as u8 as f64;
     bound |_x, _y| 0.0;
     grad |_me, g, x, y, dy| Ok(vec![None, None])
 }
 
 pointwise! {
     /// 1 where `a > b`, else 0.
-    Greater {} "greater" (a, b) => T::c(if a > b { 1.0 } else { 0.0 });
+    Greater {} "greater" (a, b) => if a > b { 1.0 } else { 0.0 };
+    reference (a > b) as u8 as f64;
     bound |_x, _y| 0.0;
     grad |_me, g, x, y, dy| Ok(vec![None, None])
 }
 
 pointwise! {
     /// 1 where `a >= b`, else 0.
-    GreaterEqual {} "greater_equal" (a, b) => T::c(if a >= b { 1.0 } else { 0.0 });
+    GreaterEqual {} "greater_equal" (a, b) => if a >= b { 1.0 } else { 0.0 };
+    reference (b <= a) as u8 as f64;
     bound |_x, _y| 0.0;
     grad |_me, g, x, y, dy| Ok(vec![None, None])
 }
 
 pointwise! {
     /// `a` where the condition is not 0, else `b`; the other one does not matter, not even as NaN.
-    Select {} "select" as "select_if" (condition, a, b) => if condition == T::c(0.0) { b } else { a };
+    Select {} "select" as "select_if" (condition, a, b) => if condition == 0.0 { b } else { a };
+    reference match condition != 0.0 { true => a, false => b };
     bound |_x, _y| EXACT;
     grad |_me, g, x, y, dy| {
         let mut d = split(g, x[0], dy)?;
@@ -85,14 +93,16 @@ pointwise! {
 pointwise! {
     /// 1 where x is infinite or NaN, else 0. The shader looks at the exponent's bits, because
     /// compilers may assume that there is no such number.
-    FiniteFlag {} "finite_flag" (x) => T::c(if x.finite() { 0.0 } else { 1.0 });
+    FiniteFlag {} "finite_flag" (x) => if x.is_finite() { 0.0 } else { 1.0 };
+    reference if x.abs() < f64::INFINITY { 0.0 } else { 1.0 };
     bound |_x, _y| 0.0;
     grad |_me, g, x, y, dy| Ok(vec![None])
 }
 
 pointwise! {
     /// 1 where `x > threshold`, else 0; the gradient goes straight through to x (Self-Masking Networks, equation 1).
-    StepAbove {} "step_above" as "greater" (x, threshold) => T::c(if x > threshold { 1.0 } else { 0.0 });
+    StepAbove {} "step_above" as "greater" (x, threshold) => if x > threshold { 1.0 } else { 0.0 };
+    reference (x > threshold) as u8 as f64;
     bound |_x, _y| 0.0;
     grad |_me, g, x, y, dy| Ok(vec![Some(dy), None])
 }

@@ -1,20 +1,21 @@
-//! Defines a pointwise op in one place: its formula once, run in f32 on the CPU device and in f64 as
-//! the reference.
+//! Defines a pointwise op in one place: the formula that the CPU device runs in f32, and the reference in f64, which is
+//! written apart from it, as textbooks have it: one text for both would not show a mistake in it.
 
 /// ```text
 /// pointwise! {
 ///     /// What it computes.
-///     Name { field: f32, … } "name" (x, y) => expression of self_, x, y in T: Real;
+///     Name { field: f32, … } "name" (x, y) => …;  // f32, of the fields (WGSL gets them after the inputs) and x, y
 ///     // or `"name" as "wgsl_name"`, where WGSL has a built-in function called name
-///     constants [field, …]                             // passed to WGSL after the inputs (may be empty)
-///     bound |x, y| …                                   // optional: rounding bound, f64
-///     grad |self_, g, x, y, dy| …                      // Result<Grads>; dy is the gradient of output 0
+///     reference …;                                // f64, of the same names
+///     bound |x, y| …;                             // optional: rounding bound, f64
+///     grad |me, g, x, y, dy| …                    // Result<Grads>; dy is the gradient of output 0
 /// }
 /// ```
 macro_rules! pointwise {
     (
         $(#[$doc:meta])*
         $ty:ident { $($field:ident : f32),* } $name:literal $(as $wgsl:literal)? ($($x:ident),+) => $formula:expr;
+        reference $reference:expr;
         $(bound |$bx:ident, $by:ident| $bound:expr;)?
         grad |$me:ident, $g:ident, $gx:ident, $gy:ident, $dy:ident| $grad:expr
     ) => {
@@ -29,9 +30,8 @@ macro_rules! pointwise {
 
         impl $ty {
             #[inline(always)]
-            #[allow(unused_variables, clippy::neg_multiply)]
-            fn formula<T: $crate::graph::Real>(&self, $($x: T),+) -> T {
-                $(let $field = T::c(self.$field as f64);)*
+            fn formula(&self, $($x: f32),+) -> f32 {
+                $(let $field = self.$field;)*
                 $formula
             }
         }
@@ -61,7 +61,8 @@ macro_rules! pointwise {
             fn eval64(&self, _port: usize, _index: usize, x: &[f64]) -> f64 {
                 let mut inputs = x.iter();
                 $(let $x = *inputs.next().expect("as many inputs as the formula has");)+
-                self.formula($($x),+)
+                $(let $field = self.$field as f64;)*
+                $reference
             }
 
             $(fn bound(&self, _port: usize, $bx: &[f64], $by: f64) -> f64 {

@@ -7,6 +7,7 @@ use crate::graph::{Grads, Graph, Pointwise, Value};
 pointwise! {
     /// The second input; the gradient goes to the first: a parameter that was moved outside of differentiation.
     StandIn {} "stand_in" (leaf, moved) => { let _ = leaf; moved };
+    reference { let _ = leaf; moved };
     bound |_x, _y| f32::MIN_POSITIVE as f64;
     grad |_me, g, x, y, dy| Ok(vec![Some(dy), None])
 }
@@ -16,8 +17,9 @@ pointwise! {
     ClampMagnitude {} "clamp_magnitude" (x, low, high) => {
         let m = x.abs();
         let m = if m < low { low } else if m > high { high } else { m };
-        if x < T::c(0.0) { -m } else { m }
+        if x < 0.0 { -m } else { m }
     };
+    reference x.abs().clamp(low, high) * if x < 0.0 { -1.0 } else { 1.0 };
     bound |_x, _y| f32::MIN_POSITIVE as f64;
     grad |_me, g, x, y, dy| Ok(vec![None; 3])
 }

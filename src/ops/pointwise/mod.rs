@@ -103,3 +103,78 @@ pub fn broadcast_offsets(from: &Shape, to: &Shape) -> Vec<usize> {
     }
     offsets
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::device::{Device, Store};
+    use crate::error::Result;
+    use crate::graph::{Graph, Meta, Value};
+    use crate::ops::rows::{Extent, RowOp, Rows};
+    use crate::tensor::HostTensor;
+    use crate::verify::compare;
+
+    pointwise! {
+        /// Twice x, but for a mistake in what the CPU runs.
+        Mistaken {} "scale" (x) => x * 2.0 + if x > 7.0 { 1e-5 } else { 0.0 };
+        reference 2.0 * x;
+        grad |_me, g, x, y, dy| Ok(vec![None])
+    }
+
+    /// The first number of each row, but for a mistake in what the CPU runs.
+    #[derive(Debug)]
+    struct MistakenRow;
+
+    impl RowOp for MistakenRow {
+        const INPUTS: &'static [Extent] = &[Extent::Row];
+        const OUTPUTS: &'static [Extent] = &[Extent::One];
+
+        fn name(&self) -> &'static str {
+            "first"
+        }
+
+        fn shader(&self) -> &'static str {
+            "softmax/softmax"
+        }
+
+        fn row(&self, x: &[&[f32]], y: &mut [&mut [f32]]) {
+            y[0][0] = if x[0][0] == 8.0 { 8.5 } else { x[0][0] };
+        }
+
+        fn reference(&self, x: &[&[f64]], y: &mut [&mut [f64]]) {
+            y[0][0] = x[0][0];
+        }
+
+        fn bound(&self, _x: &[&[f64]], _y: &[&[f64]]) -> Vec<Vec<f64>> {
+            vec![vec![0.0]]
+        }
+
+        fn grad(
+            &self,
+            _g: &mut Graph,
+            _x: &[Value],
+            _y: &[Value],
+            _dy: &[Option<Value>],
+        ) -> Result<crate::graph::Grads> {
+            Ok(vec![None])
+        }
+    }
+
+    /// The references are no copies of what they are held against: a formula that is wrong for one number is found.
+    #[test]
+    fn a_mistake_in_a_formula_of_the_cpu_is_found() {
+        let numbers = HostTensor::from_f32([3, 4], (0..12).map(|i| i as f32).collect());
+        for mistaken in [true, false] {
+            let mut g = Graph::new();
+            let x = g.input("x", Meta::f32([3, 4])).unwrap();
+            let made = match mistaken {
+                true => [g.apply1(Mistaken {}, &[x]).unwrap(), g.apply1(Rows(MistakenRow), &[x]).unwrap()],
+                false => [g.scale(x, 2.0).unwrap(), g.softmax(x).unwrap()],
+            };
+            made.iter().enumerate().for_each(|(i, v)| g.output(format!("y{i}"), *v));
+            let leaves = [("x".to_string(), numbers.clone())].into();
+            let findings = compare(&mut Store::new(Device::Cpu), g, &leaves, &[], Default::default()).unwrap();
+            let wrong: Vec<_> = findings.iter().filter(|f| f.is_wrong()).collect();
+            assert_eq!(wrong.len(), if mistaken { 2 } else { 0 }, "{findings:?}");
+        }
+    }
+}

@@ -113,28 +113,36 @@ impl Pointwise for Sign {
 
 pointwise! {
     /// `dy` where |x| <= 1, else 0: gradient of the clipped identity.
-    ClipGrad {} "clip_grad" (x, dy) => if x.abs() <= T::c(1.0) { dy } else { T::c(0.0) };
+    ClipGrad {} "clip_grad" (x, dy) => if x.abs() <= 1.0 { dy } else { 0.0 };
+    reference if (-1.0..=1.0).contains(&x) { dy } else { 0.0 };
     grad |_me, g, x, y, d| Ok(vec![None, Some(g.apply1(ClipGrad {}, &[x[0], d])?)])
 }
 
 pointwise! {
     /// `dy / alpha` where |w| <= 1, else 0.
     ClipGradUnscaled {} "clip_grad_unscaled" (w, dy, alpha) =>
-        if w.abs() <= T::c(1.0) { dy / alpha.max(T::c(1e-30)) } else { T::c(0.0) };
+        if w.abs() <= 1.0 { dy / alpha.max(1e-30) } else { 0.0 };
+    reference if (-1.0..=1.0).contains(&w) { dy / alpha.max(1e-30) } else { 0.0 };
     bound |_x, y| 4.0 * crate::graph::EPS * y.abs() + f32::MIN_POSITIVE as f64;
     grad |me, g, x, y, d| Ok(vec![None, Some(g.apply1(me.clone(), &[x[0], d, x[2]])?), None])
 }
 
 pointwise! {
     /// `dy * max(0, 2 - 2|x|)`: Bi-Real Net's ApproxSign, section 3.
-    ApproxSignGrad {} "approx_sign_grad" (x, dy) => dy * (T::c(2.0) - T::c(2.0) * x.abs()).max(T::c(0.0));
+    ApproxSignGrad {} "approx_sign_grad" (x, dy) => { let t = 2.0 - 2.0 * x.abs(); dy * if t > 0.0 { t } else { 0.0 } };
+    reference dy * match x {
+        _ if (-1.0..0.0).contains(&x) => 2.0 + 2.0 * x,
+        _ if (0.0..1.0).contains(&x) => 2.0 - 2.0 * x,
+        _ => 0.0,
+    };
     bound |x, _y| 4.0 * crate::graph::EPS * x[1].abs() * (2.0 + 2.0 * x[0].abs()) + f32::MIN_POSITIVE as f64;
     grad |_me, g, x, y, d| Ok(vec![None, Some(g.apply1(ApproxSignGrad {}, &[x[0], d])?)])
 }
 
 pointwise! {
     /// `dy * k t (1 - tanh²(t x))`: IR-Net's error decay estimator.
-    EdeGrad {} "ede_grad" (x, dy, t, k) => { let th = (t * x).tanh(); dy * k * t * (T::c(1.0) - th * th) };
+    EdeGrad {} "ede_grad" (x, dy, t, k) => { let th = (t * x).tanh(); dy * k * t * (1.0 - th * th) };
+    reference dy * k * t / libm::cosh(t * x).powi(2);
     // 1 - tanh² cancels near |tx| large: the error of tanh (at most ~2^-10 relative in WGSL terms of exp) is absolute.
     bound |x, _y| (x[1] * x[3] * x[2]).abs() * 64.0 * crate::graph::EPS * (1.0 + (x[0] * x[2]).abs()) + f32::MIN_POSITIVE as f64;
     grad |_me, g, x, y, d| {
@@ -146,9 +154,10 @@ pointwise! {
 pointwise! {
     /// `dy (n 1[|w| < 1] + 1 / alpha) factor`: what XNOR-Net's release makes of the gradient for SGD.
     XnorWeightsGrad { n: f32, factor: f32 } "xnor_weights_grad" (w, dy, alpha) => {
-        let inside = if w.abs() < T::c(1.0) { n } else { T::c(0.0) };
-        dy * ((inside + T::c(1.0) / alpha) * factor)
+        let inside = if w.abs() < 1.0 { n } else { 0.0 };
+        dy * ((inside + 1.0 / alpha) * factor)
     };
+    reference factor * dy * (1.0 / alpha + if -1.0 < w && w < 1.0 { n } else { 0.0 });
     bound |_x, y| 12.0 * crate::graph::EPS * y.abs() + f32::MIN_POSITIVE as f64;
     grad |me, g, x, y, d| {
         let ddy = g.apply1(me.clone(), &[x[0], d, x[2]])?;

@@ -7,24 +7,31 @@ use crate::error::Result;
 use crate::graph::{EPS, Graph, Value};
 
 const TINY: f64 = f32::MIN_POSITIVE as f64;
-const SQRT_HALF: f64 = std::f64::consts::FRAC_1_SQRT_2;
+const SQRT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
 /// 1 / sqrt(2 pi).
 const NORMAL: f64 = 0.398_942_280_401_432_7;
+
+/// The standard normal distribution: Φ(x), the probability of what is at most x, and its density φ(x).
+fn normal(x: f64) -> (f64, f64) {
+    (0.5 * libm::erfc(-x / libm::sqrt(2.0)), libm::exp(-x.powi(2) / 2.0) / libm::sqrt(std::f64::consts::TAU))
+}
 
 pointwise! {
     /// `1 / (1 + e^-x)`, from e^-|x| so that nothing overflows.
     Sigmoid {} "sigmoid" (x) => {
         let t = (-x.abs()).exp();
-        let r = T::c(1.0) / (T::c(1.0) + t);
-        if x < T::c(0.0) { t * r } else { r }
+        let r = 1.0 / (1.0 + t);
+        if x < 0.0 { t * r } else { r }
     };
+    reference 1.0 / (1.0 + libm::exp(-x));
     bound |x, y| (20.0 + 4.0 * x[0].abs()) * EPS * y.abs() + TINY;
     grad |_me, g, x, y, dy| Ok(vec![Some(g.apply1(SigmoidGrad {}, &[y[0], dy])?)])
 }
 
 pointwise! {
     /// `dy * y * (1 - y)`, y being the output.
-    SigmoidGrad {} "sigmoid_grad" (y, dy) => dy * y * (T::c(1.0) - y);
+    SigmoidGrad {} "sigmoid_grad" (y, dy) => dy * y * (1.0 - y);
+    reference dy * (y - y * y);
     grad |_me, g, x, y, d| {
         let ddy = g.apply1(SigmoidGrad {}, &[x[0], d])?;
         let twice = g.scale(x[0], -2.0)?;
@@ -39,13 +46,15 @@ pointwise! {
     /// polynomial below 1/4, and above `(1 - t) / (1 + t)` with t = e^-2|x|, whose relative error of
     /// (6 + 8|x|) EPS makes at most 16 EPS of the result (at 1/4); the rest makes 8.
     Tanh {} "tanh" as "tanh_of" (x) => x.tanh();
+    reference libm::tanh(x);
     bound |_x, y| 32.0 * EPS * y.abs() + TINY;
     grad |_me, g, x, y, dy| Ok(vec![Some(g.apply1(TanhGrad {}, &[y[0], dy])?)])
 }
 
 pointwise! {
     /// `dy * (1 - y²)`, y being the output.
-    TanhGrad {} "tanh_grad" (y, dy) => dy * (T::c(1.0) - y * y);
+    TanhGrad {} "tanh_grad" (y, dy) => dy * (1.0 - y * y);
+    reference dy * (1.0 - y) * (1.0 + y);
     bound |x, _y| 4.0 * EPS * x[1].abs() + TINY;
     grad |_me, g, x, y, d| {
         let ddy = g.apply1(TanhGrad {}, &[x[0], d])?;
@@ -63,7 +72,8 @@ pointwise! {
     /// everywhere (Press et al., Numerical Recipes, section 6.2); its exponent, of magnitude
     /// a <= z² + 1.27, is rounded and raised with a relative error below (30 + 12 z²) EPS, and
     /// erfc(z) (30 + 12 z²) <= 31. The CPU rounds 1 + erf once.
-    Gelu {} "gelu" (x) => T::c(0.5) * x * (T::c(1.0) + (x * T::c(SQRT_HALF)).erf());
+    Gelu {} "gelu" (x) => 0.5 * x * (1.0 + libm::erff(x * SQRT_HALF));
+    reference x * normal(x).0;
     bound |x, y| 18.0 * EPS * x[0].abs() + 8.0 * EPS * y.abs() + TINY;
     grad |_me, g, x, y, dy| Ok(vec![Some(g.apply1(GeluGrad {}, &[x[0], dy])?)])
 }
@@ -71,8 +81,9 @@ pointwise! {
 pointwise! {
     /// `dy * (Φ(x) + x φ(x))`.
     GeluGrad {} "gelu_grad" (x, dy) => dy
-        * (T::c(0.5) * (T::c(1.0) + (x * T::c(SQRT_HALF)).erf())
-            + x * T::c(NORMAL) * (T::c(-0.5) * x * x).exp());
+        * (0.5 * (1.0 + libm::erff(x * SQRT_HALF))
+            + x * NORMAL as f32 * (-0.5 * x * x).exp());
+    reference dy * (normal(x).0 + x * normal(x).1);
     // Φ as in gelu, 18 EPS; |x| φ(x) <= 0.25 with an error of (10 + 3 x²) EPS, at most 6 EPS in all.
     bound |x, _y| 32.0 * EPS * x[1].abs() + TINY;
     grad |_me, g, x, y, d| {
@@ -85,7 +96,8 @@ pointwise! {
 
 pointwise! {
     /// `φ(x) (2 - x²)`: the second derivative of gelu.
-    GeluCurve {} "gelu_curve" (x) => T::c(NORMAL) * (T::c(-0.5) * x * x).exp() * (T::c(2.0) - x * x);
+    GeluCurve {} "gelu_curve" (x) => NORMAL as f32 * (-0.5 * x * x).exp() * (2.0 - x * x);
+    reference (2.0 - x.powi(2)) * normal(x).1;
     bound |x, _y| (20.0 + 4.0 * x[0] * x[0]) * EPS * (2.0 + x[0] * x[0]) * (-0.5 * x[0] * x[0]).exp() + TINY;
     grad |_me, g, x, y, d| {
         // φ(x) (x³ - 4x)

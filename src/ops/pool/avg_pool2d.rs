@@ -3,7 +3,7 @@
 use super::{Window, covered};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand};
 use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
 use rayon::prelude::*;
 
@@ -42,16 +42,7 @@ fn launch(
 ) -> Lowering {
     let mut constants = window.constants(g, count);
     constants.push(("INCLUDE_PAD", count_include_pad as u8 as f64));
-    Lowering {
-        temps: vec![],
-        launches: vec![Launch {
-            shader,
-            defines: vec![],
-            constants,
-            workgroups: fold_groups(count.div_ceil(64)),
-            operands: vec![Operand::In(0), Operand::Out(0)],
-        }],
-    }
+    Lowering::from(Launch::each(count, shader, constants, vec![Operand::In(0), Operand::Out(0)]))
 }
 
 impl Op for AvgPool2d {

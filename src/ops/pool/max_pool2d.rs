@@ -3,7 +3,7 @@
 use super::{Window, covered};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand};
 use crate::tensor::{DType, RefTensor};
 use rayon::prelude::*;
 
@@ -91,16 +91,12 @@ impl Op for MaxPool2d {
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let g = self.window.geometry("max_pool2d", &cx.inputs[0].shape)?;
         let count = cx.outputs[0].shape.elements();
-        Ok(Lowering {
-            temps: vec![],
-            launches: vec![Launch {
-                shader: "pool/max_pool2d",
-                defines: vec![],
-                constants: self.window.constants(&g, count),
-                workgroups: fold_groups(count.div_ceil(64)),
-                operands: vec![Operand::In(0), Operand::Out(0)],
-            }],
-        })
+        Ok(Lowering::from(Launch::each(
+            count,
+            "pool/max_pool2d",
+            self.window.constants(&g, count),
+            vec![Operand::In(0), Operand::Out(0)],
+        )))
     }
 }
 
@@ -180,16 +176,12 @@ impl Op for MaxPool2dGrad {
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let g = self.window.geometry("max_pool2d", &cx.inputs[0].shape)?;
         let count = cx.outputs[0].shape.elements();
-        Ok(Lowering {
-            temps: vec![],
-            launches: vec![Launch {
-                shader: "pool/max_pool2d_grad",
-                defines: vec![],
-                constants: self.window.constants(&g, count),
-                workgroups: fold_groups(count.div_ceil(64)),
-                operands: vec![Operand::In(0), Operand::In(1), Operand::In(2), Operand::Out(0)],
-            }],
-        })
+        Ok(Lowering::from(Launch::each(
+            count,
+            "pool/max_pool2d_grad",
+            self.window.constants(&g, count),
+            vec![Operand::In(0), Operand::In(1), Operand::In(2), Operand::Out(0)],
+        )))
     }
 }
 

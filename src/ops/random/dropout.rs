@@ -54,7 +54,10 @@ impl Pointwise for Dropout {
     }
 
     fn eval64(&self, _port: usize, index: usize, x: &[f64]) -> f64 {
-        if self.keeps(word(&self.philox, x[1] as u64, index)) { x[0] * self.factor() as f64 } else { 0.0 }
+        // The upper 24 bits of the word are the digits of a number in 0..1.
+        let number = (word(&self.philox, x[1] as u64, index) / 256) as f64 / 16_777_216.0;
+        // What the others are multiplied by is a number of the graph, in f32.
+        if number < self.p as f64 { 0.0 } else { x[0] * (1.0 / (1.0 - self.p)) as f64 }
     }
 
     fn bound(&self, _port: usize, _x: &[f64], y: f64) -> f64 {

@@ -42,7 +42,8 @@ impl Pointwise for RandomUniform {
     }
 
     fn eval64(&self, _port: usize, index: usize, x: &[f64]) -> f64 {
-        unit(word(&self.philox, x[0] as u64, index), self.shift) as f64
+        let word = word(&self.philox, x[0] as u64, index) as f64;
+        (word / libm::exp2(self.shift as f64)).floor() % 16_777_216.0 / 16_777_216.0
     }
 
     /// The same words on every device.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand};
 use crate::tensor::{DType, RefTensor, Shape};
 use rayon::prelude::*;
 
@@ -21,7 +21,7 @@ impl Argmax {
 }
 
 /// Position of the first largest of `n` numbers.
-fn first_largest<T: PartialOrd>(n: usize, at: impl Fn(usize) -> T) -> usize {
+fn first_largest(n: usize, at: impl Fn(usize) -> f32) -> usize {
     (1..n).fold(0, |best, k| if at(k) > at(best) { k } else { best })
 }
 
@@ -48,7 +48,11 @@ impl Op for Argmax {
         let (outer, r, inner) = self.extents(&inputs[0].shape);
         let x = &inputs[0].data;
         let data = (0..outer * inner)
-            .map(|i| first_largest(r, |k| x[(i / inner * r + k) * inner + i % inner]) as f64)
+            .map(|i| {
+                let along: Vec<f64> = (0..r).map(|k| x[(i / inner * r + k) * inner + i % inner]).collect();
+                let most = along.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                along.iter().position(|v| *v == most).unwrap_or(0) as f64
+            })
             .collect();
         vec![RefTensor::new(outputs[0].shape.clone(), DType::U32, data)]
     }
@@ -68,16 +72,12 @@ impl Op for Argmax {
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let (outer, r, inner) = self.extents(&cx.inputs[0].shape);
-        Ok(Lowering {
-            temps: vec![],
-            launches: vec![Launch {
-                shader: "reduce/argmax",
-                defines: vec![],
-                constants: vec![("COUNT", (outer * inner) as f64), ("R", r as f64), ("INNER", inner as f64)],
-                workgroups: fold_groups((outer * inner).div_ceil(64)),
-                operands: vec![Operand::In(0), Operand::Out(0)],
-            }],
-        })
+        Ok(Lowering::from(Launch::each(
+            outer * inner,
+            "reduce/argmax",
+            vec![("COUNT", (outer * inner) as f64), ("R", r as f64), ("INNER", inner as f64)],
+            vec![Operand::In(0), Operand::Out(0)],
+        )))
     }
 }
 

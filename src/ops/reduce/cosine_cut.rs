@@ -22,7 +22,7 @@ pub struct CosineCut;
 /// Elements of a chunk.
 const CHUNK: usize = 64;
 
-/// The definition: position of the cut (k* - 1) of one row.
+/// The definition, in one pass: position of the cut (k* - 1) of one row.
 fn cut(m: &[f32], reciprocals: &[f32]) -> Option<usize> {
     let exponent = m[0].to_bits() >> 23 & 0xff;
     if exponent == 0 {
@@ -46,6 +46,25 @@ fn cut(m: &[f32], reciprocals: &[f32]) -> Option<usize> {
     Some(at)
 }
 
+/// The definition again, for the reference: all sums, then all scores, then the first of the largest.
+fn textbook(m: &[f64], reciprocals: &[f64]) -> f64 {
+    if m[0] < f32::MIN_POSITIVE as f64 {
+        return 0.0;
+    }
+    // A power of two over 2^126 has no normal reciprocal.
+    let scale = libm::exp2(-libm::floor(libm::log2(m[0])).min(126.0));
+    let scaled: Vec<f32> = m.iter().map(|m| (m * scale) as f32).collect();
+    let left_to_right = |x: &[f32]| x.iter().fold(0.0f32, |sum, x| sum + x);
+    let chunks: Vec<f32> = scaled.chunks(CHUNK).map(left_to_right).collect();
+    let score = |k: usize| {
+        let sum = left_to_right(&chunks[..k / CHUNK]) + left_to_right(&scaled[k / CHUNK * CHUNK..=k]);
+        sum * sum * reciprocals[k] as f32
+    };
+    let scores: Vec<f32> = (0..m.len()).map(score).collect();
+    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    m[scores.iter().position(|s| *s == most).expect("finite scores")]
+}
+
 impl Op for CosineCut {
     fn name(&self) -> &'static str {
         "cosine_cut"
@@ -67,9 +86,8 @@ impl Op for CosineCut {
     }
 
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {
-        let f32s = |t: &RefTensor| t.data.iter().map(|v| *v as f32).collect::<Vec<_>>();
-        let (m, r) = (f32s(inputs[0]), f32s(inputs[1]));
-        let cuts = m.chunks_exact(r.len()).map(|row| cut(row, &r).map_or(0.0, |at| row[at] as f64));
+        let reciprocals = &inputs[1].data;
+        let cuts = inputs[0].data.chunks_exact(reciprocals.len()).map(|row| textbook(row, reciprocals));
         vec![RefTensor::f32(outputs[0].shape.clone(), cuts.collect())]
     }
 

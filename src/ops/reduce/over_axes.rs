@@ -40,7 +40,7 @@ const CHUNK: usize = 128;
 const ROW: usize = 128;
 /// Elements of a row that one workgroup reduces when the row takes several.
 const ROW_CHUNK: usize = 8192;
-/// Elements that one task of the CPU device reduces.
+/// Elements that one task of the CPU device reduces: 256 KiB, some tens of microseconds, so that handing it out is cheap.
 const CPU_CHUNK: usize = 64 * 1024;
 
 impl ReduceKind {
@@ -213,10 +213,10 @@ impl Op for Reduce {
         }
         let stage = |kind: f64, r: usize, chunk: usize, from: Operand, to: Operand| {
             let chunks = r.div_ceil(chunk);
-            Launch {
-                shader: "reduce/reduce",
-                defines: vec![],
-                constants: vec![
+            Launch::each(
+                outer * chunks * inner,
+                "reduce/reduce",
+                vec![
                     ("KIND", kind),
                     ("OUTER", outer as f64),
                     ("R", r as f64),
@@ -224,9 +224,8 @@ impl Op for Reduce {
                     ("CHUNK", chunk as f64),
                     ("CHUNKS", chunks as f64),
                 ],
-                workgroups: fold_groups((outer * chunks * inner).div_ceil(64)),
-                operands: vec![from, to],
-            }
+                vec![from, to],
+            )
         };
         if r <= 2 * CHUNK || outer * inner >= 4096 {
             return Ok(Lowering { temps: vec![], launches: vec![stage(kind, r, r, Operand::In(0), Operand::Out(0))] });

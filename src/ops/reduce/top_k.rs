@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand};
 use crate::tensor::{DType, RefTensor, Shape};
 use rayon::prelude::*;
 
@@ -94,16 +94,12 @@ impl Op for TopK {
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let x = &cx.inputs[0].shape;
-        Ok(Lowering {
-            temps: vec![],
-            launches: vec![Launch {
-                shader: "reduce/top_k",
-                defines: vec![],
-                constants: vec![("ROWS", x.rows() as f64), ("N", x.columns() as f64), ("K", self.k as f64)],
-                workgroups: fold_groups(x.rows().div_ceil(64)),
-                operands: vec![Operand::In(0), Operand::Out(0), Operand::Out(1)],
-            }],
-        })
+        Ok(Lowering::from(Launch::each(
+            x.rows(),
+            "reduce/top_k",
+            vec![("ROWS", x.rows() as f64), ("N", x.columns() as f64), ("K", self.k as f64)],
+            vec![Operand::In(0), Operand::Out(0), Operand::Out(1)],
+        )))
     }
 }
 
@@ -146,20 +142,16 @@ impl Op for TopKGrad {
 
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let count = self.shape.elements();
-        Ok(Lowering {
-            temps: vec![],
-            launches: vec![Launch {
-                shader: "reduce/top_k_grad",
-                defines: vec![],
-                constants: vec![
-                    ("COUNT", count as f64),
-                    ("N", self.shape.columns() as f64),
-                    ("K", cx.inputs[0].shape.columns() as f64),
-                ],
-                workgroups: fold_groups(count.div_ceil(64)),
-                operands: vec![Operand::In(0), Operand::In(1), Operand::Out(0)],
-            }],
-        })
+        Ok(Lowering::from(Launch::each(
+            count,
+            "reduce/top_k_grad",
+            vec![
+                ("COUNT", count as f64),
+                ("N", self.shape.columns() as f64),
+                ("K", cx.inputs[0].shape.columns() as f64),
+            ],
+            vec![Operand::In(0), Operand::In(1), Operand::Out(0)],
+        )))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::strided::{for_rows, indices, movable};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand};
 use crate::tensor::{DType, RefTensor};
 
 /// Concatenates along `axis`. Seen as `[outer, extent_i, inner]`, input i fills a block of every outer
@@ -98,13 +98,7 @@ impl Op for Concat {
                     ("OFFSET", offset as f64),
                 ];
                 offset += part;
-                Launch {
-                    shader: "shape/concat",
-                    defines: vec![],
-                    constants,
-                    workgroups: fold_groups(count.div_ceil(64)),
-                    operands: vec![Operand::In(i), Operand::Out(0)],
-                }
+                Launch::each(count, "shape/concat", constants, vec![Operand::In(i), Operand::Out(0)])
             })
             .collect();
         Ok(Lowering { temps: vec![], launches })

@@ -3,7 +3,7 @@
 use super::strided::for_rows;
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand};
 use crate::tensor::{DType, RefTensor, Shape};
 
 /// `x [rows, …]`, `index u32 [k…]` -> `[k…, …]`.
@@ -28,16 +28,7 @@ fn rows_of(shape: &[usize]) -> (usize, usize) {
 fn launch(shader: &'static str, rows: usize, columns: usize, picks: usize, count: usize) -> Lowering {
     let constants =
         vec![("COUNT", count as f64), ("ROWS", rows as f64), ("COLUMNS", columns as f64), ("PICKS", picks as f64)];
-    Lowering {
-        temps: vec![],
-        launches: vec![Launch {
-            shader,
-            defines: vec![],
-            constants,
-            workgroups: fold_groups(count.div_ceil(64)),
-            operands: vec![Operand::In(0), Operand::In(1), Operand::Out(0)],
-        }],
-    }
+    Lowering::from(Launch::each(count, shader, constants, vec![Operand::In(0), Operand::In(1), Operand::Out(0)]))
 }
 
 impl Op for Gather {

@@ -4,7 +4,7 @@ use super::slice::Slice;
 use super::strided::{MAX_RANK, for_rows, indices, movable, six};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::launch::{Launch, Lowering, Operand};
 use crate::tensor::{DType, RefTensor, Shape};
 
 /// `y[before + step * c] = x[c]`, and `value` everywhere else. Its gradient is a [`Slice`].
@@ -58,13 +58,13 @@ impl Op for Pad {
 
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {
         let x = inputs[0];
-        let data = indices(&outputs[0].shape)
-            .map(|c| {
-                let from: Option<Vec<usize>> = (0..c.len()).map(|a| self.source(a, x.shape[a], c[a])).collect();
-                from.map_or(self.value as f64, |from| x.at(&from))
-            })
-            .collect();
-        vec![RefTensor::f32(outputs[0].shape.clone(), data)]
+        let mut y = RefTensor::f32(outputs[0].shape.clone(), vec![self.value as f64; outputs[0].shape.elements()]);
+        for from in indices(&x.shape) {
+            let to: Vec<usize> = from.iter().enumerate().map(|(a, c)| self.before[a] + self.step[a] * c).collect();
+            let at = y.offset(&to);
+            y.data[at] = x.at(&from);
+        }
+        vec![y]
     }
 
     fn bound(&self, _inputs: &[&RefTensor], outputs: &[RefTensor]) -> Vec<Vec<f64>> {
@@ -113,16 +113,7 @@ impl Op for Pad {
         for (names, values) in tables {
             constants.extend(names.into_iter().zip(values).map(|(n, v)| (n, v as f64)));
         }
-        Ok(Lowering {
-            temps: vec![],
-            launches: vec![Launch {
-                shader: "shape/pad",
-                defines: vec![],
-                constants,
-                workgroups: fold_groups(count.div_ceil(64)),
-                operands: vec![Operand::In(0), Operand::Out(0)],
-            }],
-        })
+        Ok(Lowering::from(Launch::each(count, "shape/pad", constants, vec![Operand::In(0), Operand::Out(0)])))
     }
 }
 

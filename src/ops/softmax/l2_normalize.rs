@@ -1,7 +1,7 @@
 //! Rows as directions: `x / max(|x|, eps)`, and their cosine.
 
 use crate::error::{Error, Result};
-use crate::graph::{EPS, Grads, Graph, Real, Value};
+use crate::graph::{EPS, Grads, Graph, Value};
 use crate::ops::rows::{Extent, RowOp, Rows, total};
 
 /// `x [.., D]` -> `x / max(|x|, eps)`, and the factor `1 / max(|x|, eps)` `[.., 1]`.
@@ -27,14 +27,21 @@ impl RowOp for L2Normalize {
         vec![("EPS", self.eps as f64)]
     }
 
-    fn row<T: Real>(&self, x: &[&[T]], y: &mut [&mut [T]]) {
+    fn row(&self, x: &[&[f32]], y: &mut [&mut [f32]]) {
         let x = x[0];
         let norm = total(x.len(), |i| x[i] * x[i]).sqrt();
-        let factor = T::c(1.0) / norm.max(T::c(self.eps as f64));
+        let factor = 1.0 / if norm > self.eps { norm } else { self.eps };
         for (y, &x) in y[0].iter_mut().zip(x) {
             *y = x * factor;
         }
         y[1][0] = factor;
+    }
+
+    fn reference(&self, x: &[&[f64]], y: &mut [&mut [f64]]) {
+        let length = libm::sqrt(x[0].iter().map(|x| x.powi(2)).sum());
+        let divisor = length.max(self.eps as f64);
+        y[0].iter_mut().zip(x[0]).for_each(|(y, x)| *y = x / divisor);
+        y[1][0] = 1.0 / divisor;
     }
 
     /// Half the relative error of a sum of n squares, a root (10 EPS), a division (5), a product.
@@ -83,15 +90,23 @@ impl RowOp for L2NormalizeGrad {
         vec![("LIMIT", self.limit())]
     }
 
-    fn row<T: Real>(&self, x: &[&[T]], dx: &mut [&mut [T]]) {
+    fn row(&self, x: &[&[f32]], dx: &mut [&mut [f32]]) {
         let (dy, y, factor) = (x[0], x[1], x[2][0]);
-        let along = match factor < T::c(self.limit()) {
+        let along = match factor < self.limit() as f32 {
             true => total(dy.len(), |i| dy[i] * y[i]),
-            false => T::c(0.0),
+            false => 0.0,
         };
         for ((dx, &dy), &y) in dx[0].iter_mut().zip(dy).zip(y) {
             *dx = factor * (dy - y * along);
         }
+    }
+
+    /// What lies along y is taken away, unless the length was not what x was divided by.
+    fn reference(&self, x: &[&[f64]], dx: &mut [&mut [f64]]) {
+        let (dy, y, factor) = (x[0], x[1], x[2][0]);
+        let fixed = factor >= self.limit();
+        let component: f64 = if fixed { 0.0 } else { dy.iter().zip(y).map(|(dy, y)| dy * y).sum() };
+        dx[0].iter_mut().enumerate().for_each(|(i, dx)| *dx = factor * dy[i] - factor * component * y[i]);
     }
 
     /// A sum of n products, and three roundings.

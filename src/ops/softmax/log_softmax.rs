@@ -1,8 +1,8 @@
 //! `x_i - ln Σ exp(x_j)` over the last axis, from differences to the row's maximum.
 
-use super::exp_sum_error;
+use super::{exp_sum_error, log_sum_exp};
 use crate::error::Result;
-use crate::graph::{EPS, Grads, Graph, Real, Value};
+use crate::graph::{EPS, Grads, Graph, Value};
 use crate::ops::rows::{Extent, RowOp, Rows, largest, total};
 
 /// Logarithm of the softmax of every row.
@@ -21,13 +21,18 @@ impl RowOp for LogSoftmax {
         "softmax/log_softmax"
     }
 
-    fn row<T: Real>(&self, x: &[&[T]], y: &mut [&mut [T]]) {
+    fn row(&self, x: &[&[f32]], y: &mut [&mut [f32]]) {
         let x = x[0];
         let max = largest(x);
         let log_sum = total(x.len(), |i| (x[i] - max).exp()).ln();
         for (y, &x) in y[0].iter_mut().zip(x) {
             *y = (x - max) - log_sum;
         }
+    }
+
+    fn reference(&self, x: &[&[f64]], y: &mut [&mut [f64]]) {
+        let log_sum = log_sum_exp(x[0]);
+        y[0].iter_mut().zip(x[0]).for_each(|(y, x)| *y = x - log_sum);
     }
 
     /// The difference, the sum's relative error under the logarithm, the logarithm's own error (2^-21 or
@@ -64,12 +69,18 @@ impl RowOp for LogSoftmaxGrad {
         "softmax/log_softmax_grad"
     }
 
-    fn row<T: Real>(&self, x: &[&[T]], dx: &mut [&mut [T]]) {
+    fn row(&self, x: &[&[f32]], dx: &mut [&mut [f32]]) {
         let (dy, y) = (x[0], x[1]);
         let sum = total(dy.len(), |i| dy[i]);
         for ((dx, &dy), &y) in dx[0].iter_mut().zip(dy).zip(y) {
             *dx = dy - y.exp() * sum;
         }
+    }
+
+    /// By the Jacobian `[i = j] - p_i`, p being the softmax.
+    fn reference(&self, x: &[&[f64]], dx: &mut [&mut [f64]]) {
+        let all: f64 = x[0].iter().sum();
+        dx[0].iter_mut().zip(x[0].iter().zip(x[1])).for_each(|(dx, (dy, y))| *dx = dy - all * libm::exp(*y));
     }
 
     /// A sum of n terms, exp with (6 + 4|y|) EPS, a product, a difference.

@@ -1,8 +1,8 @@
 //! `exp(x_i) / Σ exp(x_j)` over the last axis, from differences to the row's maximum.
 
-use super::exp_sum_error;
+use super::{exp_sum_error, log_sum_exp};
 use crate::error::Result;
-use crate::graph::{EPS, Grads, Graph, Real, Value};
+use crate::graph::{EPS, Grads, Graph, Value};
 use crate::ops::rows::{Extent, RowOp, Rows, largest, total};
 
 /// Softmax of every row.
@@ -21,14 +21,19 @@ impl RowOp for Softmax {
         "softmax/softmax"
     }
 
-    fn row<T: Real>(&self, x: &[&[T]], y: &mut [&mut [T]]) {
+    fn row(&self, x: &[&[f32]], y: &mut [&mut [f32]]) {
         let x = x[0];
         let max = largest(x);
         for (y, &x) in y[0].iter_mut().zip(x) {
             *y = (x - max).exp();
         }
         let sum = total(x.len(), |i| y[0][i]);
-        y[0].iter_mut().for_each(|y| *y = *y / sum);
+        y[0].iter_mut().for_each(|y| *y /= sum);
+    }
+
+    fn reference(&self, x: &[&[f64]], y: &mut [&mut [f64]]) {
+        let log_sum = log_sum_exp(x[0]);
+        y[0].iter_mut().zip(x[0]).for_each(|(y, x)| *y = libm::exp(x - log_sum));
     }
 
     /// The numerator's error, (7 + 5|d|) EPS, that of the sum, and a division.
@@ -61,12 +66,18 @@ impl RowOp for SoftmaxGrad {
         "softmax/softmax_grad"
     }
 
-    fn row<T: Real>(&self, x: &[&[T]], dx: &mut [&mut [T]]) {
+    fn row(&self, x: &[&[f32]], dx: &mut [&mut [f32]]) {
         let (dy, y) = (x[0], x[1]);
         let sum = total(dy.len(), |i| dy[i] * y[i]);
         for ((dx, &dy), &y) in dx[0].iter_mut().zip(dy).zip(y) {
             *dx = y * (dy - sum);
         }
+    }
+
+    /// By the Jacobian `y_i ([i = j] - y_j)`.
+    fn reference(&self, x: &[&[f64]], dx: &mut [&mut [f64]]) {
+        let weighted: f64 = x[0].iter().zip(x[1]).map(|(dy, y)| dy * y).sum();
+        dx[0].iter_mut().zip(x[0].iter().zip(x[1])).for_each(|(dx, (dy, y))| *dx = dy * y - y * weighted);
     }
 
     /// A sum of n products, a difference, a product.

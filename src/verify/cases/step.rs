@@ -24,10 +24,7 @@ fn step(name: &str, spec: NetSpec, size: usize, rule: Rule) -> CaseSpec {
         let optim = OptimSpec { weight_decay: 1e-4, ..OptimSpec::new(rule) };
         optim.step(g, &params, &grads, None)?;
         for leaf in g.params().into_iter().chain(g.states()) {
-            let (name, shape) = (g.name(leaf).to_string(), g.shape(leaf).clone());
-            if let Some((init, _)) = g.init(leaf) {
-                case.leaves.entry(name.clone()).or_insert_with(|| init.make(&shape, 7, &name));
-            }
+            case.leaves.entry(g.name(leaf).to_string()).or_insert_with(|| g.initial(leaf, 7));
         }
         let known = optim.scalars(3, 0.05);
         case.scalars = g

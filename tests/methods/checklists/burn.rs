@@ -74,9 +74,6 @@ fn burn_02_padding_adds_nothing_and_zero_is_plus_one() {
         near(&made["y"], &[2.0, 1.0, -1.0, 2.0], &name);
         near(&made["dx"], &[2.0, 0.0, 0.0, 2.0], &name);
         near(&made["dw"], &[2.0, -0.5, -1.5, 3.0, 3.0, 1.0, 1.0, 1.5, 0.5], &name);
-        // Padding with -1 would add the signs of the taps outside: the first pixel's are +-+ ++, +.
-        let padded = [1.0, -1.0, 1.0, 1.0, 1.0].iter().sum::<f64>();
-        assert_ne!(made["y"].to_f64()[0], 2.0 - 0.5 * padded, "{name}");
         let zeros =
             run(&device, g, &[("x", HostTensor::from_f32([1, 2, 2, 1], vec![0.0; 4])), ("w", weights.clone())], &[]);
         let ones =
@@ -243,8 +240,10 @@ fn burn_07_the_first_stage_fits_the_second() {
         let net = setting.recipe.net.network(g, x, 0, Mode::Train, None).unwrap();
         net.binary.iter().map(|l| (l.bits.is_some(), l.scale.is_some())).collect::<Vec<_>>()
     };
-    assert!(bits(&real).iter().all(|b| *b == (false, false)));
-    assert!(bits(&[]).iter().all(|b| *b == (true, true)));
+    let layers = bits(&[]).len();
+    assert!(layers > 0);
+    assert_eq!(bits(&real), vec![(false, false); layers]);
+    assert_eq!(bits(&[]), vec![(true, true); layers]);
 }
 
 #[test]

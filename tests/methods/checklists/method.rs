@@ -69,6 +69,12 @@ pub fn everything(steps: &mut Steps) -> BTreeMap<String, HostTensor> {
 
 /// Names of tensors whose bits differ.
 pub fn changed(before: &BTreeMap<String, HostTensor>, after: &BTreeMap<String, HostTensor>) -> Vec<String> {
+    assert!(
+        !before.is_empty() && before.len() == after.len(),
+        "{} tensors before, {} after",
+        before.len(),
+        after.len()
+    );
     before.iter().filter(|(name, t)| after[*name].words() != t.words()).map(|(name, _)| name.clone()).collect()
 }
 
@@ -97,6 +103,7 @@ pub fn run_part(steps: &mut Steps, part: usize, step: u64) {
 pub fn shipped_differs(setting: &Setting, trained: &mut Steps, device: &Device) -> [usize; 2] {
     let mut differing = [0; 2];
     for (a, b) in shipped_and_full(setting, trained, device) {
+        assert!(a.shape() == b.shape() && b.f32s().iter().any(|v| *v != 0.0), "nothing was compared");
         differing[0] += a.words().iter().zip(b.words()).filter(|(a, b)| a != b).count();
         let rows = |t: &HostTensor| t.f32s().chunks(t.shape().columns()).map(best).collect::<Vec<_>>();
         differing[1] += rows(&a).iter().zip(rows(&b)).filter(|(a, b)| *a != b).count();
@@ -108,12 +115,15 @@ pub fn shipped_differs(setting: &Setting, trained: &mut Steps, device: &Device) 
 pub fn shipped_far(setting: &Setting, trained: &mut Steps, device: &Device, tolerance: f32) -> f64 {
     let all = shipped_and_full(setting, trained, device);
     let large = all.iter().flat_map(|(_, b)| b.f32s()).fold(0f32, |m, b| m.max(b.abs()));
-    let far = |(a, b): (&[f32], &[f32])| a.iter().zip(b).any(|(a, b)| (a - b).abs() > tolerance * large);
+    // What is no number is far from every number.
+    let near = |a: f32, b: f32| (a - b).abs() <= tolerance * large;
+    let far = |(a, b): (&[f32], &[f32])| a.iter().zip(b).any(|(a, b)| !near(*a, *b));
     let rows = all.iter().flat_map(|(a, b)| {
         let d = a.shape().columns();
         a.f32s().chunks(d).zip(b.f32s().chunks(d))
     });
     let far: Vec<bool> = rows.map(far).collect();
+    assert!(!far.is_empty() && large > 0.0, "nothing was compared");
     far.iter().filter(|f| **f).count() as f64 / far.len() as f64
 }
 

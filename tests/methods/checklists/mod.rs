@@ -86,6 +86,8 @@ pub fn param(g: &mut Graph, name: &str, shape: impl Into<Shape>) -> Value {
 
 /// How far two lists of numbers are apart, as a share of the second's norm.
 pub fn distance(a: impl IntoIterator<Item = f64>, b: &[f64]) -> f64 {
+    let a: Vec<f64> = a.into_iter().collect();
+    assert_eq!(a.len(), b.len());
     let difference: f64 = a.into_iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
     (difference / b.iter().map(|b| b * b).sum::<f64>().max(f64::MIN_POSITIVE)).sqrt()
 }

@@ -265,13 +265,36 @@ fn rbcn_15_without_its_terms_it_is_birealnet_bit_for_bit() {
     let rbcn = recipe("small-rbcn-bireal", &[]);
     let bireal = Recipe { optimiser: rbcn.optimiser, lr: rbcn.lr, ..bireal };
     assert_eq!(bireal.net, rbcn.net);
+    let trained = |recipe: &Recipe, device: &Device| {
+        let mut steps = Setting::new(recipe.clone()).steps(device);
+        let start = everything(&mut steps);
+        train(&mut steps, 0..6);
+        (start, everything(&mut steps))
+    };
     for (name, device) in devices() {
-        let weights = [bireal.clone(), rbcn.clone()].map(|recipe| {
-            let mut steps = Setting::new(recipe).steps(&device);
-            train(&mut steps, 0..6);
-            everything(&mut steps)
-        });
-        assert!(changed(&weights[0], &weights[1]).is_empty(), "{name}");
+        let (start, plain) = trained(&bireal, &device);
+        let moved = changed(&start, &plain);
+        for layer in ["conv1", "layer1.0.conv1", "layer4.0.conv2", "fc"] {
+            assert!(moved.contains(&format!("{layer}.weight")), "{layer} stayed as it was on {name}: {moved:?}");
+        }
+        let (_, without) = trained(&rbcn, &device);
+        assert!(plain.keys().eq(without.keys()) && changed(&plain, &without).is_empty(), "{name}");
+    }
+    // Each term by itself does make a difference.
+    let terms: [(&str, &[&str]); 4] = [
+        ("small-rbcn-bireal", &["rbcn.refresh=train"]),
+        ("small-rbcn-r", &["rbcn.matrix_lr=0", "rbcn.lambda_kernel=0.01"]),
+        ("small-rbcn-r", &["rbcn.matrix_lr=0.1", "rbcn.lambda_kernel=0"]),
+        ("small-rbcn-mse", &["rbcn.matrix_lr=0", "rbcn.lambda_kernel=0", "rbcn.refresh=none"]),
+    ];
+    for (name, changes) in terms {
+        let off: &[&str] = match name {
+            "small-rbcn-bireal" => &[],
+            _ => &["rbcn.matrix_lr=0", "rbcn.lambda_kernel=0", "rbcn.features=none", "rbcn.refresh=none", "teacher="],
+        };
+        let [with, without] = [changes, off].map(|c| trained(&recipe(name, c), &Device::Cpu).1);
+        let of = "layer1.0.conv1.weight";
+        assert!(with[of].words() != without[of].words(), "{name} {changes:?} changes nothing");
     }
 }
 

@@ -82,11 +82,15 @@ fn siman_01_sort_and_scan_finds_the_best_of_all_bits() {
 fn siman_02_the_golden_vector() {
     let mut sorted = GOLDEN.map(f64::from);
     sorted.sort_by(|a, b| b.total_cmp(a));
-    let mut sum = 0.0;
+    // S_k / sqrt(k) of the specification: the cut of the first n magnitudes is the largest of the first n.
     let scores = [0.9, 1.131371, 1.212436, 1.25, 1.252198, 1.18392, 1.114995, 1.050054];
-    for (k, (m, score)) in sorted.iter().zip(scores).enumerate() {
-        sum += m;
-        assert!((sum / ((k + 1) as f64).sqrt() - score).abs() < 1e-6, "k = {}", k + 1);
+    for n in 1..=8 {
+        let k = (0..n).max_by(|a, b| f64::total_cmp(&scores[*a], &scores[*b])).unwrap() + 1;
+        assert_eq!(best_cut(&sorted[..n]), k, "of {n}");
+        let ones: Vec<f64> = (0..n).map(|i| (i < k) as u8 as f64).collect();
+        let magnitudes: Vec<f32> = sorted[..n].iter().map(|m| *m as f32).collect();
+        let norm = sorted[..n].iter().map(|m| m * m).sum::<f64>().sqrt();
+        assert!((cosine(&ones, &magnitudes) * norm - scores[k - 1]).abs() < 1e-6, "of {n}");
     }
     assert_eq!(best_cut(&sorted), 5);
     for (name, [optimal, median]) in splits(&HostTensor::from_f32([1, 8], GOLDEN.to_vec())) {

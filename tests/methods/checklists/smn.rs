@@ -6,7 +6,7 @@ use onebit::data::Split;
 use onebit::device::Device;
 use onebit::features::Rows;
 use onebit::graph::{Graph, Init, Meta, Role, Value};
-use onebit::masks::{MaskFile, MaskTensor, apply, base_hash, from_run};
+use onebit::masks::{MaskFile, apply, base_hash, from_run};
 use onebit::methods::smn::{Smn, SmnSpec};
 use onebit::methods::swav::SwavSpec;
 use onebit::methods::{Method, Task};
@@ -232,7 +232,7 @@ fn smn_07_gradients_of_several_crops_are_summed() {
             run(&device, g, &leaves, &[])["d"].to_f64()
         });
         let largest = d[0].iter().fold(0f64, |m, x| m.max(x.abs()));
-        assert!(largest > 1e-3);
+        assert!(largest > 1e-3 && d[1].len() == d[0].len() && d[2].len() == d[0].len());
         for (both, (a, b)) in d[0].iter().zip(d[1].iter().zip(&d[2])) {
             assert!((both - a - b).abs() < 1e-4 * largest, "{both} {a} {b} on {name}");
         }
@@ -258,10 +258,7 @@ fn masks_over_time(lr: f32, start: f32, threshold: f32, decay: f32, steps: usize
     let mut store = onebit::device::Store::new(Device::Cpu);
     let leaves = g.clone();
     let mut exe = store.load(g).unwrap();
-    for v in leaves.params() {
-        let (init, _) = leaves.init(v).unwrap();
-        store.write(leaves.name(v), &init.make(leaves.shape(v), 0, leaves.name(v))).unwrap();
-    }
+    store.initialise(&leaves, 0).unwrap();
     (0..steps)
         .map(|_| {
             exe.run(&[lr]).unwrap();
@@ -272,6 +269,7 @@ fn masks_over_time(lr: f32, start: f32, threshold: f32, decay: f32, steps: usize
 
 /// Share of the bits of all steps that differ.
 fn disagreement(a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
+    assert!(!a.is_empty() && a.iter().map(Vec::len).eq(b.iter().map(Vec::len)));
     let (a, b) = (a.iter().flatten(), b.iter().flatten());
     let all = a.clone().count() as f64;
     a.zip(b).filter(|(a, b)| a != b).count() as f64 / all
@@ -388,10 +386,26 @@ fn smn_12_a_mask_file_brings_back_the_network_to_the_bit() {
 
 #[test]
 fn smn_13_one_bit_a_weight() {
-    let (_, _, mask) = learned(&smn(&["smn.score_lr=5000.0"]), &Device::Cpu);
-    let weights: usize = mask.tensors.iter().map(MaskTensor::weights).sum();
+    let (_, tensors, mask) = learned(&smn(&["smn.score_lr=5000.0"]), &Device::Cpu);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mask.1bit");
+    // The file with its masks, and without: the difference is what masks take on disk.
+    let size = |mask: &MaskFile| {
+        mask.save(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        bytes.len() - u32::from_le_bytes(*bytes[12..].first_chunk().unwrap()) as usize
+    };
+    let bytes = size(&mask) - size(&MaskFile { tensors: vec![], ..mask.clone() });
+    // Every weight that has a score is masked; in the run they are floats.
+    let masked: Vec<&HostTensor> = tensors.iter().filter(|(n, _)| n.ends_with(".scores")).map(|(_, t)| t).collect();
+    let weights: usize = masked.iter().map(|t| t.shape().elements()).sum();
+    assert!(masked.len() > 5 && weights > 1000, "{} masks of {weights} weights", masked.len());
+    assert_eq!(bytes, masked.iter().map(|t| 4 * t.shape().elements().div_ceil(32)).sum::<usize>());
+    assert_eq!((4 * weights) as f64 / bytes as f64, 32.0);
+    // Both values occur, in every mask's own number of weights.
+    let on: usize = mask.tensors.iter().flat_map(|t| &t.bits).map(|w| w.count_ones() as usize).sum();
+    assert!(0 < on && on < weights, "{on} of {weights} are on");
     assert_eq!(mask.bits(), weights);
-    assert_eq!((32 * weights) as f64 / mask.bits() as f64, 32.0);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! dx: tables hold sums over four filters of dy, the bits are those of the weights.
 
 use super::table::{Tables, look_up};
-use super::{FLOATS, LANES, available, suits};
+use super::{FLOATS, LANES, suits};
+use crate::kernels::isa::{Isa, Set};
 use crate::kernels::taps::{Place, Taps, input_taps};
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WeightCode;
@@ -101,9 +102,9 @@ impl Plan {
 }
 
 /// dx from dy and the packed weights.
-pub fn input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], dx: &mut [f32]) {
+pub fn input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], dx: &mut [f32]) {
     // What is unsafe below counts on both.
-    assert!(available() && suits(g), "no AVX-512, or channels that fill no registers");
+    assert!(isa.set() == Set::Avx512 && suits(g), "no AVX-512, or channels that fill no registers");
     let low = if code == WeightCode::PlusMinus { -1.0 } else { 0.0 };
     let all = by_filters(g, w);
     let filters = g.o.div_ceil(WORD);
@@ -128,7 +129,7 @@ pub fn input_grad(g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], d
         || (vec![0.0; grid.elements()], vec![0.0; grid.elements() * (LANES / FLOATS)]),
         |(padded, tables), (dx, dy)| {
             grid.fill(dy, padded);
-            // SAFETY: `available` was asked, and the tables are those of the padded image.
+            // SAFETY: the machine has AVX-512: it was asked above, and the tables are those of the padded image.
             unsafe {
                 Tables::new(low).of_runs(padded, tables);
                 for phase in &plan.phases {

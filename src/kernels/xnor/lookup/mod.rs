@@ -16,11 +16,6 @@ pub use weight_grad::weight_grad;
 const LANES: usize = 16;
 const FLOATS: usize = 4;
 
-/// Whether this machine can.
-pub fn available() -> bool {
-    is_x86_feature_detected!("avx512f")
-}
-
 /// Whether channels fill registers.
 pub fn suits(g: &Conv2dGeometry) -> bool {
     g.c.is_multiple_of(LANES) && g.o.is_multiple_of(LANES)

@@ -4,7 +4,8 @@
 //! A tap outside the image is a zero bit, which a table reads as -1: what it takes away is added back.
 
 use super::table::{Tables, look_up};
-use super::{FLOATS, LANES, available, suits};
+use super::{FLOATS, LANES, suits};
+use crate::kernels::isa::{Isa, Set};
 use crate::kernels::taps::output_taps;
 use crate::tensor::Conv2dGeometry;
 use rayon::prelude::*;
@@ -12,11 +13,12 @@ use std::arch::x86_64::*;
 
 /// Pixels of a word.
 const WORD: usize = 32;
-/// Words of pixels whose tables fit the first-level cache, with the filters of a task.
+/// Words of pixels whose tables fit the first-level cache, with the filters of a task: 2 x 8 x 32 tables of 64 bytes, 32 KiB.
 const WORDS: usize = 2;
 /// Filters of a task.
 const FILTERS: usize = 32;
-/// Parts of the batch that are summed apart where filters alone are too few tasks.
+/// Parts of the batch that are summed apart where filters alone are too few tasks: as many as cores that a small machine
+/// has, each for a copy of all sums.
 const PARTS: usize = 4;
 
 /// Windows turned around: `[word of pixels][tap][channel]`.
@@ -36,7 +38,7 @@ fn windows_by_pixels(g: &Conv2dGeometry, x: &[u32]) -> Vec<u32> {
                     *row = padded[window + offset * words + channels];
                 }
                 for (i, out) in out.chunks_mut(LANES).enumerate() {
-                    // SAFETY: `available` was asked.
+                    // SAFETY: the machine has AVX-512: it was asked above.
                     let turned = unsafe { transpose(&rows, i * LANES) };
                     out.copy_from_slice(&turned);
                 }
@@ -130,9 +132,9 @@ impl Block<'_> {
 }
 
 /// dw from dy and the packed activations.
-pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
+pub fn weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
     // What is unsafe below counts on both.
-    assert!(available() && suits(g), "no AVX-512, or channels that fill no registers");
+    assert!(isa.set() == Set::Avx512 && suits(g), "no AVX-512, or channels that fill no registers");
     let (taps, k) = (g.kh * g.kw, g.kh * g.kw * g.c);
     let bits = windows_by_pixels(g, x);
     let pixels = g.n * g.oh * g.ow;
@@ -147,7 +149,7 @@ pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
         .flat_map(|(part, sums)| sums.chunks_mut(FILTERS * k).enumerate().map(move |(t, sums)| (part, t, sums)))
         .collect();
     let outside = outside(g);
-    // SAFETY: `available` was asked.
+    // SAFETY: the machine has AVX-512: it was asked above.
     let makes = unsafe { Tables::new(-1.0) };
     work.into_par_iter().for_each_init(
         || vec![0.0; WORDS * WORD * FILTERS * (LANES / FLOATS)],
@@ -173,11 +175,11 @@ pub fn weight_grad(g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
                         }
                         row
                     });
-                    // SAFETY: `available` was asked.
+                    // SAFETY: the machine has AVX-512: it was asked above.
                     unsafe { makes.of_columns(rows, tables) };
                 }
                 let bits = &bits[first * k..][..count * k];
-                // SAFETY: `available` was asked.
+                // SAFETY: the machine has AVX-512: it was asked above.
                 unsafe { Block { tables, filters, bits, k }.add_to(sums) };
             }
             for (f, sums) in sums.chunks_mut(k).enumerate() {

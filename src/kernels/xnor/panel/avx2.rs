@@ -18,7 +18,7 @@ const TILE: usize = 4;
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn rows(panel: &Panel, x: &[u32], y: &mut [u16], pixels: Range<usize>) {
     let x = bytemuck::cast_slice(x);
-    match panel.isa.lanes(panel.o) {
+    match panel.form.lanes(panel.o) {
         LANES => panel.each_tile::<LANES, TILE>(y, pixels, Halves::<1> { panel, x }),
         _ => panel.each_tile::<{ 2 * LANES }, TILE>(y, pixels, Halves::<2> { panel, x }),
     }

@@ -8,16 +8,17 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod isa;
+mod form;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod words;
 
 use crate::kernels::grid::Grid;
-use crate::kernels::taps::{Place, output_taps};
+use crate::kernels::isa::Isa;
+use crate::kernels::taps::{Place, joined, output_taps};
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WeightCode;
-pub use isa::Isa;
+use form::Form;
 use std::ops::Range;
 
 /// A packed image with its border, in the form that the kernels of an instruction set read. They read it without asking:
@@ -25,23 +26,23 @@ use std::ops::Range;
 #[derive(Clone, Debug)]
 pub struct Padded {
     words: Vec<u32>,
-    isa: Isa,
+    form: Form,
 }
 
 /// Weights laid out for vectors, and what a count becomes: `y = constant ∓ 2 count`.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    isa: Isa,
+    form: Form,
     code: WeightCode,
     grid: Grid,
     places: Vec<Place>,
-    /// The words of a window, from its begin on: runs that lie side by side, none longer than [`Isa::run`].
+    /// The words of a window, from its begin on: runs that lie side by side, none longer than [`Form::run`].
     runs: Vec<Range<usize>>,
     /// Words of a window.
     window: usize,
     /// Of each output pixel, where its row of `constants` begins.
     patterns: Vec<usize>,
-    /// Weights `[block of outputs][word of the window][outputs of a block]`, a word as [`Isa::split`] has it.
+    /// Weights `[block of outputs][word of the window][outputs of a block]`, a word as [`Form::split`] has it.
     weights: Vec<u32>,
     /// `[pattern][outputs, a multiple of those of a block]`.
     constants: Vec<i16>,
@@ -65,19 +66,22 @@ fn ranges(outs: usize, kernel: usize, tap: impl Fn(usize, usize) -> bool) -> (Ve
 }
 
 impl Panel {
-    /// Of packed weights `[o, kh, kw, c]`. `isa` must be one of [`Isa::all`].
+    /// Most windows that a kernel takes at once: parts of pixels that are multiples of it leave no rest but the last.
+    pub const TILE: usize = 8;
+
+    /// Of packed weights `[o, kh, kw, c]`.
     pub fn new(g: &Conv2dGeometry, code: WeightCode, w: &[u32], isa: Isa) -> Panel {
-        assert!(Isa::all().contains(&isa), "this machine has no {isa:?}");
+        let form = Form::of(isa);
         let words = g.c.div_ceil(32);
         let (grid, taps) = output_taps(g, words);
         let (count, window) = (g.kh * g.kw, g.kh * g.kw * words);
         assert_eq!(w.len(), g.o * window, "packed weights of another shape");
-        let lanes = isa.lanes(g.o);
+        let lanes = form.lanes(g.o);
         let outputs = g.o.next_multiple_of(lanes);
-        let mut weights = vec![0; outputs * window * isa.split_words()];
+        let mut weights = vec![0; outputs * window * form.split_words()];
         for (o, filter) in w.chunks_exact(window).enumerate() {
             for (i, &word) in filter.iter().enumerate() {
-                isa.split(word, &mut weights, ((o / lanes) * window + i) * lanes, (o % lanes, lanes));
+                form.split(word, &mut weights, ((o / lanes) * window + i) * lanes, (o % lanes, lanes));
             }
         }
         let ones: Vec<i32> = w.chunks_exact(words).map(|tap| tap.iter().map(|w| w.count_ones() as i32).sum()).collect();
@@ -103,29 +107,29 @@ impl Panel {
         }
         let pattern = |p: usize| (row_of[p / g.ow] * columns.len() + column_of[p % g.ow]) * outputs;
         let patterns = (0..g.oh * g.ow).map(pattern).collect();
-        let runs = runs(taps.taps.iter().map(|(offset, _)| offset * words..(offset + 1) * words), isa.run());
-        Panel { isa, code, grid, places: taps.places, runs, window, patterns, weights, constants, o: g.o }
+        let runs = runs(taps.taps.iter().map(|(offset, _)| offset * words..(offset + 1) * words), form.run());
+        Panel { form, code, grid, places: taps.places, runs, window, patterns, weights, constants, o: g.o }
     }
 
     /// An image of zeros with its border, to be filled.
     pub fn padded(&self) -> Padded {
-        Padded { words: vec![0; self.grid.elements() * self.isa.split_words()], isa: self.isa }
+        Padded { words: vec![0; self.grid.elements() * self.form.split_words()], form: self.form }
     }
 
     /// Puts a packed image into the middle of its border.
     pub fn fill(&self, image: &[u32], padded: &mut Padded) {
         self.check(padded);
-        if self.isa.split_words() == 1 {
+        if self.form.split_words() == 1 {
             return self.grid.fill(image, &mut padded.words);
         }
         for (from, to, n) in self.grid.runs() {
-            self.isa.spread(&image[from..from + n], &mut padded.words[to * self.isa.split_words()..]);
+            self.form.spread(&image[from..from + n], &mut padded.words[to * self.form.split_words()..]);
         }
     }
 
     fn check(&self, padded: &Padded) {
-        let words = self.grid.elements() * self.isa.split_words();
-        assert!(padded.isa == self.isa && padded.words.len() == words, "an image of another panel");
+        let words = self.grid.elements() * self.form.split_words();
+        assert!(padded.form == self.form && padded.words.len() == words, "an image of another panel");
     }
 
     /// Output pixels `pixels` of a padded image into `y`, which is theirs alone: 16-bit integers, rows of `o` numbers padded
@@ -135,18 +139,18 @@ impl Panel {
         let x = &x.words;
         let row = self.o.next_multiple_of(2);
         assert!(pixels.end <= self.places.len() && y.len() == row * pixels.len(), "output of other pixels");
-        match self.isa {
+        match self.form {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: the machine has the instructions (`new` asked), and a `Padded` of the panel's size, made for its
+            // SAFETY: the machine has the instructions (else there would be no `Isa` of them), and a `Padded` of the panel's size, made for its
             // instructions, is an image in its grid.
-            Isa::Avx512 => unsafe { avx512::rows(self, x, y, pixels) },
+            Form::Avx512 => unsafe { avx512::rows(self, x, y, pixels) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Isa::Avx2 => unsafe { avx2::rows(self, x, y, pixels) },
+            Form::Avx2 => unsafe { avx2::rows(self, x, y, pixels) },
             #[cfg(target_arch = "aarch64")]
             // SAFETY: as above.
-            Isa::Neon => unsafe { neon::rows(self, x, y, pixels) },
-            _ => words::rows(self, x, y, pixels),
+            Form::Neon => unsafe { neon::rows(self, x, y, pixels) },
+            Form::Words => words::rows(self, x, y, pixels),
         }
     }
 
@@ -178,7 +182,7 @@ impl Panel {
     /// The weights of a block of `L` outputs.
     #[inline(always)]
     fn block<const L: usize>(&self, block: usize) -> &[u32] {
-        let words = self.window * L * self.isa.split_words();
+        let words = self.window * L * self.form.split_words();
         &self.weights[block * words..][..words]
     }
 
@@ -191,15 +195,8 @@ impl Panel {
 
 /// Ranges, those that continue each other joined, none longer than `most`.
 fn runs(ranges: impl Iterator<Item = Range<usize>>, most: usize) -> Vec<Range<usize>> {
-    let mut joined: Vec<Range<usize>> = Vec::new();
-    for range in ranges {
-        match joined.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => joined.push(range),
-        }
-    }
     let cut = |r: Range<usize>| r.clone().step_by(most).map(move |start| start..r.end.min(start.saturating_add(most)));
-    joined.into_iter().flat_map(cut).collect()
+    joined(ranges).into_iter().flat_map(cut).collect()
 }
 
 /// Makes `T` windows of a block of `L` outputs.
