@@ -142,12 +142,8 @@ fn read(source: &str, depth: usize) -> Read {
     read
 }
 
-/// The table of rooms, top to bottom, and the arrows against it that are still to be undone.
-#[derive(Debug, Default, PartialEq)]
-struct Table {
-    rows: Vec<(String, Vec<String>)>,
-    against: BTreeSet<(String, String)>,
-}
+/// The table of rooms, top to bottom, and what each may use.
+type Table = Vec<(String, Vec<String>)>;
 
 /// Words in backticks.
 fn ticked(text: &str) -> Vec<String> {
@@ -155,31 +151,25 @@ fn ticked(text: &str) -> Vec<String> {
 }
 
 fn table(readme: &str) -> Table {
-    let mut table = Table::default();
-    let mut lines = readme.lines().skip_while(|l| !l.starts_with("| room | may use |")).skip(2);
-    for line in lines.by_ref().take_while(|l| l.starts_with('|')) {
+    let lines = readme.lines().skip_while(|l| !l.starts_with("| room | may use |")).skip(2);
+    let row = |line: &str| {
         let cells: Vec<&str> = line.split('|').collect();
-        table.rows.push((ticked(cells[1]).remove(0), ticked(cells[2])));
-    }
-    for line in lines.take_while(|l| !l.starts_with("## ")).filter(|l| l.starts_with("* `")) {
-        let Some((from, to)) = line.split_once("->") else { continue };
-        let from = ticked(from).remove(0);
-        table.against.extend(ticked(to).into_iter().map(|to| (from.clone(), to)));
-    }
-    table
+        (ticked(cells[1]).remove(0), ticked(cells[2]))
+    };
+    lines.take_while(|l| l.starts_with('|')).map(row).collect()
 }
 
 /// Arrows with the places where they stand, as `file:line`.
 type Arrows = BTreeMap<(String, String), Vec<String>>;
 
 /// What is wrong with the table, and with the arrows by it; sentences.
-fn faults(table: &Table, rooms: &BTreeSet<String>, arrows: &Arrows) -> Vec<String> {
+fn faults(table: &[(String, Vec<String>)], rooms: &BTreeSet<String>, arrows: &Arrows) -> Vec<String> {
     let mut faults = Vec::new();
-    let place = |room: &str| table.rows.iter().position(|(r, _)| r == room);
+    let place = |room: &str| table.iter().position(|(r, _)| r == room);
     for room in rooms.iter().filter(|r| place(r).is_none()) {
         faults.push(format!("src/{room} has no row in the table"));
     }
-    for (i, (room, uses)) in table.rows.iter().enumerate() {
+    for (i, (room, uses)) in table.iter().enumerate() {
         if !rooms.contains(room) {
             faults.push(format!("the table has a room {room} that is not in src"));
         }
@@ -199,21 +189,12 @@ fn faults(table: &Table, rooms: &BTreeSet<String>, arrows: &Arrows) -> Vec<Strin
             }
         }
     }
-    for (from, to) in &table.against {
-        if !arrows.contains_key(&(from.clone(), to.clone())) {
-            faults.push(format!("{from} -> {to} is undone: take it off the list of circles"));
-        }
-        if place(from) > place(to) {
-            faults.push(format!("{from} -> {to} runs with the table's order: it belongs into the table"));
-        }
-    }
     for ((from, to), places) in arrows {
         if !rooms.contains(to) {
             faults.push(format!("{}: {from} -> {to}, and there is no room {to}", places.join(", ")));
             continue;
         }
-        let allowed = table.rows.iter().any(|(room, uses)| room == from && uses.contains(to));
-        if !allowed && !table.against.contains(&(from.clone(), to.clone())) {
+        if !table.iter().any(|(room, uses)| room == from && uses.contains(to)) {
             faults.push(format!("{}: {from} -> {to} is not in the table", places.join(", ")));
         }
     }
@@ -331,19 +312,19 @@ fn paths_are_found_wherever_they_stand() {
 
 #[test]
 fn every_fault_of_map_and_arrows_is_told() {
-    let readme = "text\n\n| room | may use |\n| --- | --- |\n| `a` | |\n| `b` | `a` |\n| `c` | `a`, `b` |\n\n\
-                  Still:\n\n* `a` -> `c`\n\n## Next\n\n* `b` -> `c`\n";
+    let readme =
+        "text\n\n| room | may use |\n| --- | --- |\n| `a` | |\n| `b` | `a` |\n| `c` | `a`, `b` |\n\n| no | `row` |\n";
     let good = table(readme);
     let rooms = |names: &[&str]| names.iter().map(|n| n.to_string()).collect::<BTreeSet<_>>();
     let arrows = |pairs: &[(&str, &str)]| -> Arrows {
         pairs.iter().map(|(a, b)| ((a.to_string(), b.to_string()), vec![format!("src/{a}.rs:7")])).collect()
     };
-    let all = [("b", "a"), ("c", "a"), ("c", "b"), ("a", "c")];
+    let all = [("b", "a"), ("c", "a"), ("c", "b")];
     let told = |readme: &str, names: &[&str], pairs: &[(&str, &str)], part: &str| {
         let found = faults(&table(readme), &rooms(names), &arrows(pairs));
         assert!(found.len() == 1 && found[0].contains(part), "{part}: {found:?}");
     };
-    assert_eq!(good.rows.len(), 3);
+    assert_eq!(good.len(), 3);
     assert_eq!(faults(&good, &rooms(&["a", "b", "c"]), &arrows(&all)), Vec::<String>::new());
 
     let with = |pair| [&all[..], &[pair]].concat();
@@ -351,9 +332,8 @@ fn every_fault_of_map_and_arrows_is_told() {
     told(readme, &["a", "b", "c"], &with(("b", "d")), "no room d");
     told(readme, &["a", "b", "c", "d"], &all, "src/d has no row");
     told(readme, &["a", "b", "c"], &all[1..], "lets b use a, but it does not");
-    told(readme, &["a", "b", "c"], &all[..3], "a -> c is undone");
     told(&readme.replace("| `a` | |", "| `a` | |\n| `d` | |"), &["a", "b", "c"], &all, "a room d that is not in src");
     told(&readme.replace("| `b` | `a` |", "| `b` | `a`, `c` |"), &["a", "b", "c"], &with(("b", "c")), "a circle");
-    told(&readme.replace("* `a` -> `c`", "* `a` -> `c`\n* `c` -> `b`"), &["a", "b", "c"], &all, "belongs into");
+    told(&readme.replace("| `a` | |", "| `a` | `d` |"), &["a", "b", "c"], &all, "use d, which has no row");
     told(&readme.replace("| `b` | `a` |", "| `b` | `a` |\n| `b` | `a` |"), &["a", "b", "c"], &all, "b twice");
 }
