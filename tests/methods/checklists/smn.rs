@@ -386,7 +386,9 @@ fn smn_12_a_mask_file_brings_back_the_network_to_the_bit() {
 
 #[test]
 fn smn_13_one_bit_a_weight() {
-    let (_, tensors, mask) = learned(&smn(&["smn.score_lr=5000.0"]), &Device::Cpu);
+    // Widths at which every tensor fills its words.
+    let setting = smn(&["smn.score_lr=5000.0", "net.widths=[32, 32, 32, 32]"]);
+    let (_, tensors, mask) = learned(&setting, &Device::Cpu);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mask.1bit");
     // The file with its masks, and without: the difference is what masks take on disk.
