@@ -49,6 +49,37 @@
 //! # }
 //! ```
 //!
+//! # What a program can add
+//!
+//! Nothing has to be changed in the crate for one of these; each trait shows a program of `tests/examples` that does it, and
+//! that the tests run:
+//!
+//! | what | how | example |
+//! | --- | --- | --- |
+//! | a straight-through estimator | [`Estimator`](ops::pointwise::Estimator), given to [`ESTIMATORS`](nn::ESTIMATORS): recipes name it | `own_estimator.rs` |
+//! | an op that works element by element | [`pointwise!`], or [`Pointwise`](graph::Pointwise): it is fused with its neighbours | `own_estimator.rs` |
+//! | another op | [`Op`](graph::Op), with its WGSL ([`Op::shaders`](graph::Op::shaders)), which devices run with bounds checks | |
+//! | a network | [`Builder`](nn::Builder), layer by layer | `own_network.rs` |
+//! | a method | [`Method`](methods::Method), given to [`METHODS`](methods::METHODS): recipes name it, the loop runs it | `own_method.rs` |
+//! | another kind of run | [`Experiment`](experiments::Experiment), given to [`EXPERIMENTS`](experiments::EXPERIMENTS) | |
+//!
+//! A program that adds something and then calls [`cli::main`](crate#the-program) is `onebit` with that in it.
+//! [`verify::compare`] holds what was added against its formula in f64, node by node, on any device.
+//!
+//! # Modules
+//!
+//! * Steps and what they are made of: [`tensor`], [`graph`], [`ops`], [`loss`], [`optim`], [`nn`].
+//! * Where they run: [`device`], which is [`gpu`] or [`cpu`]; compiled by [`program`], with kernels from [`launch`], [`shader`] and
+//!   [`kernels`].
+//! * Runs: [`data`], [`recipe`], [`methods`], [`train`], [`experiments`]; random numbers from [`rng`].
+//! * Without gradients: [`features`], [`mbn`].
+//! * Files: [`tensor_file`], [`foreign`] (those of others), [`masks`], [`deploy`] (what ships), [`web`], [`report`].
+//! * To check and to measure: [`verify`], [`bench`], [`tune`], [`profile`], [`cache`] (what was measured before).
+//!
+//! # The program
+//!
+//! `cli::main` is `onebit` itself; what its commands say comes from [`console`]. Nothing else of the command line is public.
+//!
 //! # Features
 //!
 //! `train` (default) is everything. Without it the crate builds only what an edge device needs.
@@ -75,7 +106,7 @@ pub mod experiments;
 #[cfg(feature = "train")]
 pub mod features;
 #[cfg(feature = "train")]
-pub mod files;
+mod files;
 #[cfg(feature = "train")]
 pub mod foreign;
 #[cfg(feature = "train")]

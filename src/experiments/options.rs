@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What is trained, and how.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub struct TrainOptions {
     /// A built-in recipe (see `onebit recipes`) or a TOML file.
     pub recipe: Option<String>,

@@ -113,6 +113,8 @@ pub enum Phase {
 pub struct Node {
     /// What is applied.
     pub op: Arc<dyn Op>,
+    /// Whether the op is one of this crate. What others launch, kernels of this crate too, devices run with bounds checks.
+    pub(crate) built_in: bool,
     /// To what.
     pub inputs: Vec<Value>,
     /// What it makes.
@@ -121,6 +123,11 @@ pub struct Node {
     pub scope: String,
     /// Part of the step.
     pub phase: Phase,
+}
+
+/// Whether a type is one of this crate. A name that is not understood is one of another: then a kernel is checked in vain.
+fn is_built_in<T>(_: &T) -> bool {
+    std::any::type_name::<T>().split("::").next() == module_path!().split("::").next()
 }
 
 /// A step as data. What is asked of it, or built in it, with a value of another graph makes every later step of building
@@ -292,17 +299,18 @@ impl Graph {
 
     /// Applies `op`; its outputs, in order.
     pub fn apply(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
-        self.apply_shared(Arc::new(op), inputs)
+        let built_in = is_built_in(&op);
+        self.apply_shared(Arc::new(op), built_in, inputs)
     }
 
-    /// As [`Graph::apply`], with an op that another graph may have too.
-    ///
-    /// # Errors
-    /// If the op does not take such inputs, or one is a value of another graph.
-    pub fn apply_shared(&mut self, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
+    /// As [`Graph::apply`], with an op that another graph may have too, which knows where it is from ([`Node::built_in`]).
+    pub(crate) fn apply_shared(&mut self, op: Arc<dyn Op>, built_in: bool, inputs: &[Value]) -> Result<Vec<Value>> {
         self.check_own(inputs)?;
         let metas: Vec<Meta> = inputs.iter().map(|v| self.meta(*v).clone()).collect();
         let out = op.infer(&metas)?;
+        if op.is_view() && (out.len() != 1 || metas.first().map(Meta::words) != Some(out[0].words())) {
+            return Err(Error::shape(op.name(), "a view has one output, of as many words as its input".to_string()));
+        }
         let node = self.nodes.len();
         let name = self.path(op.name());
         let outputs: Vec<Value> = out
@@ -312,6 +320,7 @@ impl Graph {
             .collect();
         self.nodes.push(Node {
             op,
+            built_in,
             inputs: inputs.to_vec(),
             outputs: outputs.clone(),
             scope: self.scope.join("."),

@@ -11,7 +11,8 @@ use std::fmt::Debug;
 /// Gradients with respect to an op's inputs; `None` where there is none.
 pub type Grads = Vec<Option<Value>>;
 
-/// An operation on tensors. One file per op in `src/ops`, with the WGSL of the same name in `shaders/`.
+/// An operation on tensors. One file per op in `src/ops`, with the WGSL of the same name in `shaders/`; an op of another
+/// crate brings its WGSL along ([`Op::shaders`]). One that works element by element implements [`Pointwise`] instead.
 pub trait Op: Any + Debug + Send + Sync {
     /// The field's name of the op; also the name of its files.
     fn name(&self) -> &'static str;
@@ -44,6 +45,13 @@ pub trait Op: Any + Debug + Send + Sync {
 
     /// The dispatches that compute the op.
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering>;
+
+    /// The WGSL of an op from outside of this crate: path (as in [`Launch::shader`](crate::launch::Launch::shader)) and text of
+    /// each file, which may `#import` others, those of this crate too. A device runs kernels that hold any of it with bounds
+    /// checks.
+    fn shaders(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 
     /// The ways to run the op on a device, if there are several: the first is that of [`Op::lower`].
     fn variants(&self, _cx: &LowerCx<'_>) -> Option<Variants> {
@@ -101,10 +109,16 @@ pub trait Pointwise: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Name of the WGSL function of an output, in `shaders/pointwise/<name>.wgsl`. It takes the
-    /// element's index as u32 first if [`Pointwise::uses_index`], then the inputs, then the constants.
+    /// Name of the WGSL function of an output, in `shaders/pointwise/<name>.wgsl` or in [`Pointwise::wgsl_text`]. It takes
+    /// the element's index as u32 first if [`Pointwise::uses_index`], then the inputs, then the constants.
     fn wgsl(&self, _port: usize) -> &'static str {
         self.name()
+    }
+
+    /// The text of that function, of an op from outside of this crate. It shares a kernel with the functions of other ops:
+    /// what else it defines wants names of its own.
+    fn wgsl_text(&self, _port: usize) -> Option<String> {
+        None
     }
 
     /// Numbers fixed when the graph was built, passed to the function as literals.

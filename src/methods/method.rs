@@ -82,6 +82,14 @@ pub enum TeacherUse {
 }
 
 /// A way to train: what [`METHODS`](super::METHODS) is a list of.
+///
+/// # Example
+///
+/// A method of another crate, trained and tested by the recipe that names it:
+///
+/// ```ignore
+#[doc = include_str!("../../tests/examples/own_method.rs")]
+/// ```
 pub trait Method: Sync {
     /// Name in recipes.
     fn name(&self) -> &'static str;

@@ -13,6 +13,7 @@
 //! | SiMaN | `approx-sign`, `standardise` | `magnitude` | `learned` |
 //! | RBCN | `approx-sign` | `sign`, `approx-sign` | `matrix` |
 
+use super::estimators::SteKind;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -49,22 +50,6 @@ pub enum Scale {
     Matrix,
     /// 1.
     None,
-}
-
-/// Straight-through estimator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SteKind {
-    /// 1 on [-1, 1].
-    Clipped,
-    /// 1 on (-1, 1).
-    ClippedOpen,
-    /// max(0, 2 - 2|x|) (Bi-Real Net).
-    ApproxSign,
-    /// IR-Net's estimator, whose steepness grows over training (scalars `ede.t` and `ede.k`).
-    Ede,
-    /// 1 everywhere.
-    Identity,
 }
 
 /// What the two values of a magnitude's bit stand for.

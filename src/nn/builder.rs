@@ -1,8 +1,9 @@
 //! A network under construction, and what is known of it afterwards.
 
 use super::adapt::Masked;
-use super::binarization::{MatrixShape, SteKind};
+use super::binarization::MatrixShape;
 use super::count::Count;
+use super::estimators::SteKind;
 use super::spec::NetSpec;
 use crate::error::Result;
 use crate::graph::{Graph, Init, Meta, Role, Value};
@@ -69,11 +70,20 @@ pub struct Network {
     pub count: Count,
 }
 
-/// A network under construction.
+/// A network under construction: layers are appended one after the other, each under a name by which its parameters are stored.
+///
+/// # Example
+///
+/// A network of another crate, trained on a GPU:
+///
+/// ```ignore
+#[doc = include_str!("../../tests/examples/own_network.rs")]
+/// ```
 pub struct Builder<'a> {
     /// The graph that it is appended to.
     pub g: &'a mut Graph,
-    /// Its description.
+    /// Its description: whether and how inner layers are binarised, how weights start, the nonlinearity. `kind` and `widths` are
+    /// for those who choose the layers.
     pub spec: &'a NetSpec,
     pub(super) mode: Mode,
     pub(super) gate: Option<Value>,
@@ -95,7 +105,12 @@ pub struct Scaled {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(g: &'a mut Graph, spec: &'a NetSpec, mode: Mode, gate: Option<Value>) -> Result<Self> {
+    /// A network without layers. In training mode running statistics are updated, unless `gate` (one number) is not 0.
+    ///
+    /// # Errors
+    /// If settings of the description do not go together.
+    pub fn new(g: &'a mut Graph, spec: &'a NetSpec, mode: Mode, gate: Option<Value>) -> Result<Self> {
+        spec.validate()?;
         // Only a gradient needs an estimator.
         let wants_ede = spec.binary && spec.binarization.has_ede() && mode.has_gradient();
         let ede = if wants_ede { Some((g.scalar("ede.t")?, g.scalar("ede.k")?)) } else { None };
@@ -103,7 +118,13 @@ impl<'a> Builder<'a> {
         Ok(Builder { g, spec, mode, gate, ede, features: None, stages, binary, masks, count })
     }
 
-    pub(super) fn finish(self, logits: Value) -> Network {
+    /// What it is built for.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The network, with what its last layer made; its features are what [`Builder::head`] was given, or the same.
+    pub fn finish(self, logits: Value) -> Network {
         let features = self.features.unwrap_or(logits);
         let Builder { stages, binary, masks, count, .. } = self;
         Network { logits, features, stages, binary, masks, count }
@@ -123,15 +144,15 @@ impl<'a> Builder<'a> {
     }
 
     /// A parameter; in a network that is fixed, a state.
-    pub(super) fn param(&mut self, name: &str, shape: impl Into<Shape>, init: Init, role: Role) -> Result<Value> {
+    pub fn param(&mut self, name: &str, shape: impl Into<Shape>, init: Init, role: Role) -> Result<Value> {
         match self.mode {
             Mode::Fixed | Mode::FixedBatch => self.g.state(name, Meta::f32(shape), init),
             _ => self.g.param(name, shape, init, role),
         }
     }
 
-    /// Notes the output of a stage.
-    pub(super) fn stage(&mut self, x: Value, ends: bool) {
+    /// Notes `x` as the output of a stage ([`Network::stages`]) if one ends here.
+    pub fn stage(&mut self, x: Value, ends: bool) {
         if ends {
             self.stages.push(x);
         }
@@ -144,6 +165,7 @@ impl<'a> Builder<'a> {
             SteKind::ClippedOpen => Ste::ClippedOpen,
             SteKind::ApproxSign => Ste::ApproxSign,
             SteKind::Identity => Ste::Identity,
+            SteKind::Own(estimator) => Ste::Own(estimator),
             SteKind::Ede => {
                 let (t, k) = self.ede.expect("made when the network has EDE signs");
                 Ste::Ede { t, k }

@@ -110,9 +110,9 @@ impl Builder<'_> {
         }
     }
 
-    /// Pooled features `[n, d]` to logits: normalised first, or through a layer of their own, if the network says so, then
+    /// Pooled features `[n, d]` to logits `[n, classes]`: normalised first, or through a layer of their own, if the network says so, then
     /// a linear layer, unless there are no classes.
-    pub(super) fn head(&mut self, x: Value, classes: usize) -> Result<Value> {
+    pub fn head(&mut self, x: Value, classes: usize) -> Result<Value> {
         let x = match self.spec.head_norm {
             true => self.batch_norm_from("bn_head", Scaled { y: x, scale: None }, 1.0)?,
             false => x,

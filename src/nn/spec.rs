@@ -249,7 +249,6 @@ impl NetSpec {
 
     /// As [`NetSpec::build`], with everything that methods look at.
     pub fn network(&self, g: &mut Graph, x: Value, classes: usize, mode: Mode, gate: Option<Value>) -> Result<Network> {
-        self.validate()?;
         let mut b = Builder::new(g, self, mode, gate)?;
         let logits = match self.kind {
             NetKind::Convnet => convnet::build(&mut b, x, classes),

@@ -67,8 +67,8 @@ impl Command {
 
 /// A text and the files that it is made of.
 type Text = (Wgsl, Arc<BTreeSet<String>>);
-/// Texts by the file and the values that they are assembled from.
-type Launched<'a> = HashMap<(&'a str, &'a [(&'static str, u32)]), Text>;
+/// Texts by whether an op of this crate launches them, the file, and the values that they are assembled from.
+type Launched<'a> = HashMap<(bool, &'a str, &'a [(&'static str, u32)]), Text>;
 
 impl Program {
     /// The commands of a run, in order. Kernels of the same text share it.
@@ -80,11 +80,17 @@ impl Program {
         // Texts of launches by what they are assembled from, and of fused kernels by themselves.
         let mut launched: Launched<'_> = HashMap::new();
         let mut fused_texts: HashMap<Wgsl, Text> = HashMap::new();
+        let mut sources = self.sources.clone();
+        for node in self.graph.nodes() {
+            for (path, text) in node.op.shaders() {
+                sources.bring(node.op.name(), &path, text)?;
+            }
+        }
         let at = |v: Value| self.place[v.index()].expect("what a step touches has a buffer");
         for (i, step) in self.steps.iter().enumerate() {
             match &step.work {
                 Work::Fused(fused) => {
-                    let made = generate(&self.sources, &self.graph, fused, &self.place)?;
+                    let made = generate(&sources, &self.graph, fused, &self.place)?;
                     let text = fused_texts.entry(made.source);
                     let text = text.or_insert_with_key(|source| (source.clone(), made.files.into()));
                     let (source, files) = text.clone();
@@ -96,14 +102,17 @@ impl Program {
                         workgroups: made.workgroups,
                     }));
                 }
-                Work::Node { lowering, temps, .. } => {
+                Work::Node { node, lowering, temps } => {
+                    let built_in = self.graph.nodes()[*node].built_in;
                     for launch in &lowering.launches {
-                        let key = (launch.shader, launch.defines.as_slice());
+                        let key = (built_in, launch.shader, launch.defines.as_slice());
                         let (source, files) = match launched.get(&key) {
                             Some(text) => text.clone(),
                             None => {
-                                let made = assemble(&self.sources, launch.shader, &launch.defines)?;
+                                let made = assemble(&sources, launch.shader, &launch.defines)?;
                                 let (source, files) = made.finish();
+                                // A kernel of this crate checks its bounds for what ops of this crate launch it with.
+                                let source = if built_in { source } else { Wgsl::foreign(source.shared()) };
                                 launched.entry(key).or_insert((source, files.into())).clone()
                             }
                         };

@@ -1,4 +1,5 @@
-//! The files that shaders are assembled from: those built into the program, or others in their place.
+//! The files that shaders are assembled from: those built into this crate, others in their place, and what ops from outside
+//! bring along.
 
 use crate::error::{Error, Result};
 use include_dir::{Dir, include_dir};
@@ -13,6 +14,7 @@ static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/shaders");
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sources {
     replaced: Arc<BTreeMap<String, String>>,
+    brought: BTreeMap<String, String>,
 }
 
 impl Sources {
@@ -26,14 +28,36 @@ impl Sources {
         if replaced.is_empty() {
             return Err(Error::data(folder, "there is no .wgsl file in this folder"));
         }
-        Ok(Sources { replaced: Arc::new(replaced) })
+        Ok(Sources { replaced: Arc::new(replaced), ..Sources::default() })
     }
 
     /// The same with another text for one file.
     pub fn with(&self, path: &str, text: String) -> Sources {
         let mut replaced = (*self.replaced).clone();
         replaced.insert(path.to_string(), text);
-        Sources { replaced: Arc::new(replaced) }
+        Sources { replaced: Arc::new(replaced), brought: self.brought.clone() }
+    }
+
+    /// Adds a file that the op `op` brings along. What replaces it stays in its place.
+    ///
+    /// # Errors
+    /// If the path is one of this crate's, or another op brings another text for it.
+    pub fn bring(&mut self, op: &str, path: &str, text: String) -> Result<()> {
+        let taken = |by: &str| {
+            let message = format!("the op {op} brings a file of this path, which {by} has: give it another name");
+            Err(Error::Shader { shader: path.to_string(), message })
+        };
+        if BUILT_IN.get_file(format!("{path}.wgsl")).is_some() {
+            return taken("this crate");
+        }
+        match self.brought.get(path) {
+            Some(known) if *known != text => taken("another op"),
+            Some(_) => Ok(()),
+            None => {
+                self.brought.insert(path.to_string(), text);
+                Ok(())
+            }
+        }
     }
 
     /// The text of a file.
@@ -41,17 +65,18 @@ impl Sources {
         let built_in = || BUILT_IN.get_file(format!("{path}.wgsl")).and_then(|f| f.contents_utf8());
         self.replaced
             .get(path)
+            .or_else(|| self.brought.get(path))
             .map(String::as_str)
             .or_else(built_in)
             .ok_or_else(|| Error::Shader { shader: path.to_string(), message: "there is no such file".to_string() })
     }
 
-    /// Whether a file is the one that is built into this program.
+    /// Whether a file is the one that is built into this crate.
     pub fn is_built_in(&self, path: &str) -> bool {
-        !self.replaced.contains_key(path)
+        !self.replaced.contains_key(path) && !self.brought.contains_key(path)
     }
 
-    /// Paths of the files that do not come from the program itself.
+    /// Paths of the files that others were put in the place of.
     pub fn replaced(&self) -> impl Iterator<Item = &str> {
         self.replaced.keys().map(String::as_str)
     }

@@ -13,6 +13,7 @@ pub struct Class {
     pub key: String,
     /// The op.
     pub op: Arc<dyn Op>,
+    built_in: bool,
     /// Shapes and types of its inputs.
     pub inputs: Vec<Meta>,
     /// The ways, the rule's first.
@@ -39,8 +40,8 @@ pub fn classes<'a>(programs: impl IntoIterator<Item = &'a Program>, target: &Tar
             }
             let (operations, _) = n.op.operations(&inputs, &outputs);
             let at = *index.entry(variants.class.clone()).or_insert_with(|| {
-                let (key, op, variants) = (variants.class, n.op.clone(), variants.all);
-                all.push(Class { key, op, inputs, variants, operations: 0.0 });
+                let (key, op, built_in, variants) = (variants.class, n.op.clone(), n.built_in, variants.all);
+                all.push(Class { key, op, built_in, inputs, variants, operations: 0.0 });
                 all.len() - 1
             });
             all[at].operations += operations;
@@ -57,7 +58,7 @@ impl Class {
         let mut g = Graph::new();
         let inputs = self.inputs.iter().enumerate().map(|(i, m)| g.input(&format!("in{i}"), m.clone()));
         let inputs = inputs.collect::<crate::error::Result<Vec<_>>>()?;
-        for (i, v) in g.apply_shared(self.op.clone(), &inputs)?.into_iter().enumerate() {
+        for (i, v) in g.apply_shared(self.op.clone(), self.built_in, &inputs)?.into_iter().enumerate() {
             g.output(format!("out{i}"), v);
         }
         Ok(g)

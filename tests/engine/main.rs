@@ -1,4 +1,5 @@
-//! The engine: which room uses which, ops and their kernels, what is chosen among kernels, optimisers, the browser.
+//! The engine: which room uses which, ops and their kernels, what is chosen among kernels, optimisers, the browser,
+//! and what is added from outside of the crate.
 
 #[path = "../common/devices.rs"]
 mod devices;
@@ -12,6 +13,7 @@ mod browser;
 mod mutants;
 mod ops;
 mod optim;
+mod outside;
 mod reference;
 mod shaders;
 mod tune;

@@ -1,21 +1,44 @@
 //! Defines a pointwise op in one place: the formula that the CPU device runs in f32, and the reference in f64, which is
 //! written apart from it, as textbooks have it: one text for both would not show a mistake in it.
 
-/// ```text
-/// pointwise! {
-///     /// What it computes.
-///     Name { field: f32, … } "name" (x, y) => …;  // f32, of the fields (WGSL gets them after the inputs) and x, y
-///     // or `"name" as "wgsl_name"`, where WGSL has a built-in function called name
-///     reference …;                                // f64, of the same names
-///     bound |x, y| …;                             // optional: rounding bound, f64
-///     grad |me, g, x, y, dy| …                    // Result<Grads>; dy is the gradient of output 0
-/// }
+/// Defines an op that works element by element: a struct that implements [`Pointwise`](crate::graph::Pointwise), with the
+/// formula that the CPU device runs in f32 and the reference in f64. On a GPU it is a function of WGSL, fused with its
+/// neighbours.
+///
 /// ```
+/// use onebit::graph::EPS;
+///
+/// onebit::pointwise! {
+///     /// x / (1 + slope |x|).
+///     // In f32, of inputs and fields; WGSL gets the fields after the inputs. Where it has a function of that name itself:
+///     // `"name" as "wgsl_name"`.
+///     SoftSign { slope: f32 } "soft_sign" (x) => x / (1.0 + slope * x.abs());
+///     // In f64, of the same names, written as textbooks have it.
+///     reference x / (1.0 + slope * x.abs());
+///     // Of an op outside of this crate: the text of the function.
+///     wgsl "fn soft_sign(x: f32, slope: f32) -> f32 { return x / (1.0 + slope * abs(x)); }";
+///     // If not that of `Pointwise::bound`: how far an f32 result y may be from the formula's.
+///     bound |_x, y| 10.0 * EPS * y.abs() + f32::MIN_POSITIVE as f64;
+///     // The inputs' gradients as nodes, from that of the output: Result<Grads>.
+///     grad |me, g, x, y, dy| {
+///         let magnitude = g.abs(x[0])?;
+///         let scaled = g.scale(magnitude, me.slope)?;
+///         let d = g.offset(scaled, 1.0)?;
+///         let square = g.square(d)?;
+///         Ok(vec![Some(g.div(dy, square)?)])
+///     }
+/// }
+///
+/// use onebit::graph::Pointwise;
+/// assert_eq!(SoftSign { slope: 3.0 }.eval64(0, 0, &[-1.0]), -0.25);
+/// ```
+#[macro_export]
 macro_rules! pointwise {
     (
         $(#[$doc:meta])*
         $ty:ident { $($field:ident : f32),* } $name:literal $(as $wgsl:literal)? ($($x:ident),+) => $formula:expr;
         reference $reference:expr;
+        $(wgsl $text:expr;)?
         $(bound |$bx:ident, $by:ident| $bound:expr;)?
         grad |$me:ident, $g:ident, $gx:ident, $gy:ident, $dy:ident| $grad:expr
     ) => {
@@ -43,6 +66,10 @@ macro_rules! pointwise {
 
             $(fn wgsl(&self, _port: usize) -> &'static str {
                 $wgsl
+            })?
+
+            $(fn wgsl_text(&self, _port: usize) -> Option<String> {
+                Some($text.to_string())
             })?
 
             fn constants(&self) -> Vec<f32> {

@@ -15,7 +15,7 @@ mod sign;
 mod smooth;
 mod split;
 
-pub use sign::Ste;
+pub use sign::{Estimator, Sign, Ste};
 
 use crate::error::{Error, Result};
 use crate::graph::{Grads, Graph, LowerCx, Meta, Op, Pointwise, Value};
@@ -87,6 +87,11 @@ impl<P: Pointwise> Op for P {
 
     fn lower(&self, _cx: &LowerCx<'_>) -> Result<Lowering> {
         unreachable!("pointwise ops are lowered by fusion")
+    }
+
+    fn shaders(&self) -> Vec<(String, String)> {
+        let file = |port| Some((format!("pointwise/{}", self.wgsl(port)), self.wgsl_text(port)?));
+        (0..self.ports()).filter_map(file).collect()
     }
 
     fn pointwise(&self) -> Option<&dyn Pointwise> {

@@ -7,6 +7,34 @@
 use crate::error::Result;
 use crate::graph::{Grads, Graph, Pointwise, Value};
 use crate::tensor::DType;
+use std::fmt::Debug;
+
+/// A straight-through estimator of another crate: what stands in for the derivative of sign, as nodes of the graph. One that is
+/// added to [`ESTIMATORS`](crate::nn::ESTIMATORS) has a name in recipes.
+///
+/// # Example
+///
+/// An estimator with its own WGSL, checked node by node on the CPU and on every GPU:
+///
+/// ```ignore
+#[doc = include_str!("../../../tests/examples/own_estimator.rs")]
+/// ```
+pub trait Estimator: Debug + Send + Sync {
+    /// Its name, in recipes too.
+    fn name(&self) -> &'static str;
+
+    /// The gradient with respect to `x` that it makes of `dy`, that with respect to the signs of `x`.
+    fn grad(&self, g: &mut Graph, x: Value, dy: Value) -> Result<Value>;
+}
+
+/// Estimators are told apart by their names.
+impl PartialEq for dyn Estimator {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for dyn Estimator {}
 
 /// What stands in for the derivative of sign. Sources: BinaryConnect / BNN (clipped identity),
 /// Bi-Real Net (ApproxSign), IR-Net (EDE).
@@ -42,6 +70,8 @@ pub enum Ste {
         /// Channels of a filter.
         c: f32,
     },
+    /// One of another crate.
+    Own(&'static dyn Estimator),
 }
 
 /// sign(x) -> bits; port 1 is the mask `|x| <= 1`, or `|x| < 1` where the estimator leaves the ends out.
@@ -103,6 +133,7 @@ impl Pointwise for Sign {
             Ste::ApproxSign => g.apply1(ApproxSignGrad {}, &[x[0], dy])?,
             Ste::Ede { t, k } => g.apply1(EdeGrad {}, &[x[0], dy, t, k])?,
             Ste::Identity => dy,
+            Ste::Own(estimator) => estimator.grad(g, x[0], dy)?,
             Ste::ClippedUnscaled { alpha } => g.apply1(ClipGradUnscaled {}, &[x[0], dy, alpha])?,
             Ste::XnorWeights { alpha, n, c } => {
                 g.apply1(XnorWeightsGrad { n, factor: 1.0 - 1.0 / c }, &[x[0], dy, alpha])?
