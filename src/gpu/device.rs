@@ -103,7 +103,7 @@ impl GpuDevice {
             max_workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_binding_bytes: (limits.max_storage_buffer_binding_size).min(limits.max_buffer_size),
             busy_workgroups: Target::BUSY_WORKGROUPS,
-            accumulators: match report.info.name.contains("SwiftShader") {
+            accumulators: match options.checked || report.info.name.contains("SwiftShader") {
                 true => Target::FEW_ACCUMULATORS,
                 false => Target::ACCUMULATORS,
             },

@@ -62,7 +62,9 @@ impl Target {
     /// | 4 x 8 | 1.4 | 0.22 |
     pub const ACCUMULATORS: usize = 256;
 
-    /// What `accumulators` is for SwiftShader, which has 16 registers of 4, and needs seconds to compile more.
+    /// What `accumulators` is for SwiftShader, which has 16 registers of 4 and needs seconds to compile more, and where
+    /// bounds are checked: each checked load is a branch, and llvmpipe compiles in the square of their number, minutes for
+    /// blocks of 16 x 16.
     pub const FEW_ACCUMULATORS: usize = 16;
 }
 
