@@ -73,7 +73,7 @@ fn show(name: &str, as_json: bool) -> anyhow::Result<()> {
     let text = Text::find(name)?;
     let recipe = EXPERIMENTS.of_text(&text.text).describe(&text)?;
     if as_json {
-        return Ok(say_json(&recipe.json)?);
+        return Ok(say(recipe.json)?);
     }
     // A built-in recipe with its comments, as it was written.
     match built_in().into_iter().find(|(n, _)| *n == name) {

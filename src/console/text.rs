@@ -13,9 +13,14 @@ pub fn say(line: impl Display) -> Result<()> {
     writeln!(io::stdout().lock(), "{line}").map_err(Error::io(STDOUT, "write"))
 }
 
-/// Writes something as indented JSON.
+/// Something as indented JSON.
+pub fn pretty_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(|e| Error::Config(format!("this is no JSON: {e}")))
+}
+
+/// Writes it.
 pub fn say_json(value: &impl Serialize) -> Result<()> {
-    say(serde_json::to_string_pretty(value).map_err(|e| Error::Config(format!("this is no JSON: {e}")))?)
+    say(pretty_json(value)?)
 }
 
 /// Whether an error is that of [`say`] when nobody reads.

@@ -33,7 +33,7 @@ pub struct Described {
     /// The recipe as TOML, with every default filled in.
     pub toml: String,
     /// The same as JSON.
-    pub json: serde_json::Value,
+    pub json: String,
     /// Whether it is the record of a run.
     pub of_run: bool,
 }

@@ -5,9 +5,9 @@ mod golden;
 
 mod bad_input;
 mod bench;
-mod bootstrap;
 mod commands;
 mod export;
+mod mbn;
 mod methods;
 mod profile;
 mod program;

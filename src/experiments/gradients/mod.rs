@@ -17,6 +17,7 @@ pub(super) use export::write as write_export;
 pub(super) use train::{Lesson, run as train_by};
 
 use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOptions, Start, TrainOptions};
+use crate::console::text::pretty_json;
 use crate::error::{Error, Result};
 use crate::methods::METHODS;
 use crate::recipe::{Recipe, Text};
@@ -36,7 +37,7 @@ impl Experiment for Gradients {
 
     fn describe(&self, text: &Text) -> Result<Described> {
         let recipe = Recipe::parse(&text.text, &text.origin)?;
-        let json = serde_json::to_value(&recipe).map_err(|e| Error::Config(format!("the recipe is no JSON: {e}")))?;
+        let json = pretty_json(&recipe)?;
         let toml = recipe.to_toml()?;
         Ok(Described { description: recipe.description, toml, json, of_run: recipe.run.is_some() })
     }

@@ -12,6 +12,7 @@ pub use bar::LayerBar;
 pub use predict::{Found, Pace, assigned, points, predicted};
 
 use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOptions, Start, TrainOptions};
+use crate::console::text::pretty_json;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::mbn::{METHOD, MbnRecipe, Model};
@@ -30,7 +31,7 @@ impl Experiment for Mbn {
 
     fn describe(&self, text: &Text) -> Result<Described> {
         let recipe = MbnRecipe::parse(&text.text, &text.origin)?;
-        let json = serde_json::to_value(&recipe).map_err(|e| Error::Config(format!("the recipe is no JSON: {e}")))?;
+        let json = pretty_json(&recipe)?;
         let toml = recipe.to_toml()?;
         Ok(Described { description: recipe.description, toml, json, of_run: recipe.run.is_some() })
     }
