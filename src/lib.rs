@@ -74,7 +74,7 @@
 //! * Runs: [`data`], [`recipe`], [`methods`], [`train`], [`experiments`]; random numbers from [`rng`].
 //! * Without gradients: [`features`], [`mbn`].
 //! * Files: [`tensor_file`], [`foreign`] (those of others), [`masks`], [`deploy`] (what ships), [`web`], [`report`].
-//! * To check and to measure: [`verify`], [`bench`], [`tune`], [`profile`], [`cache`] (what was measured before).
+//! * To check and to measure: [`verify`], [`mod@bench`], [`tune`], [`profile`], [`cache`] (what was measured before).
 //!
 //! # The program
 //!

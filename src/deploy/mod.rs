@@ -1,6 +1,6 @@
 //! What ships to the edge: the packed model, the runtime that runs it, and other forms of it.
 //!
-//! [`Net`] is a network as a short list of operations, [`file`] its bytes (`README.md` beside this file describes them one
+//! [`Net`] is a network as a short list of operations, [`mod@file`] its bytes (`README.md` beside this file describes them one
 //! by one), [`masked`] those of one that shares its weights with others, [`Runtime`] runs it on a CPU, image by image. These build without the feature `train`: no GPU, no command line.
 //!
 //! With it, [`pack`] makes a [`Net`] of a trained network, [`graph`] makes a graph of one again, for any device of the engine, [`onnx`] a file that

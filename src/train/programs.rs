@@ -182,7 +182,7 @@ impl Runner {
         names
     }
 
-    /// What [`track_mean`](super::metrics::track_mean) logged since the last call.
+    /// What [`track_mean`](crate::methods::tracking::track_mean) logged since the last call.
     pub fn take_means(&mut self) -> Result<BTreeMap<String, f64>> {
         let graphs: Vec<Arc<Graph>> = self.step.iter().map(|e| e.program().graph.clone()).collect();
         let graphs: Vec<&Graph> = graphs.iter().map(Arc::as_ref).collect();
