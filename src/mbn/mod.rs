@@ -29,7 +29,7 @@ pub use assigner::{Assigner, Kind, LayerProgram};
 pub use choice::{Choice, choice, some_of};
 pub use codes::Codes;
 pub use layer_sizes::layer_sizes;
-pub use model::{Model, Progress, Watch, Work};
+pub use model::{FitProgress, Model, Watch, Work};
 pub use output::Output;
 pub use recipe::{METHOD, MbnRecipe};
 pub use spec::{Application, MbnSpec, Sampling, Similarity};

@@ -49,7 +49,7 @@ pub struct Work {
 
 /// Where fitting or predicting stands.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress {
+pub struct FitProgress {
     /// The layer, from 0.
     pub layer: usize,
     /// Layers there will be.
@@ -67,7 +67,7 @@ pub struct Watch<'a> {
     /// Set from outside to end soon.
     pub stop: &'a AtomicBool,
     /// Is told of progress.
-    pub told: &'a mut dyn FnMut(Progress),
+    pub told: &'a mut dyn FnMut(FitProgress),
 }
 
 /// The points that a layer assigns.
@@ -216,7 +216,7 @@ impl Model {
             codes.set(clustering, first, numbers.iter().map(|a| (a & !NEAR_TIE) as u16));
             done += numbers.len();
             let layers = self.spec.layers.len();
-            told(Progress { layer, layers, k, done: done / n.max(1), clusterings: v });
+            told(FitProgress { layer, layers, k, done: done / n.max(1), clusterings: v });
         };
         let centres = |clustering: usize| self.centres(layer, clustering);
         let finished = assigner.run(n, v, &|range| input.words(range), &centres, watch.stop, &mut found)?;

@@ -97,12 +97,11 @@ impl Tally {
             )));
         }
         // Of equal logits the first counts as larger, as argmax has it.
-        let rank = |of: usize| {
-            logits.iter().enumerate().filter(|&(c, x)| *x > logits[of] || (*x == logits[of] && c < of)).count()
-        };
-        let said = (0..logits.len()).find(|&c| rank(c) == 0).expect("some class is the first");
+        let larger = |a: usize, b: usize| logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
+        let said = (1..logits.len()).fold(0, |most, c| if larger(c, most) { c } else { most });
+        let rank = (0..logits.len()).filter(|&c| larger(c, label)).count();
         self.confusion[label][said] += 1;
-        self.top5 += (rank(label) < 5) as u64;
+        self.top5 += (rank < 5) as u64;
         let largest = logits[said] as f64;
         let sum: f64 = logits.iter().map(|&x| (x as f64 - largest).exp()).sum();
         self.loss += sum.ln() + largest - logits[label] as f64;

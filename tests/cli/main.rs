@@ -3,6 +3,7 @@
 #[path = "../common/golden.rs"]
 mod golden;
 
+mod adapters;
 mod bad_input;
 mod bench;
 mod commands;

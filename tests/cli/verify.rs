@@ -1,64 +1,10 @@
-//! `onebit verify`: the matrix, faults that are planted, and wrong use.
+//! `onebit verify`: faults that are planted, the browser, and wrong use. `adapters.rs` has the matrix.
 
+use crate::adapters::report;
 use crate::program::{Outcome, Place, TINY, finish};
 use onebit::shader::sources::Sources;
-use onebit::verify::{Report, cases};
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-
-fn report(path: &Path) -> Report {
-    serde_json::from_str(&fs::read_to_string(path).expect("the report was written")).expect("it is a report")
-}
-
-/// Every op of the table is in every column, with its worst case.
-fn lists_every_op(report: &Report) {
-    let ops: BTreeSet<&str> = cases::all().iter().map(|c| c.op).collect();
-    for d in &report.devices {
-        for op in &ops {
-            let row = d.ops.get(*op).unwrap_or_else(|| panic!("{op} is missing on {}", d.device));
-            assert!(row.worst.is_some() && row.outputs > 0, "{op} on {}", d.device);
-        }
-    }
-}
-
-/// The check of the README, on the CPU and every adapter that is found.
-#[test]
-fn every_device_of_this_machine_passes() {
-    let place = Place::new();
-    // Compiling takes nearly all of the time. llvmpipe does so without its optimiser here, which is not what is tested.
-    let mut command = place.command(&["verify", "--device", "all", "--json", "r.json"]);
-    let outcome = finish(command.env("GALLIVM_PERF", "nopt").spawn().expect("the program starts")).ok();
-    let report = report(&place.path("r.json"));
-    assert!(report.passed() && outcome.out.contains("passed"), "{}", outcome.out);
-    lists_every_op(&report);
-    for wanted in ["cpu", "(Vulkan", "(Gl"] {
-        let found = report.devices.iter().any(|d| d.device.contains(wanted));
-        assert!(
-            found,
-            "no {wanted} among {:?}: tests/run.sh installs the drivers",
-            report.devices.iter().map(|d| &d.device).collect::<Vec<_>>()
-        );
-    }
-}
-
-/// Another Vulkan driver than the system's: SwiftShader, which comes with Chromium.
-#[test]
-fn swiftshader_passes() {
-    let known = ["/usr/lib/chromium", "/usr/lib/chromium-browser", "/opt/google/chrome"];
-    let icd = known.iter().map(|d| Path::new(d).join("vk_swiftshader_icd.json")).find(|p| p.is_file());
-    let icd =
-        icd.expect("SwiftShader is missing: install Chromium (Debian: apt-get install chromium), as tests/run.sh does");
-    let place = Place::new();
-    let child = place
-        .command(&["verify", "--quick", "--device", "vulkan", "--json", "r.json"])
-        .env("VK_DRIVER_FILES", icd)
-        .spawn();
-    finish(child.expect("the program starts")).ok();
-    let report = report(&place.path("r.json"));
-    assert!(report.devices[0].device.contains("SwiftShader"), "{}", report.devices[0].device);
-    lists_every_op(&report);
-}
+use std::path::PathBuf;
 
 /// A folder with one shader file in which `from` is `to`.
 fn planted(place: &Place, file: &str, from: &str, to: &str) -> PathBuf {

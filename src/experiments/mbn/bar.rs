@@ -1,7 +1,7 @@
 //! What is seen while layers are fitted or applied.
 
 use crate::console::text::say;
-use crate::mbn::Progress;
+use crate::mbn::FitProgress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ impl LayerBar {
     }
 
     /// Some clusterings of a layer are done.
-    pub fn progress(&mut self, p: Progress) {
+    pub fn progress(&mut self, p: FitProgress) {
         let text = || {
             format!("layer {}/{}: {} centres, {} of {} clusterings", p.layer + 1, p.layers, p.k, p.done, p.clusterings)
         };
