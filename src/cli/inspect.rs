@@ -27,6 +27,15 @@ pub struct Args {
 
 /// A packed model, on its base if it needs one.
 pub(super) fn load(model: &Path, base: Option<&Path>) -> error::Result<Net> {
+    // A pipe would be waited for.
+    for path in [Some(model), base].into_iter().flatten() {
+        if std::fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+            return Err(error::Error::data(
+                path,
+                "is not a file: give the packed model (onebit export RUN -o model.1bit)",
+            ));
+        }
+    }
     base.map_or_else(|| file::load(model), |base| masked::load(model, base))
 }
 

@@ -96,6 +96,16 @@ pub unsafe extern "C" fn onebit_input(model: *const OnebitModel, shape: *mut usi
     }
 }
 
+/// The level, 255 or 0, that transparent pixels of pictures are laid on before they become its images; 255 of a null.
+///
+/// # Safety
+/// `model` is from [`onebit_load`] and no other thread runs it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn onebit_background(model: *const OnebitModel) -> u8 {
+    // SAFETY: the caller's promise.
+    unsafe { model.as_ref() }.map_or(255, |model| model.runtime.background())
+}
+
 /// Numbers that it gives for an image; 0 of a null.
 ///
 /// # Safety

@@ -8,17 +8,21 @@ use std::path::Path;
 
 /// How a packed model begins.
 pub const MAGIC: &[u8; 8] = b"1BITNET\n";
-/// The version of the layout.
-pub const VERSION: u32 = 2;
+/// The version of the layout that is written; the one before it is read too.
+pub const VERSION: u32 = 3;
+/// The version that did not tell the background; it is taken for white then.
+const WITHOUT_BACKGROUND: u32 = 2;
+/// Levels that a background may have.
+const BACKGROUNDS: [u8; 2] = [0, 255];
 /// Bytes before the content: magic, version, checksum, length.
 const HEADER: usize = 24;
 
 /// The bytes of a network.
 pub fn encode(net: &Net) -> Vec<u8> {
-    sealed(MAGIC, content(net))
+    sealed(MAGIC, net.background, content(net))
 }
 
-/// What a base is known by: the checksum of its content.
+/// What a base is known by: the checksum of its network, which is the same in both versions.
 pub(super) fn checksum(net: &Net) -> u32 {
     crc32fast::hash(&content(net))
 }
@@ -29,8 +33,9 @@ fn content(net: &Net) -> Vec<u8> {
     w.0
 }
 
-/// Content behind its header.
-pub(super) fn sealed(magic: &[u8; 8], content: Vec<u8>) -> Vec<u8> {
+/// The background and a network behind their header.
+pub(super) fn sealed(magic: &[u8; 8], background: u8, network: Vec<u8>) -> Vec<u8> {
+    let content = [vec![background], network].concat();
     let mut bytes = Vec::with_capacity(HEADER + content.len());
     bytes.extend(magic);
     bytes.extend(VERSION.to_le_bytes());
@@ -52,11 +57,12 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<Net> {
             "this is a model of masks on another one, its base: give the base too (--base FILE)",
         ));
     }
-    Reader::new(opened(MAGIC, bytes, path)?, None).whole(path)
+    let (background, network) = opened(MAGIC, bytes, path)?;
+    Reader::new(network, None).whole(background, path)
 }
 
-/// What is behind a header that fits it.
-pub(super) fn opened<'a>(magic: &[u8; 8], bytes: &'a [u8], path: &Path) -> Result<&'a [u8]> {
+/// The background and the network behind a header that fits them.
+pub(super) fn opened<'a>(magic: &[u8; 8], bytes: &'a [u8], path: &Path) -> Result<(u8, &'a [u8])> {
     let fail = |m: String| Error::data(path, m);
     let Some(found) = bytes.first_chunk::<8>() else {
         return Err(fail(format!("this is not a packed model: it has {} bytes", bytes.len())));
@@ -71,8 +77,11 @@ pub(super) fn opened<'a>(magic: &[u8; 8], bytes: &'a [u8], path: &Path) -> Resul
         )));
     };
     let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    if word(8) != VERSION {
-        return Err(fail(format!("the packed model has version {}, this program reads {VERSION}", word(8))));
+    if !matches!(word(8), WITHOUT_BACKGROUND | VERSION) {
+        return Err(fail(format!(
+            "the packed model has version {}, this program reads {WITHOUT_BACKGROUND} and {VERSION}",
+            word(8)
+        )));
     }
     let content = &bytes[HEADER..];
     let length = word(16) as u64 | (word(20) as u64) << 32;
@@ -87,7 +96,11 @@ pub(super) fn opened<'a>(magic: &[u8; 8], bytes: &'a [u8], path: &Path) -> Resul
             word(12)
         )));
     }
-    Ok(content)
+    match content {
+        _ if word(8) == WITHOUT_BACKGROUND => Ok((255, content)),
+        [background, network @ ..] if BACKGROUNDS.contains(background) => Ok((*background, network)),
+        _ => Err(fail(format!("the packed model is damaged: its background is none of {BACKGROUNDS:?}"))),
+    }
 }
 
 /// Reads a packed model.
@@ -254,9 +267,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The network of what is left, checked.
-    pub fn whole(mut self, path: &Path) -> Result<Net> {
+    pub fn whole(mut self, background: u8, path: &Path) -> Result<Net> {
         let fail = |m: String| Error::data(path, m);
-        let net = self.net().map_err(|what| fail(format!("the packed model is damaged: {what}")))?;
+        let net = self.net(background).map_err(|what| fail(format!("the packed model is damaged: {what}")))?;
         net.infer().map_err(|e| fail(format!("the packed model does not fit together: {e}")))?;
         Ok(net)
     }
@@ -302,7 +315,7 @@ impl<'a> Reader<'a> {
         Ok([self.u32()?, self.u32()?])
     }
 
-    fn net(&mut self) -> Read<Net> {
+    fn net(&mut self, background: u8) -> Read<Net> {
         let input = [self.u32()?, self.u32()?, self.u32()?];
         let mut classes = Vec::new();
         for _ in 0..self.u32()? {
@@ -315,7 +328,7 @@ impl<'a> Reader<'a> {
             nodes.push(self.node(i)?);
         }
         match self.at == self.bytes.len() {
-            true => Ok(Net { input, classes, nodes }),
+            true => Ok(Net { input, background, classes, nodes }),
             false => Err(format!("{} bytes follow the last node", self.bytes.len() - self.at)),
         }
     }

@@ -22,7 +22,7 @@ pub fn encode(net: &Net, base: &Net) -> Result<Vec<u8>> {
     let mut w = Writer::default();
     w.u32(file::checksum(base) as usize);
     w.net(net, |i| masks[i].as_ref());
-    Ok(sealed(MAGIC, w.0))
+    Ok(sealed(MAGIC, net.background, w.0))
 }
 
 /// The network of `bytes` on its base.
@@ -34,7 +34,7 @@ pub fn decode(bytes: &[u8], path: &Path, base: &Net) -> Result<Net> {
     if bytes.starts_with(file::MAGIC) {
         return Err(fail("this is a whole model, which needs no base: leave the base out".into()));
     }
-    let content = opened(MAGIC, bytes, path)?;
+    let (background, content) = opened(MAGIC, bytes, path)?;
     let mut r = Reader::new(content, Some(base));
     let own = file::checksum(base);
     let wanted = r.u32().map_err(|what| fail(format!("the packed model is damaged: {what}")))?;
@@ -43,7 +43,7 @@ pub fn decode(bytes: &[u8], path: &Path, base: &Net) -> Result<Net> {
             "these masks are for another base: the content of theirs has the checksum {wanted:08x}, this one's {own:08x}"
         )));
     }
-    r.whole(path)
+    r.whole(background, path)
 }
 
 /// Reads a model and its base.
@@ -92,7 +92,7 @@ mod tests {
             Node { op: Op::Conv { outputs: 3, window, weights: weights.to_vec() }, inputs: vec![1] },
             Node { op: affine(3, shift), inputs: vec![2] },
         ];
-        Net { input: [1, 1, 2], classes: Vec::new(), nodes }
+        Net { input: [1, 1, 2], background: 0, classes: Vec::new(), nodes }
     }
 
     #[test]

@@ -155,6 +155,9 @@ pub struct Node {
 pub struct Net {
     /// Rows, columns and channels of an image.
     pub input: [usize; 3],
+    /// The level, in every channel, of what transparent pixels of a picture are laid on before it becomes an image: 255 for
+    /// white, 0 for black, as in training. The network itself never sees it.
+    pub background: u8,
     /// Names of the classes, or none.
     pub classes: Vec<String>,
     /// First to last; the last one makes the result.

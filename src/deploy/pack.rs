@@ -36,8 +36,9 @@ pub fn pack(task: &Task<'_>, tensors: &HashMap<String, HostTensor>, classes: &[S
     let end = logits.and_then(|v| p.values.get(&v)).copied();
     let end = end.ok_or_else(|| Error::Config("the network has no output".into()))?;
     let Packer { nodes, .. } = p;
+    let background = task.recipe.data.background.level();
     let nodes = thresholds(joined(cut(nodes, end)));
-    let mut net = Net { input: task.images.extents, classes: Vec::new(), nodes };
+    let mut net = Net { input: task.images.extents, background, classes: Vec::new(), nodes };
     let outputs = net.infer()?.last().map_or(0, Meta::len);
     if classes.len() == outputs {
         net.classes = classes.to_vec();

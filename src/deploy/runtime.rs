@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 /// A packed model, ready to run.
 pub struct Runtime {
     input: [usize; 3],
+    background: u8,
     classes: Vec<String>,
     works: Vec<Work>,
     /// Memory of the values.
@@ -67,6 +68,7 @@ impl Runtime {
         let (works, sizes, last) = Plan::new(net, &metas, isa).works();
         Ok(Runtime {
             input: net.input,
+            background: net.background,
             classes: net.classes.clone(),
             works,
             slots: sizes.into_iter().map(|words| vec![0; words]).collect(),
@@ -94,6 +96,11 @@ impl Runtime {
     /// Rows, columns and channels of the images that it takes.
     pub fn input(&self) -> [usize; 3] {
         self.input
+    }
+
+    /// The level, 255 or 0, that transparent pixels of pictures are laid on before they become its images.
+    pub fn background(&self) -> u8 {
+        self.background
     }
 
     /// Names of the classes, or none.

@@ -15,10 +15,12 @@ use serde_json::json;
 use std::path::Path;
 
 /// The page, by file name.
-const PAGE: [(&str, &str); 4] = [
+const PAGE: [(&str, &str); 6] = [
     ("index.html", include_str!("page/index.html")),
     ("style.css", include_str!("page/style.css")),
     ("run.js", include_str!("page/run.js")),
+    ("orientation.js", include_str!("page/orientation.js")),
+    ("picture.js", include_str!("page/picture.js")),
     ("main.js", include_str!("page/main.js")),
 ];
 
@@ -85,7 +87,7 @@ fn model(net: &Net, title: &str, bytes: usize) -> Result<serde_json::Value> {
     }
     let outputs = net.infer()?.last().map_or(0, super::Meta::len);
     Ok(json!({
-        "title": title, "bytes": bytes, "input": net.input, "classes": net.classes, "outputs": outputs,
+        "title": title, "bytes": bytes, "input": net.input, "background": net.background, "classes": net.classes, "outputs": outputs,
         "buffers": program.buffers.iter().map(|b| b.words).collect::<Vec<_>>(), "constants": constants,
         "texts": texts.iter().map(|t| t.text()).collect::<Vec<_>>(), "commands": commands,
         "image": place(EVAL_IMAGES)?, "logits": place(LOGITS)?,

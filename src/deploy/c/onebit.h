@@ -30,6 +30,9 @@ OnebitModel *onebit_load_masked(const char *path, const char *base, size_t threa
 /* Rows, columns and channels of the images that it takes. */
 void onebit_input(const OnebitModel *model, size_t shape[3]);
 
+/* What transparent pixels of pictures are laid on before they become its images: 255 for white, 0 for black. */
+uint8_t onebit_background(const OnebitModel *model);
+
 /* Numbers that it gives for an image. */
 size_t onebit_outputs(const OnebitModel *model);
 

@@ -7,27 +7,21 @@
   const canvas = at("seen");
   canvas.width = width;
   canvas.height = height;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const context = canvas.getContext("2d");
 
   const say = (text, bad = false) => {
     at("state").textContent = text;
     at("state").className = bad ? "bad" : "";
   };
 
-  /** The middle of a picture, scaled until it covers the model's image. */
-  const bytesOf = (picture, w, h) => {
-    const scale = Math.max(width / w, height / h);
-    context.imageSmoothingQuality = "high";
-    context.drawImage(picture, (width - w * scale) / 2, (height - h * scale) / 2, w * scale, h * scale);
-    const pixels = context.getImageData(0, 0, width, height).data;
-    const bytes = new Uint8Array(width * height * channels);
+  /** Shows what the model sees. */
+  const draw = (bytes) => {
+    const image = context.createImageData(width, height);
     for (let i = 0; i < width * height; i++) {
-      const [r, g, b] = pixels.subarray(4 * i);
-      // Rec. 601, as images are made grey for training.
-      if (channels === 1) bytes[i] = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;
-      else bytes.set([r, g, b], 3 * i);
+      const [r, g, b] = channels === 1 ? [bytes[i], bytes[i], bytes[i]] : bytes.subarray(3 * i);
+      image.data.set([r, g, b, 255], 4 * i);
     }
-    return bytes;
+    context.putImageData(image, 0, 0);
   };
 
   const show = (outputs, milliseconds) => {
@@ -71,15 +65,14 @@
     at("facts").textContent = `${(model.bytes / 1024).toFixed(1)} KiB, images ${size}, on ${runner.name}`;
     say("Ready.");
 
-    const look = async (picture, w, h) => {
-      const bytes = bytesOf(picture, w, h);
+    const look = async (bytes) => {
+      draw(bytes);
       const start = performance.now();
       show(await runner.run(bytes), performance.now() - start);
     };
     const open = async (file) => {
       try {
-        const picture = await createImageBitmap(file);
-        await look(picture, picture.width, picture.height);
+        await look(await onebit.bytesOfFile(model, file));
       } catch (e) {
         say(`${file.name}: ${e.message}`, true);
       }
@@ -113,7 +106,7 @@
       }
       at("camera").textContent = "Stop";
       while (video.srcObject) {
-        await look(video, video.videoWidth, video.videoHeight);
+        await look(onebit.bytesOf(model, video, video.videoHeight, video.videoWidth));
         await new Promise(requestAnimationFrame);
       }
     };

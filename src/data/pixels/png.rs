@@ -1,0 +1,66 @@
+//! PNG: of an animation the picture that stands for it.
+
+use super::decoded::{Decoded, Samples, bytes_of};
+use super::error::is_end_of_data;
+use super::{PixelError, Truncated, orientation};
+use png::{BitDepth, Decoder, DecodingError, InterlaceInfo, Limits, Transformations};
+use std::io::Cursor;
+
+/// # Errors
+/// As [`PixelError`] lists them.
+pub(super) fn decode(bytes: &[u8], truncated: Truncated) -> Result<Decoded, PixelError> {
+    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: usize::MAX });
+    // Palettes become colours, fewer than 8 bits become 8, a transparent colour becomes alpha.
+    decoder.set_transformations(Transformations::EXPAND);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    let mut reader = decoder.read_info().map_err(of_error)?;
+    let (h, w) = (reader.info().height as usize, reader.info().width as usize);
+    let (colours, depth) = reader.output_color_type();
+    let channels = colours.samples();
+    let sample = if depth == BitDepth::Sixteen { 2 } else { 1 };
+    let line = w * channels * sample;
+    let mut data = vec![0; bytes_of(h as u64, w as u64, (channels * sample) as u64)?];
+    let whole = match reader.info().interlaced {
+        true => interlaced(&mut reader, &mut data, line, (8 * channels * sample) as u8),
+        false => data.chunks_exact_mut(line).try_for_each(|row| reader.read_row(row).map(|_| ())),
+    };
+    match whole.map_err(of_error) {
+        Ok(()) => {}
+        Err(PixelError::Truncated(_)) if truncated == Truncated::Keep && data.iter().any(|b| *b != 0) => {}
+        Err(e) => return Err(e),
+    }
+    // Orientation may stand behind the pixels. A file that ends there all the same is whole: its pixels are.
+    let _ = reader.finish();
+    let orientation = reader.info().exif_metadata.as_deref().map_or(orientation::of_number(1), orientation::of_exif);
+    let samples = match sample {
+        1 => Samples::U8(data),
+        _ => Samples::U16(data.as_chunks::<2>().0.iter().map(|b| u16::from_be_bytes(*b)).collect()),
+    };
+    Ok(Decoded { h, w, channels, samples, premultiplied: false, orientation })
+}
+
+/// Reads rows of seven passes into their places.
+fn interlaced(
+    reader: &mut png::Reader<Cursor<&[u8]>>,
+    data: &mut [u8],
+    line: usize,
+    bits: u8,
+) -> Result<(), DecodingError> {
+    while let Some(row) = reader.next_interlaced_row()? {
+        if let InterlaceInfo::Adam7(place) = row.interlace() {
+            png::expand_interlaced_row(data, line, row.data(), place, bits);
+        }
+    }
+    Ok(())
+}
+
+fn of_error(e: DecodingError) -> PixelError {
+    match &e {
+        DecodingError::IoError(e) if is_end_of_data(e) => {
+            PixelError::Truncated("the PNG ends before its last pixel".into())
+        }
+        DecodingError::LimitsExceeded => PixelError::Damaged("it asks for more memory than its pixels take".into()),
+        _ => PixelError::Damaged(e.to_string()),
+    }
+}
