@@ -1,6 +1,8 @@
 //! What was measured on a device and is worth keeping: small JSON files in the user's cache folder, one a device
 //! and kind. They are never needed: one that is missing, broken or cannot be written costs a measurement.
 
+use crate::cache_folder::{VARIABLE, folder};
+pub use crate::cache_folder::{note, use_folder};
 use crate::device::Device;
 use crate::files::{create_dir, read_text, write_atomic};
 use crate::hash::fnv1a;
@@ -8,12 +10,7 @@ use crate::kernels::Isa;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-
-/// Names the cache folder in place of the system's own.
-pub const FOLDER: &str = "ONEBIT_CACHE";
+use std::path::Path;
 
 /// Which device, with which driver, under which version of this program: what a measurement holds for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,24 +89,6 @@ struct Kept<T> {
     content: T,
 }
 
-static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
-
-/// Names the cache folder for this process, in place of `ONEBIT_CACHE`. Only the first call counts.
-pub fn use_folder(folder: impl Into<PathBuf>) {
-    CHOSEN.get_or_init(|| folder.into());
-}
-
-/// The folder: that of [`use_folder`], else `ONEBIT_CACHE`, else `onebit` in the user's cache folder.
-fn folder() -> Option<PathBuf> {
-    if let Some(folder) = CHOSEN.get() {
-        return Some(folder.clone());
-    }
-    match std::env::var_os(FOLDER) {
-        Some(f) if !f.is_empty() => Some(f.into()),
-        _ => dirs::cache_dir().map(|d| d.join("onebit")),
-    }
-}
-
 /// What is kept of a device under `kind`. A file that cannot be used is named in a note, and left out.
 pub fn read<T: DeserializeOwned>(kind: &str, device: &Identity) -> Option<T> {
     let path = folder()?.join(device.file(kind));
@@ -136,7 +115,7 @@ fn read_at<T: DeserializeOwned>(path: &Path, device: &Identity) -> Option<T> {
 /// in a note.
 pub fn write<T: Serialize>(kind: &str, device: &Identity, content: &T) {
     let Some(folder) = folder() else {
-        return note(format!("nothing is kept for the next time: there is no cache folder; name one in {FOLDER}"));
+        return note(format!("nothing is kept for the next time: there is no cache folder; name one in {VARIABLE}"));
     };
     let path = folder.join(device.file(kind));
     let text = serde_json::to_string_pretty(&Kept { device: device.clone(), content });
@@ -144,13 +123,8 @@ pub fn write<T: Serialize>(kind: &str, device: &Identity, content: &T) {
         create_dir(&folder).and_then(|()| write_atomic(&path, format!("{t}\n").as_bytes())).map_err(|e| e.to_string())
     });
     if let Err(e) = written {
-        note(format!("nothing is kept for the next time: {e}; {FOLDER} names another folder"));
+        note(format!("nothing is kept for the next time: {e}; {VARIABLE} names another folder"));
     }
-}
-
-/// A line in the log, which is standard error. A log that nobody reads is no fault.
-pub fn note(text: impl Display) {
-    let _ = writeln!(std::io::stderr().lock(), "note: {text}");
 }
 
 #[cfg(test)]

@@ -1,0 +1,151 @@
+//! A run and its images: the list that it keeps of them, and what it says where they changed or do not fit.
+
+use crate::program::{Place, finish};
+use image::RgbImage;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn png(path: &Path, h: u32, w: u32, value: u8) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    RgbImage::from_fn(w, h, |x, y| image::Rgb([value, x as u8, y as u8])).save(path).unwrap();
+}
+
+/// `n` pictures of 12 x 12 in each of two classes.
+fn pictures(place: &Place, n: usize) {
+    for (class, name) in ["cat", "dog"].iter().enumerate() {
+        (0..n).for_each(|i| png(&place.path(&format!("set/{name}/{i:02}.png")), 12, 12, (100 * class + i) as u8));
+    }
+}
+
+const ON_SET: &[&str] = &["--data", "set", "--set", "batch=8", "--set", "eval.batch=8", "--set", "data.test=0.2"];
+
+fn lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap().lines().map(String::from).collect()
+}
+
+#[test]
+fn a_run_keeps_the_list_of_its_images_and_goes_on_with_these_alone() {
+    let place = Place::new();
+    pictures(&place, 30);
+    let more = [ON_SET, &["--set", "checkpoint.every_steps=1"]].concat();
+    place.train("run", &more).ok();
+    let list = lines(&place.path("run/data.csv"));
+    assert_eq!((list[0].as_str(), list.len()), ("name,class,part,bytes,crc32", 61));
+    assert!(list[1..].iter().any(|l| l.contains(",test,")) && list[1].starts_with("cat/"), "{}", list[1]);
+    let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
+    let fingerprint = config.lines().find(|l| l.starts_with("data = \"")).expect("a fingerprint").to_string();
+
+    // Evaluation does not mind new pictures: none that was trained on comes to be tested on.
+    let tested = |list: &[String]| list.iter().filter(|l| l.contains(",test,")).cloned().collect::<Vec<_>>();
+    png(&place.path("set/cat/new.png"), 12, 12, 200);
+    fs::remove_file(place.path("set/dog/07.png")).unwrap();
+    fs::write(place.path("set/dog/08.png"), fs::read(place.path("set/cat/08.png")).unwrap()).unwrap();
+    place.run(&["eval", "run", "--device", "cpu"]).ok();
+    // A run that goes on does.
+    fs::remove_file(place.path("run/summary.json")).unwrap();
+    let resume = ["train", "--resume", "--out", "run"];
+    place.run(&resume).fails_with(&[
+        "set",
+        "1 added (the first is cat/new.png)",
+        "1 removed (the first is dog/07.png)",
+        "1 with other content (the first is dog/08.png)",
+        "start a new run",
+    ]);
+    place.train("again", ON_SET).ok();
+    let (before, after) = (tested(&list), tested(&lines(&place.path("again/data.csv"))));
+    let old = |l: &&String| !l.contains("new.png") && !l.contains("dog/08.png");
+    let kept: Vec<&String> = before.iter().filter(|l| !l.contains("dog/07.png")).filter(old).collect();
+    assert_eq!(after.iter().filter(old).collect::<Vec<_>>(), kept);
+
+    // Other parts, and it is said that some of the images were trained on.
+    let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
+    fs::write(place.path("run/config.toml"), config.replace("split_seed = 0", "split_seed = 1")).unwrap();
+    let told = place.run(&["eval", "run", "--device", "cpu"]);
+    assert!(told.code == Some(0) && told.err.contains("are among those that the run learned from"), "{}", told.err);
+    fs::write(place.path("run/config.toml"), config).unwrap();
+    fs::remove_file(place.path("set/cat/new.png")).unwrap();
+    png(&place.path("set/dog/07.png"), 12, 12, 107);
+    png(&place.path("set/dog/08.png"), 12, 12, 108);
+    place.run(&resume).ok();
+    let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
+    assert!(config.contains(&fingerprint));
+}
+
+/// The runs that were there before images were listed.
+#[test]
+fn older_runs_are_read_and_go_on_where_that_is_right() {
+    let place = Place::new();
+    let older = |out: &str| {
+        let path = place.path(out).join("config.toml");
+        let config = fs::read_to_string(&path).unwrap();
+        let [val, stop, most] = ["val = 0.0\n", "on_error = \"stop\"\n", "most_skipped = 0.01\n"];
+        let before_run = config.replace(val, "").replace(stop, "").replace(most, "");
+        let old = before_run.replace("\ntest = ", "\ntest_share = ");
+        let at = old.find("\ndata = \"").unwrap() + 1;
+        let end = at + old[at..].find('\n').unwrap();
+        fs::write(&path, format!("{}{}", &old[..at], &old[end + 1..])).unwrap();
+        fs::remove_file(place.path(out).join("summary.json")).unwrap();
+    };
+    place.train("embedded", &[]).ok();
+    older("embedded");
+    place.run(&["train", "--resume", "--out", "embedded"]).ok();
+    // Parts that were drawn are drawn in another way now.
+    pictures(&place, 30);
+    place.train("drawn", ON_SET).ok();
+    older("drawn");
+    place.run(&["train", "--resume", "--out", "drawn"]).fails_with(&["set", "older", "start a new run"]);
+    let told = place.run(&["eval", "drawn", "--device", "cpu"]);
+    assert!(told.code == Some(0) && told.err.contains("older than the list of images"), "{}", told.err);
+}
+
+#[test]
+fn sets_that_cannot_be_learned_say_what_was_found_and_what_to_do() {
+    let place = Place::new();
+    (0..4).for_each(|i| png(&place.path(&format!("one/cat/{i}.png")), 12, 12, i));
+    let path = place.path("one");
+    let there = path.to_str().unwrap();
+    let missing = [there, "at least 2 classes", "no labels", "one folder (cat)", "folder of its own"];
+    place.train("run", &["--data", "one", "--set", "batch=2"]).fails_with(&missing);
+    pictures(&place, 10);
+    png(&place.path("set/cat/big.png"), 20, 12, 0);
+    place.train("run", &["--data", "set"]).fails_with(&["big.png", "20x12", "--set data.size=[12,12]"]);
+    fs::remove_file(place.path("set/cat/big.png")).unwrap();
+    place.train("run", &["--data", "set", "--set", "batch=100"]).fails_with(&["batch size 100", "--set batch="]);
+    fs::create_dir_all(place.path("set/train/cat")).unwrap();
+    fs::copy(place.path("set/cat/00.png"), place.path("set/train/cat/0.png")).unwrap();
+    place.train("run", &["--data", "set"]).fails_with(&["\"cat\"", "beside parts of a set (train)"]);
+    assert!(!place.path("run").exists(), "no run directory for a run that cannot start");
+}
+
+#[test]
+fn images_that_are_skipped_are_listed_in_the_run() {
+    let place = Place::new();
+    pictures(&place, 30);
+    fs::write(place.path("set/cat/05.png"), "no picture").unwrap();
+    place.train("run", ON_SET).fails_with(&["cat/05.png", "data.on_error=skip"]);
+    let skip = [ON_SET, &["--set", "data.on_error=skip", "--set", "data.most_skipped=0.05"]].concat();
+    let told = place.train("run", &skip).ok().out;
+    assert!(told.contains("1 images skipped"), "{told}");
+    let list = lines(&place.path("run/skipped.csv"));
+    assert_eq!((list[0].as_str(), list.len()), ("path,reason", 2));
+    assert!(list[1].contains("cat/05.png") && list[1].contains("is no picture"), "{}", list[1]);
+    assert!(!lines(&place.path("run/data.csv")).iter().any(|l| l.starts_with("cat/05.png")));
+}
+
+/// The images fit, the plan of the training step does not.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_plan_that_the_memory_there_is_cannot_hold_is_refused() {
+    let place = Place::new();
+    (0..3)
+        .for_each(|i| ["cat", "dog"].iter().for_each(|c| png(&place.path(&format!("set/{c}/{i}.png")), 1500, 2000, i)));
+    let args = "train fashion-binary --data set --epochs 1 --device cpu --set batch=2 --set data.test=0 --out run";
+    let mut limited = Command::new("sh");
+    limited.arg("-c").arg(format!("ulimit -v 2000000; exec {} {args}", env!("CARGO_BIN_EXE_onebit")));
+    limited.current_dir(place.path(".")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    limited.env("ONEBIT_CACHE", place.path("cache"));
+    let told = finish(limited.spawn().unwrap()).fails_with(&["batch 2", "needs", "data.size=[H,W]"]);
+    assert!(told.err.contains("not even a batch of 1 fits") || told.err.contains("--set batch=1"), "{}", told.err);
+    assert!(!place.path("run").exists(), "no run directory for a run that cannot start");
+}
