@@ -1,15 +1,15 @@
-//! What `torch.save` writes since PyTorch 1.6: a zip archive ([`archive`]) whose pickle ([`pickle`], [`value`]) holds a
-//! state dict ([`state_dict`]); as a list of tensors.
+//! What `torch.save` writes since PyTorch 1.6: a zip archive ([`archive`]) whose pickle holds a state dict
+//! ([`state_dict`]) of tensors ([`tensor`]); as a list of them.
 
 mod archive;
-mod pickle;
 mod state_dict;
-mod value;
+mod tensor;
 
 use super::floats::{Float, Numbers};
 use super::{Checked, Info, Weights};
+use crate::pickle;
 use archive::Archive;
-use value::{Storage, View};
+use tensor::{RULES, Storage, View};
 
 /// A pickle of a state dict has some 200 bytes a tensor.
 const LONGEST_PICKLE: u64 = 64 << 20;
@@ -38,7 +38,7 @@ pub(super) fn open(file: std::fs::File) -> Checked<File> {
         return Err(format!("its pickle data.pkl has {length} bytes: a state dict's has at most {LONGEST_PICKLE}"));
     }
     let pickle = archive.read("data.pkl")?;
-    let pickled = pickle::run(&pickle)?;
+    let pickled = pickle::run(&pickle, &RULES)?;
     let found = state_dict::find(&pickled)?;
     let (mut infos, mut places, mut sum) = (Vec::new(), Vec::new(), 0u64);
     for (name, t) in found.tensors {

@@ -2,7 +2,8 @@
 //! optimisers.
 
 use super::super::Checked;
-use super::value::{Node, Pickled, Tensor, Value};
+use super::tensor::{Tensor, is_tensor, tensor};
+use crate::pickle::{Pickled, Value};
 use std::collections::HashSet;
 
 /// Entries that are taken before others, in this order.
@@ -11,15 +12,15 @@ const USUAL: [&str; 5] = ["state_dict", "model_state_dict", "model", "net", "net
 /// Letters that a tensor's name may have.
 const LONGEST_NAME: usize = 512;
 
-pub(super) struct StateDict<'a, 'p> {
+pub(super) struct StateDict<'a> {
     /// Tensors by name, in order.
-    pub(super) tensors: Vec<(&'a str, &'p Tensor<'a>)>,
+    pub(super) tensors: Vec<(&'a str, Tensor<'a>)>,
     /// Names of what else there is.
     pub(super) ignored: Vec<String>,
 }
 
-pub(super) fn find<'a, 'p>(pickled: &'p Pickled<'a>) -> Checked<StateDict<'a, 'p>> {
-    let top = entries(pickled, pickled.root).ok_or_else(|| {
+pub(super) fn find<'a>(pickled: &Pickled<'a>) -> Checked<StateDict<'a>> {
+    let top = pickled.dict(pickled.root).ok_or_else(|| {
         format!(
             "it holds {} and not the tensors of a network by their names; write it with torch.save(model.state_dict(), \
              \"weights.pth\")",
@@ -31,7 +32,7 @@ pub(super) fn find<'a, 'p>(pickled: &'p Pickled<'a>) -> Checked<StateDict<'a, 'p
     }
     let mut inner: Vec<(&str, &Entries<'a>)> = Vec::new();
     for (key, value) in top {
-        if let (Value::Text(key), Some(entries)) = (key, entries(pickled, *value))
+        if let (Value::Text(key), Some(entries)) = (key, pickled.dict(*value))
             && has_layers(pickled, entries)
         {
             inner.push((key, entries));
@@ -60,40 +61,16 @@ pub(super) fn find<'a, 'p>(pickled: &'p Pickled<'a>) -> Checked<StateDict<'a, 'p
 
 type Entries<'a> = [(Value<'a>, Value<'a>)];
 
-fn entries<'a, 'p>(pickled: &'p Pickled<'a>, v: Value<'a>) -> Option<&'p Entries<'a>> {
-    match v {
-        Value::Node(i) => match &pickled.nodes[i] {
-            Node::Dict(items) => Some(items),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn tensor<'a, 'p>(pickled: &'p Pickled<'a>, v: Value<'a>) -> Option<&'p Tensor<'a>> {
-    match v {
-        Value::Node(i) => match &pickled.nodes[i] {
-            Node::Tensor(t) => Some(t),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 /// Whether it has tensors of layers. What optimisers keep of a tensor has no dot in its name.
 fn has_layers(pickled: &Pickled<'_>, entries: &Entries<'_>) -> bool {
     let of_layer = |k: &Value<'_>| matches!(k, Value::Text(name) if name.contains('.'));
-    entries.iter().any(|(k, v)| of_layer(k) && tensor(pickled, *v).is_some())
+    entries.iter().any(|(k, v)| of_layer(k) && is_tensor(pickled, *v))
 }
 
-fn read<'a, 'p>(
-    pickled: &'p Pickled<'a>,
-    entries: &'p Entries<'a>,
-    mut ignored: Vec<String>,
-) -> Checked<StateDict<'a, 'p>> {
+fn read<'a>(pickled: &Pickled<'a>, entries: &Entries<'a>, mut ignored: Vec<String>) -> Checked<StateDict<'a>> {
     let (mut tensors, mut seen) = (Vec::new(), HashSet::new());
     for (key, value) in entries {
-        match (key, tensor(pickled, *value)) {
+        match (key, tensor(pickled, *value)?) {
             (Value::Text(name), Some(t)) => {
                 if name.len() > LONGEST_NAME {
                     return Err(format!("a tensor's name has {} letters: the file is damaged", name.len()));

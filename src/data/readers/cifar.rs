@@ -4,42 +4,65 @@
 //! red, green and blue, row by row, 32 x 32. Source: A. Krizhevsky, "Learning multiple layers of features from tiny
 //! images", 2009, and the authors' page of the data set.
 
-use super::Dataset;
-use super::dataset::out_of_range;
-use super::open::{Found, OpenOptions, Part, keep_plain};
-use super::source::{Entry, Source};
+use super::super::dataset::out_of_range;
+use super::super::index::{Coding, Found, Item, LeftOut, Part};
+use super::super::open::OpenOptions;
+use super::super::source::{Entry, Source};
+use super::Set;
+use super::words::part;
 use crate::error::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// The CIFAR files of one folder.
 #[derive(Default)]
-pub(super) struct Files<'a> {
-    parts: [Vec<&'a Entry>; 2],
+struct Files<'a> {
+    parts: [Vec<&'a Entry>; 3],
     /// Files of class names, one a line.
     names: Vec<&'a Entry>,
+    /// Compressed files that are there unpacked as well.
+    copies: Vec<&'a Entry>,
 }
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
-const CIFAR10_CLASSES: [&str; 10] =
+
+/// How the bytes of an image lie, in either version.
+pub(super) const CODING: Coding = Coding::Raw { h: SIDE as u32, w: SIDE as u32, c: 3, planar: true };
+
+/// Bytes of an image.
+pub(super) const IMAGE: usize = 3 * PLANE;
+
+pub(super) const CIFAR10_CLASSES: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// CIFAR files by folder.
-pub(super) fn find(source: &Source) -> BTreeMap<&str, Files<'_>> {
-    let mut found: BTreeMap<&str, Files<'_>> = BTreeMap::new();
-    for entry in keep_plain(&source.files) {
+pub(super) fn find(source: &Source) -> Result<Vec<Set<'_>>> {
+    let names: HashSet<&str> = source.files.iter().map(|e| e.name.as_str()).collect();
+    let mut folders: BTreeMap<&str, Files<'_>> = BTreeMap::new();
+    for entry in &source.files {
         let name = entry.file_name();
         let data = name.strip_suffix(".bin").is_some_and(|s| {
             matches!(s, "train" | "test" | "test_batch") || s.strip_prefix("data_batch_").is_some_and(|n| !n.is_empty())
         });
-        if data {
-            found.entry(entry.folder()).or_default().parts[Part::of_file(&name) as usize].push(entry);
-        } else if matches!(name.as_str(), "batches.meta.txt" | "fine_label_names.txt" | "coarse_label_names.txt") {
-            found.entry(entry.folder()).or_default().names.push(entry);
+        let is_names = matches!(name.as_str(), "batches.meta.txt" | "fine_label_names.txt" | "coarse_label_names.txt");
+        if !data && !is_names {
+            continue;
+        }
+        let files = folders.entry(entry.folder()).or_default();
+        if entry.name.strip_suffix(".gz").is_some_and(|plain| names.contains(plain)) {
+            files.copies.push(entry);
+        } else if data {
+            files.parts[part(&name).unwrap_or(Part::Train) as usize].push(entry);
+        } else {
+            files.names.push(entry);
         }
     }
-    found.retain(|_, files| files.parts.iter().any(|p| !p.is_empty()));
-    found
+    folders.retain(|_, files| files.parts.iter().any(|p| !p.is_empty()));
+    let sets = folders.into_iter().map(|(folder, files)| {
+        let all: Vec<&Entry> = files.parts.iter().flatten().chain(&files.names).chain(&files.copies).copied().collect();
+        Set::new("CIFAR files", folder, all, move |options| read(source, &files, options))
+    });
+    Ok(sets.collect())
 }
 
 /// Which of the two sets, that is, how a record begins.
@@ -60,7 +83,7 @@ impl Kind {
 }
 
 /// Reads the files of one folder.
-pub(super) fn read(source: &Source, files: &Files<'_>, options: &OpenOptions) -> Result<Found> {
+fn read(source: &Source, files: &Files<'_>, options: &OpenOptions) -> Result<Found> {
     // CIFAR-10 comes in numbered batches, CIFAR-100 in one file a part.
     let batches = |e: &&Entry| e.file_name().contains("batch");
     let all = || files.parts.iter().flatten().copied();
@@ -76,19 +99,17 @@ pub(super) fn read(source: &Source, files: &Files<'_>, options: &OpenOptions) ->
     }
     let coarse = kind == Kind::Cifar100 && options.coarse_labels;
     let classes = class_names(files, kind, coarse)?;
-    let read = |part: Part| -> Result<Option<Dataset>> {
-        let entries = &files.parts[part as usize];
-        if entries.is_empty() {
-            return Ok(None);
-        }
-        let (mut images, mut labels) = (Vec::new(), Vec::new());
+    let mut parts = [None, None, None];
+    for (part, entries) in parts.iter_mut().zip(&files.parts).filter(|(_, entries)| !entries.is_empty()) {
+        let mut items = Vec::new();
         for entry in entries {
-            append(entry, kind, coarse, classes.len(), &mut images, &mut labels)?;
+            append(entry, kind, coarse, classes.len(), &mut items)?;
         }
-        let name = kind.name().to_string();
-        Ok(Some(Dataset { name, images, h: SIDE, w: SIDE, c: 3, labels: Some(labels), classes: classes.clone() }))
-    };
-    Ok(Found { train: read(Part::Train)?, test: read(Part::Test)?, notes: missing_batches(files, kind) })
+        *part = Some(items);
+    }
+    let mut left_out = LeftOut::default();
+    files.copies.iter().for_each(|copy| left_out.add("compressed, and there unpacked", &copy.name));
+    Ok(Found { name: kind.name().into(), classes, parts, notes: missing_batches(files, kind), left_out })
 }
 
 /// CIFAR-10 has five training batches; says which are not there.
@@ -97,9 +118,15 @@ fn missing_batches(files: &Files<'_>, kind: Kind) -> Vec<String> {
     if kind != Kind::Cifar10 || train.is_empty() {
         return Vec::new();
     }
+    let there: Vec<String> = train.iter().map(|e| e.file_name()).collect();
+    missing_of_five(&there, ".bin")
+}
+
+/// The note about training batches that are not there, by the names of those that are.
+pub(super) fn missing_of_five(there: &[String], ending: &str) -> Vec<String> {
     let missing: Vec<String> = (1..=5)
-        .filter(|i| !train.iter().any(|e| e.file_name() == format!("data_batch_{i}.bin")))
-        .map(|i| i.to_string())
+        .filter(|i| !there.iter().any(|name| *name == format!("data_batch_{i}{ending}")))
+        .map(|i: i32| i.to_string())
         .collect();
     if missing.is_empty() {
         return Vec::new();
@@ -132,15 +159,9 @@ fn class_names(files: &Files<'_>, kind: Kind, coarse: bool) -> Result<Vec<String
 }
 
 /// Adds the records of one file.
-fn append(
-    entry: &Entry,
-    kind: Kind,
-    coarse: bool,
-    classes: usize,
-    images: &mut Vec<u8>,
-    labels: &mut Vec<u32>,
-) -> Result<()> {
-    let bytes = entry.read_unpacked()?;
+fn append(entry: &Entry, kind: Kind, coarse: bool, classes: usize, items: &mut Vec<Item>) -> Result<()> {
+    let entry = entry.unpacked()?;
+    let bytes = entry.read()?;
     let size = kind.record();
     if bytes.is_empty() || !bytes.len().is_multiple_of(size) {
         let whole = bytes.len() / size;
@@ -155,16 +176,16 @@ fn append(
             ),
         ));
     }
-    images.reserve(bytes.len());
     for (i, record) in bytes.chunks_exact(size).enumerate() {
-        let (head, planes) = record.split_at(size - 3 * PLANE);
+        let head = &record[..size - IMAGE];
         // CIFAR-100 has the coarse label first.
         let label = if coarse { head[0] } else { head[head.len() - 1] } as u32;
         if label as usize >= classes {
             return Err(Error::data(&entry.path, out_of_range(i, label, classes)));
         }
-        labels.push(label);
-        images.extend((0..PLANE).flat_map(|p| [planes[p], planes[PLANE + p], planes[2 * PLANE + p]]));
+        let start = i * size + head.len();
+        let image = entry.part(format!("{}#{i}", entry.name), start as u64, IMAGE as u64);
+        items.push(Item { entry: image, class: Some(label), coding: CODING });
     }
     Ok(())
 }

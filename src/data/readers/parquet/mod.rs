@@ -1,0 +1,224 @@
+//! Parquet files as Hugging Face writes sets of images: a column of images, each a struct of `bytes` and `path`, and a column
+//! of classes, whose names stand in the file's metadata (key "huggingface").
+//!
+//! Parts come from the names of files ("train-00000-of-00002.parquet") or folders ("train/0000.parquet"). Images stay encoded,
+//! in memory. Sources: the documentation of Hugging Face's datasets library (image, ClassLabel), and the format's specification.
+
+mod columns;
+mod features;
+
+use super::super::index::{Coding, Found, Item, LeftOut, Part};
+use super::super::open::OpenOptions;
+use super::super::source::{Entry, Source};
+use super::labels::{in_order, numbered};
+use super::words::{base, part, part_of_word};
+use super::{Set, is_image};
+use crate::error::{Error, Result};
+use columns::{File, Label};
+use features::{Features, Picked};
+use std::collections::BTreeMap;
+
+/// One file of a set.
+struct Shard<'a> {
+    entry: &'a Entry,
+    part: Option<Part>,
+    features: Features,
+}
+
+/// Sets of images by folder. Files without images are left to nobody.
+pub(super) fn find(source: &Source) -> Result<Vec<Set<'_>>> {
+    let mut folders: BTreeMap<&str, Vec<Shard<'_>>> = BTreeMap::new();
+    let has_images = source.files.iter().any(is_image);
+    for entry in source.files.iter().filter(|e| e.file_name().ends_with(".parquet")) {
+        let features = match File::open(entry).and_then(|file| file.features()) {
+            // Beside images it is perhaps nothing of the set.
+            Err(_) if has_images => continue,
+            opened => opened?,
+        };
+        if !features.has_images() {
+            continue;
+        }
+        // A folder that is a part lies in that of the set.
+        let folder = entry.folder();
+        let (above, last) = folder.rsplit_once('/').unwrap_or(("", folder));
+        let of_folder = part_of_word(&last.to_lowercase());
+        let home = if of_folder.is_some() { above } else { folder };
+        let part = part(base(entry)).or(of_folder);
+        folders.entry(home).or_default().push(Shard { entry, part, features });
+    }
+    let sets = folders.into_iter().map(|(folder, shards)| {
+        let files: Vec<&Entry> = shards.iter().map(|s| s.entry).collect();
+        Set::new("Parquet files", folder, files, move |options| read(source, &shards, options))
+    });
+    Ok(sets.collect())
+}
+
+fn read(source: &Source, shards: &[Shard<'_>], options: &OpenOptions) -> Result<Found> {
+    let trains = shards.iter().find(|s| s.part == Some(Part::Train));
+    if let (Some(silent), Some(train)) = (shards.iter().find(|s| s.part.is_none()), trains) {
+        return Err(Error::data(
+            &source.path,
+            format!(
+                "the name of {} says no part of the set, and {} is for training: put train, val or test into its name, or \
+                 move it elsewhere",
+                silent.entry.name, train.entry.name
+            ),
+        ));
+    }
+    let first = &shards[0];
+    let Picked { image, label, names } = first.features.pick(first.entry, options.coarse_labels)?;
+    for other in &shards[1..] {
+        let picked = other.features.pick(other.entry, options.coarse_labels)?;
+        // Hugging Face's own test parts may lack the labels.
+        let same = picked.image == image
+            && (picked.label == label || picked.label.is_none() || label.is_none())
+            && (picked.names == names || picked.names.is_none() || names.is_none());
+        if !same {
+            return Err(Error::data(
+                &other.entry.path,
+                format!(
+                    "has other columns of images or labels, or other names of classes, than {}: keep one set in a folder of \
+                     its own",
+                    first.entry.path.display()
+                ),
+            ));
+        }
+    }
+    let names = names.or_else(|| {
+        shards[1..].iter().find_map(|s| s.features.pick(s.entry, options.coarse_labels).ok().and_then(|p| p.names))
+    });
+    let mut left_out = LeftOut::default();
+    let mut rows: Vec<(Part, Entry, Label)> = Vec::new();
+    for shard in shards {
+        let file = File::open(shard.entry)?;
+        let picked = shard.features.pick(shard.entry, options.coarse_labels)?;
+        for (i, (image, label)) in file.rows(&picked)?.into_iter().enumerate() {
+            let name = format!("{}#{i}", shard.entry.name);
+            let Some(bytes) = image else {
+                left_out.add("a row without the bytes of an image", name);
+                continue;
+            };
+            let path = format!("{}#{i}", shard.entry.path.display()).into();
+            rows.push((shard.part.unwrap_or(Part::Train), Entry::in_memory(name, path, bytes), label));
+        }
+    }
+    if rows.is_empty() {
+        return Err(Error::data(
+            &first.entry.path,
+            format!(
+                "holds no image: {} of {} rows have only the path of a file. Embed the images: \
+                 dataset.map(embed_table_storage), or save them as a folder",
+                left_out.count(),
+                left_out.count()
+            ),
+        ));
+    }
+    let mut notes = missing_shards(shards);
+    let (classes, numbers) = classes(source, names, &rows, &mut notes)?;
+    let mut parts: [Option<Vec<Item>>; 3] = [None, None, None];
+    let mut bare: Vec<(Part, Entry)> = Vec::new();
+    for ((part, entry, _), class) in rows.into_iter().zip(numbers) {
+        match class {
+            Some(_) => {
+                parts[part as usize].get_or_insert_default().push(Item { entry, class, coding: Coding::File });
+            }
+            None => bare.push((part, entry)),
+        }
+    }
+    // A part without any label is unlabelled; rows without one in another part are left out.
+    let labelled = [0, 1, 2].map(|i| parts[i].is_some());
+    for (part, entry) in bare {
+        if labelled[part as usize] {
+            left_out.add("a row without a label", entry.name);
+        } else {
+            let item = Item { entry, class: None, coding: Coding::File };
+            parts[part as usize].get_or_insert_default().push(item);
+        }
+    }
+    if let Some(label) = label.filter(|l| l != "label") {
+        notes.push(format!("the class is the column {label:?}"));
+    }
+    Ok(Found { name: source.name(), classes, parts, notes, left_out })
+}
+
+/// Class names, and the class of each row.
+fn classes(
+    source: &Source,
+    names: Option<Vec<String>>,
+    rows: &[(Part, Entry, Label)],
+    notes: &mut Vec<String>,
+) -> Result<(Vec<String>, Vec<Option<u32>>)> {
+    let texts: Vec<String> =
+        rows.iter().filter_map(|(.., l)| if let Label::Name(n) = l { Some(n.clone()) } else { None }).collect();
+    // -1 is how Hugging Face says "no label".
+    let numbers: Vec<i64> = rows
+        .iter()
+        .filter_map(|(.., l)| if let Label::Number(n) = l { Some(*n) } else { None })
+        .filter(|n| *n != -1)
+        .collect();
+    let classes = match names {
+        Some(names) => names,
+        None if !texts.is_empty() => in_order(texts),
+        None => {
+            let numbered = numbered(&numbers, "").map_err(|m| Error::data(&source.path, m))?;
+            notes.extend(numbered.notes);
+            numbered.classes
+        }
+    };
+    let places: BTreeMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
+    let mut of_rows = Vec::with_capacity(rows.len());
+    for (_, entry, label) in rows {
+        let class = match label {
+            Label::None | Label::Number(-1) => None,
+            Label::Number(n) => match u32::try_from(*n).ok().filter(|n| (*n as usize) < classes.len()) {
+                Some(class) => Some(class),
+                None => {
+                    return Err(Error::data(
+                        &entry.path,
+                        format!("its label is {n}, and there are {} classes: the file is damaged", classes.len()),
+                    ));
+                }
+            },
+            Label::Name(name) => match places.get(name.as_str()) {
+                Some(class) => Some(*class),
+                None => {
+                    return Err(Error::data(&entry.path, format!("its class {name:?} is none of the file's own list")));
+                }
+            },
+        };
+        of_rows.push(class);
+    }
+    Ok((classes, of_rows))
+}
+
+/// A note about shards that are not there, by names such as "train-00000-of-00002".
+fn missing_shards(shards: &[Shard<'_>]) -> Vec<String> {
+    let mut there: BTreeMap<(u8, u32), (Part, u32)> = BTreeMap::new();
+    for shard in shards {
+        let words: Vec<&str> = base(shard.entry).split(['-', '.']).collect();
+        let of = words.windows(3).find(|w| w[1] == "of").map(|w| (w[0].parse::<u32>(), w[2].parse::<u32>()));
+        if let Some((Ok(_), Ok(all))) = of {
+            let part = shard.part.unwrap_or(Part::Train);
+            there.entry((part as u8, all)).or_insert((part, 0)).1 += 1;
+        }
+    }
+    let missing = there.into_iter().filter(|((_, all), (_, n))| n < all);
+    missing.map(|((_, all), (part, n))| format!("without {} of the {all} {part} shards", all - n)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn what_is_no_parquet_file_is_named() {
+        for bytes in [&b""[..], b"PAR1", b"PAR1\xff\xff\xff\xffPAR1", b"version https://git-lfs.github.com/spec/v1\n"] {
+            let files = vec![("data/train-00000-of-00001.parquet".to_string(), bytes.to_vec())];
+            let source = Source::of_files(Path::new("set"), files);
+            let m = find(&source).map(|_| ()).unwrap_err().to_string();
+            assert!(m.contains("train-00000-of-00001.parquet"), "{m}");
+            assert_eq!(m.contains("git lfs pull"), bytes.starts_with(b"version"), "{m}");
+        }
+    }
+}
