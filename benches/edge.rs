@@ -130,7 +130,8 @@ fn network(binary: bool) -> Net {
         ..NetSpec::new(NetKind::Resnet18, binary)
     };
     let recipe = Recipe { net: spec, augment: AugmentSpec::default(), ..recipe };
-    let images = ImageInfo { extents: [224, 224, 3], classes: 1000, mean: vec![0.5; 3], std: vec![0.25; 3] };
+    let images =
+        ImageInfo { extents: [224, 224, 3], classes: 1000, mean: vec![0.5; 3], std: vec![0.25; 3], crops: false };
     let task = Task { recipe: &recipe, images: &images, teacher: None, targets: None };
     let graph = inference_graph(&task, 1).expect("builds");
     let p = Philox::new(3, 0);

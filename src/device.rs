@@ -191,6 +191,26 @@ impl Store {
         Ok(HostTensor::from_words(meta.shape.clone(), meta.dtype, words))
     }
 
+    /// Reads several tensors, by as few waits for the device as memory allows.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn read_all(&self, names: &[&str]) -> Result<Vec<HostTensor>> {
+        let Device::Gpu(device) = &self.device else { return names.iter().map(|name| self.read(name)).collect() };
+        let mut from = Vec::with_capacity(names.len());
+        for name in names {
+            match self.tensors.get(*name) {
+                Some((meta, Memory::Gpu(buffer))) => from.push((meta, buffer)),
+                Some(_) => unreachable!("a store's memory is its device's"),
+                None => return Err(Error::Config(format!("no program has a tensor called {name}"))),
+            }
+        }
+        let buffers: Vec<_> = from.iter().map(|(meta, buffer)| (*buffer, meta.words())).collect();
+        let words = device.read_all_words(&buffers)?;
+        let tensors = from.iter().zip(words);
+        Ok(tensors.map(|((meta, _), words)| HostTensor::from_words(meta.shape.clone(), meta.dtype, words)).collect())
+    }
+
     /// Shape and type of a tensor.
     pub fn meta(&self, name: &str) -> Option<&Meta> {
         self.tensors.get(name).map(|(m, _)| m)

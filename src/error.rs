@@ -74,4 +74,13 @@ impl Error {
         let path = path.into();
         move |cause| Error::Io { path, action, cause }
     }
+
+    /// What it says, without the path that is told beside it.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Error::Data { message, .. } => message.clone(),
+            Error::Io { action, cause, .. } => format!("cannot {action}: {cause}"),
+            other => other.to_string(),
+        }
+    }
 }

@@ -2,14 +2,19 @@
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to `path`: to a temporary name beside it, through to the disk, then renamed over it. Until the
 /// rename an earlier file of that name stays as it was; a write that fails leaves nothing behind.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomic_with(path, |file| file.write_all(bytes).map_err(Error::io(path, "write")))
+}
+
+/// [`write_atomic`] of what `write` writes, for files that are larger than memory.
+pub fn write_atomic_with(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     let temporary = temporary(path);
-    let written = write_through(&temporary, bytes);
+    let written = write_through(&temporary, write);
     if let Err(e) = written.and_then(|()| fs::rename(&temporary, path).map_err(Error::io(path, "rename to"))) {
         // The first error is the one worth telling; the rest of the file is useless either way.
         let _ = fs::remove_file(&temporary);
@@ -66,9 +71,10 @@ pub fn check_writable(path: &Path) -> Result<()> {
     fs::remove_file(&temporary).map_err(Error::io(temporary, "remove"))
 }
 
-fn write_through(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = File::create(path).map_err(Error::io(path, "create"))?;
-    file.write_all(bytes).map_err(Error::io(path, "write"))?;
+fn write_through(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    let mut file = BufWriter::new(File::create(path).map_err(Error::io(path, "create"))?);
+    write(&mut file)?;
+    let file = file.into_inner().map_err(|e| Error::io(path, "write")(e.into_error()))?;
     file.sync_all().map_err(Error::io(path, "write"))
 }
 

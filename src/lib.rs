@@ -88,6 +88,8 @@
 pub mod bench;
 #[cfg(feature = "train")]
 pub mod cache;
+#[cfg(feature = "train")]
+mod cache_folder;
 // Its doc comments are the texts of `--help`, whose command lines are no Rust to test.
 #[cfg(all(feature = "train", not(doctest)))]
 pub mod cli;
@@ -125,6 +127,8 @@ pub mod masks;
 #[cfg(feature = "train")]
 pub mod mbn;
 #[cfg(feature = "train")]
+mod memory;
+#[cfg(feature = "train")]
 pub mod methods;
 #[cfg(feature = "train")]
 pub mod nn;
@@ -133,6 +137,8 @@ pub mod nn;
 pub mod ops;
 #[cfg(feature = "train")]
 pub mod optim;
+#[cfg(feature = "train")]
+mod pickle;
 #[cfg(feature = "train")]
 pub mod profile;
 #[cfg(feature = "train")]

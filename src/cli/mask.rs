@@ -120,9 +120,10 @@ fn record(base: &Path, origin: &Origin) -> anyhow::Result<(Recipe, RunInfo, Posi
         mean: origin.mean.clone(),
         std: origin.std.clone(),
         teacher: None,
+        data: None,
     };
     let recipe_hash = format!("{:016x}", recipe.hash()?);
-    Ok((recipe, info, Position { recipe: recipe_hash, seed: 0, epoch: 0, step: 0, steps: 0, best: None }))
+    Ok((recipe, info, Position { recipe: recipe_hash, seed: 0, epoch: 0, step: 0, steps: 0, best: None, data: None }))
 }
 
 fn info(path: &Path, as_json: bool) -> anyhow::Result<()> {

@@ -11,6 +11,8 @@ mod export_program;
 mod inspect;
 mod look;
 mod mask;
+mod pack;
+mod pictures;
 mod predict;
 mod profile;
 mod recipes;
@@ -50,6 +52,7 @@ enum Command {
     Inspect(inspect::Args),
     Predict(predict::Args),
     Mask(mask::Args),
+    Pack(pack::Args),
     Cascade(cascade::Args),
     Compare(compare::Args),
     Report(report::Args),
@@ -116,6 +119,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Mask(args) => mask::run(&args),
+        Command::Pack(args) => pack::run(&args),
         Command::Cascade(args) => cascade::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),

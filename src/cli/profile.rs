@@ -69,8 +69,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         recipe.data.path = path.display().to_string();
     }
     recipe.validate()?;
-    let data = recipe.data.open()?;
-    let images = ImageInfo::of(&data);
+    let data = recipe.open_images()?;
+    let images = ImageInfo::of(&data)?;
     let device = choose(&args.device)?.device;
     let teacher = teacher_for_a_look(&recipe)?;
     let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref(), targets: None };

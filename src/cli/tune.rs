@@ -30,7 +30,7 @@ pub fn ahead(
         if let Some(data) = data {
             recipe.data.path = data.display().to_string();
         }
-        let images = ImageInfo::of(&recipe.data.open()?);
+        let images = ImageInfo::of(&recipe.open_images()?)?;
         let teacher = teacher_for_a_look(&recipe)?;
         let task = Task { recipe: &recipe, images: &images, teacher: teacher.as_ref(), targets: None };
         let (found, _) = fitting_programs(&task, &face)?;

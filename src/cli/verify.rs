@@ -209,8 +209,8 @@ fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) 
         bail!("--steps 0: give at least 1");
     }
     report.seed = recipe.seed;
-    let data = recipe.data.open()?;
-    let images = ImageInfo::of(&data);
+    let data = recipe.open_images()?;
+    let images = ImageInfo::of(&data)?;
     let teacher = teacher_for_a_look(&recipe)?;
     for (device_name, device) in devices(args)? {
         // The test is not checked: one image is enough of it.

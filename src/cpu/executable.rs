@@ -34,7 +34,7 @@ impl CpuExecutable {
         for plan in &program.buffers {
             let (number, mut buffer) = match plan.kind {
                 BufferKind::Persistent(v) | BufferKind::Input(v) => (Some(leaf(program.graph.name(v))), Box::default()),
-                BufferKind::Constant(_) | BufferKind::Output | BufferKind::Transient => (None, zeros(plan.words)),
+                BufferKind::Constant(_) | BufferKind::Output | BufferKind::Transient => (None, zeros(plan.words)?),
             };
             if let BufferKind::Constant(v) = plan.kind
                 && let Def::Leaf(Leaf::Const(t)) = program.graph.def(v)

@@ -13,7 +13,7 @@ impl SharedTensors {
     /// Makes a tensor of `words` zeros; its number.
     pub fn add(&self, words: usize) -> Result<usize> {
         let mut all = self.lock()?;
-        all.push(zeros(words));
+        all.push(zeros(words)?);
         Ok(all.len() - 1)
     }
 
@@ -76,8 +76,17 @@ impl Drop for Lent<'_> {
 }
 
 /// Zeros, of pages that nothing has touched yet. One word at least, so that none is taken for a buffer that was lent.
-pub(super) fn zeros(words: usize) -> Box<[u32]> {
-    vec![0; words.max(1)].into_boxed_slice()
+///
+/// # Errors
+/// If the system does not give them.
+pub(super) fn zeros(words: usize) -> Result<Box<[u32]>> {
+    bytemuck::allocation::try_zeroed_slice_box(words.max(1)).map_err(|()| {
+        Error::Limit(format!(
+            "the system refused {} bytes of memory: take a smaller batch (--set batch=N) or smaller images (--set \
+             data.size=[H,W])",
+            4 * words as u64
+        ))
+    })
 }
 
 pub(super) fn read(buffer: &[u32], words: usize) -> Result<Vec<u32>> {

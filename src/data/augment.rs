@@ -226,36 +226,55 @@ pub fn sample(spec: &AugmentSpec, rng: &Philox, epoch: u64, first: u64, n: usize
 /// [`sample`] into rows that exist already.
 pub fn sample_into(spec: &AugmentSpec, rng: &Philox, epoch: u64, first: u64, h: usize, w: usize, out: &mut [f32]) {
     for (i, row) in out.chunks_exact_mut(COUNT).enumerate() {
-        let own = 16 * (first + i as u64);
-        let draws = |block: u64| rng.draws(epoch, own + block);
-        row.copy_from_slice(&neutral(h, w));
-        if let Some(crop) = &spec.random_resized_crop {
-            row[..4].copy_from_slice(&resized_crop(crop, &mut draws(0), h, w));
-        } else if let Some(PadCrop { padding }) = spec.pad_crop {
-            let mut d = draws(0);
-            let mut offset = || d.below(2 * padding as u32 + 1) as f32 - padding as f32;
-            (row[CROP_Y], row[CROP_X]) = (offset(), offset());
-        }
-        let happens = |p: f32, d: &mut Draws| d.unit() < p;
-        if let Some(flip) = &spec.flip {
-            row[FLIP] = happens(flip.p, &mut draws(8)) as u32 as f32;
-        }
-        if let Some(j) = &spec.color_jitter {
-            let mut d = draws(9);
-            if happens(j.p, &mut d) {
-                jitter(j, &mut d, row);
-            }
-        }
-        if let Some(gray) = &spec.grayscale {
-            row[GRAY] = happens(gray.p, &mut draws(12)) as u32 as f32;
-        }
-        if let Some(blur) = &spec.gaussian_blur {
-            let mut d = draws(13);
-            if happens(blur.p, &mut d) {
-                row[BLUR] = d.between(blur.sigma[0], blur.sigma[1]);
-            }
+        sample_row(spec, rng, epoch, first + i as u64, [h, w], row);
+    }
+}
+
+/// [`sample`] for image number `number` of the epoch, of `h` x `w` pixels.
+pub(super) fn sample_row(
+    spec: &AugmentSpec,
+    rng: &Philox,
+    epoch: u64,
+    number: u64,
+    [h, w]: [usize; 2],
+    row: &mut [f32],
+) {
+    let draws = |block: u64| rng.draws(epoch, 16 * number + block);
+    row.copy_from_slice(&neutral(h, w));
+    if let Some(crop) = &spec.random_resized_crop {
+        row[..4].copy_from_slice(&resized_crop(crop, &mut draws(0), h, w));
+    } else if let Some(PadCrop { padding }) = spec.pad_crop {
+        let mut d = draws(0);
+        let mut offset = || d.below(2 * padding as u32 + 1) as f32 - padding as f32;
+        (row[CROP_Y], row[CROP_X]) = (offset(), offset());
+    }
+    let happens = |p: f32, d: &mut Draws| d.unit() < p;
+    if let Some(flip) = &spec.flip {
+        row[FLIP] = happens(flip.p, &mut draws(8)) as u32 as f32;
+    }
+    if let Some(j) = &spec.color_jitter {
+        let mut d = draws(9);
+        if happens(j.p, &mut d) {
+            jitter(j, &mut d, row);
         }
     }
+    if let Some(gray) = &spec.grayscale {
+        row[GRAY] = happens(gray.p, &mut draws(12)) as u32 as f32;
+    }
+    if let Some(blur) = &spec.gaussian_blur {
+        let mut d = draws(13);
+        if happens(blur.p, &mut d) {
+            row[BLUR] = d.between(blur.sigma[0], blur.sigma[1]);
+        }
+    }
+}
+
+/// The crop of a row, and the row made to leave as it is what the crop gives, of `h` x `w` pixels: for crops that are made
+/// before an image comes to the device.
+pub(super) fn take_crop(row: &mut [f32], [h, w]: [usize; 2]) -> [usize; 4] {
+    let crop = [CROP_Y, CROP_X, CROP_HEIGHT, CROP_WIDTH].map(|column| row[column] as usize);
+    row[..4].copy_from_slice(&neutral(h, w)[..4]);
+    crop
 }
 
 /// The row that leaves an image as it is.

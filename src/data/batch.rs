@@ -46,8 +46,10 @@ pub struct Batch {
     pub epoch: u64,
     /// Its number within the epoch, from 0.
     pub step: usize,
-    /// Pixels, U8 `[N, H*W*C]`, each row an image in HWC order.
-    pub images: HostTensor,
+    /// Pixels, U8 `[N, H*W*C]`, each row an image in HWC order. Where random crops see whole originals
+    /// ([`Dataset::crops_originals`](super::Dataset::crops_originals)) the cropped images of each view, else one tensor of
+    /// which all views are made.
+    pub images: Vec<HostTensor>,
     /// Labels, U32 `[N]`; `None` for an unlabelled set.
     pub labels: Option<HostTensor>,
     /// Number of each image within the set.
@@ -57,6 +59,13 @@ pub struct Batch {
     /// Augmentation parameters of each view, F32 [N, [`COUNT`](crate::tensor::columns::COUNT)]; the layout is in
     /// [`augment`](super::augment).
     pub augment: Vec<HostTensor>,
+}
+
+/// The bytes of a row of a U8 tensor, those that fill up its last word included.
+pub(super) fn row_bytes(row: &mut [u32]) -> &mut [u8] {
+    // Four bytes are a word with the first one lowest, as they lie in memory.
+    const { assert!(cfg!(target_endian = "little"), "bytes of a word are taken as they lie in memory") };
+    bytemuck::cast_slice_mut(row)
 }
 
 /// Copies bytes into the words of row `row` of a U8 tensor.

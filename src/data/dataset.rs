@@ -1,18 +1,23 @@
-//! A set of images in memory, and its two parts.
+//! A set of images, and its parts.
 
 use super::Stats;
+use super::images::Images;
+use super::index::{LeftOut, Manifest, Origin};
 use crate::error::{Error, Result};
+use crate::memory;
+use rayon::prelude::*;
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Images of one size with their labels, in memory.
+/// Images with their labels, which come out at one size.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Dataset {
     /// What people call it: "MNIST", "Fashion-MNIST (embedded)", or the name of the folder.
     pub name: String,
-    /// Pixels as bytes, image after image, each in HWC order: `len * h * w * c` of them.
-    pub images: Vec<u8>,
+    /// The pixels: in memory, or as files that are decoded when they are asked for.
+    pub images: Images,
     /// Height in pixels.
     pub h: usize,
     /// Width in pixels.
@@ -23,17 +28,22 @@ pub struct Dataset {
     pub labels: Option<Vec<u32>>,
     /// Class names by label; empty if nothing is known of classes.
     pub classes: Vec<String>,
+    /// Where each image came from; `None` for images that were made in memory.
+    pub origins: Option<Vec<Origin>>,
 }
 
 impl Dataset {
     /// Number of images.
     pub fn len(&self) -> usize {
-        self.images.len().checked_div(self.image_bytes()).unwrap_or(0)
+        match &self.images {
+            Images::Decoded(pixels) => pixels.len().checked_div(self.image_bytes()).unwrap_or(0),
+            Images::Encoded(files) => files.len(),
+        }
     }
 
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
-        self.images.is_empty()
+        self.len() == 0
     }
 
     /// Bytes of one image: `h * w * c`.
@@ -41,12 +51,57 @@ impl Dataset {
         self.h * self.w * self.c
     }
 
+    /// Whether random crops see whole originals, of the sizes that they have in their files, and not what is left of them
+    /// once they are `h` x `w`.
+    pub fn crops_originals(&self) -> bool {
+        matches!(&self.images, Images::Encoded(files) if files.crops())
+    }
+
     /// The pixels of image `i`, HWC.
+    ///
+    /// # Errors
+    /// If its file cannot be read.
     ///
     /// # Panics
     /// If there are not that many images.
-    pub fn image(&self, i: usize) -> &[u8] {
-        &self.images[i * self.image_bytes()..][..self.image_bytes()]
+    pub fn image(&self, i: usize) -> Result<Cow<'_, [u8]>> {
+        match &self.images {
+            Images::Decoded(pixels) => Ok(pixels[i * self.image_bytes()..][..self.image_bytes()].into()),
+            Images::Encoded(files) => Ok(files.covered(i, [self.h, self.w])?.into()),
+        }
+    }
+
+    /// The pixels of all images, one after the other.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or they do not fit in memory.
+    pub fn pixels(&self) -> Result<Cow<'_, [u8]>> {
+        let Images::Encoded(files) = &self.images else { return Ok(self.decoded().into()) };
+        let bytes = self.len() * self.image_bytes();
+        memory::check(bytes as u64).map_err(|e| {
+            Error::Config(format!(
+                "{}: {} images of {}x{}x{} take {e}: give a smaller size with --set data.size=[H,W]",
+                self.name,
+                self.len(),
+                self.h,
+                self.w,
+                self.c
+            ))
+        })?;
+        let mut pixels = vec![0; bytes];
+        pixels.par_chunks_exact_mut(self.image_bytes()).enumerate().try_for_each(|(i, out)| -> Result<()> {
+            out.copy_from_slice(&files.covered(i, [self.h, self.w])?);
+            Ok(())
+        })?;
+        Ok(pixels.into())
+    }
+
+    /// The pixels of a set that is decoded; nothing of one that is not.
+    pub(super) fn decoded(&self) -> &[u8] {
+        match &self.images {
+            Images::Decoded(pixels) => pixels,
+            Images::Encoded(_) => &[],
+        }
     }
 
     /// The images at `indices`, in that order, as a set of their own.
@@ -54,10 +109,18 @@ impl Dataset {
     /// # Panics
     /// If an index is past the last image.
     pub fn select(&self, indices: &[u32]) -> Dataset {
-        let mut images = Vec::with_capacity(indices.len() * self.image_bytes());
-        indices.iter().for_each(|&i| images.extend_from_slice(self.image(i as usize)));
+        let images = match &self.images {
+            Images::Encoded(files) => Images::Encoded(files.select(indices)),
+            Images::Decoded(all) => {
+                let bytes = self.image_bytes();
+                let mut pixels = Vec::with_capacity(indices.len() * bytes);
+                indices.iter().for_each(|&i| pixels.extend_from_slice(&all[i as usize * bytes..][..bytes]));
+                pixels.into()
+            }
+        };
         let labels = self.labels.as_ref().map(|l| indices.iter().map(|&i| l[i as usize]).collect());
-        Dataset { images, labels, name: self.name.clone(), classes: self.classes.clone(), ..*self }
+        let origins = self.origins.as_ref().map(|o| indices.iter().map(|&i| o[i as usize].clone()).collect());
+        Dataset { images, labels, origins, name: self.name.clone(), classes: self.classes.clone(), ..*self }
     }
 
     /// The images of some classes, which are numbered anew in the order given.
@@ -94,9 +157,20 @@ impl Dataset {
         counts
     }
 
-    /// Mean and standard deviation of each channel over all pixels, computed.
-    pub fn stats(&self) -> Stats {
-        Stats::of(&self.images, self.c)
+    /// Mean and standard deviation of each channel over all pixels; of a set that is not in memory over those of at most
+    /// [`STATS_IMAGES`] images, evenly taken.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn stats(&self) -> Result<Stats> {
+        match &self.images {
+            Images::Decoded(pixels) => Ok(Stats::of(pixels, self.c)),
+            Images::Encoded(_) => {
+                let n = self.len().min(STATS_IMAGES);
+                let some: Vec<u32> = (0..n).map(|i| (i * self.len() / n) as u32).collect();
+                Ok(Stats::of(&self.select(&some).pixels()?, self.c))
+            }
+        }
     }
 
     /// Checks that the parts of the set fit together; `path` is what the error names.
@@ -104,11 +178,11 @@ impl Dataset {
     /// # Errors
     /// If pixels do not make whole images, labels are not one an image, or a label has no class.
     pub fn check(&self, path: &Path) -> Result<()> {
-        let bytes = self.image_bytes();
-        if !(bytes == 0 && self.images.is_empty()) && (bytes == 0 || !self.images.len().is_multiple_of(bytes)) {
+        let (bytes, held) = (self.image_bytes(), self.decoded().len());
+        if !(bytes == 0 && held == 0) && (bytes == 0 || !held.is_multiple_of(bytes)) {
             return Err(Error::data(
                 path,
-                format!("{} bytes are not whole images of {}x{}x{}", self.images.len(), self.h, self.w, self.c),
+                format!("{held} bytes are not whole images of {}x{}x{}", self.h, self.w, self.c),
             ));
         }
         let Some(labels) = &self.labels else { return Ok(()) };
@@ -124,6 +198,9 @@ impl Dataset {
         Ok(())
     }
 }
+
+/// Images that tell the mean and the deviation of a set that is not in memory.
+pub const STATS_IMAGES: usize = 1024;
 
 /// The sentence about a label that no class answers to.
 pub(super) fn out_of_range(image: usize, label: u32, classes: usize) -> String {
@@ -144,19 +221,41 @@ impl fmt::Display for Dataset {
     }
 }
 
-/// The training part and the test part of a set: same image size, same classes.
+/// The parts of a set: same image size, same classes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Split {
     /// What is learned from. Empty if the path held a test part only.
     pub train: Arc<Dataset>,
+    /// What settings can be chosen by; nothing is trained on it. Empty if there is none. Where a set has no test part, this
+    /// is the one that is tested on: then `test` is the same `Arc`.
+    pub val: Arc<Dataset>,
     /// What is tested on. Empty if the share that was asked for comes to no image.
     pub test: Arc<Dataset>,
-    /// What a reader should know of where the parts come from: batches that are missing, folders left out, a split
-    /// that was drawn.
+    /// What a reader should know of where the parts come from: batches that are missing, files left out, a split that
+    /// was drawn.
     pub notes: Vec<String>,
+    /// Whether parts were drawn by the program, and are not the set's own.
+    pub drawn: bool,
+    /// What is there and not in the set.
+    pub left_out: LeftOut,
+    /// Images that could not be read and were left out because the options say so: path and reason of each.
+    pub skipped: Vec<(String, String)>,
 }
 
 impl Split {
+    /// A set of two parts.
+    pub fn new(train: impl Into<Arc<Dataset>>, test: impl Into<Arc<Dataset>>) -> Split {
+        let train = train.into();
+        let (val, test) = (train.select(&[]).into(), test.into());
+        let (notes, left_out, skipped) = (Vec::new(), LeftOut::default(), Vec::new());
+        Split { train, val, test, notes, drawn: false, left_out, skipped }
+    }
+
+    /// Name, class, part, size and checksum of every image.
+    pub fn manifest(&self) -> Manifest {
+        Manifest::of(self)
+    }
+
     /// Name of the set.
     pub fn name(&self) -> &str {
         &self.train.name
@@ -164,16 +263,26 @@ impl Split {
 
     /// Mean and standard deviation a channel to normalise with: the ones everybody uses if the set is a known one
     /// ([`Stats::known`]), else those of the training part (of the test part if there is no training part).
-    pub fn normalization(&self) -> Stats {
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn normalization(&self) -> Result<Stats> {
         let part = if self.train.is_empty() { &self.test } else { &self.train };
-        Stats::known(&part.name).filter(|s| s.mean.len() == part.c).unwrap_or_else(|| part.stats())
+        match Stats::known(&part.name).filter(|s| s.mean.len() == part.c) {
+            Some(known) => Ok(known),
+            None => part.stats(),
+        }
     }
 }
 
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let d = if self.train.is_empty() { &self.test } else { &self.train };
-        write!(f, "{}: {} train, {} test, {}x{}x{}, ", d.name, self.train.len(), self.test.len(), d.h, d.w, d.c)?;
+        write!(f, "{}: {} train, ", d.name, self.train.len())?;
+        if !self.val.is_empty() && !Arc::ptr_eq(&self.val, &self.test) {
+            write!(f, "{} val, ", self.val.len())?;
+        }
+        write!(f, "{} test, {}x{}x{}, ", self.test.len(), d.h, d.w, d.c)?;
         let unlabelled = |part: &Dataset| !part.is_empty() && part.labels.is_none();
         let classes = self.train.classes.len().max(self.test.classes.len());
         match (unlabelled(&self.train), unlabelled(&self.test)) {
@@ -196,12 +305,13 @@ mod tests {
     pub(crate) fn tiny(n: usize) -> Dataset {
         Dataset {
             name: "tiny".into(),
-            images: (0..n * 6).map(|i| i as u8).collect(),
+            images: (0..n * 6).map(|i| i as u8).collect::<Vec<u8>>().into(),
             h: 2,
             w: 1,
             c: 3,
             labels: Some((0..n as u32).map(|i| i % 2).collect()),
             classes: vec!["a".into(), "b".into()],
+            origins: None,
         }
     }
 
@@ -209,7 +319,7 @@ mod tests {
     fn select_takes_images_and_labels_together() {
         let d = tiny(5).select(&[3, 0]);
         assert_eq!(d.len(), 2);
-        assert_eq!(d.images, [18, 19, 20, 21, 22, 23, 0, 1, 2, 3, 4, 5]);
+        assert_eq!(d.decoded(), [18, 19, 20, 21, 22, 23, 0, 1, 2, 3, 4, 5]);
         assert_eq!(d.labels, Some(vec![1, 0]));
         assert_eq!(d.class_counts(), [1, 1]);
         assert_eq!(d.to_string(), "tiny: 2 images, 2x1x3, 2 classes");
@@ -229,18 +339,20 @@ mod tests {
         assert!(message.contains("some/file") && message.contains("image 2 is 7") && message.contains("0..=1"));
         d.labels = Some(vec![0; 3]);
         assert!(d.check(path).unwrap_err().to_string().contains("4 images but 3 labels"));
-        d.images.pop();
+        d.images = vec![0; 23].into();
         assert!(d.check(path).unwrap_err().to_string().contains("23 bytes"));
     }
 
     #[test]
     fn a_split_sums_itself_up() {
-        let split = Split { train: Arc::new(tiny(4)), test: Arc::new(tiny(1)), notes: vec!["half is missing".into()] };
+        let split = Split { notes: vec!["half is missing".into()], ..Split::new(tiny(4), tiny(1)) };
         assert_eq!(split.to_string(), "tiny: 4 train, 1 test, 2x1x3, 2 classes (half is missing)");
+        let three = Split { val: Arc::new(tiny(2)), ..Split::new(tiny(4), tiny(1)) };
+        assert_eq!(three.to_string(), "tiny: 4 train, 2 val, 1 test, 2x1x3, 2 classes");
+        let only_val = Split { val: three.test.clone(), ..three };
+        assert_eq!(only_val.to_string(), "tiny: 4 train, 1 test, 2x1x3, 2 classes");
         let unlabelled = Dataset { labels: None, classes: vec![], ..tiny(2) };
-        let split = |train: &Dataset, test: &Dataset| {
-            Split { train: Arc::new(train.clone()), test: Arc::new(test.clone()), notes: vec![] }.to_string()
-        };
+        let split = |train: &Dataset, test: &Dataset| Split::new(train.clone(), test.clone()).to_string();
         assert_eq!(split(&unlabelled, &tiny(1)), "tiny: 2 train, 1 test, 2x1x3, 2 classes, training part unlabelled");
         assert_eq!(split(&tiny(1), &unlabelled), "tiny: 1 train, 2 test, 2x1x3, 2 classes, test part unlabelled");
         assert_eq!(split(&unlabelled, &unlabelled.select(&[])), "tiny: 2 train, 0 test, 2x1x3, unlabelled");

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 const PACKED: &[u8] = include_bytes!("embedded/fashion-mnist-7k.bin.gz");
-const CLASSES: [&str; 10] = super::idx::FASHION_CLASSES;
+const CLASSES: [&str; 10] = super::readers::FASHION_CLASSES;
 const SIDE: usize = 28;
 const TRAIN: usize = 6000;
 const TEST: usize = 1000;
@@ -23,15 +23,16 @@ impl Dataset {
         let part = |from: usize, n: usize| {
             Arc::new(Dataset {
                 name: "Fashion-MNIST (embedded)".into(),
-                images: rows[from * SIDE * SIDE..][..n * SIDE * SIDE].to_vec(),
+                images: rows[from * SIDE * SIDE..][..n * SIDE * SIDE].to_vec().into(),
                 h: SIDE,
                 w: SIDE,
                 c: 1,
                 labels: Some(labels[from..][..n].iter().map(|&l| l as u32).collect()),
                 classes: CLASSES.map(String::from).to_vec(),
+                origins: None,
             })
         };
-        Split { train: part(0, TRAIN), test: part(TRAIN, TEST), notes: Vec::new() }
+        Split::new(part(0, TRAIN), part(TRAIN, TEST))
     }
 }
 

@@ -1,10 +1,14 @@
 //! Makes batches in a thread of its own, ahead of the device.
 
-use super::batch::{Batch, BatchPlan, write_row};
+use super::batch::{Batch, BatchPlan, row_bytes, write_row};
+use super::images::{Encoded, Images};
 use super::{AugmentSpec, Dataset, augment};
 use crate::error::{Error, Result};
 use crate::rng::{Philox, streams};
+use crate::tensor::columns::COUNT;
 use crate::tensor::{DType, HostTensor};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::JoinHandle;
@@ -47,6 +51,8 @@ pub struct Loader {
     dataset: Arc<Dataset>,
     plan: BatchPlan,
     views: Vec<AugmentSpec>,
+    /// Decodes image files, beside the threads that compute. `None` for images that are decoded.
+    decoders: Option<Arc<ThreadPool>>,
 }
 
 impl Loader {
@@ -71,11 +77,19 @@ impl Loader {
         if drop_last && batch > len {
             return fail(format!(
                 "batch size {batch} is larger than the {len} images of {name}, so there is no whole batch: give at most \
-                 {len}"
+                 {len} (--set batch={len})"
             ));
         }
         views.iter().try_for_each(|spec| spec.validate(dataset.c))?;
-        Ok(Loader { plan: BatchPlan { len, batch, seed, shuffle, drop_last }, dataset, views })
+        let decoders = match &dataset.images {
+            Images::Decoded(_) => None,
+            Images::Encoded(_) => {
+                let pool = ThreadPoolBuilder::new().thread_name(|i| format!("decode {i}")).build();
+                let fail = |e| Error::Config(format!("{name}: cannot start the threads that decode images: {e}"));
+                Some(Arc::new(pool.map_err(fail)?))
+            }
+        };
+        Ok(Loader { plan: BatchPlan { len, batch, seed, shuffle, drop_last }, dataset, views, decoders })
     }
 
     /// The set that is read.
@@ -95,13 +109,16 @@ impl Loader {
 
     /// Makes one batch here and now. Orders the whole epoch for it: to read on, use [`Loader::start_at`].
     ///
+    /// # Errors
+    /// If an image of it cannot be read.
+    ///
     /// # Panics
     /// If the epoch has no such step.
-    pub fn batch(&self, epoch: u64, step: usize) -> Batch {
+    pub fn batch(&self, epoch: u64, step: usize) -> Result<Batch> {
         assert!(step < self.steps(), "step {step} of an epoch of {}", self.steps());
         let mut batch = self.blank();
-        self.fill(&mut batch, &self.plan.order(epoch), epoch, step);
-        batch
+        self.fill(&mut batch, &self.plan.order(epoch), epoch, step)?;
+        Ok(batch)
     }
 
     /// Batches from (`epoch`, `step`) on, epoch after epoch without end, made in a background thread.
@@ -127,13 +144,21 @@ impl Loader {
     }
 
     /// Makes batches until nobody wants them.
-    fn produce(&self, epoch: u64, mut step: usize, last_epoch: u64, full: &SyncSender<Batch>, empty: &Receiver<Batch>) {
+    fn produce(
+        &self,
+        epoch: u64,
+        mut step: usize,
+        last_epoch: u64,
+        full: &SyncSender<Result<Batch>>,
+        empty: &Receiver<Batch>,
+    ) {
         for epoch in epoch..=last_epoch {
             let order = self.plan.order(epoch);
             for step in std::mem::take(&mut step)..self.steps() {
                 let mut batch = empty.try_recv().unwrap_or_else(|_| self.blank());
-                self.fill(&mut batch, &order, epoch, step);
-                if full.send(batch).is_err() {
+                let filled = self.fill(&mut batch, &order, epoch, step);
+                let failed = filled.is_err();
+                if full.send(filled.map(|()| batch)).is_err() || failed {
                     return;
                 }
             }
@@ -141,42 +166,104 @@ impl Loader {
     }
 
     fn blank(&self) -> Batch {
-        let n = self.plan.batch;
+        let (n, d) = (self.plan.batch, &self.dataset);
+        let bytes = |[h, w]: [usize; 2]| HostTensor::zeros([n, h * w * d.c], DType::U8);
         Batch {
             epoch: 0,
             step: 0,
-            images: HostTensor::zeros([n, self.dataset.image_bytes()], DType::U8),
-            labels: self.dataset.labels.as_ref().map(|_| HostTensor::zeros([n], DType::U32)),
+            images: match d.crops_originals() && !self.views.is_empty() {
+                true => self.views.iter().map(|spec| bytes(spec.output_size(d.h, d.w))).collect(),
+                false => vec![bytes([d.h, d.w])],
+            },
+            labels: d.labels.as_ref().map(|_| HostTensor::zeros([n], DType::U32)),
             indices: Vec::new(),
             valid: 0,
-            augment: self
-                .views
-                .iter()
-                .map(|_| HostTensor::zeros([n, crate::tensor::columns::COUNT], DType::F32))
-                .collect(),
+            augment: self.views.iter().map(|_| HostTensor::zeros([n, COUNT], DType::F32)).collect(),
         }
     }
 
-    fn fill(&self, batch: &mut Batch, order: &[u32], epoch: u64, step: usize) {
+    fn fill(&self, batch: &mut Batch, order: &[u32], epoch: u64, step: usize) -> Result<()> {
         (batch.indices, batch.valid) = self.plan.indices(order, step);
         (batch.epoch, batch.step) = (epoch, step);
-        for (row, &i) in batch.indices.iter().enumerate() {
-            write_row(&mut batch.images, row, self.dataset.image(i as usize));
+        let d = &self.dataset;
+        let first = (step * self.plan.batch) as u64;
+        for (spec, (rng, out)) in self.views.iter().zip(self.streams().zip(&mut batch.augment)) {
+            augment::sample_into(spec, &rng, epoch, first, d.h, d.w, out.f32s_mut());
         }
-        if let (Some(out), Some(labels)) = (&mut batch.labels, &self.dataset.labels) {
+        match &d.images {
+            Images::Decoded(pixels) => {
+                for (row, &i) in batch.indices.iter().enumerate() {
+                    let bytes = d.image_bytes();
+                    write_row(&mut batch.images[0], row, &pixels[i as usize * bytes..][..bytes]);
+                }
+            }
+            Images::Encoded(files) => self.decode(files, batch, first)?,
+        }
+        if let (Some(out), Some(labels)) = (&mut batch.labels, &d.labels) {
             out.words_mut().iter_mut().zip(&batch.indices).for_each(|(o, &i)| *o = labels[i as usize]);
         }
-        let first = (step * self.plan.batch) as u64;
-        for (v, (spec, out)) in self.views.iter().zip(&mut batch.augment).enumerate() {
-            let rng = Philox::new(self.plan.seed, streams::AUGMENT + v as u64);
-            augment::sample_into(spec, &rng, epoch, first, self.dataset.h, self.dataset.w, out.f32s_mut());
+        Ok(())
+    }
+
+    /// The random numbers of each view.
+    fn streams(&self) -> impl Iterator<Item = Philox> {
+        let seed = self.plan.seed;
+        (0..self.views.len() as u64).map(move |view| Philox::new(seed, streams::AUGMENT + view))
+    }
+
+    /// Decodes the images of a batch, all at once, into its rows; `first` is the number of the first one in the epoch.
+    fn decode(&self, files: &Encoded, batch: &mut Batch, first: u64) -> Result<()> {
+        let (d, epoch) = (&self.dataset, batch.epoch);
+        let cropped = files.crops() && !self.views.is_empty();
+        let streams: Vec<Philox> = self.streams().collect();
+        let row = |index| Row { index, pixels: Vec::new(), parameters: Vec::new() };
+        let mut rows: Vec<Row<'_>> = batch.indices.iter_mut().map(row).collect();
+        for tensor in &mut batch.images {
+            let words = DType::U8.row_words(tensor.shape()[1]);
+            rows.iter_mut().zip(tensor.words_mut().chunks_exact_mut(words)).for_each(|(row, p)| row.pixels.push(p));
         }
+        for tensor in &mut batch.augment {
+            rows.iter_mut().zip(tensor.f32s_mut().chunks_exact_mut(COUNT)).for_each(|(row, p)| row.parameters.push(p));
+        }
+        let one = |(at, Row { index, pixels, parameters }): (usize, Row<'_>)| {
+            let (found, original) = match self.plan.drop_last {
+                true => files.original(*index as usize)?,
+                // A test counts each image once.
+                false => (*index as usize, files.exactly(*index as usize)?),
+            };
+            *index = found as u32;
+            if !cropped {
+                return pixels.into_iter().try_for_each(|out| files.cover_into(found, &original, [d.h, d.w], out));
+            }
+            for ((spec, rng), (out, row)) in self.views.iter().zip(&streams).zip(pixels.into_iter().zip(parameters)) {
+                let size = spec.output_size(d.h, d.w);
+                if spec.random_resized_crop.is_none() {
+                    files.cover_into(found, &original, size, out)?;
+                    continue;
+                }
+                augment::sample_row(spec, rng, epoch, first + at as u64, [original.h, original.w], row);
+                let crop = augment::take_crop(row, size);
+                original.crop_into(crop, size, &mut row_bytes(out)[..size[0] * size[1] * original.c]);
+            }
+            Ok(())
+        };
+        let decoders = self.decoders.as_ref().expect("image files have threads that decode them");
+        // Collected, so that of several bad files the first one is named, every time.
+        let done: Vec<Result<()>> = decoders.install(|| rows.into_par_iter().enumerate().map(one).collect());
+        done.into_iter().collect()
     }
 }
 
-/// Batches from a background thread, in order. Dropping it ends the thread.
+/// What belongs to one image of a batch: a row of each view's pixels and of its parameters.
+struct Row<'a> {
+    index: &'a mut u32,
+    pixels: Vec<&'a mut [u32]>,
+    parameters: Vec<&'a mut [f32]>,
+}
+
+/// Batches from a background thread, in order; after an error no more. Dropping it ends the thread.
 pub struct Batches {
-    full: Option<Receiver<Batch>>,
+    full: Option<Receiver<Result<Batch>>>,
     empty: Sender<Batch>,
     thread: Option<JoinHandle<()>>,
 }
@@ -190,9 +277,9 @@ impl Batches {
 }
 
 impl Iterator for Batches {
-    type Item = Batch;
+    type Item = Result<Batch>;
 
-    fn next(&mut self) -> Option<Batch> {
+    fn next(&mut self) -> Option<Result<Batch>> {
         if let Ok(batch) = self.full.as_ref()?.recv() {
             return Some(batch);
         }
@@ -221,12 +308,13 @@ mod tests {
     fn set(n: usize) -> Arc<Dataset> {
         Arc::new(Dataset {
             name: "tiny".into(),
-            images: (0..n * 27).map(|i| (i / 27) as u8).collect(),
+            images: (0..n * 27).map(|i| (i / 27) as u8).collect::<Vec<u8>>().into(),
             h: 3,
             w: 3,
             c: 3,
             labels: Some((0..n as u32).map(|i| i % 3).collect()),
             classes: ["a", "b", "c"].map(String::from).to_vec(),
+            origins: None,
         })
     }
 
@@ -243,14 +331,14 @@ mod tests {
         let mut from_start = loader.start_at(0, 0);
         let mut all = Vec::new();
         for k in 0..12 {
-            let batch = from_start.next().unwrap();
+            let batch = from_start.next().unwrap().unwrap();
             assert_eq!((batch.epoch, batch.step), (k / 5, (k % 5) as usize));
-            assert_eq!(batch, loader.batch(k / 5, (k % 5) as usize));
+            assert_eq!(batch, loader.batch(k / 5, (k % 5) as usize).unwrap());
             all.push(batch.clone());
             from_start.recycle(batch);
         }
         for (start, (epoch, step)) in [(3, (0, 3)), (5, (1, 0)), (7, (1, 2)), (5, (0, 5))] {
-            let resumed: Vec<Batch> = loader.start_at(epoch, step).take(12 - start).collect();
+            let resumed: Vec<Batch> = loader.start_at(epoch, step).take(12 - start).collect::<Result<_>>().unwrap();
             assert_eq!(resumed, all[start..]);
         }
         assert_ne!(all[0].indices, all[5].indices);
@@ -258,18 +346,18 @@ mod tests {
 
     #[test]
     fn rows_are_the_images_and_labels_of_the_indices() {
-        let batch = train().batch(2, 1);
-        let pixels = batch.images.to_f64();
+        let batch = train().batch(2, 1).unwrap();
+        let pixels = batch.images[0].to_f64();
         for (row, &i) in batch.indices.iter().enumerate() {
             assert!(pixels[row * 27..][..27].iter().all(|&p| p == i as f64));
             assert_eq!(batch.labels.as_ref().unwrap().words()[row], i % 3);
         }
-        assert_eq!(batch.images.shape()[..], [4, 27]);
+        assert_eq!(batch.images[0].shape()[..], [4, 27]);
         // Views draw from streams of their own.
         let flips: Vec<&[f32]> = batch.augment.iter().map(HostTensor::f32s).collect();
         assert_eq!(flips.len(), 2);
         let different = (0..5).any(|s| {
-            let b = train().batch(0, s);
+            let b = train().batch(0, s).unwrap();
             b.augment[0] != b.augment[1]
         });
         assert!(different);
@@ -278,11 +366,11 @@ mod tests {
     #[test]
     fn evaluation_reads_in_order_and_counts_what_is_valid() {
         let loader = Loader::new(set(10), LoaderOptions::eval(4)).unwrap();
-        let batches: Vec<Batch> = loader.epoch(0).collect();
+        let batches: Vec<Batch> = loader.epoch(0).collect::<Result<_>>().unwrap();
         let valid: Vec<usize> = batches.iter().map(|b| b.valid).collect();
         assert_eq!(valid, [4, 4, 2]);
         assert_eq!(batches[2].indices, [8, 9, 0, 1]);
-        assert_eq!(batches[2].images.shape()[..], [4, 27]);
+        assert_eq!(batches[2].images[0].shape()[..], [4, 27]);
         assert!(batches[0].augment.is_empty());
     }
 
@@ -309,7 +397,7 @@ mod tests {
     #[test]
     fn an_unlabelled_set_gives_no_labels() {
         let unlabelled = Arc::new(Dataset { labels: None, ..(*set(5)).clone() });
-        let batch = Loader::new(unlabelled, LoaderOptions::eval(5)).unwrap().batch(0, 0);
+        let batch = Loader::new(unlabelled, LoaderOptions::eval(5)).unwrap().batch(0, 0).unwrap();
         assert!(batch.labels.is_none());
     }
 }

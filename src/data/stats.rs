@@ -29,6 +29,11 @@ impl Stats {
         Some(Stats { mean: mean.to_vec(), std: std.to_vec() })
     }
 
+    /// What leaves pixels of `c` channels as they are: mean 0 and deviation 1.
+    pub fn neutral(c: usize) -> Stats {
+        Stats { mean: vec![0.0; c], std: vec![1.0; c] }
+    }
+
     /// Statistics of interleaved pixels with `c` channels. The sums are of integers, so they are exact and do not
     /// depend on the number of threads. A channel that never changes gets the standard deviation 1, so that
     /// normalising by it is defined; without pixels mean 0 and deviation 1.

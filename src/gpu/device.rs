@@ -210,15 +210,45 @@ impl GpuDevice {
 
     /// Reads words back, waiting for all work before.
     pub(super) fn read(&self, buffer: &wgpu::Buffer, first: usize, words: usize) -> Result<Vec<u32>> {
-        let bytes = 4 * words as u64;
+        Ok(self.read_all(&[(buffer, first, words)])?.pop().expect("one was asked for"))
+    }
+
+    /// Reads words of several buffers back (each from its first word on, so many), waiting once for as many of them as fit
+    /// into [`READBACK`] bytes.
+    pub(super) fn read_all(&self, from: &[(&wgpu::Buffer, usize, usize)]) -> Result<Vec<Vec<u32>>> {
+        let (mut out, mut rest) = (Vec::with_capacity(from.len()), from);
+        while let Some(&(.., first)) = rest.first() {
+            let (mut n, mut words) = (1, first);
+            while n < rest.len() && 4 * (words + rest[n].2) <= READBACK {
+                words += rest[n].2;
+                n += 1;
+            }
+            let (now, later) = rest.split_at(n);
+            self.read_at_once(now, words, &mut out)?;
+            rest = later;
+        }
+        Ok(out)
+    }
+
+    /// Reads `words` words in all through one buffer.
+    fn read_at_once(
+        &self,
+        from: &[(&wgpu::Buffer, usize, usize)],
+        words: usize,
+        out: &mut Vec<Vec<u32>>,
+    ) -> Result<()> {
         let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("readback"),
-            size: bytes.max(4),
+            size: 4 * words.max(1) as u64,
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
         let mut encoder = self.0.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, 4 * first as u64, &staging, 0, bytes);
+        let mut at = 0;
+        for &(buffer, first, words) in from {
+            encoder.copy_buffer_to_buffer(buffer, 4 * first as u64, &staging, at, 4 * words as u64);
+            at += 4 * words as u64;
+        }
         self.0.queue.submit([encoder.finish()]);
         staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
         self.wait()?;
@@ -226,9 +256,18 @@ impl GpuDevice {
             .slice(..)
             .get_mapped_range()
             .map_err(|e| Error::Device(format!("{}: reading back failed: {e}", self.0.info.name)))?;
-        Ok(bytemuck::pod_collect_to_vec(&view[..bytes as usize]))
+        let mut rest = &view[..];
+        for (.., words) in from {
+            let (own, later) = rest.split_at(4 * words);
+            out.push(bytemuck::pod_collect_to_vec(own));
+            rest = later;
+        }
+        Ok(())
     }
 }
+
+/// Bytes that are read back at once: enough that waiting is little beside copying, and few beside a network.
+const READBACK: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -71,6 +71,12 @@ impl GpuDevice {
         self.read(&from.buffer, 0, words)
     }
 
+    /// Reads several buffers back, each so many words, in as few waits as memory allows.
+    pub fn read_all_words(&self, from: &[(&GpuBuffer, usize)]) -> Result<Vec<Vec<u32>>> {
+        let from: Vec<_> = from.iter().map(|(b, words)| (&b.buffer, 0, *words)).collect();
+        self.read_all(&from)
+    }
+
     /// Loads a program. `leaf` gives the buffer of a parameter, state or input; with `guarded`, words
     /// of known content stand behind every other buffer and [`GpuExecutable::check_guards`] tells
     /// whether they still do.

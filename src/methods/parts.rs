@@ -57,22 +57,25 @@ pub struct Inputs {
 pub fn inputs(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Inputs> {
     let images = task.images;
     if images.classes < 2 {
+        let found = match images.classes {
+            0 => "these have no labels",
+            _ => "these have 1 class",
+        };
+        let path = &task.recipe.data.path;
         return Err(Error::Config(format!(
-            "training with labels needs labelled images of at least 2 classes, these have {}",
-            images.classes
+            "{path}: training with labels needs images of at least 2 classes, and {found}: put the images of each class into a \
+             folder of its own, below the path or below train, val and test there"
         )));
     }
-    let pixels = g.input(IMAGES, Meta::new([batch, images.bytes()], DType::U8))?;
+    let x = view(g, images, batch, 0, &task.recipe.augment)?;
     let labels = g.input(LABELS, Meta::new([batch], DType::U32))?;
     let halted = halted_before(g)?;
-    let x = augmented(g, &task.recipe.augment, 0, pixels, images)?;
     Ok(Inputs { x, labels, halted })
 }
 
 /// Some views of the images of a step, from number `first` on, one after the other, `[views * n, h, w, c]`.
 pub fn views(g: &mut Graph, task: &Task<'_>, batch: usize, first: usize, specs: &[AugmentSpec]) -> Result<Value> {
-    let pixels = g.input(IMAGES, Meta::new([batch, task.images.bytes()], DType::U8))?;
-    let views = specs.iter().enumerate().map(|(i, spec)| augmented(g, spec, first + i, pixels, task.images));
+    let views = specs.iter().enumerate().map(|(i, spec)| view(g, task.images, batch, first + i, spec));
     let views: Vec<Value> = views.collect::<Result<_>>()?;
     g.concat(&views, 0)
 }
@@ -162,17 +165,22 @@ pub fn learning_rate(recipe: &Recipe, progress: Progress) -> f32 {
     recipe.schedule.at(recipe.lr, progress.steps, progress.per_epoch, recipe.epochs)
 }
 
-/// Bytes to normalised numbers, changed as view `view` is.
-fn augmented(g: &mut Graph, spec: &AugmentSpec, view: usize, pixels: Value, images: &ImageInfo) -> Result<Value> {
-    let [h, w, _] = images.extents;
+/// View number `number` of the images of a step, augmented and normalised, `[batch, h, w, c]`.
+fn view(g: &mut Graph, images: &ImageInfo, batch: usize, number: usize, spec: &AugmentSpec) -> Result<Value> {
+    // All views are made of the same images, unless they are crops of whole pictures, which come cropped.
+    let (name, input) = match images.crops {
+        true => (format!("{IMAGES}.{number}"), images.view_extents(spec)),
+        false => (IMAGES.to_string(), images.extents),
+    };
+    let pixels = g.input(&name, Meta::new([batch, input.iter().product()], DType::U8))?;
     if *spec == (AugmentSpec { normalize: spec.normalize.clone(), ..AugmentSpec::default() }) {
         return normalise(g, pixels, images);
     }
-    let n = g.shape(pixels)[0];
-    let params = g.input(&format!("{AUGMENT}.{view}"), Meta::f32([n, columns::COUNT]))?;
+    let params = g.input(&format!("{AUGMENT}.{number}"), Meta::f32([batch, columns::COUNT]))?;
+    let [h, w, _] = images.view_extents(spec);
     let plan = AugmentPlan {
-        input: images.extents,
-        output: spec.output_size(h, w),
+        input,
+        output: [h, w],
         jitter: spec.color_jitter.is_some(),
         gray: spec.grayscale.is_some(),
         // Three deviations hold all but 0.3 % of a Gaussian.

@@ -211,6 +211,23 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_has_another_name_now_is_still_read_and_hashes_stay() {
+        let old = default().to_toml().unwrap().replace("\ntest = 0.1\n", "\ntest_share = 0.3\n");
+        let old = Recipe::parse(&old, Path::new("old.toml")).unwrap();
+        let set = default().with(&["data.test_share=0.3".into()]).unwrap();
+        let now = default().with(&["data.test=0.3".into()]).unwrap();
+        assert_eq!((old.data.test, &old, &set), (0.3, &now, &now));
+        // What came later counts only where it is not as if it were not there.
+        let plain = default().hash().unwrap();
+        assert_ne!(plain, now.hash().unwrap());
+        for later in ["data.val=0.1", "data.on_error=skip", "data.most_skipped=0.5"] {
+            assert_ne!(plain, default().with(&[later.into()]).unwrap().hash().unwrap(), "{later}");
+        }
+        // Of this recipe as it was before these settings came.
+        assert_eq!(format!("{plain:016x}"), "2d4f67681c5f1623");
+    }
+
+    #[test]
     fn the_common_keys_are_those_of_a_recipe() {
         let recipe =
             Recipe { start_from: "x".into(), own: toml::Table::new(), ..Recipe::find("small-rbcn").unwrap().1 };
@@ -222,6 +239,7 @@ mod tests {
             mean: Vec::new(),
             std: Vec::new(),
             teacher: None,
+            data: None,
         };
         let table = table_of(&Recipe { run: Some(run), ..recipe });
         assert_eq!(table.keys().map(String::as_str).collect::<Vec<_>>(), COMMON);

@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn augmentations_of_the_recipe_are_steps_of_the_program() {
-        let images = ImageInfo { extents: [28, 28, 1], classes: 10, mean: vec![0.3], std: vec![0.3] };
+        let images = ImageInfo { extents: [28, 28, 1], classes: 10, mean: vec![0.3], std: vec![0.3], crops: false };
         let (_, recipe) = Recipe::find("fashion-binary").expect("built in");
         let reads = |recipe: &Recipe| {
             let graph = train(&Task { recipe, images: &images, teacher: None, targets: None }, 4).expect("builds");

@@ -1,7 +1,7 @@
 //! What is to be trained, and the names of what goes into its graphs and comes out.
 
 use super::teacher::Teacher;
-use crate::data::{AugmentSpec, Split};
+use crate::data::{AugmentSpec, Split, Stats};
 use crate::error::{Error, Result};
 use crate::features::Rows;
 use crate::recipe::Recipe;
@@ -18,14 +18,38 @@ pub struct ImageInfo {
     pub mean: Vec<f32>,
     /// Standard deviation of each channel.
     pub std: Vec<f32>,
+    /// Whether each view of a training step comes as a tensor of its own, cropped out of whole pictures
+    /// ([`Dataset::crops_originals`](crate::data::Dataset::crops_originals)).
+    #[serde(default)]
+    pub crops: bool,
 }
 
 impl ImageInfo {
     /// What is to be known of a set.
-    pub fn of(split: &Split) -> Self {
+    ///
+    /// # Errors
+    /// If its images are in files, and one that tells their mean cannot be read.
+    pub fn of(split: &Split) -> Result<Self> {
+        Ok(ImageInfo::normalised(split, &split.normalization()?))
+    }
+
+    /// What is to be known of a set of which the mean and the deviation are given.
+    pub fn normalised(split: &Split, stats: &Stats) -> Self {
         let part = if split.train.is_empty() { &split.test } else { &split.train };
-        let stats = split.normalization();
-        ImageInfo { extents: [part.h, part.w, part.c], classes: part.classes.len(), mean: stats.mean, std: stats.std }
+        ImageInfo {
+            extents: [part.h, part.w, part.c],
+            classes: part.classes.len(),
+            mean: stats.mean.clone(),
+            std: stats.std.clone(),
+            crops: split.train.crops_originals(),
+        }
+    }
+
+    /// Height, width and channels of a view.
+    pub fn view_extents(&self, augment: &AugmentSpec) -> [usize; 3] {
+        let [h, w, c] = self.extents;
+        let [h, w] = augment.output_size(h, w);
+        [h, w, c]
     }
 
     /// Height, width and channels of what a network is tested on: where training sees crops that are brought to a smaller
@@ -86,7 +110,7 @@ impl<'a> Task<'a> {
     }
 }
 
-/// Input of the step: pixels, U8 `[batch, h * w * c]`.
+/// Input of the step: pixels, U8 `[batch, h * w * c]`; of view 0, 1, ... `images.0` where [`ImageInfo::crops`] is set.
 pub const IMAGES: &str = "images";
 /// Input of the step: classes, U32 `[batch]`.
 pub const LABELS: &str = "labels";

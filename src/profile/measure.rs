@@ -110,7 +110,7 @@ fn why_waits(device: &Device, asked: bool) -> &'static str {
 }
 
 fn upload(steps: &mut Steps, at: u64) -> Result<()> {
-    let batch = steps.batch(at);
+    let batch = steps.batch(at)?;
     steps.upload(&batch)
 }
 

@@ -1,10 +1,22 @@
 //! The `[data]` table: which images.
 
 use super::EMBEDDED;
-use crate::data::{Dataset, OpenOptions, Split};
+use super::settings::changed;
+use crate::data::{Background, Dataset, OnError, OpenOptions, PixelRules, Split, Truncated};
 use crate::error::{Error, Result};
 use crate::features::low_shot;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What random crops are taken from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Crops {
+    /// Pictures as they are in their files.
+    Originals,
+    /// Pictures brought to `data.size`.
+    Resized,
+}
 
 /// Which images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,9 +28,20 @@ pub struct DataSpec {
     pub size: Option<[usize; 2]>,
     /// 1 to make them grey, 3 colour; else they stay as they are.
     pub channels: Option<usize>,
-    /// The share of a set without a test part that becomes one.
-    pub test_share: f64,
-    /// Decides which images that share is; not the run's seed, so that runs compare.
+    /// What random crops are taken from where images are not of the size that they are brought to: the `originals`, whole and
+    /// in the size of their files, or the images once they are `resized`.
+    pub crops: Crops,
+    /// What transparent pixels of pictures are laid on: "white" or "black". It ships with the model.
+    pub background: Background,
+    /// What becomes of pictures that are cut short: "stop" names the first of them, "keep" takes what there is of each.
+    pub truncated: Truncated,
+    /// The share of a set without test and validation part that becomes its test part. Which images it is follows from their
+    /// names: it is met on average, and pictures that are added move none of the old ones. (Once called `test_share`.)
+    #[serde(alias = "test_share")]
+    pub test: f64,
+    /// The share of a set without a validation part that becomes one, likewise.
+    pub val: f64,
+    /// Decides which images these shares are; not the run's seed, so that runs compare.
     pub split_seed: u64,
     /// CIFAR-100: its 20 coarse classes.
     pub coarse_labels: bool,
@@ -33,6 +56,14 @@ pub struct DataSpec {
     pub train_images: Option<usize>,
     /// At most this many test images.
     pub test_images: Option<usize>,
+    /// MiB that decoded images may take; what does not fit is decoded as it is needed. A quarter of the memory if it is not
+    /// given. No result depends on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// What happens at an image that cannot be read: `stop`, or `skip`, which leaves it out and lists it.
+    pub on_error: OnError,
+    /// With `skip`, the share of all images above which reading stops all the same.
+    pub most_skipped: f64,
 }
 
 impl Default for DataSpec {
@@ -42,7 +73,11 @@ impl Default for DataSpec {
             path: EMBEDDED.into(),
             size: None,
             channels: None,
-            test_share: open.test_share,
+            crops: Crops::Originals,
+            background: open.pixels.background,
+            truncated: open.pixels.truncated,
+            test: open.test_share,
+            val: open.val_share,
             split_seed: 0,
             coarse_labels: false,
             classes: Vec::new(),
@@ -50,6 +85,9 @@ impl Default for DataSpec {
             label_share: 1.0,
             train_images: None,
             test_images: None,
+            memory: None,
+            on_error: open.on_error,
+            most_skipped: open.most_skipped,
         }
     }
 }
@@ -70,8 +108,40 @@ impl DataSpec {
         Ok(())
     }
 
+    /// These settings with `key=value` of the `[data]` table, keys as a recipe has them ("data.size").
+    ///
+    /// # Errors
+    /// As [`changed`].
+    pub fn with(&self, settings: &[String]) -> Result<DataSpec> {
+        let tables = Tables { data: self.clone() };
+        let validate = |t: &Tables| t.data.validate();
+        Ok(changed(&tables, settings, |source| source.read(), validate)?.data)
+    }
+
+    /// How the images are opened.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            size: self.size,
+            channels: self.channels,
+            test_share: self.test,
+            val_share: self.val,
+            seed: self.split_seed,
+            coarse_labels: self.coarse_labels,
+            pixels: PixelRules { background: self.background, truncated: self.truncated },
+            crops: false,
+            memory: self.memory.map(|mib| mib << 20),
+            on_error: self.on_error,
+            most_skipped: self.most_skipped,
+        }
+    }
+
     /// Opens the images.
     pub fn open(&self) -> Result<Split> {
+        self.open_for(false)
+    }
+
+    /// Opens the images; with `crops`, random crops of those to train on see whole pictures.
+    pub(super) fn open_for(&self, crops: bool) -> Result<Split> {
         if self.path.is_empty() {
             return Err(Error::Config(
                 "this recipe brings no images of its own: say where they are with --data PATH".into(),
@@ -86,17 +156,14 @@ impl DataSpec {
             }
             Dataset::embedded()
         } else {
-            let options = OpenOptions {
-                size: self.size,
-                channels: self.channels,
-                test_share: self.test_share,
-                seed: self.split_seed,
-                coarse_labels: self.coarse_labels,
-            };
-            Dataset::open(&self.path, &options)?
+            Dataset::open(
+                &self.path,
+                &OpenOptions { crops: crops && self.crops == Crops::Originals, ..self.open_options() },
+            )?
         };
+        let tested_on_val = Arc::ptr_eq(&split.val, &split.test) && self.hold_out == 0.0;
         if !self.classes.is_empty() {
-            for part in [&mut split.train, &mut split.test] {
+            for part in [&mut split.train, &mut split.val, &mut split.test] {
                 *part = part.of_classes(&self.classes)?.into();
             }
         }
@@ -110,10 +177,20 @@ impl DataSpec {
                 *part = part.select(&some).into();
             }
         }
+        if tested_on_val {
+            split.val = split.test.clone();
+        }
         if self.label_share < 1.0 {
             let with_labels = low_shot(split.train.len(), self.label_share);
             split.train = split.train.select(&with_labels).into();
         }
         Ok(split)
     }
+}
+
+/// A recipe of which only the images count.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tables {
+    data: DataSpec,
 }

@@ -8,11 +8,11 @@ mod read;
 pub mod settings;
 mod text;
 
-pub use data::DataSpec;
+pub use data::{Crops, DataSpec};
 pub use read::{COMMON, OwnTable, Source};
 pub use text::{Text, absolute, built_in};
 
-use crate::data::AugmentSpec;
+use crate::data::{AugmentSpec, Split};
 use crate::error::{Error, Result};
 use crate::hash::fnv1a;
 use crate::nn::NetSpec;
@@ -139,12 +139,23 @@ pub struct RunInfo {
     /// Hash of the teacher's weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<String>,
+    /// Fingerprint of the list of images; none of runs that are older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
 }
 
 impl Recipe {
     /// The recipe as TOML.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(|e| Error::Config(format!("the recipe cannot be written as TOML: {e}")))
+    }
+
+    /// Opens the images, as the augmentation wants them: random crops see whole pictures.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`](crate::data::Dataset::open).
+    pub fn open_images(&self) -> Result<Split> {
+        self.data.open_for(self.augment.random_resized_crop.is_some())
     }
 
     /// Checks the numbers of the common keys that types cannot.
@@ -176,9 +187,12 @@ impl Recipe {
 
     /// A number that changes with whatever changes the weights (FNV-1a of the recipe as TOML).
     pub fn hash(&self) -> Result<u64> {
+        // What is cropped makes no difference without crops, or where images keep their size.
+        let matters = self.augment.random_resized_crop.is_some() && self.data.size.is_some();
+        let crops = if matters { self.data.crops } else { Crops::Resized };
         let weights_only = Recipe {
             description: String::new(),
-            data: DataSpec { path: String::new(), test_images: None, ..self.data.clone() },
+            data: DataSpec { path: String::new(), test_images: None, memory: None, crops, ..self.data.clone() },
             eval: EvalSpec::default(),
             checkpoint: CheckpointSpec::default(),
             run: None,
@@ -186,6 +200,24 @@ impl Recipe {
             teacher: self.teacher.as_ref().map(|_| TeacherSpec { run: String::new(), trained_by: None }),
             ..self.clone()
         };
-        Ok(fnv1a(weights_only.to_toml()?.bytes()))
+        Ok(fnv1a(as_it_was(&weights_only.to_toml()?).bytes()))
     }
+}
+
+/// The text of a recipe as it was when hashes were first kept, so that they go on being the same: later settings of images
+/// count only where they are not as if they were not there.
+fn as_it_was(toml: &str) -> String {
+    let mut in_data = false;
+    let line = |line: &str| {
+        if line.starts_with('[') {
+            in_data = line == "[data]";
+        }
+        match line {
+            "val = 0.0" | "on_error = \"stop\"" | "most_skipped = 0.01" if in_data => String::new(),
+            "background = \"white\"" | "truncated = \"stop\"" | "crops = \"resized\"" if in_data => String::new(),
+            _ if in_data && line.starts_with("test = ") => format!("test_share{}\n", &line["test".len()..]),
+            _ => format!("{line}\n"),
+        }
+    };
+    toml.lines().map(line).collect()
 }

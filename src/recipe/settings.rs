@@ -41,6 +41,9 @@ pub fn changed<T: Serialize + Clone>(
     Ok(recipe)
 }
 
+/// Keys that have another name now. In files serde reads both.
+const RENAMED: [(&str, &str); 1] = [("data.test_share", "data.test")];
+
 /// Sets one dotted key of a table.
 fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
     let fail = |why: &str| Error::Config(format!("--set {setting}: {why}"));
@@ -50,6 +53,7 @@ fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
         Ok(mut parsed) if parsed.len() == 1 => parsed.remove("v").ok_or_else(|| fail("the value does not parse"))?,
         _ => toml::Value::String(value.to_string()),
     };
+    let key = RENAMED.iter().find(|(old, _)| *old == key.trim()).map_or(key, |(_, new)| new);
     let mut path: Vec<&str> = key.trim().split('.').collect();
     let last = path.pop().filter(|k| !k.is_empty()).ok_or_else(|| fail("the key is missing"))?;
     let mut at = table;

@@ -26,6 +26,9 @@ pub struct Position {
     pub steps: u64,
     /// Best test accuracy so far and the epochs done then.
     pub best: Option<(f64, u64)>,
+    /// Fingerprint of the list of images; none of checkpoints that are older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
 }
 
 /// What a checkpoint holds.
@@ -47,15 +50,11 @@ pub fn leaves(graph: &Graph) -> Vec<Value> {
 
 /// Copies the leaves of `graphs` from a device.
 pub fn gather(store: &Store, graphs: &[&Graph]) -> Result<HashMap<String, HostTensor>> {
-    let mut tensors = HashMap::new();
-    for graph in graphs {
-        for name in leaves(graph).into_iter().map(|v| graph.name(v)) {
-            if !tensors.contains_key(name) {
-                tensors.insert(name.to_string(), store.read(name)?);
-            }
-        }
-    }
-    Ok(tensors)
+    let mut names: Vec<&str> = graphs.iter().flat_map(|g| leaves(g).into_iter().map(|v| g.name(v))).collect();
+    names.sort_unstable();
+    names.dedup();
+    let tensors = store.read_all(&names)?;
+    Ok(names.into_iter().map(String::from).zip(tensors).collect())
 }
 
 impl Checkpoint {
@@ -139,7 +138,8 @@ mod tests {
 
     fn checkpoint() -> (Checkpoint, Graph) {
         let (store, g) = filled(3);
-        let position = Position { recipe: "ab".into(), seed: 1, epoch: 2, step: 3, steps: 9, best: Some((0.5, 2)) };
+        let position =
+            Position { recipe: "ab".into(), seed: 1, epoch: 2, step: 3, steps: 9, best: Some((0.5, 2)), data: None };
         (Checkpoint { position, tensors: gather(&store, &[&g]).unwrap() }, g)
     }
 

@@ -64,10 +64,11 @@ fn by_logits(runner: &mut Runner, set: &Arc<Dataset>, batch: usize, stop: &Atomi
     let mut tally = Tally::new(classes);
     let mut batches = loader.epoch(0);
     while let Some(b) = batches.next() {
+        let b = b?;
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let logits = runner.logits(&b.images)?;
+        let logits = runner.logits(&b.images[0])?;
         let labels = b.labels.as_ref().expect("a labelled set gives labels");
         // Rows past `valid` only fill up the last batch.
         for (row, &label) in logits.f32s().chunks(classes).zip(labels.words()).take(b.valid) {

@@ -8,7 +8,8 @@ use super::metrics::Sums;
 use super::programs::Programs;
 use super::run::{Metric, MetricsFile, RunDir, Summary};
 use super::steps::Steps;
-use crate::data::{Batch, Split};
+use super::writer::Writer;
+use crate::data::{Batch, Images, Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::methods::{EvaluatedBy, ImageInfo};
@@ -34,6 +35,8 @@ pub struct Job<'a> {
     pub device: Device,
     /// Images in a test batch.
     pub eval_batch: usize,
+    /// Fingerprint of the list of images.
+    pub fingerprint: String,
     /// Where results go.
     pub run: RunDir,
     /// Go on from the run's last checkpoint, if it has one.
@@ -106,7 +109,7 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
         }
     };
     let (job, position) = (&fit.job, &fit.position);
-    let images = ImageInfo::of(&job.data);
+    let images = ImageInfo::normalised(&job.data, &Stats::neutral(job.data.train.c));
     // Features alone need no classes.
     let classes = if job.recipe.method().evaluated_by(&job.recipe) == EvaluatedBy::Logits { images.classes } else { 0 };
     let summary = Summary {
@@ -163,6 +166,9 @@ struct Fit<'a> {
     unread_limit: u64,
     unread_since: Instant,
     saved_at: Instant,
+    writer: Writer,
+    /// Images that could not be read, and of which it was told.
+    skipped: usize,
     clock: Clock,
     /// The bits of an epoch ago.
     before: Before,
@@ -178,6 +184,7 @@ impl<'a> Fit<'a> {
             step: 0,
             steps: 0,
             best: None,
+            data: Some(job.fingerprint.clone()),
         };
         let path = job.run.last();
         if job.resume && path.exists() {
@@ -192,8 +199,14 @@ impl<'a> Fit<'a> {
                     ),
                 ));
             }
+            if checkpoint.position.data.as_ref().is_some_and(|data| *data != job.fingerprint) {
+                return Err(Error::data(
+                    &path,
+                    "the checkpoint was made with other images than these: put them back as they were, or start a new run",
+                ));
+            }
             steps.runner.restore(&checkpoint, &path)?;
-            position = checkpoint.position;
+            position = Position { data: position.data, ..checkpoint.position };
             observer.resumed(&position);
         }
         let lines = job.run.metrics(position.steps)?;
@@ -212,6 +225,8 @@ impl<'a> Fit<'a> {
             unread_limit: 1,
             unread_since: Instant::now(),
             saved_at: Instant::now(),
+            writer: Writer::default(),
+            skipped: 0,
             clock: Clock::default(),
             before,
             job,
@@ -230,7 +245,7 @@ impl<'a> Fit<'a> {
         self.unread_since = Instant::now();
         while self.position.epoch < self.job.recipe.epochs {
             if self.position.step < per_epoch {
-                let batch = batches.next().expect("batches go on without end");
+                let batch = batches.next().expect("batches go on without end")?;
                 debug_assert_eq!(batch.epoch, self.position.epoch * passes + (self.position.step / per_pass) as u64);
                 debug_assert_eq!(batch.step, self.position.step % per_pass);
                 self.step(&batch)?;
@@ -259,9 +274,11 @@ impl<'a> Fit<'a> {
             }
             if self.stopping() && self.position.epoch < self.job.recipe.epochs {
                 self.save()?;
+                self.writer.wait()?;
                 return Ok(None);
             }
         }
+        self.writer.wait()?;
         if last_test.is_none() {
             // Killed between the last checkpoint and the summary: the test is all that is left to do.
             last_test = match self.test()? {
@@ -360,6 +377,7 @@ impl<'a> Fit<'a> {
         };
         (self.position.epoch, self.position.step) = (done, 0);
         self.epoch_sums = Sums::default();
+        self.tell_skipped();
         self.describe()?;
         if let Some(t) = &test {
             self.lines.push(&Metric::Test {
@@ -378,6 +396,19 @@ impl<'a> Fit<'a> {
         }
         self.save()?;
         Ok(Some(test))
+    }
+
+    /// Says which training images could not be read since it was last said.
+    fn tell_skipped(&mut self) {
+        let Images::Encoded(files) = &self.job.data.train.images else { return };
+        let skipped = files.skipped();
+        if let Some((path, reason)) = skipped.get(self.skipped..).and_then(<[_]>::last) {
+            self.observer.note(&format!(
+                "{} images could not be read until now, and the next one took the place of each ({path}: {reason})",
+                skipped.len()
+            ));
+        }
+        self.skipped = skipped.len();
     }
 
     /// Between the passes of an epoch: what the second one starts from.
@@ -447,7 +478,7 @@ impl<'a> Fit<'a> {
         if checkpoint.first_non_finite().is_some() {
             return Err(self.not_finite(self.position.steps));
         }
-        checkpoint.save(&path)
+        self.writer.write(checkpoint, path)
     }
 
     /// The error of a run whose loss was not finite at step `bad`, counted from 0 since the start.
@@ -458,7 +489,9 @@ impl<'a> Fit<'a> {
             Err(e) => format!("looking for the cause failed: {e}"),
         };
         let path = self.job.run.last();
-        let kept = match Checkpoint::load(&path) {
+        // What was still being written counts once it is there.
+        let written = self.writer.wait();
+        let kept = match written.and_then(|()| Checkpoint::load(&path)) {
             Ok(c) => format!("{} (after {} steps) is as it was", path.display(), c.position.steps),
             Err(_) => "no checkpoint had been written yet".to_string(),
         };
@@ -484,6 +517,7 @@ impl<'a> Fit<'a> {
     fn replay(&mut self, bad: u64) -> Result<Option<(u64, String)>> {
         self.observer.note("the weights are not finite: going back to the last checkpoint to find out why");
         let path = self.job.run.last();
+        self.writer.wait()?;
         self.steps.runner.initialise(self.job.recipe.seed)?;
         let mut from = 0;
         if path.exists() {
@@ -493,7 +527,7 @@ impl<'a> Fit<'a> {
         }
         for step in from..=bad {
             let before = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
-            let batch = self.steps.batch(step);
+            let batch = self.steps.batch(step)?;
             self.steps.upload(&batch)?;
             self.steps.run_parts(step)?;
             let after = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
@@ -507,7 +541,7 @@ impl<'a> Fit<'a> {
     }
 
     fn find(&mut self, step: u64) -> Result<Option<String>> {
-        let batch = self.steps.batch(step);
+        let batch = self.steps.batch(step)?;
         self.steps.upload(&batch)?;
         for i in self.steps.runner.parts_of(self.steps.is_refresh(step)) {
             let graph = self.steps.runner.parts()[i].program().graph.clone();

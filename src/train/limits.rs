@@ -4,6 +4,7 @@ use super::programs::Programs;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::memory;
 use crate::methods::{Graphs, Task};
 use crate::program::{BufferKind, Program};
 
@@ -32,14 +33,15 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
         Ok((programs, excess))
     };
     let (programs, first) = excess_of(recipe.batch, recipe.eval.batch)?;
-    let Some(first) = first else { return Ok((programs, recipe.eval.batch)) };
+    let Some(mut excess_now) = first else { return Ok((programs, recipe.eval.batch)) };
     // The size of a test batch changes no result, so it gives way first.
     let mut eval = recipe.eval.batch;
     while eval > 1 {
         eval = (eval / 2).max(1);
         let (programs, excess) = excess_of(recipe.batch, eval)?;
-        if excess.is_none() {
-            return Ok((programs, eval));
+        match excess {
+            None => return Ok((programs, eval)),
+            Some(excess) => excess_now = excess,
         }
     }
     let (mut fits, mut fails) = (0, recipe.batch);
@@ -51,17 +53,19 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
         }
     }
     let advice = match fits {
-        0 => "not even a batch of 1 fits: choose a smaller network or another device".to_string(),
-        n => format!("the largest batch that fits is {n} (--set batch={n})"),
+        0 => "not even a batch of 1 fits: bring the images to a smaller size (--set data.size=[H,W]), or choose a smaller \
+              network or another device"
+            .to_string(),
+        n => format!("the largest batch that fits is {n} (--set batch={n}); smaller images (--set data.size=[H,W]) take less"),
     };
     Err(Error::Device(format!(
         "batch {} does not fit {}: {} needs {} bytes, but {} is {}; {advice}",
         recipe.batch,
         device.name(),
-        first.what,
-        first.needed,
-        first.limit,
-        first.allowed
+        excess_now.what,
+        excess_now.needed,
+        excess_now.limit,
+        excess_now.allowed
     )))
 }
 
@@ -135,7 +139,6 @@ fn memory_limit(device: &Device) -> Option<u64> {
         Device::Cpu => true,
         Device::Gpu(d) => d.target().software,
     };
-    let text = host.then(|| std::fs::read_to_string("/proc/meminfo").ok())??;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    Some(1024 * line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()?)
+    // A share of it is left for what is not planned: kernels' scratch, batches that wait, stacks of threads.
+    host.then(memory::available)?.map(|bytes| bytes - bytes / 8 - (bytes / 8).min(128 << 20))
 }

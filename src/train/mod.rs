@@ -26,3 +26,4 @@ pub mod saved_node;
 pub mod start;
 pub mod steps;
 pub mod teacher;
+mod writer;

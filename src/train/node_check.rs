@@ -38,7 +38,7 @@ pub fn check(
     mut each: impl FnMut(u64, usize, usize),
 ) -> Result<Option<Wrong>> {
     for training_step in 0..count {
-        let batch = steps.batch(training_step);
+        let batch = steps.batch(training_step)?;
         steps.upload(&batch)?;
         for part in 0..steps.runner.parts().len() {
             let scalars = steps.scalars(part, training_step)?;

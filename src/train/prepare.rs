@@ -6,7 +6,7 @@ use super::programs::Programs;
 use super::run::RunDir;
 use super::start::{normalised_as, start_from};
 use super::steps::loader;
-use crate::data::Split;
+use crate::data::{Manifest, Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::methods::{ImageInfo, Targets, Task, Teacher};
@@ -38,6 +38,7 @@ pub struct Prepared {
     request: Request,
     images: ImageInfo,
     teacher: Option<Teacher>,
+    manifest: Manifest,
     steps: usize,
     programs: Programs,
     eval_batch: usize,
@@ -67,13 +68,33 @@ impl Request {
     pub fn prepare(self) -> Result<Prepared> {
         let steps = loader(&self.recipe, &self.data)?.steps();
         let teacher = Teacher::of(&self.recipe)?;
-        let mut images = ImageInfo::of(&self.data);
-        match &self.normalization {
-            Some((mean, std)) => (images.mean, images.std) = (mean.clone(), std.clone()),
-            None => normalised_as(&self.recipe, teacher.as_ref(), &mut images)?,
+        // Computed only if nobody says it: for that, images may have to be decoded.
+        let mut images = match (&self.normalization, &self.recipe.augment.normalize) {
+            (Some((mean, std)), _) => {
+                ImageInfo::normalised(&self.data, &Stats { mean: mean.clone(), std: std.clone() })
+            }
+            (None, Some(stats)) => ImageInfo::normalised(&self.data, stats),
+            (None, None) => ImageInfo::of(&self.data)?,
+        };
+        if self.normalization.is_none() {
+            normalised_as(&self.recipe, teacher.as_ref(), &mut images)?;
         }
-        let (programs, eval_batch) = compile(&self, &images, teacher.as_ref())?;
-        Ok(Prepared { request: self, images, teacher, steps, programs, eval_batch })
+        let compiled = compile(&self, &images, teacher.as_ref());
+        let (programs, eval_batch) = compiled.map_err(|e| self.with_notes(e, images.classes))?;
+        let manifest = self.data.manifest();
+        Ok(Prepared { request: self, images, teacher, manifest, steps, programs, eval_batch })
+    }
+}
+
+impl Request {
+    /// Only the method knows whether it needs labels, and only the images know why they have none.
+    fn with_notes(&self, e: Error, classes: usize) -> Error {
+        match e {
+            Error::Config(message) if classes < 2 && !self.data.notes.is_empty() => {
+                Error::Config(format!("{message} ({})", self.data.notes.join("; ")))
+            }
+            other => other,
+        }
     }
 }
 
@@ -141,6 +162,36 @@ impl Prepared {
         )))
     }
 
+    /// Checks that a run which goes on still has the images that it began with.
+    ///
+    /// # Errors
+    /// If it has others; what changed is told.
+    pub fn check_data(&self, run: &RunDir, info: &RunInfo) -> Result<()> {
+        let fail = |what: String| Err(Error::data(&self.request.recipe.data.path, what));
+        let Some(began) = &info.data else {
+            if self.request.data.drawn {
+                return fail(format!(
+                    "the run {} is older than the list of images that runs keep, and its test images were drawn in another \
+                     way: some of them would be trained on now; start a new run",
+                    run.path().display()
+                ));
+            }
+            return Ok(());
+        };
+        if began == self.manifest.fingerprint() {
+            return Ok(());
+        }
+        let list = run.images();
+        let what = match std::fs::read(&list) {
+            Ok(table) => Manifest::changes(&table, &list, &self.manifest)?,
+            Err(_) => format!("{} is missing, which would tell what changed", list.display()),
+        };
+        fail(format!(
+            "these are not the images that the run {} began with: {what}; put them back as they were, or start a new run",
+            run.path().display()
+        ))
+    }
+
     /// What the run's record says of where it ran.
     pub fn info(&self) -> RunInfo {
         RunInfo {
@@ -151,6 +202,7 @@ impl Prepared {
             mean: self.images.mean.clone(),
             std: self.images.std.clone(),
             teacher: self.teacher_hash(),
+            data: Some(self.manifest.fingerprint().into()),
         }
     }
 
@@ -162,8 +214,22 @@ impl Prepared {
     pub fn start(mut self, place: Place) -> Result<Started> {
         let inherited = start_from(&self.request.recipe, &mut self.programs)?;
         let (run, resume) = match place {
-            Place::New(wanted) => (RunDir::create(&wanted, &self.request.recipe, self.info())?, false),
-            Place::Resumed(run) => (run, true),
+            Place::New(wanted) => {
+                let run = RunDir::create(&wanted, &self.request.recipe, self.info())?;
+                if let Err(e) = run.list_images(&self.manifest, &self.request.data.skipped) {
+                    // The first error is the one worth telling.
+                    let _ = std::fs::remove_dir_all(run.path());
+                    return Err(e);
+                }
+                (run, false)
+            }
+            Place::Resumed(run) => {
+                // It may have been stopped before the list was written.
+                if !run.images().exists() {
+                    run.list_images(&self.manifest, &self.request.data.skipped)?;
+                }
+                (run, true)
+            }
         };
         Ok(Started { prepared: self, run, resume, inherited })
     }
@@ -187,9 +253,17 @@ impl Started {
 
     /// Trains until the last epoch is done or `stop` is set.
     pub fn fit(self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome> {
-        let Prepared { request, programs, eval_batch, .. } = self.prepared;
+        let Prepared { request, programs, eval_batch, manifest, .. } = self.prepared;
+        let fingerprint = manifest.fingerprint().to_string();
         let Request { name, recipe, data, device, .. } = request;
-        let job = Job { name, recipe, data, device, eval_batch, run: self.run, resume: self.resume, stop };
-        fit(job, programs, observer)
+        let (begun, resumed) = (self.run.clone(), self.resume);
+        let job = Job { name, recipe, data, device, eval_batch, fingerprint, run: self.run, resume: self.resume, stop };
+        let outcome = fit(job, programs, observer);
+        if matches!(outcome, Err(Error::Limit(_))) && !resumed && !begun.last().exists() {
+            // There was no memory for a run that had only begun: it leaves nothing behind. The first error is the one worth
+            // telling.
+            let _ = std::fs::remove_dir_all(begun.path());
+        }
+        outcome
     }
 }

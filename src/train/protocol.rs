@@ -83,10 +83,11 @@ pub fn features(runner: &mut Runner, set: &Arc<Dataset>, batch: usize, stop: &At
     let (mut data, mut d) = (Vec::new(), 1);
     let mut batches = loader.epoch(0);
     while let Some(b) = batches.next() {
+        let b = b?;
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let made = runner.logits(&b.images)?;
+        let made = runner.logits(&b.images[0])?;
         d = made.shape().columns();
         data.extend_from_slice(&made.f32s()[..d * b.valid]);
         batches.recycle(b);

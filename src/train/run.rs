@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! config.toml     the recipe with every setting, and where it ran: `onebit train config.toml` repeats it
+//! data.csv        name, class, part, bytes and CRC-32 of every image; none of the embedded set
+//! skipped.csv     images that could not be read and were skipped, each with the reason; only if there are such
 //! metrics.jsonl   one line an interval of training, one a test, and one an epoch of what methods and binary layers tell
 //! summary.json    the result
 //! protocols.json  what `onebit eval --protocol` found
@@ -10,6 +12,7 @@
 
 use super::layer_stats::LayerStats;
 use super::protocol::ProtocolResult;
+use crate::data::Manifest;
 use crate::error::{Error, Result};
 use crate::files::{create_dir, numbered, numbered_folder, read_text, write_atomic};
 use crate::nn::Count;
@@ -157,6 +160,33 @@ impl RunDir {
         create_dir(&run.checkpoints())?;
         write_atomic(&run.config_path(), config.as_bytes())?;
         Ok(run)
+    }
+
+    /// Where the images are listed.
+    pub fn images(&self) -> PathBuf {
+        self.path.join("data.csv")
+    }
+
+    /// Writes down what images the run has, and path and reason of those that were skipped.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn list_images(&self, manifest: &Manifest, skipped: &[(String, String)]) -> Result<()> {
+        if !manifest.is_empty() {
+            write_atomic(&self.images(), &manifest.to_csv()?)?;
+        }
+        if skipped.is_empty() {
+            return Ok(());
+        }
+        let path = self.path.join("skipped.csv");
+        let fail = |e: csv::Error| Error::data(&path, format!("cannot be written as a table: {e}"));
+        let mut table = csv::Writer::from_writer(Vec::new());
+        table.write_record(["path", "reason"]).map_err(fail)?;
+        for (image, reason) in skipped {
+            table.write_record([image, reason]).map_err(fail)?;
+        }
+        let bytes = table.into_inner().map_err(|e| fail(e.into_error().into()))?;
+        write_atomic(&path, &bytes)
     }
 
     /// A folder that is written to as a run's is.
@@ -320,6 +350,7 @@ mod tests {
             mean: vec![0.3],
             std: vec![0.25],
             teacher: None,
+            data: None,
         }
     }
 

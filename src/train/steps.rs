@@ -58,14 +58,23 @@ impl Steps {
     }
 
     /// The images of step `step`, counted from 0 since the start. Each pass has its own order.
-    pub fn batch(&self, step: u64) -> Batch {
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    pub fn batch(&self, step: u64) -> Result<Batch> {
         let per_pass = self.loader.steps() as u64;
         self.loader.batch(step / per_pass, (step % per_pass) as usize)
     }
 
     /// Writes a batch to the device.
     pub fn upload(&mut self, batch: &Batch) -> Result<()> {
-        self.runner.input(IMAGES, &batch.images)?;
+        if self.loader.dataset().crops_originals() {
+            for (view, images) in batch.images.iter().enumerate() {
+                self.runner.input(&format!("{IMAGES}.{view}"), images)?;
+            }
+        } else {
+            self.runner.input(IMAGES, &batch.images[0])?;
+        }
         if let Some(labels) = &batch.labels {
             self.runner.input(LABELS, labels)?;
         }

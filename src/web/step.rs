@@ -50,14 +50,14 @@ impl StepExport {
     /// If the images cannot be read or do not fit the recipe, no step uses the shaders, one does not assemble, or the
     /// folder cannot be written.
     pub fn write(&self, dir: &Path, mut each: impl FnMut(usize, usize)) -> Result<(Summary, usize)> {
-        let data = self.recipe.data.open()?;
+        let data = self.recipe.open_images()?;
         if data.train.is_empty() {
             return Err(Error::data(&self.recipe.data.path, "there are no training images"));
         }
-        let mut images = ImageInfo::of(&data);
-        if let Some(stats) = &self.recipe.augment.normalize {
-            (images.mean, images.std) = (stats.mean.clone(), stats.std.clone());
-        }
+        let images = match &self.recipe.augment.normalize {
+            Some(stats) => ImageInfo::normalised(&data, stats),
+            None => ImageInfo::of(&data)?,
+        };
         let (recipe, graphs) = self.build(&images)?;
         // Images and recipe must go together before a folder is begun.
         loader(&recipe, &data)?;
@@ -84,7 +84,7 @@ impl StepExport {
         let mut training = Steps::new(recipe.clone(), &data, programs, &Device::Cpu)?;
         let mut done = 0;
         for steps in 0..self.steps {
-            let batch = training.batch(steps);
+            let batch = training.batch(steps)?;
             training.upload(&batch)?;
             for part in 0..training.runner.parts().len() {
                 let scalars = training.scalars(part, steps)?;

@@ -50,7 +50,7 @@ pub fn main() -> Result<()> {
     ESTIMATORS.add(&FastSigmoid)?;
     let (_, recipe) = Recipe::find("fashion-binary")?;
     let recipe = recipe.with(&["net.binarization.activation_ste=fast-sigmoid".into()])?;
-    let images = ImageInfo { extents: [28, 28, 1], classes: 10, mean: vec![0.3], std: vec![0.3] };
+    let images = ImageInfo { extents: [28, 28, 1], classes: 10, mean: vec![0.3], std: vec![0.3], crops: false };
     let task = Task { recipe: &recipe, images: &images, teacher: None, targets: None };
     let Graphs { step, .. } = recipe.method().training(&task, recipe.batch)?;
     let is_own = |name: &str| name.contains("fast_sigmoid_grad");

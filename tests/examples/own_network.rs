@@ -52,7 +52,7 @@ pub fn main() -> Result<()> {
     };
     println!("on {}", device.name());
     let data = Dataset::embedded();
-    let stats = data.normalization();
+    let stats = data.normalization()?;
 
     let (mut g, logits, labels) = classified(&stats.mean, &stats.std, Mode::Train)?;
     let loss = g.cross_entropy(logits, labels, 0.0)?;
@@ -73,7 +73,8 @@ pub fn main() -> Result<()> {
     for (i, batch) in
         Loader::new(data.train.clone(), LoaderOptions::train(BATCH, 0, Default::default()))?.epoch(0).enumerate()
     {
-        store.write("images", &batch.images)?;
+        let batch = batch?;
+        store.write("images", &batch.images[0])?;
         store.write("labels", batch.labels.as_ref().expect("the set has labels"))?;
         let learning_rate = [0.05];
         step.run(&learning_rate)?;
@@ -83,7 +84,8 @@ pub fn main() -> Result<()> {
     }
     let mut right = 0.0;
     for batch in Loader::new(data.test.clone(), LoaderOptions::eval(BATCH))?.epoch(0) {
-        store.write("images", &batch.images)?;
+        let batch = batch?;
+        store.write("images", &batch.images[0])?;
         store.write("labels", batch.labels.as_ref().expect("the set has labels"))?;
         test.run(&[])?;
         right += test.read("right")?.f32s()[..batch.valid].iter().sum::<f32>();

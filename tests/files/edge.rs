@@ -1,6 +1,7 @@
 //! What ships: packed models are what the training graph is, on every device, and nothing else is read as one.
 
 use crate::devices::{devices, gpus};
+use crate::python::python;
 use onebit::data::Dataset;
 use onebit::deploy::{Net, Op, Runtime, file, graph, onnx, pack, web};
 use onebit::device::{Device, Store};
@@ -48,7 +49,7 @@ impl Case {
         let settings: Vec<String> = settings.iter().map(|s| s.to_string()).collect();
         let recipe = Recipe::find(name).unwrap().1.with(&settings).unwrap();
         let (mean, std) = (vec![0.4; extents[2]], vec![0.3; extents[2]]);
-        let images = ImageInfo { extents, classes: 10, mean, std };
+        let images = ImageInfo { extents, classes: 10, mean, std, crops: false };
         let mut case = Case { name: format!("{name} {settings:?}"), recipe, images, tensors: HashMap::new() };
         let graph = inference_graph(&case.task(), 1).unwrap();
         let p = Philox::new(5, 0);
@@ -291,16 +292,8 @@ fn onnxruntime(models: &[(Vec<u8>, Vec<u8>)]) -> Vec<Vec<f32>> {
         std::fs::write(at(i, "onnx"), model).unwrap();
         std::fs::write(at(i, "images"), images).unwrap();
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let own = root.join("target/python/bin/python");
-    let python = std::env::var_os("ONEBIT_PYTHON").map_or(own, PathBuf::from);
-    assert!(
-        python.is_file(),
-        "{}: there is no such program. Run tests/run.sh, which installs Python's onnxruntime, or name a Python that has it in \
-         ONEBIT_PYTHON",
-        python.display()
-    );
-    output(Command::new(python).arg(root.join("tests/run_onnx.py")).arg(folder.path()));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run_onnx.py");
+    output(Command::new(python("onnxruntime")).arg(script).arg(folder.path()));
     let floats = |bytes: Vec<u8>| bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
     (0..models.len()).map(|i| floats(std::fs::read(at(i, "outputs")).unwrap())).collect()
 }
@@ -334,7 +327,7 @@ fn onnxruntime_gives_what_the_runtime_gives() {
 fn of_the_embedded_set() -> (Case, Vec<Vec<u8>>, Vec<Vec<f32>>) {
     let mut case = Case::new(("fashion-binary", &[], [28, 28, 1]));
     let test = Dataset::embedded().test;
-    let images: Vec<Vec<u8>> = (0..test.len()).map(|i| test.image(i).to_vec()).collect();
+    let images: Vec<Vec<u8>> = (0..test.len()).map(|i| test.image(i).unwrap().to_vec()).collect();
     // Random weights favour one class: biases take that back.
     let mut runtime = Runtime::new(&case.net(), 1).unwrap();
     let bias = case.tensors.get_mut("fc.bias").unwrap().f32s_mut();

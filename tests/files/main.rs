@@ -4,8 +4,19 @@
 mod devices;
 #[path = "../common/golden.rs"]
 mod golden;
+#[path = "../common/python.rs"]
+mod python;
 
+mod archives;
 mod edge;
 mod embedded;
+mod field;
 mod foreign;
+mod page;
+mod pictures;
+mod pillow;
 mod readers;
+mod records;
+mod sets;
+mod streaming;
+mod tables;

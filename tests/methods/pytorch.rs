@@ -177,7 +177,7 @@ fn compare(label: &str, runner: &mut Runner, graphs: &[Graph], expected: &Tensor
 
 /// Runs one step of a recipe after `epoch` epochs, on every device, and one of its second pass if it has one.
 fn step_equals_pytorch(file: &[u8], case: &str, recipe: &Recipe, epoch: u64) {
-    let images = ImageInfo { extents: [8, 8, 3], classes: 5, mean: vec![0.5; 3], std: vec![0.25; 3] };
+    let images = ImageInfo { extents: [8, 8, 3], classes: 5, mean: vec![0.5; 3], std: vec![0.25; 3], crops: false };
     let teacher = Teacher::for_a_look(recipe).unwrap().map(|(t, _)| t);
     let task = Task { recipe, images: &images, teacher: teacher.as_ref(), targets: None };
     let method = recipe.method();

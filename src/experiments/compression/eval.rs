@@ -3,7 +3,7 @@
 use super::taught;
 use crate::console::stop::NEVER;
 use crate::console::text::{percent, say, say_json, size};
-use crate::data::{Dataset, Loader, LoaderOptions};
+use crate::data::{Dataset, Loader, LoaderOptions, Stats};
 use crate::error::{Error, Result};
 use crate::experiments::EvalOptions;
 use crate::experiments::gradients::{TrainedRun, device_of};
@@ -41,7 +41,8 @@ struct Comparison {
 pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<()> {
     let device = device_of(options.device.as_deref(), &t.info)?;
     let (of, with_clusters) = taught(&t.recipe, &t.data, &device, &NEVER, options.json)?.expect("nobody stops this");
-    let images = ImageInfo { mean: t.images.mean.clone(), std: t.images.std.clone(), ..ImageInfo::of(&with_clusters) };
+    let stats = Stats { mean: t.images.mean.clone(), std: t.images.std.clone() };
+    let images = ImageInfo::normalised(&with_clusters, &stats);
     let task = Task { recipe: &t.recipe, images: &images, teacher: None, targets: Some(&of.targets) };
     let (programs, batch) = fitting_test(&task, &device, |batch| t.recipe.method().eval(&task, batch))?;
     let mut runner = Runner::load(programs, &device, t.recipe.seed)?;
@@ -104,12 +105,13 @@ fn clusters(runner: &mut Runner, set: &Arc<Dataset>, batch: usize) -> Result<(Ve
     // The first batch warms the device up.
     let mut batches = loader.epoch(0);
     if let Some(b) = batches.next() {
-        runner.logits(&b.images)?;
+        runner.logits(&b?.images[0])?;
     }
     let start = Instant::now();
     let mut batches = loader.epoch(0);
     while let Some(b) = batches.next() {
-        let (logits, device) = runner.timed_logits(&b.images)?;
+        let b = b?;
+        let (logits, device) = runner.timed_logits(&b.images[0])?;
         spent += device;
         let columns = logits.shape().columns();
         for row in logits.f32s().chunks_exact(columns).take(b.valid) {

@@ -86,7 +86,7 @@ impl ModelTeacher {
         let split = Split {
             train: Arc::new(with(&data.train, labels)),
             test: Arc::new(with(&data.test, test.clusters)),
-            notes: data.notes.clone(),
+            ..data.clone()
         };
         let targets = Targets { coordinates: train.coordinates, deviation, centres: output.centres.centres.clone() };
         Ok(Some((ModelTeacher { model, targets, clusters, pace: test.pace }, split)))

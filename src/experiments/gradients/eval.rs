@@ -1,18 +1,25 @@
 //! The test of a network as its method has it.
 
 use super::{TrainedRun, device_of};
+use crate::cache::note;
 use crate::console::stop::NEVER;
 use crate::console::text::{percent, say, say_json};
-use crate::error::Result;
+use crate::data::{Split, trained_on};
+use crate::error::{Error, Result};
 use crate::experiments::{Ending, EvalOptions};
 use crate::methods::Task;
+use crate::recipe::RunInfo;
 use crate::train::confusion::confusion_svg;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::limits::fitting_test;
 use crate::train::programs::Runner;
+use crate::train::run::RunDir;
 
 pub(super) fn run(options: &EvalOptions, run: TrainedRun) -> Result<Ending> {
     let TrainedRun { run, recipe, info, path, checkpoint, data, images } = run;
+    if let Some(seen) = seen_in_training(&run, &info, &data)? {
+        note(seen);
+    }
     let device = device_of(options.device.as_deref(), &info)?;
     let task = Task { recipe: &recipe, images: &images, teacher: None, targets: None };
     let (programs, batch) = fitting_test(&task, &device, |batch| recipe.method().eval(&task, batch))?;
@@ -38,6 +45,26 @@ pub(super) fn run(options: &EvalOptions, run: TrainedRun) -> Result<Ending> {
     ))?;
     say(format!("confusion matrix: {}", picture.display()))?;
     Ok(Ending::Done)
+}
+
+/// Says that images to test on were trained on, as far as the run tells.
+fn seen_in_training(run: &RunDir, info: &RunInfo, data: &Split) -> Result<Option<String>> {
+    let list = run.images();
+    if info.data.is_none() && data.drawn {
+        return Ok(Some(format!(
+            "the run {} is older than the list of images that runs keep, and its test images were drawn in another way: if it \
+             learned from these images, some of those it is tested on now were among them",
+            run.path().display()
+        )));
+    }
+    if !list.exists() {
+        return Ok(None);
+    }
+    let table = std::fs::read(&list).map_err(Error::io(&list, "read"))?;
+    let seen = trained_on(&table, &list, &data.test)?;
+    let of = data.test.len();
+    Ok((seen > 0)
+        .then(|| format!("{seen} of the {of} images that are tested on are among those that the run learned from")))
 }
 
 fn table(e: &Evaluation) -> Result<()> {

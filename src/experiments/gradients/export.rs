@@ -142,9 +142,10 @@ fn compare(net: &Net, task: &Task<'_>, tensors: &Tensors, test: &Arc<Dataset>) -
     let mut at = 0;
     let mut batches = loader.epoch(0);
     while let Some(b) = batches.next() {
-        let logits = runner.logits(&b.images)?;
+        let b = b?;
+        let logits = runner.logits(&b.images[0])?;
         for row in logits.f32s().chunks_exact(logits.shape().columns()).take(b.valid) {
-            let own = runtime.run(test.image(at))?;
+            let own = runtime.run(&test.image(at)?)?;
             let first = |y: &[f32]| (0..y.len()).fold(0, |best, i| if y[i] > y[best] { i } else { best });
             same += (first(own) == first(row)) as usize;
             right += test.labels.as_ref().is_some_and(|l| l[at] as usize == first(own)) as usize;

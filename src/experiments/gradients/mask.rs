@@ -41,5 +41,5 @@ pub fn images_of(net: &NetSpec, tensors: &HashMap<String, HostTensor>, channels:
     // pooling leaves something.
     let first = tensors.get("layer0.weight").filter(|_| net.kind == NetKind::Mlp);
     let extents = first.map_or([64, 64, channels], |w| [1, w.shape().columns() / channels.max(1), channels]);
-    ImageInfo { extents, classes: 0, mean: vec![0.0; channels], std: vec![1.0; channels] }
+    ImageInfo { extents, classes: 0, mean: vec![0.0; channels], std: vec![1.0; channels], crops: false }
 }

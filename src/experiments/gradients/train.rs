@@ -54,7 +54,7 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
         }
         return finish(options, run, &summary);
     }
-    let data = recipe.data.open()?;
+    let data = recipe.open_images()?;
     if data.train.is_empty() {
         return Err(Error::Config(format!("{}: there are no training images", recipe.data.path)));
     }
@@ -68,6 +68,7 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
     let mut prepared = request.prepare()?;
     if let Some((run, info)) = &old {
         prepared.check_teacher(run, info)?;
+        prepared.check_data(run, info)?;
     }
     let mut tuned = None;
     if let (Device::Gpu(gpu), false) = (prepared.device(), options.no_tune) {

@@ -1,6 +1,6 @@
 //! A run with its network.
 
-use crate::data::Split;
+use crate::data::{Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::experiments::Which;
@@ -47,17 +47,18 @@ impl TrainedRun {
         if let Some(data) = data {
             recipe.data.path = data.display().to_string();
         }
-        let mut data = recipe.data.open()?;
+        let mut data = recipe.open_images()?;
         if data.test.c != info.mean.len() && recipe.data.path != EMBEDDED {
             // Of other images than the run's: grey becomes colour, or colour grey.
             recipe.data.channels = Some(info.mean.len());
-            data = recipe.data.open()?;
+            data = recipe.open_images()?;
         }
         let fail = |m: String| Err(Error::Config(format!("{}: {m}", recipe.data.path)));
         if data.test.is_empty() {
             return fail("there are no test images".into());
         }
-        let images = ImageInfo { mean: info.mean.clone(), std: info.std.clone(), ..ImageInfo::of(&data) };
+        let stats = Stats { mean: info.mean.clone(), std: info.std.clone() };
+        let images = ImageInfo::normalised(&data, &stats);
         if images.mean.len() != images.extents[2] {
             return fail(format!(
                 "the images have {} channels, the run's had {}; set data.channels in {}/config.toml",

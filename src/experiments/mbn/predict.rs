@@ -22,7 +22,7 @@ use std::time::Instant;
 /// If the run is not there, or its images are of another kind.
 pub fn points(recipe: &MbnRecipe, set: &Arc<Dataset>, device: &Device, stop: &AtomicBool) -> Result<Option<Rows>> {
     if recipe.features.is_empty() {
-        let pixels = set.images.iter().map(|b| *b as f32 / 255.0).collect();
+        let pixels = set.pixels()?.iter().map(|b| *b as f32 / 255.0).collect();
         return Rows::new(pixels, set.image_bytes()).map(Some);
     }
     let (run, network, info) = RunDir::open(Path::new(&recipe.features))?;
@@ -39,6 +39,7 @@ pub fn points(recipe: &MbnRecipe, set: &Arc<Dataset>, device: &Device, stop: &At
         classes: set.classes.len(),
         mean: info.mean.clone(),
         std: info.std.clone(),
+        crops: false,
     };
     let task = Task { recipe: &network, images: &images, teacher: None, targets: None };
     let (programs, batch) = feature_programs(&task, device)?;

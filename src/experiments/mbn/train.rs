@@ -142,6 +142,7 @@ fn begin(wanted: Wanted, options: &TrainOptions, stop: &AtomicBool) -> Result<Op
     let Some(points) = points(&recipe, &data.train, &choice.device, stop)? else { return Ok(None) };
     let mut model = Model::new(&recipe.mbn, recipe.seed, points, data.train.classes.len())?;
     let planned_bytes = model.planned_bytes(&choice.device)?;
+    let manifest = data.manifest();
     let run = match &old {
         Some(run) => run.clone(),
         None => {
@@ -153,9 +154,12 @@ fn begin(wanted: Wanted, options: &TrainOptions, stop: &AtomicBool) -> Result<Op
                 mean: Vec::new(),
                 std: Vec::new(),
                 teacher: None,
+                data: Some(manifest.fingerprint().into()),
             };
             let record = MbnRecipe { run: Some(info), ..recipe.clone() };
-            RunDir::create_with(&options.out(&name), &record.to_toml()?)?
+            let run = RunDir::create_with(&options.out(&name), &record.to_toml()?)?;
+            run.list_images(&manifest, &data.skipped)?;
+            run
         }
     };
     let file = run.last();

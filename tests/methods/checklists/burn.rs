@@ -375,7 +375,7 @@ fn burn_12_the_balance_rises_by_half_a_cosine_from_the_start_of_each_stage() {
 /// Loss of the first step, with augmentation parameters changed before.
 fn loss(setting: &Setting, device: &Device, change: impl Fn(&mut Vec<HostTensor>)) -> f64 {
     let mut steps = setting.steps(device);
-    let mut batch = steps.batch(0);
+    let mut batch = steps.batch(0).unwrap();
     change(&mut batch.augment);
     steps.upload(&batch).unwrap();
     steps.run_parts(0).unwrap();

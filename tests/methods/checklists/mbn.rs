@@ -32,7 +32,7 @@ fn digits() -> &'static Dataset {
 
 /// Pixels from 0 to 1.
 fn points(set: &Dataset) -> Rows {
-    Rows::new(set.images.iter().map(|b| *b as f32 / 16.0).collect(), set.image_bytes()).unwrap()
+    Rows::new(set.pixels().unwrap().iter().map(|b| *b as f32 / 16.0).collect(), set.image_bytes()).unwrap()
 }
 
 fn grown(device: &Device, spec: &MbnSpec, seed: u64, points: Rows) -> Model {
@@ -190,7 +190,7 @@ fn mbn_06_shifts_and_scales_of_the_input_change_nothing() {
 fn mbn_07_codes_are_equal_on_every_device() {
     // Pixels over 255, which are no exact numbers: near-ties are possible.
     let set = digits().select(&(0..500).collect::<Vec<_>>());
-    let points = Rows::new(set.images.iter().map(|b| *b as f32 / 255.0).collect(), 64).unwrap();
+    let points = Rows::new(set.pixels().unwrap().iter().map(|b| *b as f32 / 255.0).collect(), 64).unwrap();
     let spec = MbnSpec { clusterings: 10, first: 250, ..MbnSpec::default() };
     let reference = grown(&Device::Cpu, &spec, 5, points.clone());
     for (name, device) in devices().into_iter().skip(1) {
@@ -330,7 +330,7 @@ fn mbn_13_digits() {
     assert!(collapsed < 0.3, "{collapsed}");
 }
 
-/// A student of a model of 1,400 digits, trained on its clusters; what it says of the others, what the model does, and all
+/// A student of a model of about 1,400 digits, trained on its clusters; what it says of the others, what the model does, and all
 /// weights; and how many times as many steps (multiply-adds, comparisons) the model takes for a prediction as the student.
 fn compressed(labels_turned: u32) -> (Vec<u32>, Vec<u32>, std::collections::BTreeMap<String, HostTensor>, f64) {
     let folder = tempfile::tempdir().unwrap();
@@ -340,7 +340,7 @@ fn compressed(labels_turned: u32) -> (Vec<u32>, Vec<u32>, std::collections::BTre
         let labels = set.labels.as_ref().unwrap().iter().map(|c| (c + labels_turned) % 10).collect();
         Arc::new(Dataset { labels: Some(labels), ..set.clone() })
     };
-    let data = Split { train: turned(&split.train), test: turned(&split.test), notes: vec![] };
+    let data = Split::new(turned(&split.train), turned(&split.test));
     let held_out = data.test.len();
     let run = folder.path().join("mbn");
     std::fs::create_dir_all(run.join("checkpoints")).unwrap();
@@ -349,7 +349,7 @@ fn compressed(labels_turned: u32) -> (Vec<u32>, Vec<u32>, std::collections::BTre
         "\n[run]\nrecipe = \"small-mbn\"\ndevice = \"cpu\"\nselect = \"cpu\"\nversion = \"0\"\nmean = []\nstd = []\n";
     std::fs::write(run.join("config.toml"), text + info).unwrap();
     let spec = MbnSpec { clusterings: 100, first: 700, ..MbnSpec::default() };
-    let train = Rows::new(data.train.images.iter().map(|b| *b as f32 / 255.0).collect(), 64).unwrap();
+    let train = Rows::new(data.train.pixels().unwrap().iter().map(|b| *b as f32 / 255.0).collect(), 64).unwrap();
     let n = train.n() as f64;
     let mut model = grown(&Device::Cpu, &spec, 0, train);
     model.output = Some(output(&model));
@@ -363,13 +363,13 @@ fn compressed(labels_turned: u32) -> (Vec<u32>, Vec<u32>, std::collections::BTre
     let recipe = Recipe::find("small-mbn-compress").unwrap().1.with(&settings).unwrap();
     let mut watch = Watch { stop: &NEVER, told: &mut |_| {} };
     let (teacher, with_clusters) = ModelTeacher::of(&recipe, &data, &Device::Cpu, &mut watch).unwrap().unwrap();
-    let images = ImageInfo::of(&with_clusters);
+    let images = ImageInfo::of(&with_clusters).unwrap();
     let task = Task { recipe: &recipe, images: &images, teacher: None, targets: Some(&teacher.targets) };
     let plan = Programs::compile(recipe.method().build(&task, 100, held_out).unwrap(), &Device::Cpu).unwrap();
     let mut steps = Steps::new(recipe.clone(), &with_clusters, plan, &Device::Cpu).unwrap();
     let all = 30 * steps.per_epoch() as u64;
     super::method::train(&mut steps, 0..all);
-    let pixels = HostTensor::from_u8([held_out, 64], &data.test.images);
+    let pixels = HostTensor::from_u8([held_out, 64], &data.test.pixels().unwrap());
     let logits = steps.runner.logits(&pixels).unwrap();
     let best = |row: &[f32]| (0..10).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap() as u32;
     let said = logits.f32s().chunks(10).map(best).collect();

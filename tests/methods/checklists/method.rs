@@ -37,9 +37,9 @@ pub struct Setting {
 impl Setting {
     /// Of a recipe; its teacher has random weights.
     pub fn new(recipe: Recipe) -> Setting {
-        let data = recipe.data.open().unwrap();
+        let data = recipe.open_images().unwrap();
         let teacher = Teacher::for_a_look(&recipe).unwrap().map(|(t, _)| t);
-        Setting { images: ImageInfo::of(&data), recipe, data, teacher }
+        Setting { images: ImageInfo::of(&data).unwrap(), recipe, data, teacher }
     }
 
     pub fn task(&self) -> Task<'_> {
@@ -80,7 +80,7 @@ pub fn changed(before: &BTreeMap<String, HostTensor>, after: &BTreeMap<String, H
 
 /// Uploads the images of a step, counted from 0.
 pub fn upload(steps: &mut Steps, step: u64) {
-    let batch = steps.batch(step);
+    let batch = steps.batch(step).unwrap();
     steps.upload(&batch).unwrap();
 }
 
@@ -143,10 +143,10 @@ fn shipped_and_full(setting: &Setting, trained: &mut Steps, device: &Device) -> 
     let loader = Loader::new(setting.data.test.clone(), LoaderOptions::eval(batch)).unwrap();
     let mut all = Vec::new();
     for i in 0..loader.steps() {
-        let images = loader.batch(0, i).images;
-        store.write(EVAL_IMAGES, &images).unwrap();
+        let images = &loader.batch(0, i).unwrap().images[0];
+        store.write(EVAL_IMAGES, images).unwrap();
         shipped.run(&[]).unwrap();
-        all.push((shipped.read(LOGITS).unwrap(), full.runner.logits(&images).unwrap()));
+        all.push((shipped.read(LOGITS).unwrap(), full.runner.logits(images).unwrap()));
     }
     all
 }

@@ -379,8 +379,8 @@ fn smn_12_a_mask_file_brings_back_the_network_to_the_bit() {
         };
         assert_eq!(features(&g, &applied), features(&adapted, &tensors), "{name}");
         // That the run's own program gives these features too is a test of the command line (tests/cli/unlabelled.rs).
-        let images = steps.loader.batch(0, 0).images;
-        assert!(steps.runner.logits(&images).unwrap().f32s().iter().all(|x| x.is_finite()), "{name}");
+        let images = &steps.loader.batch(0, 0).unwrap().images[0];
+        assert!(steps.runner.logits(images).unwrap().f32s().iter().all(|x| x.is_finite()), "{name}");
     }
 }
 
