@@ -76,7 +76,7 @@ impl Error {
     }
 
     /// What it says, without the path that is told beside it.
-    pub(crate) fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         match self {
             Error::Data { message, .. } => message.clone(),
             Error::Io { action, cause, .. } => format!("cannot {action}: {cause}"),
