@@ -23,7 +23,7 @@ mod stats;
 
 pub use augment::AugmentSpec;
 pub use batch::{Batch, BatchPlan};
-pub use dataset::{Dataset, Split};
+pub use dataset::{Dataset, STATS_IMAGES, Split};
 pub use images::{Encoded, Images};
 pub(crate) use index::trained_on;
 pub use index::{LeftOut, Manifest, Origin, Part};
