@@ -45,6 +45,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         anyhow::bail!("{}: a packed set is known by its ending: give it .1img", args.to.display());
     }
     let data = DataSpec { path: args.source.display().to_string(), ..DataSpec::default() }.with(&args.settings)?;
+    // The other settings are of what is done with a set once it is opened.
+    let read = DataSpec {
+        path: data.path.clone(),
+        background: data.background,
+        truncated: data.truncated,
+        coarse_labels: data.coarse_labels,
+        on_error: data.on_error,
+        most_skipped: data.most_skipped,
+        ..DataSpec::default()
+    };
+    if data != read {
+        anyhow::bail!(
+            "{}: a set is packed whole, by data.background, truncated, coarse_labels, on_error and most_skipped alone; \
+             give the rest when it is used",
+            args.settings.join(" ")
+        );
+    }
     let options =
         PackOptions { size: (!args.as_is).then_some(args.size), quality: args.quality, open: data.open_options() };
     let mut waiting = None;

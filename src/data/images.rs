@@ -49,8 +49,8 @@ pub struct Encoded {
 pub(super) struct Skips {
     /// How many of them are too many.
     most: usize,
-    /// Name and reason, by position among the items.
-    found: Mutex<BTreeMap<u32, (String, String)>>,
+    /// The reason, by path.
+    found: Mutex<BTreeMap<String, String>>,
 }
 
 impl Skips {
@@ -59,9 +59,12 @@ impl Skips {
     }
 
     /// Notes one; an error once they are too many.
-    fn add(&self, at: u32, item: &Item, why: &Error) -> Result<()> {
+    fn add(&self, item: &Item, why: &Error) -> Result<()> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.insert(at, (item.entry.path.display().to_string(), why.reason()));
+        // A record is known by its name: its path is that of its file.
+        let (path, name) = (item.entry.path.display().to_string(), &item.entry.name);
+        let known = if name.contains('#') { format!("{path} ({name})") } else { path };
+        found.insert(known, why.reason());
         if found.len() <= self.most {
             return Ok(());
         }
@@ -121,10 +124,11 @@ impl Encoded {
         Encoded { chosen: indices.iter().map(|i| self.chosen[*i as usize]).collect(), ..self.clone() }
     }
 
-    /// Path and reason of each image that was skipped until now, in the order of the set.
+    /// Path and reason of each image that was skipped until now, in the order of their paths.
     pub fn skipped(&self) -> Vec<(String, String)> {
-        let all = |s: &Arc<Skips>| s.found.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        self.skips.as_ref().map(all).unwrap_or_default()
+        let Some(skips) = &self.skips else { return Vec::new() };
+        let found = skips.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.iter().map(|(path, reason)| (path.clone(), reason.clone())).collect()
     }
 
     /// Image `i` as it is in its file, and the number of the image that it is: where images that cannot be read are skipped,
@@ -138,10 +142,7 @@ impl Encoded {
             match (self.decoded(self.chosen[at]), &self.skips) {
                 (Ok(pixels), _) => return Ok((at, pixels)),
                 (Err(e), None) => return Err(or_left_out(e)),
-                (Err(e), Some(skips)) => {
-                    let item = self.chosen[at];
-                    skips.add(item, &self.items[item as usize], &e)?;
-                }
+                (Err(e), Some(skips)) => skips.add(&self.items[self.chosen[at] as usize], &e)?,
             }
         }
         Err(Error::Config("none of the images can be read".into()))

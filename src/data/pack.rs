@@ -92,7 +92,10 @@ pub fn pack(
             }
         }
         summary.images = packed.iter().flatten().map(Vec::len).sum();
-        let index = serde_json::to_vec(&Index { name, classes, parts: packed, notes });
+        let index = {
+            let background = (summary.scaled > 0).then_some(options.open.pixels.background);
+            serde_json::to_vec(&Index { name, classes, parts: packed, notes, background })
+        };
         let index = index.map_err(|e| Error::data(to, format!("its index cannot be written: {e}")))?;
         file.write_all(&index).map_err(write())?;
         file.seek(SeekFrom::Start(0)).map_err(write())?;

@@ -38,26 +38,50 @@ impl Stats {
     /// depend on the number of threads. A channel that never changes gets the standard deviation 1, so that
     /// normalising by it is defined; without pixels mean 0 and deviation 1.
     pub fn of(pixels: &[u8], c: usize) -> Stats {
-        let zero = || vec![(0u64, 0u64); c];
-        let sums = pixels
-            .par_chunks(c.max(1) << 16)
-            .map(|chunk| {
-                let mut sums = zero();
-                for pixel in chunk.chunks_exact(c) {
-                    for (s, &v) in sums.iter_mut().zip(pixel) {
-                        *s = (s.0 + v as u64, s.1 + v as u64 * v as u64);
-                    }
-                }
-                sums
-            })
-            .reduce(zero, |a, b| a.iter().zip(&b).map(|(x, y)| (x.0 + y.0, x.1 + y.1)).collect());
-        let n = (pixels.len() / c.max(1)).max(1) as f64;
+        let sums =
+            pixels.par_chunks(c.max(1) << 16).map(|chunk| Sums::of(chunk, c)).reduce(|| Sums::zero(c), Sums::plus);
+        sums.stats()
+    }
+}
+
+/// Exact sums over pixels, by which statistics of any of them can be put together.
+pub(super) struct Sums {
+    pixels: u64,
+    /// Sum and sum of squares of each channel.
+    channels: Vec<(u64, u64)>,
+}
+
+impl Sums {
+    pub fn zero(c: usize) -> Sums {
+        Sums { pixels: 0, channels: vec![(0, 0); c] }
+    }
+
+    /// Over interleaved pixels with `c` channels.
+    pub fn of(pixels: &[u8], c: usize) -> Sums {
+        let mut sums = Sums::zero(c);
+        for pixel in pixels.chunks_exact(c.max(1)) {
+            sums.pixels += 1;
+            for (s, &v) in sums.channels.iter_mut().zip(pixel) {
+                *s = (s.0 + v as u64, s.1 + v as u64 * v as u64);
+            }
+        }
+        sums
+    }
+
+    pub fn plus(self, other: Sums) -> Sums {
+        let both = self.channels.iter().zip(&other.channels);
+        let channels = both.map(|(x, y)| (x.0 + y.0, x.1 + y.1)).collect();
+        Sums { pixels: self.pixels + other.pixels, channels }
+    }
+
+    pub fn stats(&self) -> Stats {
+        let n = self.pixels.max(1) as f64;
         let of = |&(sum, squares): &(u64, u64)| {
             let mean = sum as f64 / n;
             let deviation = (squares as f64 / n - mean * mean).max(0.0).sqrt() / 255.0;
             ((mean / 255.0) as f32, if deviation > 1e-6 { deviation as f32 } else { 1.0 })
         };
-        let (mean, std) = sums.iter().map(of).unzip();
+        let (mean, std) = self.channels.iter().map(of).unzip();
         Stats { mean, std }
     }
 }

@@ -9,6 +9,8 @@ mod host;
 #[cfg(feature = "train")]
 mod reference;
 mod shape;
+#[cfg(feature = "train")]
+pub mod strides;
 
 pub use dtype::DType;
 pub use geometry::{Conv2dGeometry, MatMulExtents};

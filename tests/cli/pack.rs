@@ -84,6 +84,7 @@ fn wrong_use() {
     place.run(&["pack", "set", "a.1img", "--size", "1"]).fails_with(&["size 1"]);
     place.run(&["pack", "set", "a.1img", "--quality", "0"]).fails_with(&["quality 0"]);
     place.run(&["pack", "set", "a.1img", "--set", "data.on_eror=skip"]).fails_with(&["on_eror", "on_error"]);
+    place.run(&["pack", "set", "a.1img", "--set", "data.size=[8,8]"]).fails_with(&["data.size", "packed whole"]);
     fs::write(place.path("set/train/bee/3.png"), "no picture").expect("a file");
     place.run(&["pack", "set", "a.1img"]).fails_with(&["bee/3.png", "data.on_error=skip"]);
     assert!(!place.path("a.1img").exists() && !place.path("a.1img.tmp").exists());

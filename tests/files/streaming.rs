@@ -3,7 +3,8 @@
 use image::RgbImage;
 use onebit::data::augment::{Flip, RandomResizedCrop};
 use onebit::data::{
-    AugmentSpec, Batch, Dataset, Images, Loader, LoaderOptions, OnError, OpenOptions, PackOptions, Split, pack,
+    AugmentSpec, Background, Batch, Dataset, Images, Loader, LoaderOptions, OnError, OpenOptions, PackOptions,
+    PixelRules, Split, pack,
 };
 use onebit::tensor::columns;
 use std::fs;
@@ -169,6 +170,22 @@ fn a_file_that_goes_bad_is_named_or_another_takes_its_place() {
     assert!(told.contains("at most 2") && told.contains("data.most_skipped"), "{told}");
 }
 
+/// A picture whose header can be read and whose pixels cannot.
+#[test]
+fn what_is_skipped_does_not_depend_on_the_memory() {
+    let dir = pictures();
+    let path = dir.path().join("train/bee/4.png");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 20].fill(0xaa);
+    fs::write(&path, bytes).unwrap();
+    let skip = |memory| OpenOptions { on_error: OnError::Skip, most_skipped: 0.1, ..options(memory, false) };
+    let (kept, none) = (open(dir.path(), &skip(None)), open(dir.path(), &skip(Some(0))));
+    assert_eq!((kept.train.len(), kept.skipped.len()), (11, 1));
+    assert_eq!((&kept.skipped, kept.manifest()), (&none.skipped, none.manifest()));
+    assert_eq!(kept.train.pixels().unwrap(), none.train.pixels().unwrap());
+}
+
 #[test]
 fn what_is_known_of_a_file_holds_as_long_as_its_size_and_time() {
     let dir = pictures();
@@ -202,6 +219,14 @@ fn a_packed_set_is_the_set() {
         assert_eq!(a.pixels().unwrap(), b.pixels().unwrap());
     }
     assert_eq!(folder.manifest().fingerprint(), file.manifest().fingerprint());
+    let black = OpenOptions {
+        pixels: PixelRules { background: Background::Black, ..Default::default() },
+        ..options(None, false)
+    };
+    assert!(Dataset::open(&whole, &black).is_ok());
+    let on_white = packed(dir.path(), "white.1img", Some(20));
+    let told = Dataset::open(&on_white, &black).unwrap_err().to_string();
+    assert!(told.contains("white.1img") && told.contains("data.background=black"), "{told}");
     // Made smaller: the shorter side is 20, JPEG changes little.
     let small = open(&packed(dir.path(), "small.1img", Some(20)), &options(Some(0), false));
     assert_eq!(small.train.labels, folder.train.labels);

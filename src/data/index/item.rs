@@ -85,13 +85,17 @@ impl Item {
         }
     }
 
-    /// What must be known of an image that is not decoded ahead.
+    /// What must be known of an image that is not decoded ahead. With `decode` it is decoded all the same, to see that it can.
     ///
     /// # Errors
     /// If it cannot be read, or does not say it.
-    pub(in crate::data) fn facts(&self, rules: &PixelRules) -> Result<Facts> {
+    pub(in crate::data) fn facts(&self, rules: &PixelRules, decode: bool) -> Result<Facts> {
         let (bytes, Origin { bytes: len, crc32, .. }) = self.read()?;
-        Ok(Facts { bytes: len, crc32, extents: self.extents_in(&bytes, rules)?.map(|n| n as u32) })
+        let extents = match decode {
+            true => self.decode(bytes, rules).map(|p| [p.h, p.w, p.c])?,
+            false => self.extents_in(&bytes, rules)?,
+        };
+        Ok(Facts { bytes: len, crc32, extents: extents.map(|n| n as u32) })
     }
 
     fn extents_in(&self, bytes: &[u8], rules: &PixelRules) -> Result<[usize; 3]> {
@@ -152,8 +156,17 @@ impl Item {
     /// # Errors
     /// If it is so narrow that nearly nothing of it would be left.
     pub(in crate::data) fn cover(&self, pixels: Pixels, [h, w]: [usize; 2]) -> Result<Pixels> {
+        pixels.cover(h, w).map_err(|e| self.too_narrow(e))
+    }
+
+    /// [`Item::cover`]'s error for a picture of these sides, if it has one.
+    pub(in crate::data) fn check_cover(&self, sides: [usize; 2], to: [usize; 2]) -> Result<()> {
+        Pixels::check_cover(sides, to).map_err(|e| self.too_narrow(e))
+    }
+
+    fn too_narrow(&self, e: String) -> Error {
         const NEARER: &str = "cut or remove it, or give a size nearer to its shape (--set data.size=[H,W])";
-        pixels.cover(h, w).map_err(|e| Error::data(&self.entry.path, format!("{e}: {NEARER}")))
+        Error::data(&self.entry.path, format!("{e}: {NEARER}"))
     }
 
     /// The picture, and the bytes that it was decoded from.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -38,28 +39,49 @@ pub(in crate::data) struct Stamp {
 #[derive(Default, Serialize, Deserialize)]
 struct Kept {
     version: String,
-    /// By the names of the images.
+    /// By the places of the images.
     facts: HashMap<String, (Stamp, Facts)>,
 }
 
-/// The facts of all `items` of the source at `path`, or why an item cannot be read.
-pub(in crate::data) fn survey(path: &Path, items: &[&Item], rules: &PixelRules) -> Vec<Result<Facts>> {
+/// Where an image is. Members of several archives may have one name, and records of one file have one path.
+fn place(item: &Item) -> String {
+    format!("{} {}", item.entry.path.display(), item.entry.name)
+}
+
+/// A file that changed so shortly ago may change once more within the same tick of the system's clock.
+const SETTLED: Duration = Duration::from_secs(2);
+
+fn is_settled(stamp: Stamp) -> bool {
+    let changed = UNIX_EPOCH + Duration::from_nanos(stamp.changed);
+    SystemTime::now().duration_since(changed).is_ok_and(|age| age > SETTLED)
+}
+
+/// Files whose reading takes so long that it is told.
+const TOLD: usize = 5000;
+
+/// The facts of all `items` of the source at `path`, or why an item cannot be read: with `decode`, each is decoded for it, so
+/// that those that cannot be are found.
+pub(in crate::data) fn survey(path: &Path, items: &[&Item], rules: &PixelRules, decode: bool) -> Vec<Result<Facts>> {
     let file = file_of(path);
-    let version = format!("{VERSION} {rules:?}");
+    let version = format!("{VERSION} {rules:?} {decode}");
     let kept = file.as_deref().map(|file| read_kept(file, &version)).unwrap_or_default();
+    let unread = items.len().saturating_sub(kept.facts.len());
+    if unread > TOLD {
+        cache_folder::note(format!("{unread} images are read once, for their checksums and sizes"));
+    }
     let one = |item: &&Item| -> (Result<Facts>, Option<Stamp>, bool) {
         let stamp = item.entry.stamp();
-        if let (Some(stamp), Some((then, facts))) = (stamp, kept.facts.get(&item.entry.name))
+        if let (Some(stamp), Some((then, facts))) = (stamp, kept.facts.get(&place(item)))
             && stamp == *then
         {
             return (Ok(*facts), Some(stamp), false);
         }
-        (item.facts(rules), stamp, true)
+        (item.facts(rules, decode), stamp, true)
     };
     let found: Vec<(Result<Facts>, Option<Stamp>, bool)> = items.par_iter().map(one).collect();
     if found.iter().any(|(facts, stamp, read)| *read && stamp.is_some() && facts.is_ok()) {
         let fact = |(item, (facts, stamp, _)): (&&Item, &(Result<Facts>, Option<Stamp>, bool))| {
-            Some((item.entry.name.clone(), ((*stamp)?, *facts.as_ref().ok()?)))
+            Some((place(item), ((*stamp).filter(|s| is_settled(*s))?, *facts.as_ref().ok()?)))
         };
         let facts = items.iter().zip(&found).filter_map(fact).collect();
         if let Some(file) = file {

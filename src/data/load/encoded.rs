@@ -14,7 +14,9 @@ pub(super) fn load(path: &Path, found: &Found, options: &OpenOptions, crops: boo
     let items: Vec<&Item> = found.parts.iter().flatten().flatten().collect();
     let mut skipped = Vec::new();
     let mut facts = Vec::with_capacity(items.len());
-    for (found, item) in survey(path, &items, &options.pixels).into_iter().zip(&items) {
+    // What is skipped must not depend on whether images are decoded now or later.
+    let decode = options.on_error == OnError::Skip;
+    for (found, item) in survey(path, &items, &options.pixels, decode).into_iter().zip(&items) {
         match found {
             Ok(known) => facts.push(Some(known)),
             Err(e) => {
@@ -34,12 +36,28 @@ pub(super) fn load(path: &Path, found: &Found, options: &OpenOptions, crops: boo
             return Err(mixed_sizes(item, [h, w], first, [first_h, first_w]));
         }
     };
+    // Crops of originals are the one thing that needs no square of a picture.
+    let uncropped = found.parts.iter().enumerate().flat_map(|(part, items)| {
+        let squares = !(crops && part == Part::Train as usize);
+        items.iter().flatten().map(move |_| squares)
+    });
+    let uncropped: Vec<bool> = uncropped.collect();
+    let mut narrow = Vec::new();
+    for (i, (item, known)) in items.iter().zip(&facts).enumerate() {
+        if let (true, Some(f)) = (uncropped[i], known)
+            && let Err(e) = item.check_cover([extents(f)[0], extents(f)[1]], [h, w])
+        {
+            options.skip(&item.entry, e, items.len(), &mut skipped)?;
+            narrow.push(i);
+        }
+    }
+    narrow.into_iter().for_each(|i| facts[i] = None);
     // One colour image makes it a colour set.
-    let colour = || known.iter().map(|(_, f)| f.extents[2] as usize).max();
+    let colour = || facts.iter().flatten().map(|f| f.extents[2] as usize).max();
     let c = options.channels.or_else(colour).unwrap_or(3);
 
     let most = (options.most_skipped * items.len() as f64) as usize;
-    let skips = (options.on_error == OnError::Skip).then(|| Arc::new(Skips::new(most.saturating_sub(skipped.len()))));
+    let skips = decode.then(|| Arc::new(Skips::new(most.saturating_sub(skipped.len()))));
     let to_size = OpenOptions { size: Some([h, w]), channels: Some(c), ..options.clone() };
     let (mut parts, mut left, mut start) = ([None, None, None], budget, 0);
     let (mut on_disk, mut in_memory) = (0, 0);

@@ -7,7 +7,31 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 /// How many times larger than what is kept of it an image may be.
 const MOST_CUT: usize = 64;
 
+/// The height and width, of an image of `h` x `w` pixels, of the largest part that has the shape of `to`.
+///
+/// # Errors
+/// If that is nearly nothing of the image.
+fn part_of([h, w]: [usize; 2], to: [usize; 2]) -> Result<[f64; 2], String> {
+    let scale = (to[0] as f64 / h as f64).max(to[1] as f64 / w as f64);
+    let (box_h, box_w) = ((to[0] as f64 / scale).min(h as f64), (to[1] as f64 / scale).min(w as f64));
+    if [h, w] != to && box_h * box_w * (MOST_CUT as f64) < (h * w) as f64 {
+        return Err(format!(
+            "of {h}x{w} pixels (height x width), {}x{} would be less than a {MOST_CUT}th part",
+            to[0], to[1]
+        ));
+    }
+    Ok([box_h, box_w])
+}
+
 impl Pixels {
+    /// Whether [`Pixels::cover`] brings an image of these sides to those of `to`.
+    ///
+    /// # Errors
+    /// Its error.
+    pub(in crate::data) fn check_cover(sides: [usize; 2], to: [usize; 2]) -> Result<(), String> {
+        part_of(sides, to).map(|_| ())
+    }
+
     /// The largest part of the image that has the shape of `h` x `w`, around its centre, scaled to that size; for a square:
     /// the shorter side gets that length, and the longer is cut. Scaling is bilinear with antialiasing, in fixed point,
     /// the same on every instruction set; of Pillow's it differs by at most 1 level.
@@ -22,14 +46,7 @@ impl Pixels {
         if (self.h, self.w) == (h, w) {
             return Ok(self);
         }
-        let scale = (h as f64 / self.h as f64).max(w as f64 / self.w as f64);
-        let (box_h, box_w) = ((h as f64 / scale).min(self.h as f64), (w as f64 / scale).min(self.w as f64));
-        if box_h * box_w * (MOST_CUT as f64) < (self.h * self.w) as f64 {
-            return Err(format!(
-                "of {}x{} pixels (height x width), {h}x{w} would be less than a {MOST_CUT}th part",
-                self.h, self.w
-            ));
-        }
+        let [box_h, box_w] = part_of([self.h, self.w], [h, w])?;
         let pixel = if self.c == 1 { PixelType::U8 } else { PixelType::U8x3 };
         let from = ImageRef::new(self.w as u32, self.h as u32, &self.data, pixel).map_err(|e| e.to_string())?;
         let mut to = Image::new(w as u32, h as u32, pixel);

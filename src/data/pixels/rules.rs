@@ -1,6 +1,7 @@
 //! What a user decides about pictures that are not plain.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How pictures become pixels where there is more than one way.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -21,6 +22,12 @@ pub enum Background {
     White,
     /// For light shapes on nothing.
     Black,
+}
+
+impl fmt::Display for Background {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Background::White { "white" } else { "black" })
+    }
 }
 
 impl Background {

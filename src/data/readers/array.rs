@@ -3,6 +3,7 @@
 use super::super::source::Entry;
 use super::raw::Layout;
 use crate::error::{Error, Result};
+use crate::tensor::strides::offsets;
 
 /// Axes that an array may have.
 const MOST_AXES: usize = 8;
@@ -98,22 +99,10 @@ impl Array {
             return self
                 .fail("it is stored in Fortran order, and there is no memory to turn it: save it in C order".into());
         }
-        // Counts up the last axis first, and steps through the bytes as the first axis lies closest.
+        // The first axis lies closest.
         let shape: Vec<usize> = self.shape.iter().map(|n| *n as usize).collect();
         let strides: Vec<usize> = shape.iter().scan(size, |step, n| Some(std::mem::replace(step, *step * n))).collect();
-        let (mut index, mut at) = (vec![0; shape.len()], 0);
-        while turned.len() < bytes.len() {
-            turned.extend_from_slice(&bytes[at..at + size]);
-            for axis in (0..shape.len()).rev() {
-                index[axis] += 1;
-                at += strides[axis];
-                if index[axis] < shape[axis] {
-                    break;
-                }
-                at -= shape[axis] * strides[axis];
-                index[axis] = 0;
-            }
-        }
+        offsets(&shape, &strides).for_each(|at| turned.extend_from_slice(&bytes[at..at + size]));
         let entry = Entry::in_memory(self.entry.name.clone(), self.entry.path.clone(), turned);
         Ok(Array { entry, start: 0, fortran: false, ..self })
     }

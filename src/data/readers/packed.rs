@@ -15,6 +15,8 @@
 //! index.
 
 use super::super::index::{Coding, Found, Item, LeftOut};
+use super::super::open::OpenOptions;
+use super::super::pixels::Background;
 use super::super::source::{Entry, Source};
 use super::Set;
 use crate::error::{Error, Result};
@@ -38,6 +40,8 @@ pub(in crate::data) struct Index {
     pub parts: [Option<Vec<Record>>; 3],
     /// What was known of where the parts come from when it was packed.
     pub notes: Vec<String>,
+    /// What transparent pixels lie on in images that were made smaller; `None` if none was.
+    pub background: Option<Background>,
 }
 
 /// One image.
@@ -68,14 +72,14 @@ pub(in crate::data) fn header(index_at: u64, index: &[u8]) -> [u8; HEADER as usi
 /// The packed sets of a source.
 pub(super) fn find(source: &Source) -> Result<Vec<Set<'_>>> {
     let files = source.files.iter().filter(|e| e.file_name().ends_with(".1img"));
-    Ok(files.map(|file| Set::new("a packed set", file.folder(), [file], move |_| read(file))).collect())
+    Ok(files.map(|file| Set::new("a packed set", file.folder(), [file], move |options| read(file, options))).collect())
 }
 
 /// Reads the index of a packed set.
 ///
 /// # Errors
 /// If it is no packed set, of another version, cut short or changed.
-fn read(file: &Entry) -> Result<Found> {
+fn read(file: &Entry, options: &OpenOptions) -> Result<Found> {
     let fail = |message: String| Err(Error::data(&file.path, message));
     let head = file.head(HEADER)?;
     if !head.starts_with(MAGIC) {
@@ -109,6 +113,13 @@ fn read(file: &Entry) -> Result<Found> {
         Ok(index) => index,
         Err(e) => return fail(format!("its index does not parse: {e}; {again}")),
     };
+    let background = options.pixels.background;
+    if let Some(packed) = index.background.filter(|packed| *packed != background) {
+        return fail(format!(
+            "was packed with transparent pixels on {packed}, and {background} is asked for: pack it with --set \
+             data.background={background}, or take --set data.background={packed}"
+        ));
+    }
     let classes = index.classes.len() as u32;
     for record in index.parts.iter().flatten().flatten() {
         let end = record.at.checked_add(record.len);

@@ -8,6 +8,7 @@ mod tensor;
 use super::floats::{Float, Numbers};
 use super::{Checked, Info, Weights};
 use crate::pickle;
+use crate::tensor::strides::offsets;
 use archive::Archive;
 use tensor::{RULES, Storage, View};
 
@@ -123,23 +124,8 @@ impl Weights for File {
 
 /// The elements of a view in row-major order. That they lie within the bytes was checked.
 fn gather(bytes: &[u8], float: Float, View { offset, shape, strides }: &View) -> Vec<f32> {
-    let n = shape.iter().product();
-    let mut values = Vec::with_capacity(n);
-    let (mut index, mut at) = (vec![0; shape.len()], *offset);
-    while values.len() < n {
-        values.push(float.read(&bytes[at * float.bytes()..]));
-        // Counts up from the last axis.
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            at += strides[axis];
-            if index[axis] < shape[axis] {
-                break;
-            }
-            at -= shape[axis] * strides[axis];
-            index[axis] = 0;
-        }
-    }
-    values
+    let read = |at| float.read(&bytes[(offset + at) * float.bytes()..]);
+    offsets(shape, strides).map(read).collect()
 }
 
 #[cfg(test)]
