@@ -1,6 +1,7 @@
 //! What is seen of a run while it trains: a bar on a terminal, a plain line now and then elsewhere, JSON lines for
 //! programs.
 
+use super::plot::{beside, line_plot};
 use super::text::{duration, mib, percent, say};
 use crate::methods::EvaluatedBy;
 use crate::recipe::Recipe;
@@ -8,6 +9,8 @@ use crate::train::checkpoint::Position;
 use crate::train::evaluate::Evaluation;
 use crate::train::fit::{Observer, Status};
 use crate::train::prepare::Started;
+use crate::train::run::Metric;
+use ::console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io::IsTerminal;
@@ -33,12 +36,19 @@ pub fn observer(as_json: bool, started: &Started) -> Box<dyn Observer> {
         Box::new(Json)
     } else if std::io::stderr().is_terminal() {
         let bar = ProgressBar::no_length();
-        let style = "{bar:24} {percent:>3}%  {msg}";
+        let style = "{prefix}{bar:24} {percent:>3}%  {msg}";
         bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Box::new(Bar { bar, about, by })
+        Box::new(Bar { bar, about, by, curves: Curves::default() })
     } else {
         Box::new(Lines { about, by, last: None })
     }
+}
+
+/// Of a run of which nothing is shown before its end.
+pub fn silent() -> Box<dyn Observer> {
+    struct Silent;
+    impl Observer for Silent {}
+    Box::new(Silent)
 }
 
 fn describe(l: &Status, about: &str) -> String {
@@ -66,6 +76,44 @@ struct Bar {
     bar: ProgressBar,
     about: String,
     by: &'static str,
+    curves: Curves,
+}
+
+/// What is plotted while a run trains.
+#[derive(Default)]
+struct Curves {
+    /// Mean loss by steps.
+    loss: Vec<(f64, f64)>,
+    /// Accuracy of the tests in percent, by epochs.
+    accuracy: Vec<(f64, f64)>,
+}
+
+impl Curves {
+    /// Rows of a plot, and columns at most.
+    const SIZE: (usize, usize) = (11, 52);
+
+    fn add(&mut self, line: &Metric) {
+        match line {
+            Metric::Train { steps, loss, .. } => self.loss.push((*steps as f64, *loss)),
+            Metric::Test { epoch, accuracy, .. } => self.accuracy.push((*epoch as f64, 100.0 * accuracy)),
+            _ => {}
+        }
+    }
+
+    /// The plots beside each other, in a terminal of that size; empty where there is no room, or nothing to show yet.
+    fn text(&self, by: &str, (rows, columns): (u16, u16)) -> String {
+        // The bar, and some lines of what was said before, have their place too.
+        if usize::from(rows) < Self::SIZE.0 + 6 {
+            return String::new();
+        }
+        let width = (usize::from(columns).saturating_sub(4) / 2).min(Self::SIZE.1);
+        let loss = line_plot("training loss", "steps", &self.loss, width, Self::SIZE.0);
+        let accuracy = line_plot(&format!("{by}, %"), "epochs", &self.accuracy, width, Self::SIZE.0);
+        if loss.is_empty() {
+            return String::new();
+        }
+        beside(&loss, &accuracy, width + 2).iter().map(|line| format!("{line}\n")).collect()
+    }
 }
 
 impl Observer for Bar {
@@ -83,14 +131,21 @@ impl Observer for Bar {
         self.bar.println(evaluated(epoch, self.by, e));
     }
 
+    fn logged(&mut self, line: &Metric) {
+        self.curves.add(line);
+        self.bar.set_prefix(self.curves.text(self.by, Term::stderr().size()));
+    }
+
     fn note(&mut self, text: &str) {
         self.bar.println(text);
     }
 }
 
 impl Drop for Bar {
+    /// The bar goes, the curves stay.
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+        eprint!("{}", self.curves.text(self.by, Term::stderr().size()));
     }
 }
 

@@ -44,9 +44,17 @@ pub struct TrainOptions {
     /// Prints one JSON object a line for programs.
     #[arg(long)]
     pub json: bool,
+    /// Prints the result alone.
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
 }
 
 impl TrainOptions {
+    /// Whether people are told what is done meanwhile.
+    pub fn talks(&self) -> bool {
+        !self.json && !self.quiet
+    }
+
     /// Where a new run of a recipe goes.
     pub fn out(&self, name: &str) -> PathBuf {
         self.out.clone().unwrap_or_else(|| Path::new("runs").join(name))

@@ -1,6 +1,7 @@
 //! Checkpoints: every parameter and state of a run in one safetensors file, and where it stood.
 
 use crate::device::Store;
+use super::metrics::EpochSums;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use crate::methods::{PASSED_ON, TEACHER, TRANSIENT};
@@ -26,6 +27,9 @@ pub struct Position {
     pub steps: u64,
     /// Best test accuracy so far and the epochs done then.
     pub best: Option<(f64, u64)>,
+    /// What was summed up of the epoch and not logged yet.
+    #[serde(default, skip_serializing_if = "EpochSums::is_empty")]
+    pub sums: EpochSums,
     /// Fingerprint of the list of images; none of checkpoints that are older than it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,

@@ -4,7 +4,7 @@ use super::checkpoint::{Checkpoint, Position};
 use super::diagnose::first_non_finite;
 use super::evaluate::{Evaluation, evaluate};
 use super::layer_stats::{Before, layer_stats};
-use super::metrics::Sums;
+use super::metrics::{EpochSums, Sums};
 use super::programs::Programs;
 use super::run::{Metric, MetricsFile, RunDir, Summary};
 use super::steps::Steps;
@@ -18,8 +18,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Steps between two lines of `metrics.jsonl` within an epoch.
-const LINE_STEPS: u64 = 100;
+/// Lines of training in `metrics.jsonl` an epoch, and the fewest and the most steps between two of them.
+const LINES: usize = 10;
+const LINE_STEPS: (usize, usize) = (10, 100);
 /// How long the device works until its sums are read again. Also what may be in flight at once.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -90,6 +91,8 @@ pub trait Observer {
     fn progressed(&mut self, _status: &Status) {}
     /// A test was made after `epoch` epochs.
     fn evaluated(&mut self, _epoch: u64, _result: &Evaluation) {}
+    /// A line was logged, now or before the run was resumed.
+    fn logged(&mut self, _line: &Metric) {}
     /// A sentence for people.
     fn note(&mut self, _text: &str) {}
 }
@@ -145,6 +148,11 @@ struct Clock {
 }
 
 impl Clock {
+    fn add(&mut self, spent: Duration, steps: u64) {
+        self.spent += spent;
+        self.steps += steps;
+    }
+
     fn rate(&self, batch: usize) -> f64 {
         (self.steps * batch as u64) as f64 / self.spent.as_secs_f64().max(1e-9)
     }
@@ -156,11 +164,10 @@ struct Fit<'a> {
     steps: Steps,
     position: Position,
     lines: MetricsFile,
-    /// Of the current epoch, since the start or resumption.
-    epoch_sums: Sums,
-    /// Since the last line of `metrics.jsonl`.
-    line_sums: Sums,
-    line_time: Duration,
+    /// Steps between two lines of training.
+    line_steps: usize,
+    /// Steps since the last of them that were timed, and their time.
+    line_clock: Clock,
     /// Steps since the device's sums were last read, and how many there should be at most.
     unread: u64,
     unread_limit: u64,
@@ -184,6 +191,7 @@ impl<'a> Fit<'a> {
             step: 0,
             steps: 0,
             best: None,
+            sums: EpochSums::default(),
             data: Some(job.fingerprint.clone()),
         };
         let path = job.run.last();
@@ -209,7 +217,9 @@ impl<'a> Fit<'a> {
             position = Position { data: position.data, ..checkpoint.position };
             observer.resumed(&position);
         }
-        let lines = job.run.metrics(position.steps)?;
+        let lines = job.run.metrics(position.steps, position.epoch)?;
+        lines.kept().iter().for_each(|line| observer.logged(line));
+        let line_steps = steps.per_epoch().div_ceil(LINES).clamp(LINE_STEPS.0, LINE_STEPS.1);
         let mut before = Before::default();
         if position.step == 0 {
             layer_stats(&mut steps.runner, &job.recipe.net.binarization, &mut before)?;
@@ -218,9 +228,8 @@ impl<'a> Fit<'a> {
             steps,
             position,
             lines,
-            epoch_sums: Sums::default(),
-            line_sums: Sums::default(),
-            line_time: Duration::ZERO,
+            line_steps,
+            line_clock: Clock::default(),
             unread: 0,
             unread_limit: 1,
             unread_since: Instant::now(),
@@ -255,7 +264,7 @@ impl<'a> Fit<'a> {
                     self.report()?;
                     self.test_before_refresh()?;
                 }
-                let due = self.unread >= self.unread_limit || (self.position.step as u64).is_multiple_of(LINE_STEPS);
+                let due = self.unread >= self.unread_limit || self.position.step.is_multiple_of(self.line_steps);
                 if due || !within || self.stopping() || self.save_due() {
                     self.report()?;
                 }
@@ -313,41 +322,36 @@ impl<'a> Fit<'a> {
         if sums.steps != self.unread {
             return Err(self.not_finite(self.position.steps - self.unread + sums.steps));
         }
-        self.clock.spent += spent;
-        self.clock.steps += self.unread;
-        self.line_time += spent;
+        self.clock.add(spent, self.unread);
+        self.line_clock.add(spent, self.unread);
         // Only a device that works while the host goes on gains from being asked rarely.
         self.unread_limit = match self.job.device {
             Device::Cpu => 1,
             Device::Gpu(_) => {
                 let each = spent.as_secs_f64() / self.unread as f64;
-                ((REPORT_INTERVAL.as_secs_f64() / each.max(1e-6)) as u64).clamp(1, LINE_STEPS)
+                ((REPORT_INTERVAL.as_secs_f64() / each.max(1e-6)) as u64).clamp(1, LINE_STEPS.1 as u64)
             }
         };
         self.unread = 0;
-        self.epoch_sums.add(sums);
-        self.line_sums.add(sums);
+        self.position.sums.add(sums);
         let batch = self.job.recipe.batch;
         let per_epoch = self.steps.per_epoch();
         let at = self.steps.progress(self.position.steps);
-        let mean = |s: &Sums| (s.loss / s.steps as f64, s.correct / (s.steps * batch as u64) as f64);
-        if (self.position.step as u64).is_multiple_of(LINE_STEPS) || self.position.step == per_epoch {
-            let (loss, accuracy) = mean(&self.line_sums);
+        if self.position.step.is_multiple_of(self.line_steps) || self.position.step == per_epoch {
+            let (loss, accuracy) = std::mem::take(&mut self.position.sums.line).means(batch);
             let last = self.steps.progress(self.position.steps - 1);
             let lr = self.steps.method.scalar(&self.job.recipe, last, "lr").unwrap_or(0.0);
-            self.lines.push(&Metric::Train {
+            let images_per_second = std::mem::take(&mut self.line_clock).rate(batch);
+            self.log(Metric::Train {
                 epoch: self.position.epoch,
                 steps: self.position.steps,
                 loss,
                 accuracy,
                 lr: lr as f64,
-                images_per_second: (self.line_sums.steps * batch as u64) as f64
-                    / self.line_time.as_secs_f64().max(1e-9),
+                images_per_second,
             })?;
-            self.line_sums = Sums::default();
-            self.line_time = Duration::ZERO;
         }
-        let (loss, accuracy) = mean(&self.epoch_sums);
+        let (loss, accuracy) = self.position.sums.epoch.means(batch);
         let images_per_second = self.clock.rate(batch);
         self.observer.progressed(&Status {
             epoch: self.position.epoch,
@@ -376,11 +380,15 @@ impl<'a> Fit<'a> {
             false => None,
         };
         (self.position.epoch, self.position.step) = (done, 0);
-        self.epoch_sums = Sums::default();
+        let sums = std::mem::take(&mut self.position.sums.epoch);
+        if sums.steps > 0 {
+            let (loss, accuracy) = sums.means(self.job.recipe.batch);
+            self.log(Metric::Epoch { epoch: done, steps: self.position.steps, loss, accuracy })?;
+        }
         self.tell_skipped();
         self.describe()?;
         if let Some(t) = &test {
-            self.lines.push(&Metric::Test {
+            self.log(Metric::Test {
                 epoch: done,
                 steps: self.position.steps,
                 loss: t.loss,
@@ -396,6 +404,12 @@ impl<'a> Fit<'a> {
         }
         self.save()?;
         Ok(Some(test))
+    }
+
+    fn log(&mut self, line: Metric) -> Result<()> {
+        self.lines.push(&line)?;
+        self.observer.logged(&line);
+        Ok(())
     }
 
     /// Says which training images could not be read since it was last said.
@@ -419,7 +433,7 @@ impl<'a> Fit<'a> {
         }
         let Some(Some(t)) = self.test()? else { return Ok(()) };
         let (epoch, steps) = (self.position.epoch, self.position.steps);
-        self.lines.push(&Metric::BeforeRefresh { epoch, steps, loss: t.loss, accuracy: t.accuracy })
+        self.log(Metric::BeforeRefresh { epoch, steps, loss: t.loss, accuracy: t.accuracy })
     }
 
     /// Whether a test belongs to the end of `epoch` epochs.
@@ -435,12 +449,12 @@ impl<'a> Fit<'a> {
             self.observer.note(&warning);
         }
         if !values.is_empty() {
-            self.lines.push(&Metric::Means { epoch, steps, values })?;
+            self.log(Metric::Means { epoch, steps, values })?;
         }
         let spec = &self.job.recipe.net.binarization;
         let layers = layer_stats(&mut self.steps.runner, spec, &mut self.before)?;
         if !layers.is_empty() {
-            self.lines.push(&Metric::Layers { epoch, steps, layers })?;
+            self.log(Metric::Layers { epoch, steps, layers })?;
         }
         self.unread_since = Instant::now();
         Ok(())

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::graph::Graph;
 use crate::methods::tracking::{MEANS, SUMS};
 use crate::tensor::{DType, HostTensor};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The means that [`track_mean`](crate::methods::tracking::track_mean) logs, by name; starts them anew.
@@ -25,7 +26,7 @@ pub fn take_means(store: &mut Store, graphs: &[&Graph]) -> Result<BTreeMap<Strin
 }
 
 /// Sums over some steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     /// Of the mean losses of the batches.
     pub loss: f64,
@@ -54,6 +55,33 @@ impl Sums {
         self.loss += later.loss;
         self.correct += later.correct;
         self.steps += later.steps;
+    }
+
+    /// Mean loss, and share of right answers, of batches of so many images.
+    pub fn means(&self, batch: usize) -> (f64, f64) {
+        (self.loss / self.steps as f64, self.correct / (self.steps * batch as u64) as f64)
+    }
+}
+
+/// What is summed up until it is logged. It is part of where a run stands, so that one that was stopped logs the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochSums {
+    /// Of the epoch.
+    pub epoch: Sums,
+    /// Since the last line of training.
+    pub line: Sums,
+}
+
+impl EpochSums {
+    /// Adds later steps.
+    pub fn add(&mut self, later: Sums) {
+        self.epoch.add(later);
+        self.line.add(later);
+    }
+
+    /// Whether nothing is summed up.
+    pub fn is_empty(&self) -> bool {
+        *self == EpochSums::default()
     }
 }
 

@@ -14,6 +14,7 @@ pub mod fit;
 pub mod inference;
 pub mod layer_stats;
 pub mod limits;
+pub mod logs;
 pub mod metrics;
 pub mod neighbours;
 pub mod node_check;

@@ -5,12 +5,14 @@
 //! data.csv        name, class, part, bytes and CRC-32 of every image; none of the embedded set
 //! skipped.csv     images that could not be read and were skipped, each with the reason; only if there are such
 //! metrics.jsonl   one line an interval of training, one a test, and one an epoch of what methods and binary layers tell
+//! metrics.csv     the same as a table, without the layers; events.out.tfevents.*: the same for TensorBoard
 //! summary.json    the result
 //! protocols.json  what `onebit eval --protocol` found
 //! checkpoints/    last.safetensors (to go on from) and best.safetensors (of the best test)
 //! ```
 
 use super::layer_stats::LayerStats;
+use super::logs::Logs;
 use super::protocol::ProtocolResult;
 use crate::data::Manifest;
 use crate::error::{Error, Result};
@@ -47,6 +49,17 @@ pub enum Metric {
         lr: f64,
         /// Images per second.
         images_per_second: f64,
+    },
+    /// Means over the steps of an epoch.
+    Epoch {
+        /// Epochs done.
+        epoch: u64,
+        /// Steps done since the start.
+        steps: u64,
+        /// Mean loss.
+        loss: f64,
+        /// Share of images whose class was right.
+        accuracy: f64,
     },
     /// A test.
     Test {
@@ -93,13 +106,26 @@ pub enum Metric {
 }
 
 impl Metric {
-    fn steps(&self) -> u64 {
+    /// Steps done since the start.
+    pub fn steps(&self) -> u64 {
         match self {
             Metric::Train { steps, .. }
+            | Metric::Epoch { steps, .. }
             | Metric::Test { steps, .. }
             | Metric::BeforeRefresh { steps, .. }
             | Metric::Means { steps, .. }
             | Metric::Layers { steps, .. } => *steps,
+        }
+    }
+
+    /// Epochs done, of what belongs to the end of one.
+    fn epochs_done(&self) -> Option<u64> {
+        match self {
+            Metric::Train { .. } | Metric::BeforeRefresh { .. } => None,
+            Metric::Epoch { epoch, .. }
+            | Metric::Test { epoch, .. }
+            | Metric::Means { epoch, .. }
+            | Metric::Layers { epoch, .. } => Some(*epoch),
         }
     }
 }
@@ -293,28 +319,37 @@ impl RunDir {
         Ok(path)
     }
 
-    /// Opens `metrics.jsonl` to append to, without the lines past `steps` that a killed run wrote.
-    pub fn metrics(&self, steps: u64) -> Result<MetricsFile> {
+    /// Opens `metrics.jsonl`, and what is made of it, to append to, without the lines that a killed run wrote past `steps` steps
+    /// or past the end of `epochs` epochs.
+    pub fn metrics(&self, steps: u64, epochs: u64) -> Result<MetricsFile> {
         let path = self.path.join("metrics.jsonl");
+        let mut kept = Vec::new();
         if path.exists() {
             let text = read_text(&path)?;
-            let keep: String = text
-                .split_inclusive('\n')
-                .filter(|l| serde_json::from_str::<Metric>(l).is_ok_and(|m| m.steps() <= steps))
-                .collect();
+            let mut keep = String::new();
+            for line in text.split_inclusive('\n') {
+                let Ok(metric) = serde_json::from_str::<Metric>(line) else { continue };
+                if metric.steps() <= steps && metric.epochs_done().is_none_or(|done| done <= epochs) {
+                    keep += line;
+                    kept.push(metric);
+                }
+            }
             if keep != text {
                 write_atomic(&path, keep.as_bytes())?;
             }
         }
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io(&path, "open"))?;
-        Ok(MetricsFile { path, file })
+        let logs = Logs::open(&self.path, &kept, steps)?;
+        Ok(MetricsFile { path, file, kept, logs })
     }
 }
 
-/// `metrics.jsonl`, being written.
+/// `metrics.jsonl`, being written, and the logs for other programs.
 pub struct MetricsFile {
     path: PathBuf,
     file: File,
+    kept: Vec<Metric>,
+    logs: Logs,
 }
 
 impl MetricsFile {
@@ -328,11 +363,17 @@ impl MetricsFile {
         text.lines().enumerate().map(parse).collect()
     }
 
-    /// Appends a line.
+    /// The lines that were there when it was opened.
+    pub fn kept(&self) -> &[Metric] {
+        &self.kept
+    }
+
+    /// Appends a line, here and to the other logs.
     pub fn push(&mut self, metric: &Metric) -> Result<()> {
         let line = serde_json::to_string(metric)
             .map_err(|e| Error::data(&self.path, format!("a line cannot be written as JSON: {e}")))?;
-        self.file.write_all(format!("{line}\n").as_bytes()).map_err(Error::io(&self.path, "write"))
+        self.file.write_all(format!("{line}\n").as_bytes()).map_err(Error::io(&self.path, "write"))?;
+        self.logs.push(metric)
     }
 }
 
@@ -388,7 +429,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::create(&folder.path().join("a"), &recipe(), info()).unwrap();
         let test = |steps| Metric::Test { epoch: 1, steps, loss: 1.0, accuracy: 0.5, top5: 0.9 };
-        let mut file = run.metrics(0).unwrap();
+        let mut file = run.metrics(0, 0).unwrap();
         (1..=4).for_each(|s| file.push(&test(s)).unwrap());
         fs::OpenOptions::new()
             .append(true)
@@ -396,9 +437,12 @@ mod tests {
             .unwrap()
             .write_all(b"{\"ki")
             .unwrap();
-        run.metrics(2).unwrap().push(&test(9)).unwrap();
+        run.metrics(2, 1).unwrap().push(&test(9)).unwrap();
         let text = fs::read_to_string(run.path().join("metrics.jsonl")).unwrap();
         let lines: Vec<Metric> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(lines, [test(1), test(2), test(9)]);
+        // A checkpoint made after the last step of the second epoch, and before its test.
+        run.metrics(2, 0).unwrap();
+        assert_eq!(MetricsFile::read(&run).unwrap(), []);
     }
 }

@@ -2,6 +2,8 @@
 
 #[path = "../common/golden.rs"]
 mod golden;
+#[path = "../common/python.rs"]
+mod python;
 
 mod adapters;
 mod bad_input;
@@ -9,6 +11,7 @@ mod bench;
 mod commands;
 mod export;
 mod images;
+mod logs;
 mod mbn;
 mod methods;
 mod pack;

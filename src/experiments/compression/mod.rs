@@ -33,7 +33,7 @@ impl Experiment for Compression {
 
     fn train(&self, start: Start, options: &TrainOptions) -> Result<Ending> {
         train_by(start, options, &|options, data, recipe, device, stop| {
-            let found = taught(recipe, &data, device, stop, options.json)?;
+            let found = taught(recipe, &data, device, stop, !options.talks())?;
             Ok(found.map(|(of, data)| {
                 let hash = of.hash();
                 Lesson { targets: Some((of.targets, hash)), data }

@@ -1,7 +1,7 @@
 //! Training, from the command to the summary.
 
 use super::{before_training, save_mask, say_tuned};
-use crate::console::progress::{accuracy_of, observer};
+use crate::console::progress::{accuracy_of, observer, silent};
 use crate::console::stop::on_ctrl_c;
 use crate::console::text::{duration, grouped, mib, percent, say};
 use crate::data::Split;
@@ -82,11 +82,13 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
         None => Place::New(options.out(prepared.name())),
     };
     let started = prepared.start(place)?;
-    announce(options.json, &started, &choice.why)?;
-    if let Some(tuned) = tuned {
+    if !options.quiet {
+        announce(options.json, &started, &choice.why)?;
+    }
+    if let Some(tuned) = tuned.filter(|_| !options.quiet) {
         say_tuned(&tuned, options.allow_reorder, options.json)?;
     }
-    if let Some(began_on) = began_on.filter(|_| !options.json) {
+    if let Some(began_on) = began_on.filter(|_| options.talks()) {
         say(format!("note    the run began on {began_on}: on another device the last bits of the weights differ"))?;
     }
     fit(started, options, stop)
@@ -155,7 +157,7 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
 
 fn fit(started: Started, options: &TrainOptions, stop: &AtomicBool) -> Result<Ending> {
     let run = started.run().clone();
-    let mut observer = observer(options.json, &started);
+    let mut observer = if options.quiet { silent() } else { observer(options.json, &started) };
     let outcome = started.fit(stop, &mut *observer);
     drop(observer);
     match outcome? {
@@ -199,6 +201,8 @@ fn finish(options: &TrainOptions, run: &RunDir, s: &Summary) -> Result<Ending> {
     if let Some(mask) = mask {
         say(mask)?;
     }
-    say(format!("look closer:  onebit eval {}", run.path().display()))?;
+    if options.talks() {
+        say(format!("look closer:  onebit eval {}", run.path().display()))?;
+    }
     Ok(Ending::Done)
 }

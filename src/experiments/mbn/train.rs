@@ -67,8 +67,10 @@ pub(super) fn run(start: Start, options: &TrainOptions) -> Result<Ending> {
     let began = Instant::now();
     let stop = on_ctrl_c()?;
     let Some(mut fit) = begin(wanted, options, stop)? else { return Ok(Ending::Stopped) };
-    announce(options.json, &fit)?;
-    if !layers(&mut fit, options.json, stop)? {
+    if !options.quiet {
+        announce(options.json, &fit)?;
+    }
+    if !layers(&mut fit, options, stop)? {
         return stopped(options.json, &fit.run, fit.model.codes.len());
     }
     let output_began = Instant::now();
@@ -174,10 +176,10 @@ fn begin(wanted: Wanted, options: &TrainOptions, stop: &AtomicBool) -> Result<Op
 }
 
 /// Fits the layers that are missing, and saves each; false if it was stopped.
-fn layers(fit: &mut Fit, as_json: bool, stop: &AtomicBool) -> Result<bool> {
+fn layers(fit: &mut Fit, options: &TrainOptions, stop: &AtomicBool) -> Result<bool> {
     while fit.model.missing() > 0 {
         let layer = fit.model.codes.len() + 1;
-        let mut bar = LayerBar::new(as_json);
+        let mut bar = LayerBar::new(!options.talks());
         let grown = fit.model.grow(&fit.choice.device, &mut Watch { stop, told: &mut |p| bar.progress(p) })?;
         drop(bar);
         if !grown {
@@ -185,9 +187,10 @@ fn layers(fit: &mut Fit, as_json: bool, stop: &AtomicBool) -> Result<bool> {
         }
         fit.model.save(&fit.run.last())?;
         let work = fit.model.work[layer - 1];
-        match as_json {
-            true => say(json!({ "event": "layer", "layer": layer, "work": work }))?,
-            false => say(said_of(layer, &fit.model, &work))?,
+        if options.json {
+            say(json!({ "event": "layer", "layer": layer, "work": work }))?;
+        } else if options.talks() {
+            say(said_of(layer, &fit.model, &work))?;
         }
     }
     Ok(true)
