@@ -123,7 +123,8 @@ fn record(base: &Path, origin: &Origin) -> anyhow::Result<(Recipe, RunInfo, Posi
         data: None,
     };
     let recipe_hash = format!("{:016x}", recipe.hash()?);
-    Ok((recipe, info, Position { recipe: recipe_hash, seed: 0, epoch: 0, step: 0, steps: 0, best: None, data: None }))
+    let position = Position { recipe: recipe_hash, ..Position::default() };
+    Ok((recipe, info, position))
 }
 
 fn info(path: &Path, as_json: bool) -> anyhow::Result<()> {

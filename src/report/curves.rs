@@ -50,6 +50,8 @@ fn charts(metrics: &[Metric]) -> Vec<(String, Vec<Line>)> {
                 put("accuracy by steps", "test before the second pass", (*steps as f64, *accuracy));
                 put("loss by steps", "test before the second pass", (*steps as f64, *loss));
             }
+            // The same as by steps, and coarser.
+            Metric::Epoch { .. } => {}
             Metric::Means { epoch, values, .. } => {
                 for (name, value) in values {
                     // Discriminators share charts: "d0.right_on_real".

@@ -1,7 +1,7 @@
 //! Checkpoints: every parameter and state of a run in one safetensors file, and where it stood.
 
-use crate::device::Store;
 use super::metrics::EpochSums;
+use crate::device::Store;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use crate::methods::{PASSED_ON, TEACHER, TRANSIENT};
@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Where a run stood. With the recipe this is all that going on needs: the order of the images and all random numbers
 /// follow from (seed, epoch, step).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// [`Recipe::hash`](crate::recipe::Recipe::hash), in hexadecimal.
     pub recipe: String,
@@ -142,8 +142,15 @@ mod tests {
 
     fn checkpoint() -> (Checkpoint, Graph) {
         let (store, g) = filled(3);
-        let position =
-            Position { recipe: "ab".into(), seed: 1, epoch: 2, step: 3, steps: 9, best: Some((0.5, 2)), data: None };
+        let position = Position {
+            recipe: "ab".into(),
+            seed: 1,
+            epoch: 2,
+            step: 3,
+            steps: 9,
+            best: Some((0.5, 2)),
+            ..Position::default()
+        };
         (Checkpoint { position, tensors: gather(&store, &[&g]).unwrap() }, g)
     }
 

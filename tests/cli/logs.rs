@@ -98,8 +98,10 @@ fn pairs(list: &Value) -> Vec<(u64, u64)> {
 #[test]
 fn what_a_method_logs_gets_columns_of_its_own() {
     let place = Place::new();
-    let mut args = ["train", "small-swav", "--out", "run", "--device", "cpu", "--epochs", "2"].map(String::from).to_vec();
-    for s in ["data.train_images=200", "data.test_images=50", "batch=50", "net.widths=[4,4,8,8]", "swav.prototypes=12"] {
+    let mut args =
+        ["train", "small-swav", "--out", "run", "--device", "cpu", "--epochs", "2"].map(String::from).to_vec();
+    for s in ["data.train_images=200", "data.test_images=50", "batch=50", "net.widths=[4,4,8,8]", "swav.prototypes=12"]
+    {
         args.extend(["--set".to_string(), s.to_string()]);
     }
     place.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).ok();

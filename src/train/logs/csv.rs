@@ -76,9 +76,7 @@ fn add_columns(columns: &mut Vec<String>, metric: &Metric) {
 fn row(columns: &[String], metric: &Metric) -> Option<Vec<String>> {
     let l = line(metric)?;
     let keys = [l.epoch.to_string(), metric.steps().to_string(), l.every.name().into(), l.part.into()];
-    let value = |name: &String| {
-        l.values.iter().find(|(n, _)| n == name).map_or(String::new(), |(_, v)| v.to_string())
-    };
+    let value = |name: &String| l.values.iter().find(|(n, _)| n == name).map_or(String::new(), |(_, v)| v.to_string());
     Some(keys.into_iter().chain(columns[KEYS..].iter().map(value)).collect())
 }
 

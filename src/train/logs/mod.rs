@@ -28,7 +28,10 @@ impl Logs {
     /// # Errors
     /// If they cannot be read or written.
     pub fn open(folder: &Path, kept: &[Metric], steps: u64) -> Result<Logs> {
-        Ok(Logs { table: Table::create(&folder.join("metrics.csv"), kept)?, events: Events::open(folder, kept, steps)? })
+        Ok(Logs {
+            table: Table::create(&folder.join("metrics.csv"), kept)?,
+            events: Events::open(folder, kept, steps)?,
+        })
     }
 
     /// Appends a line.
