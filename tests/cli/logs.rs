@@ -114,8 +114,8 @@ fn what_a_method_logs_gets_columns_of_its_own() {
     let means: Vec<&Value> = means.iter().filter(|m| m["kind"] == "means").collect();
     assert_eq!(means.len(), 2);
     for (name, value) in means[1]["values"].as_object().unwrap() {
-        let found = rows.iter().filter(|r| !r[name].is_empty()).map(|r| r[name].parse::<f64>().unwrap());
-        assert_eq!(found.last(), value.as_f64(), "{name}");
+        let mut found = rows.iter().filter(|r| !r[name].is_empty()).map(|r| r[name].parse::<f64>().unwrap());
+        assert_eq!(found.next_back(), value.as_f64(), "{name}");
     }
 }
 
