@@ -2,7 +2,7 @@
 
 use crate::cpu::{CpuExecutable, SharedTensors};
 use crate::error::{Error, Result};
-use crate::gpu::{GpuBuffer, GpuDevice, GpuExecutable};
+use crate::gpu::{GpuBuffer, GpuDevice, GpuExecutable, Readback};
 use crate::graph::{Graph, Meta, Value};
 use crate::kernels::Isa;
 use crate::program::{Backend, BufferKind, Options, Program};
@@ -43,6 +43,14 @@ pub enum Executable {
     Cpu(CpuExecutable),
     /// On a wgpu device.
     Gpu(GpuExecutable),
+}
+
+/// A tensor as it was when it was asked for.
+pub enum Reading {
+    /// Here.
+    Done(HostTensor),
+    /// On its way from a GPU.
+    Coming(Meta, Readback),
 }
 
 impl Device {
@@ -264,7 +272,33 @@ impl Executable {
 
     /// Reads a named output of the last run.
     pub fn read(&self, output: &str) -> Result<HostTensor> {
-        let found = self.program().graph.outputs().iter().find(|(n, _)| n == output).map(|(_, v)| *v);
-        self.read_value(found.ok_or_else(|| Error::Config(format!("the program has no output called {output}")))?)
+        self.read_value(self.output(output)?)
+    }
+
+    /// Starts to read a named output of the last run, and does not wait for a GPU: more runs can be submitted meanwhile.
+    pub fn start_read(&self, output: &str) -> Result<Reading> {
+        let v = self.output(output)?;
+        Ok(match self {
+            Executable::Cpu(e) => Reading::Done(e.read(v)?),
+            Executable::Gpu(e) => Reading::Coming(self.program().graph.meta(v).clone(), e.start_read(v)?),
+        })
+    }
+
+    fn output(&self, name: &str) -> Result<Value> {
+        let found = self.program().graph.outputs().iter().find(|(n, _)| n == name).map(|(_, v)| *v);
+        found.ok_or_else(|| Error::Config(format!("the program has no output called {name}")))
+    }
+}
+
+impl Reading {
+    /// The tensor, once it is here.
+    pub fn wait(self) -> Result<HostTensor> {
+        Ok(match self {
+            Reading::Done(tensor) => tensor,
+            Reading::Coming(meta, words) => {
+                let words = words.wait()?.pop().expect("one was asked for");
+                HostTensor::from_words(meta.shape, meta.dtype, words)
+            }
+        })
     }
 }

@@ -91,7 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     say("features       k-NN      linear probe")?;
     for (name, (train, test)) in results {
         let labelled = LabelledFeatures::new(&t.data, 1.0, train, test)?;
-        let (knn, linear) = (labelled.by_neighbours()?.accuracy, labelled.by_probe()?.0.accuracy);
+        let (knn, linear) = (labelled.by_neighbours(&device)?.accuracy, labelled.by_probe()?.0.accuracy);
         say(format!("{name:13}  {}   {}", percent(knn), percent(linear)))?;
         entries.push(json!({ "features": name, "knn": knn, "linear": linear }));
     }

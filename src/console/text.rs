@@ -4,13 +4,34 @@ use crate::error::{Error, Result};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where [`say`] writes to, in its errors.
 const STDOUT: &str = "standard output";
 
-/// Writes a line to standard output; an error instead of a panic if nobody reads it.
+/// Whether work goes on where standard output cannot be written, and whether that was told.
+static GOES_ON: AtomicBool = AtomicBool::new(false);
+static TOLD: AtomicBool = AtomicBool::new(false);
+
+/// Writes a line to standard output; an error instead of a panic if it cannot be written, unless work [goes on](go_on_unheard).
 pub fn say(line: impl Display) -> Result<()> {
-    writeln!(io::stdout().lock(), "{line}").map_err(Error::io(STDOUT, "write"))
+    let Err(e) = writeln!(io::stdout().lock(), "{line}") else { return Ok(()) };
+    if !GOES_ON.load(Ordering::Relaxed) {
+        return Err(Error::io(STDOUT, "write")(e));
+    }
+    // Whoever stopped reading knows it.
+    if e.kind() != io::ErrorKind::BrokenPipe && !TOLD.swap(true, Ordering::Relaxed) {
+        let told =
+            format!("note: {STDOUT} cannot be written ({e}): the run goes on, and what it finds is in its folder");
+        // If that is lost too, nobody is there to be told.
+        let _ = writeln!(io::stderr().lock(), "{told}");
+    }
+    Ok(())
+}
+
+/// From now on a standard output that cannot be written ends nothing: for what takes hours and keeps everything in files.
+pub fn go_on_unheard() {
+    GOES_ON.store(true, Ordering::Relaxed);
 }
 
 /// Something as indented JSON.

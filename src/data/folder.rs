@@ -1,10 +1,14 @@
 //! Folders of images: a folder a class, perhaps below folders for the parts; or no class folders.
 
 use super::index::parts::{Level, level, part_of};
-use super::index::{Coding, Ending, Found, Item, LeftOut, ending_of, is_image_content};
+use super::index::{Coding, Ending, Found, Item, LeftOut, ending_of};
+use super::pixels::Pixels;
 use super::source::{Entry, Source};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Bytes by which pictures with wrong endings are known.
+const HEAD: u64 = 512;
 
 /// The image files, in order of their names.
 pub(super) fn find(source: &Source) -> Vec<&Entry> {
@@ -253,7 +257,7 @@ impl<'a> Images<'a> {
         let unread = files.iter().any(|e| ending_of(&e.file_name()).0 == Ending::UnreadImage);
         let misnamed = || -> Result<bool> {
             for entry in files.iter().take(8) {
-                if is_image_content(&entry.head(32)?) {
+                if Pixels::is_picture(&entry.head(HEAD)?) {
                     return Ok(true);
                 }
             }

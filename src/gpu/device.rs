@@ -170,11 +170,15 @@ impl GpuDevice {
 
     /// Waits until all submitted work is done, and reports what went wrong meanwhile.
     pub fn wait(&self) -> Result<()> {
-        self.0
-            .device
-            .poll(wgpu::PollType::wait_indefinitely())
-            .map_err(|e| Error::Device(format!("{}: waiting for the device failed: {e}", self.0.info.name)))?;
-        self.check()
+        self.wait_for(None)
+    }
+
+    /// As [`GpuDevice::wait`], until this submission is done, or the last one.
+    pub(super) fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let done = self.0.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
+        // What was reported meanwhile says more than that waiting failed.
+        self.check()?;
+        done.map(|_| ()).map_err(|e| Error::Device(format!("{}: waiting for the device failed: {e}", self.0.info.name)))
     }
 
     /// The first error that the device reported since the last call; that it was lost, once it is, at every call.
@@ -207,67 +211,7 @@ impl GpuDevice {
             None => Ok(buffer),
         }
     }
-
-    /// Reads words back, waiting for all work before.
-    pub(super) fn read(&self, buffer: &wgpu::Buffer, first: usize, words: usize) -> Result<Vec<u32>> {
-        Ok(self.read_all(&[(buffer, first, words)])?.pop().expect("one was asked for"))
-    }
-
-    /// Reads words of several buffers back (each from its first word on, so many), waiting once for as many of them as fit
-    /// into [`READBACK`] bytes.
-    pub(super) fn read_all(&self, from: &[(&wgpu::Buffer, usize, usize)]) -> Result<Vec<Vec<u32>>> {
-        let (mut out, mut rest) = (Vec::with_capacity(from.len()), from);
-        while let Some(&(.., first)) = rest.first() {
-            let (mut n, mut words) = (1, first);
-            while n < rest.len() && 4 * (words + rest[n].2) <= READBACK {
-                words += rest[n].2;
-                n += 1;
-            }
-            let (now, later) = rest.split_at(n);
-            self.read_at_once(now, words, &mut out)?;
-            rest = later;
-        }
-        Ok(out)
-    }
-
-    /// Reads `words` words in all through one buffer.
-    fn read_at_once(
-        &self,
-        from: &[(&wgpu::Buffer, usize, usize)],
-        words: usize,
-        out: &mut Vec<Vec<u32>>,
-    ) -> Result<()> {
-        let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("readback"),
-            size: 4 * words.max(1) as u64,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.0.device.create_command_encoder(&Default::default());
-        let mut at = 0;
-        for &(buffer, first, words) in from {
-            encoder.copy_buffer_to_buffer(buffer, 4 * first as u64, &staging, at, 4 * words as u64);
-            at += 4 * words as u64;
-        }
-        self.0.queue.submit([encoder.finish()]);
-        staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
-        self.wait()?;
-        let view = staging
-            .slice(..)
-            .get_mapped_range()
-            .map_err(|e| Error::Device(format!("{}: reading back failed: {e}", self.0.info.name)))?;
-        let mut rest = &view[..];
-        for (.., words) in from {
-            let (own, later) = rest.split_at(4 * words);
-            out.push(bytemuck::pod_collect_to_vec(own));
-            rest = later;
-        }
-        Ok(())
-    }
 }
-
-/// Bytes that are read back at once: enough that waiting is little beside copying, and few beside a network.
-const READBACK: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {

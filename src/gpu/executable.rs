@@ -1,6 +1,7 @@
 //! A program loaded on a device: buffers, bind groups, and the replay of its dispatches.
 
 use super::device::GpuDevice;
+use super::readback::Readback;
 use crate::error::{Error, Result};
 use crate::graph::{Def, Leaf, Value};
 use crate::program::{BufferKind, Command, Dispatch, Kernel, Program, SCALAR_SLOTS};
@@ -218,10 +219,16 @@ impl GpuExecutable {
 
     /// Reads a value that has a buffer of its own now: an output, or any value right after its step.
     pub fn read(&self, v: Value) -> Result<HostTensor> {
-        let place = self.program.stored(v)?;
+        let words = self.start_read(v)?.wait()?.pop().expect("one was asked for");
         let meta = self.program.graph.meta(v);
-        let words = self.device.read(&self.buffers[place].buffer, 0, meta.words())?;
         Ok(HostTensor::from_words(meta.shape.clone(), meta.dtype, words))
+    }
+
+    /// Starts to read a value as [`GpuExecutable::read`] would now, without waiting for the device.
+    pub fn start_read(&self, v: Value) -> Result<Readback> {
+        let place = self.program.stored(v)?;
+        let words = self.program.graph.meta(v).words();
+        Ok(self.device.start_read(&[(&self.buffers[place].buffer, 0, words)]))
     }
 
     /// Replaces a value.

@@ -6,6 +6,7 @@ mod executable;
 mod failure;
 mod kernel;
 mod pipeline;
+mod readback;
 mod replay;
 mod timer;
 
@@ -13,5 +14,6 @@ pub use adapter::{AdapterReport, adapters};
 pub use device::{GpuDevice, GpuOptions, LimitSet};
 pub use executable::{GpuBuffer, GpuExecutable};
 pub use kernel::GpuKernel;
+pub use readback::Readback;
 pub use replay::{Timed, TimedRun};
 pub use timer::Span;

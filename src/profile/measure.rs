@@ -1,6 +1,6 @@
 //! Runs training steps plain and with a timer around every command.
 
-use super::report::{Clock, Host, Node, Profile};
+use super::report::{Clock, Host, InTraining, Node, Profile};
 use crate::device::{Device, Executable};
 use crate::error::Result;
 use crate::gpu::{Span, Timed};
@@ -67,6 +67,7 @@ pub fn measure(steps: &mut Steps, name: &str, device: &Device, runs: Runs) -> Re
         });
         at += 2;
     }
+    let training = Some(in_training(steps, device, at, runs.steps)?);
     let wall = MICRO * least(timed.iter().map(|t| t.wall));
     // Of one step, so that sums are those of something that ran: the one that nothing else slowed.
     let best = timed.into_iter().min_by(|a, b| a.sum().total_cmp(&b.sum())).unwrap_or_default();
@@ -92,10 +93,34 @@ pub fn measure(steps: &mut Steps, name: &str, device: &Device, runs: Runs) -> Re
         note: (clock == Clock::Waits).then(|| why_waits(device, runs.waits).to_string()),
         nodes,
         host,
+        training,
         device_us,
         plain_us: MICRO * least(plain.iter().map(|p| (p.encode + p.submit + p.wait).as_secs_f64())),
         profiled_us: wall,
     })
+}
+
+/// Runs `n` steps from step `at` on as training does.
+fn in_training(steps: &mut Steps, device: &Device, at: u64, n: u64) -> Result<InTraining> {
+    let per_pass = steps.loader.steps() as u64;
+    let mut batches = steps.loader.start_at(at / per_pass, (at % per_pass) as usize);
+    let (mut start, mut waited) = (Instant::now(), Duration::ZERO);
+    // Ahead of the first step nothing was made yet: it is left out.
+    for i in 0..=n {
+        let asked = Instant::now();
+        let batch = batches.next().expect("batches go on without end")?;
+        waited += asked.elapsed();
+        steps.upload(&batch)?;
+        steps.run_parts(at + i)?;
+        batches.recycle(batch);
+        if i == 0 {
+            device.wait()?;
+            (start, waited) = (Instant::now(), Duration::ZERO);
+        }
+    }
+    device.wait()?;
+    let mean = |t: Duration| MICRO * t.as_secs_f64() / n as f64;
+    Ok(InTraining { step_us: mean(start.elapsed()), images_us: mean(waited) })
 }
 
 fn why_waits(device: &Device, asked: bool) -> &'static str {

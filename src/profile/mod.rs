@@ -6,5 +6,5 @@ mod table;
 mod trace;
 
 pub use measure::{Runs, measure};
-pub use report::{Clock, Host, Node, Profile};
+pub use report::{Clock, Host, InTraining, Node, Profile};
 pub use trace::trace;

@@ -58,6 +58,15 @@ pub struct Host {
     pub wait_us: f64,
 }
 
+/// Steps one after the other as training runs them, their images made ahead by other threads, in microseconds: means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InTraining {
+    /// A step with everything.
+    pub step_us: f64,
+    /// Of it, waiting for images that are not ready. A device that works while the host waits idles for less than that.
+    pub images_us: f64,
+}
+
 /// A profile of the training step of a recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -83,6 +92,9 @@ pub struct Profile {
     pub nodes: Vec<Node>,
     /// The host in a plain step.
     pub host: Host,
+    /// Steps as training runs them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<InTraining>,
     /// A whole plain step on the device's clock, from its first command to its last, in microseconds; the least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_us: Option<f64>,

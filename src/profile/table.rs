@@ -121,6 +121,15 @@ impl fmt::Display for Profile {
             "\nhost, a plain step, us: data {:.1}, encode {:.1}, submit {:.1}, wait {:.1}",
             h.data_us, h.encode_us, h.submit_us, h.wait_us
         )?;
+        if let Some(t) = &self.training {
+            writeln!(
+                f,
+                "in training: a step takes {:.1} us, and waits for images for {:.1} us of them: {:.2} % of the step",
+                t.step_us,
+                t.images_us,
+                100.0 * t.images_us / t.step_us
+            )?;
+        }
         let nodes = self.nodes_us();
         match self.device_us {
             Some(us) => writeln!(

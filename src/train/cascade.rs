@@ -2,7 +2,7 @@
 //! *dispatcher*; a *router* that sorts images into clusters by the dispatcher's features; a mask for each cluster, an
 //! *expert*; and the features of all of them fused into as many numbers as the dispatcher alone has.
 
-use super::neighbours::unit;
+use super::nearest::unit;
 use crate::error::Result;
 use crate::features::{Mixture, Pca, Rows};
 use crate::methods::swav::SwavSpec;

@@ -2,10 +2,12 @@
 
 use super::neighbours::by_neighbours;
 use super::programs::Runner;
-use crate::data::{Dataset, Loader, LoaderOptions, Split};
+use crate::data::{Batch, Dataset, Loader, LoaderOptions, Split};
+use crate::device::Reading;
 use crate::error::{Error, Result};
 use crate::methods::{EvaluatedBy, LOGITS};
 use crate::recipe::Recipe;
+use crate::tensor::HostTensor;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,23 +62,48 @@ fn by_logits(runner: &mut Runner, set: &Arc<Dataset>, batch: usize, stop: &Atomi
         return Err(Error::Config(format!("{}: a set without labels cannot be tested on", set.name)));
     }
     let classes = set.classes.len();
-    let loader = Loader::new(set.clone(), LoaderOptions::eval(batch))?;
     let mut tally = Tally::new(classes);
-    let mut batches = loader.epoch(0);
-    while let Some(b) = batches.next() {
-        let b = b?;
-        if stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let logits = runner.logits(&b.images[0])?;
+    let whole = for_each_output(runner, set, batch, stop, |b, logits| {
         let labels = b.labels.as_ref().expect("a labelled set gives labels");
         // Rows past `valid` only fill up the last batch.
-        for (row, &label) in logits.f32s().chunks(classes).zip(labels.words()).take(b.valid) {
-            tally.add(row, label as usize)?;
+        let mut rows = logits.f32s().chunks(classes).zip(labels.words()).take(b.valid);
+        rows.try_for_each(|(row, &label)| tally.add(row, label as usize))
+    })?;
+    Ok(whole.then(|| tally.finish(&set.classes)))
+}
+
+/// Calls `each` with every batch of a set and what the test program makes of it, in order; false if `stop` was set meanwhile.
+/// The device is given a batch before what it made of the one before is read back.
+pub(super) fn for_each_output(
+    runner: &mut Runner,
+    set: &Arc<Dataset>,
+    batch: usize,
+    stop: &AtomicBool,
+    mut each: impl FnMut(&Batch, &HostTensor) -> Result<()>,
+) -> Result<bool> {
+    let loader = Loader::new(set.clone(), LoaderOptions::eval(batch))?;
+    let mut batches = loader.epoch(0);
+    let mut started: Option<(Batch, Reading)> = None;
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(false);
         }
-        batches.recycle(b);
+        let next = match batches.next().transpose()? {
+            Some(b) => {
+                let reading = runner.start_logits(&b.images[0])?;
+                Some((b, reading))
+            }
+            None => None,
+        };
+        let last = next.is_none();
+        if let Some((b, reading)) = std::mem::replace(&mut started, next) {
+            each(&b, &reading.wait()?)?;
+            batches.recycle(b);
+        }
+        if last {
+            return Ok(true);
+        }
     }
-    Ok(Some(tally.finish(&set.classes)))
 }
 
 pub(super) struct Tally {

@@ -16,6 +16,7 @@ pub mod layer_stats;
 pub mod limits;
 pub mod logs;
 pub mod metrics;
+mod nearest;
 pub mod neighbours;
 pub mod node_check;
 pub mod origin;

@@ -3,7 +3,7 @@
 
 use super::checkpoint;
 use super::metrics::take_means;
-use crate::device::{Device, Executable, Store};
+use crate::device::{Device, Executable, Reading, Store};
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::methods::{EVAL_IMAGES, Graphs, LOGITS};
@@ -209,15 +209,27 @@ impl Runner {
         Ok(self.timed_logits(images)?.0)
     }
 
+    /// Starts a test batch, and does not wait for a GPU: what comes of it is as [`Runner::logits`] has it, whatever is started
+    /// after it.
+    pub fn start_logits(&mut self, images: &HostTensor) -> Result<Reading> {
+        self.store.write(EVAL_IMAGES, images)?;
+        self.run_eval()?;
+        self.eval.start_read(LOGITS)
+    }
+
     /// As [`Runner::logits`], with the time that the device worked on them.
     pub fn timed_logits(&mut self, images: &HostTensor) -> Result<(HostTensor, Duration)> {
         self.store.write(EVAL_IMAGES, images)?;
-        let scalars = vec![0.0; self.eval.program().graph.scalars().len()];
         let start = Instant::now();
-        self.eval.run(&scalars)?;
+        self.run_eval()?;
         self.store.device().wait()?;
         let spent = start.elapsed();
         Ok((self.eval.read(LOGITS)?, spent))
+    }
+
+    fn run_eval(&mut self) -> Result<()> {
+        let scalars = vec![0.0; self.eval.program().graph.scalars().len()];
+        self.eval.run(&scalars)
     }
 
     /// Copies everything that a checkpoint holds.

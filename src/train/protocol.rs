@@ -9,11 +9,11 @@
 //! Features are the pooled outputs of the backbone in evaluation, of images that are not augmented. With few labels, the
 //! images that have some are the same for every network and seed.
 
-use super::evaluate::{Evaluation, Tally};
+use super::evaluate::{Evaluation, Tally, for_each_output};
 use super::neighbours;
 use super::programs::{Programs, Runner};
 use crate::data::augment::{Flip, RandomResizedCrop};
-use crate::data::{AugmentSpec, Dataset, Loader, LoaderOptions, Split};
+use crate::data::{AugmentSpec, Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::features::{Probe, Rows, low_shot};
@@ -24,7 +24,7 @@ use crate::optim::{OptimSpec, Rule, Schedule};
 use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// A way to evaluate features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -79,20 +79,13 @@ impl ProtocolResult {
 /// Features `[images, d]` of all images of a set, in order; `None` if `stop` was set meanwhile. The runner's test is a
 /// [`feature_graph`].
 pub fn features(runner: &mut Runner, set: &Arc<Dataset>, batch: usize, stop: &AtomicBool) -> Result<Option<Rows>> {
-    let loader = Loader::new(set.clone(), LoaderOptions::eval(batch))?;
     let (mut data, mut d) = (Vec::new(), 1);
-    let mut batches = loader.epoch(0);
-    while let Some(b) = batches.next() {
-        let b = b?;
-        if stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let made = runner.logits(&b.images[0])?;
+    let whole = for_each_output(runner, set, batch, stop, |b, made| {
         d = made.shape().columns();
         data.extend_from_slice(&made.f32s()[..d * b.valid]);
-        batches.recycle(b);
-    }
-    Rows::new(data, d).map(Some)
+        Ok(())
+    })?;
+    whole.then(|| Rows::new(data, d)).transpose()
 }
 
 /// A run's network as what makes features.
@@ -136,15 +129,19 @@ impl LabelledFeatures {
         })
     }
 
-    /// By the 200 nearest neighbours.
-    pub fn by_neighbours(&self) -> Result<Evaluation> {
-        self.by_neighbours_of(neighbours::K)
+    /// By the 200 nearest neighbours, which `device` finds.
+    pub fn by_neighbours(&self, device: &Device) -> Result<Evaluation> {
+        self.by_neighbours_of(neighbours::K, device)
     }
 
     /// By another number of them.
-    pub fn by_neighbours_of(&self, k: usize) -> Result<Evaluation> {
-        let votes = neighbours::votes(&self.train, &self.train_labels, &self.test, self.classes.len(), k)?;
-        self.tally(votes.chunks(self.classes.len()))
+    pub fn by_neighbours_of(&self, k: usize, device: &Device) -> Result<Evaluation> {
+        let mut tally = Tally::new(self.classes.len());
+        let mut labels = self.test_labels.iter();
+        neighbours::votes(device, &self.train, &self.train_labels, &self.test, self.classes.len(), k, |votes| {
+            tally.add(votes, *labels.next().expect("a label for each row") as usize)
+        })?;
+        Ok(tally.finish(&self.classes))
     }
 
     /// By a linear probe.

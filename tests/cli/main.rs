@@ -10,6 +10,8 @@ mod bad_input;
 mod bench;
 mod commands;
 mod export;
+#[cfg(target_os = "linux")]
+mod full;
 mod images;
 mod logs;
 mod mbn;

@@ -31,6 +31,8 @@ fn is_whole(p: &Profile) {
         assert!(p.nodes.iter().any(|n| n.pass == pass), "{pass}");
     }
     assert!(p.nodes_us() > 0.0 && p.plain_us > 0.0 && p.profiled_us > 0.0);
+    let t = p.training.expect("steps as in training");
+    assert!(t.step_us > 0.0 && (0.0..=t.step_us).contains(&t.images_us), "{t:?}");
     let c = p.ceilings.as_ref().expect("what the device can do was measured");
     assert!(c.f32_gops > 0.0 && c.bit_gops > 0.0 && c.copy_gbs > 0.0);
 }

@@ -21,6 +21,11 @@ def jpegs():
     scene(50, 40).save(FOLDER / "optimised.jpg", optimize=True, quality=30)
     scene(50, 40).save(FOLDER / "fine.jpg", quality=100, subsampling=0)
     scene(37, 23).save(FOLDER / "rgb.jpg", keep_rgb=True, quality=90)
+    # What the components are is told by their names alone.
+    named = (FOLDER / "rgb.jpg").read_bytes()
+    at = named.index(b"\xff\xee")
+    (FOLDER / "rgb-by-name.jpg").write_bytes(named[:at] + named[at + 2 + int.from_bytes(named[at + 2 : at + 4], "big") :])
+    scene(37, 23).save(FOLDER / "first.mpo", "MPO", save_all=True, append_images=[scene(20, 10)])
     for progressive in [False, True]:
         scene(37, 23, "CMYK").save(FOLDER / f"cmyk-{progressive}.jpg", progressive=progressive, quality=90)
     # YCCK: the same file, whose Adobe marker says that its first three components are YCbCr.

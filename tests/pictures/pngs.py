@@ -73,7 +73,7 @@ def pngs():
     png("key.png", w, h, 8, 2, values, more=[(b"tRNS", struct.pack(">HHH", *values[:3]))])
     png("no-end.png", w, h, 8, 2, values, end=False)
     png("gamma.png", w, h, 8, 2, values, more=[(b"gAMA", struct.pack(">I", 100000))])
-    for number in [3, 6, 7]:
+    for number in range(2, 9):
         png(f"exif-{number}.png", w, h, 8, 2, values, more=[(b"eXIf", exif_of(number))])
     frames = [scene(w, h, "RGBA") for _ in range(3)]
     frames[0].save(FOLDER / "animated.png", save_all=True, append_images=frames[1:], duration=50)

@@ -28,6 +28,18 @@ def simple():
     bmp("thirty-two.bmp", w, h, 32, 0, b"", bytes(noise(h * w * 4, 255)))
     runs = b"".join(bytes([15, i % 16, 6, (i + 3) % 16, 0, 0]) for i in range(h)) + b"\0\1"
     bmp("runs.bmp", w, h, 8, 1, b"".join(colours) + bytes(4 * 240), runs)
+    # Runs of 4 bits, with a stretch that is written out.
+    four = b"".join(bytes([15, (i % 16) << 4 | (i + 5) % 16, 0, 4, 0x12, 0x34, 2, 0x77, 0, 0]) for i in range(h)) + b"\0\1"
+    bmp("runs-4.bmp", w, h, 4, 2, b"".join(colours), four)
+    # Masks of a header of the fourth version: with alpha, and without.
+    values = noise(w * h * 4, 255)
+    for name, alpha in [("alpha.bmp", 0xFF000000), ("no-alpha.bmp", 0)]:
+        masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, alpha)
+        bmp(name, w, h, 32, 3, masks + b"BGRs" + bytes(48), bytes(values), header=108)
+        rows = [values[y * w * 4 : (y + 1) * w * 4] for y in reversed(range(h))]
+        flat = [v for row in rows for at in range(0, len(row), 4) for v in (row[at + 2], row[at + 1], row[at], row[at + 3])]
+        opaque = bytes(v for i, v in enumerate(flat) if i % 4 < 3)
+        EXPECTED[name] = h, w, 3, on_white(flat, 4) if alpha else opaque
 
     scene(w, h).quantize(16).save(FOLDER / "plain.gif")
     scene(w, h, "L").save(FOLDER / "grey.gif")
@@ -35,6 +47,12 @@ def simple():
     im.save(FOLDER / "transparent.gif", transparency=3)
     scene(w, h).quantize(8).save(FOLDER / "interlaced.gif", interlace=1)
     frames = [scene(w, h).quantize(8) for _ in range(3)]
+    # A first frame smaller than the screen, with colours of its own.
+    (FOLDER / "inset.gif").write_bytes(inset((FOLDER / "plain.gif").read_bytes(), w + 6, h + 4, 3, 2))
+    # Around it there is nothing, which shows the background.
+    whole = Image.new("RGB", (w + 6, h + 4), (255, 255, 255))
+    whole.paste(Image.open(FOLDER / "plain.gif").convert("RGB"), (3, 2))
+    EXPECTED["inset.gif"] = h + 4, w + 6, 3, whole.tobytes()
     frames[0].save(FOLDER / "animated.gif", save_all=True, append_images=frames[1:], transparency=2, disposal=2)
 
     for mode in ["RGB", "RGBA"]:
@@ -42,7 +60,7 @@ def simple():
         scene(2 * w, 2 * h, mode).save(FOLDER / f"{mode}-lossy.webp", quality=80)
         frames = [scene(w, h, mode) for _ in range(3)]
         frames[0].save(FOLDER / f"{mode}-animated.webp", save_all=True, append_images=frames[1:], lossless=True, exact=True)
-    for number in [1, 5, 6, 8]:
+    for number in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = number
         scene(w, h).save(FOLDER / f"exif-{number}.webp", lossless=True, exif=exif)
@@ -71,7 +89,16 @@ def simple():
         EXPECTED[name] = h, w, channels - 1, on_white(values, channels, most)
 
 
-def bmp(name, w, h, bits, compression, tables, data):
-    head = struct.pack("<IiiHHIIiiII", 40, w, h, 1, bits, compression, len(data), 2835, 2835, 0, 0)
+def inset(gif, w, h, left, top):
+    """The same frame on a larger screen, whose colours become the frame's own."""
+    colours = 3 << (gif[10] & 7) + 1
+    frame = gif.index(b",", 13 + colours)
+    head = gif[:6] + struct.pack("<HH", w, h) + bytes([0, 0, 0])
+    place = struct.pack("<HH", left, top) + gif[frame + 5 : frame + 9] + bytes([0x80 | gif[10] & 7])
+    return head + b"," + place + gif[13 : 13 + colours] + gif[frame + 10 :]
+
+
+def bmp(name, w, h, bits, compression, tables, data, header=40):
+    head = struct.pack("<IiiHHIIiiII", header, w, h, 1, bits, compression, len(data), 2835, 2835, 0, 0)
     at = 14 + len(head) + len(tables)
     (FOLDER / name).write_bytes(struct.pack("<2sIHHI", b"BM", at + len(data), 0, 0, at) + head + tables + data)

@@ -1,5 +1,6 @@
 """TIFF: by Pillow, and tag by tag where it writes no such file."""
 import struct
+import zlib
 
 from rules import EXPECTED, FOLDER, LEVELS, draw, noise, on_white, rounded, scene
 
@@ -58,6 +59,26 @@ def tiffs():
     scene(w, h, "L").convert("1").save(FOLDER / "group4.tif", compression="group4")
     for compression in ["tiff_lzw", "tiff_adobe_deflate"]:
         scene(w, h).save(FOLDER / f"predicted-{compression}.tif", compression=compression, tiffinfo={317: 2})
+    # Differences of samples and rows, in planes, of 16 bits.
+    values = noise(w * h * 3, 65535)
+    for order, mark in [("<", "little"), (">", "big")]:
+        rows = [values[y * w * 3 : (y + 1) * w * 3] for y in range(h)]
+        apart = [(v - (row[i - 3] if i > 2 else 0)) % 65536 for row in rows for i, v in enumerate(row)]
+        tiff(f"predicted-16-{mark}.tif", w, h, [zlib.compress(struct.pack(f"{order}{len(apart)}H", *apart))],
+             {258: (3, [16] * 3), 259: (3, [8]), 262: (3, [2]), 277: (3, [3]), 317: (3, [2])}, order)
+        EXPECTED[f"predicted-16-{mark}.tif"] = h, w, 3, bytes(rounded(v, 65535) for v in values)
+    values = noise(w * h * 3, 255)
+    planes = [[values[i + c] for i in range(0, len(values), 3)] for c in range(3)]
+    apart = [bytes((v - (p[i - 1] if i % w else 0)) % 256 for i, v in enumerate(p)) for p in planes]
+    tiff("predicted-planes.tif", w, h, [zlib.compress(p) for p in apart],
+         {258: (3, [8] * 3), 259: (3, [8]), 262: (3, [2]), 277: (3, [3]), 284: (3, [2]), 317: (3, [2])})
+    EXPECTED["predicted-planes.tif"] = h, w, 3, bytes(values)
+    # Whole numbers of 32 bits fill no range that is known, nor do those with a sign.
+    for name, letter, more in [("refused-32", "I", {}), ("refused-signed-32", "i", {339: (3, [2])}),
+                               ("refused-signed-16", "h", {339: (3, [2])})]:
+        data = struct.pack(f"<{w * h}{letter}", *noise(w * h, 3000))
+        tiff(f"{name}.tif", w, h, [data], {258: (3, [8 * struct.calcsize(letter)]), **more})
+        EXPECTED[f"{name}.tif"] = h, w, 1, bytes(w * h)
     for number in range(1, 9):
         scene(w, h).save(FOLDER / f"orientation-{number}.tif", tiffinfo={274: number})
     pages = [scene(w, h), scene(9, 9)]

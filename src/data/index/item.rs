@@ -54,16 +54,25 @@ pub struct Origin {
 }
 
 impl Item {
-    /// The image decoded, brought to the size and channels of `options` if they are given, and where it is from.
+    /// The image decoded, brought to the size and channels of `options` if they are given, and where it is from. Nothing if
+    /// `wanted` does not agree to the height and width that it has in its file.
     ///
     /// # Errors
     /// If it cannot be read or decoded, or is so narrow that nearly nothing of it would be left.
-    pub(in crate::data) fn pixels(&self, options: &OpenOptions) -> Result<(Pixels, Origin)> {
+    pub(in crate::data) fn pixels(
+        &self,
+        options: &OpenOptions,
+        wanted: impl FnOnce([usize; 2]) -> bool,
+    ) -> Result<Option<(Pixels, Origin)>> {
         let (bytes, origin) = self.read()?;
         let pixels = self.decode(bytes, &options.pixels)?;
-        let [h, w] = options.size.unwrap_or([pixels.h, pixels.w]);
+        let original = [pixels.h, pixels.w];
+        if !wanted(original) {
+            return Ok(None);
+        }
         let c = options.channels.unwrap_or(pixels.c);
-        Ok((self.cover(pixels.with_channels(c), [h, w])?, origin))
+        let pixels = self.cover(pixels.with_channels(c), options.size.unwrap_or(original))?;
+        Ok(Some((pixels, origin)))
     }
 
     /// The image as it is in its file.

@@ -5,15 +5,14 @@
 use super::Item;
 use crate::cache_folder;
 use crate::data::pixels::PixelRules;
+use crate::data::source::{Stamp, kept_file};
 use crate::error::Result;
 use crate::files::{create_dir, write_atomic};
-use crate::hash::fnv1a;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::Path;
 
 /// What a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -24,15 +23,6 @@ pub(in crate::data) struct Facts {
     pub crc32: u32,
     /// Height, width and channels of the picture, turned as its file says.
     pub extents: [u32; 3],
-}
-
-/// When what is known of a file was found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(in crate::data) struct Stamp {
-    /// Bytes of the file on the disk.
-    pub size: u64,
-    /// When it was changed last, in nanoseconds since 1970.
-    pub changed: u64,
 }
 
 /// The content of a file of the cache.
@@ -48,21 +38,13 @@ fn place(item: &Item) -> String {
     format!("{} {}", item.entry.path.display(), item.entry.name)
 }
 
-/// A file that changed so shortly ago may change once more within the same tick of the system's clock.
-const SETTLED: Duration = Duration::from_secs(2);
-
-fn is_settled(stamp: Stamp) -> bool {
-    let changed = UNIX_EPOCH + Duration::from_nanos(stamp.changed);
-    SystemTime::now().duration_since(changed).is_ok_and(|age| age > SETTLED)
-}
-
 /// Files whose reading takes so long that it is told.
 const TOLD: usize = 5000;
 
 /// The facts of all `items` of the source at `path`, or why an item cannot be read: with `decode`, each is decoded for it, so
 /// that those that cannot be are found.
 pub(in crate::data) fn survey(path: &Path, items: &[&Item], rules: &PixelRules, decode: bool) -> Vec<Result<Facts>> {
-    let file = file_of(path);
+    let file = kept_file(path, "facts.json");
     let version = format!("{VERSION} {rules:?} {decode}");
     let kept = file.as_deref().map(|file| read_kept(file, &version)).unwrap_or_default();
     let unread = items.len().saturating_sub(kept.facts.len());
@@ -81,7 +63,7 @@ pub(in crate::data) fn survey(path: &Path, items: &[&Item], rules: &PixelRules, 
     let found: Vec<(Result<Facts>, Option<Stamp>, bool)> = items.par_iter().map(one).collect();
     if found.iter().any(|(facts, stamp, read)| *read && stamp.is_some() && facts.is_ok()) {
         let fact = |(item, (facts, stamp, _)): (&&Item, &(Result<Facts>, Option<Stamp>, bool))| {
-            Some((place(item), ((*stamp).filter(|s| is_settled(*s))?, *facts.as_ref().ok()?)))
+            Some((place(item), ((*stamp).filter(|s| s.is_settled())?, *facts.as_ref().ok()?)))
         };
         let facts = items.iter().zip(&found).filter_map(fact).collect();
         if let Some(file) = file {
@@ -93,13 +75,6 @@ pub(in crate::data) fn survey(path: &Path, items: &[&Item], rules: &PixelRules, 
 
 /// What was found by another version of the program, or by other rules, may be found otherwise by this one.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The file of the cache that belongs to a source.
-fn file_of(source: &Path) -> Option<PathBuf> {
-    let real = fs::canonicalize(source).ok()?;
-    let name = fnv1a(real.as_os_str().as_encoded_bytes().iter().copied());
-    Some(cache_folder::folder()?.join(format!("images-{name:016x}.json")))
-}
 
 /// What the cache has; nothing if it cannot be read or is of another version: then the files are read again.
 fn read_kept(file: &Path, version: &str) -> Kept {

@@ -16,6 +16,30 @@ const CHUNK_BYTES: usize = 256 << 20;
 /// Decodes all images of the parts that are `wanted`, in parallel, to one size and number of channels. `path` is where the
 /// set is.
 pub(super) fn load(path: &Path, found: &Found, wanted: &[Part], options: &OpenOptions) -> Result<Loaded> {
+    let loaded = load_while(path, found, wanted, options, |_, _| true)?;
+    Ok(loaded.expect("nothing stops it"))
+}
+
+/// As [`load`], of all parts; `None` as soon as a training image is seen to have another size than `size` in its file.
+pub(super) fn load_uniform(
+    path: &Path,
+    found: &Found,
+    options: &OpenOptions,
+    size: [usize; 2],
+) -> Result<Option<Loaded>> {
+    let train = found.parts[Part::Train as usize].as_ref().map_or(0, Vec::len);
+    // Training images come first.
+    load_while(path, found, &Part::ALL, options, |at, original| at >= train || original == size)
+}
+
+/// As [`load`], as long as `go_on` agrees to each image, of which it is given the number and the height and width in its file.
+fn load_while(
+    path: &Path,
+    found: &Found,
+    wanted: &[Part],
+    options: &OpenOptions,
+    go_on: impl Fn(usize, [usize; 2]) -> bool + Sync,
+) -> Result<Option<Loaded>> {
     let parts_wanted = || Part::ALL.into_iter().filter(|part| wanted.contains(part));
     let items: Vec<&Item> = parts_wanted().filter_map(|part| found.parts[part as usize].as_ref()).flatten().collect();
     let mut all = Growing { items: &items, first: None, kept: Vec::new(), pixels: Vec::new(), origins: Vec::new() };
@@ -29,10 +53,16 @@ pub(super) fn load(path: &Path, found: &Found, wanted: &[Part], options: &OpenOp
         };
         let chunk = &items[done..items.len().min(done + most)];
         // Collected before they are looked at: of several bad files the first one is named, every time.
-        let decoded: Vec<Result<(Pixels, Origin)>> = chunk.par_iter().map(|i| i.pixels(options)).collect();
+        let one = |(k, item): (usize, &&Item)| item.pixels(options, |original| go_on(done + k, original));
+        let decoded: Vec<Result<Option<(Pixels, Origin)>>> = chunk.par_iter().enumerate().map(one).collect();
+        // Before any error: one that is not as large may be refused for that alone.
+        if decoded.iter().any(|d| matches!(d, Ok(None))) {
+            return Ok(None);
+        }
         for (k, (decoded, item)) in decoded.into_iter().zip(chunk).enumerate() {
             match decoded {
-                Ok((pixels, origin)) => all.add(done + k, item, pixels, origin)?,
+                Ok(Some((pixels, origin))) => all.add(done + k, item, pixels, origin)?,
+                Ok(None) => return Ok(None),
                 Err(e) => options.skip(&item.entry, e, items.len(), &mut skipped)?,
             }
         }
@@ -60,7 +90,7 @@ pub(super) fn load(path: &Path, found: &Found, wanted: &[Part], options: &OpenOp
         let (name, classes) = (found.name.clone(), found.classes.clone());
         parts[part as usize] = Some(Dataset { name, images, h, w, c, labels, classes, origins });
     }
-    Ok(Loaded { parts, skipped, notes: Vec::new() })
+    Ok(Some(Loaded { parts, skipped, notes: Vec::new() }))
 }
 
 /// Pixels of images of one size, as they come.

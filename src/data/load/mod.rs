@@ -9,7 +9,7 @@ use super::source::Entry;
 use super::{Dataset, OnError, OpenOptions};
 use crate::error::{Error, Result};
 use crate::memory;
-use rayon::prelude::*;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// The parts of a set, and what was skipped.
@@ -23,12 +23,36 @@ pub(super) struct Loaded {
 
 /// Makes images of what was found at `path`.
 pub(super) fn load(path: &Path, found: &Found, options: &OpenOptions) -> Result<Loaded> {
-    let crops = options.crops && crops_are_of_originals(found, options);
-    let budget = options.memory.unwrap_or_else(default_budget);
-    if !crops && bytes_in_memory(found, options).is_none_or(|bytes| bytes <= budget) {
-        return decoded::load(path, found, &Part::ALL, options);
+    let held = held_bytes(found);
+    let all = options.memory.unwrap_or_else(default_budget);
+    let budget = Budget { all, held, left: all.saturating_sub(held) };
+    // Whether random crops see more of the training images than they do once these are brought to one size follows from the
+    // images alone, never from the memory there is: they do if one of them has another size.
+    let crops = options.size.filter(|_| options.crops && found.parts[Part::Train as usize].is_some());
+    if bytes_in_memory(found, options).is_none_or(|bytes| bytes <= budget.left) {
+        let loaded = match crops {
+            None => Some(decoded::load(path, found, &Part::ALL, options)?),
+            Some(size) => decoded::load_uniform(path, found, options, size)?,
+        };
+        if let Some(loaded) = loaded {
+            return Ok(loaded);
+        }
     }
-    encoded::load(path, found, options, crops, budget)
+    encoded::load(path, found, options, crops.is_some(), budget)
+}
+
+/// Bytes that images may take.
+struct Budget {
+    all: u64,
+    /// Those that image files take which lie in memory already.
+    held: u64,
+    left: u64,
+}
+
+/// Bytes in memory of image files that were unpacked into it.
+fn held_bytes(found: &Found) -> u64 {
+    let held = found.parts.iter().flatten().flatten().filter_map(|item| item.entry.held());
+    held.collect::<HashMap<_, _>>().into_values().sum()
 }
 
 /// Bytes that decoded images may take where nobody says it: a quarter of the memory, and no more than there is.
@@ -44,14 +68,6 @@ fn bytes_in_memory(found: &Found, options: &OpenOptions) -> Option<u64> {
     let [h, w] = options.size.unwrap_or([h, w]);
     let c = options.channels.unwrap_or(c);
     Some((items().count() as u64).saturating_mul((h * w * c) as u64))
-}
-
-/// Whether random crops of the training images see more than those images brought to one size: an image has another size
-/// than that. It follows from the images alone, never from the memory there is.
-fn crops_are_of_originals(found: &Found, options: &OpenOptions) -> bool {
-    let (Some(size), Some(train)) = (options.size, &found.parts[Part::Train as usize]) else { return false };
-    let differs = |item: &Item| item.extents(&options.pixels).is_ok_and(|[h, w, _]| [h, w] != size);
-    train.first().is_some_and(differs) || train.par_iter().any(differs)
 }
 
 /// The error for images of several sizes.

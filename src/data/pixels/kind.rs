@@ -14,17 +14,6 @@ pub(crate) enum Kind {
     Pnm,
 }
 
-/// Endings of the files that are read.
-const ENDINGS: [&str; 16] = [
-    "png", "apng", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "gif", "webp", "tif", "tiff", "pnm", "pgm", "ppm", "pbm",
-];
-
-/// Whether a file of that name should be a picture that is read here.
-pub fn is_picture_name(name: &str) -> bool {
-    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
-    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
-}
-
 impl Kind {
     /// The format of a file.
     ///
@@ -74,9 +63,6 @@ const UNREAD: &[(usize, &[u8], &str)] = &[
     (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),
     (0, b"II\xbc", "a JPEG XR picture"),
     (0, b"8BPS", "a Photoshop document (PSD)"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"%!PS", "a PostScript document"),
-    (0, b"\xc5\xd0\xd3\xc6", "an EPS document"),
     (0, b"\0\0\x01\0", "a Windows icon (ICO)"),
     (0, b"\0\0\x02\0", "a Windows cursor (CUR)"),
     (0, b"icns", "an Apple icon (ICNS)"),
@@ -97,7 +83,6 @@ const UNREAD: &[(usize, &[u8], &str)] = &[
     (0, b"\x0a\x05\x01", "a PCX picture"),
     (0, b"FLIF", "a FLIF picture"),
     (0, b"BPG\xfb", "a BPG picture"),
-    (0, b"AT&TFORM", "a DjVu document"),
     (0, b"\x8aMNG", "an MNG animation"),
     (0, b"\x8bJNG", "a JNG picture"),
     (0, b"FUJIFILMCCD-RAW", "a camera's raw picture (RAF)"),
@@ -162,6 +147,11 @@ fn other(bytes: &[u8]) -> String {
     }
     if bytes.get(4..8) == Some(b"ftyp") || starts(b"\x1aE\xdf\xa3") || bytes.get(8..12) == Some(b"AVI ") {
         return "a video".into();
+    }
+    let documents: [(&[u8], &str); 4] =
+        [(b"%PDF", "PDF"), (b"%!PS", "PostScript"), (b"\xc5\xd0\xd3\xc6", "EPS"), (b"AT&TFORM", "DjVu")];
+    if let Some((_, of)) = documents.iter().find(|(magic, _)| starts(magic)) {
+        return format!("a document ({of}), of which a page can be saved as a picture");
     }
     let text = beginning(bytes);
     if text.starts_with("version https://git-lfs") {

@@ -18,7 +18,6 @@ mod tiff;
 
 pub use error::PixelError;
 use kind::Kind;
-pub use kind::is_picture_name;
 pub use rules::{Background, PixelRules, Truncated};
 
 use crate::error::Error;
@@ -40,7 +39,8 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// Whether a file that begins with these bytes is a picture, be it of a kind that is read here or not.
+    /// Whether a file that begins with these bytes is a picture, be it of a kind that is read here or not. Some are known by as
+    /// much as their first 512 bytes.
     pub fn is_picture(head: &[u8]) -> bool {
         !matches!(Kind::of(head), Err(PixelError::NotAnImage(_)))
     }

@@ -3,24 +3,73 @@
 use super::decoded::{Decoded, Samples, bytes_of};
 use super::error::is_end_of_data;
 use super::{PixelError, Truncated, orientation};
-use png::{BitDepth, Decoder, DecodingError, InterlaceInfo, Limits, Transformations};
+use png::{BitDepth, Decoder, DecodingError, InterlaceInfo, Limits, Reader, Transformations};
 use std::io::Cursor;
+
+/// A picture of which the head was read.
+struct Head<'a> {
+    reader: Reader<Cursor<&'a [u8]>>,
+    h: usize,
+    w: usize,
+    channels: usize,
+    /// Bytes of a sample.
+    sample: usize,
+    /// Bytes of all samples.
+    bytes: usize,
+}
+
+impl Head<'_> {
+    fn read(bytes: &[u8]) -> Result<Head<'_>, PixelError> {
+        let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: usize::MAX });
+        // Palettes become colours, fewer than 8 bits become 8, a transparent colour becomes alpha.
+        decoder.set_transformations(Transformations::EXPAND);
+        decoder.set_ignore_text_chunk(true);
+        decoder.set_ignore_iccp_chunk(true);
+        let reader = decoder.read_info().map_err(of_error)?;
+        let (h, w) = (reader.info().height as usize, reader.info().width as usize);
+        let (colours, depth) = reader.output_color_type();
+        let channels = colours.samples();
+        let sample = if depth == BitDepth::Sixteen { 2 } else { 1 };
+        let bytes = bytes_of(h as u64, w as u64, (channels * sample) as u64)?;
+        Ok(Head { reader, h, w, channels, sample, bytes })
+    }
+}
+
+/// Height, width and channels of what becomes of [`decode`]'s picture; `None` if only that can tell.
+///
+/// # Errors
+/// As [`PixelError`] lists them, as far as they are seen from a picture's head.
+pub(super) fn extents(bytes: &[u8]) -> Result<Option<[usize; 3]>, PixelError> {
+    let Head { h, w, channels, .. } = Head::read(bytes)?;
+    let Some(exif) = exif_of_whole(bytes) else { return Ok(None) };
+    let turned = exif.map_or(orientation::of_number(1), orientation::of_exif).to_exif() >= 5;
+    let [h, w] = if turned { [w, h] } else { [h, w] };
+    Ok(Some([h, w, if channels < 3 { 1 } else { 3 }]))
+}
+
+/// The first block of EXIF, which may stand before or behind the pixels, of a file that goes on to its end mark; `None` of
+/// another one.
+fn exif_of_whole(bytes: &[u8]) -> Option<Option<&[u8]>> {
+    let (mut rest, mut exif) = (bytes.get(8..)?, None);
+    loop {
+        let (length, chunk) = rest.split_first_chunk::<4>()?;
+        let (kind, chunk) = chunk.split_first_chunk::<4>()?;
+        let (data, after) = chunk.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        match kind {
+            b"IEND" => return Some(exif),
+            b"eXIf" => exif = exif.or(Some(data)),
+            _ => {}
+        }
+        rest = after.get(4..)?;
+    }
+}
 
 /// # Errors
 /// As [`PixelError`] lists them.
 pub(super) fn decode(bytes: &[u8], truncated: Truncated) -> Result<Decoded, PixelError> {
-    let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: usize::MAX });
-    // Palettes become colours, fewer than 8 bits become 8, a transparent colour becomes alpha.
-    decoder.set_transformations(Transformations::EXPAND);
-    decoder.set_ignore_text_chunk(true);
-    decoder.set_ignore_iccp_chunk(true);
-    let mut reader = decoder.read_info().map_err(of_error)?;
-    let (h, w) = (reader.info().height as usize, reader.info().width as usize);
-    let (colours, depth) = reader.output_color_type();
-    let channels = colours.samples();
-    let sample = if depth == BitDepth::Sixteen { 2 } else { 1 };
+    let Head { mut reader, h, w, channels, sample, bytes } = Head::read(bytes)?;
     let line = w * channels * sample;
-    let mut data = vec![0; bytes_of(h as u64, w as u64, (channels * sample) as u64)?];
+    let mut data = vec![0; bytes];
     let whole = match reader.info().interlaced {
         true => interlaced(&mut reader, &mut data, line, (8 * channels * sample) as u8),
         false => data.chunks_exact_mut(line).try_for_each(|row| reader.read_row(row).map(|_| ())),
@@ -41,12 +90,7 @@ pub(super) fn decode(bytes: &[u8], truncated: Truncated) -> Result<Decoded, Pixe
 }
 
 /// Reads rows of seven passes into their places.
-fn interlaced(
-    reader: &mut png::Reader<Cursor<&[u8]>>,
-    data: &mut [u8],
-    line: usize,
-    bits: u8,
-) -> Result<(), DecodingError> {
+fn interlaced(reader: &mut Reader<Cursor<&[u8]>>, data: &mut [u8], line: usize, bits: u8) -> Result<(), DecodingError> {
     while let Some(row) = reader.next_interlaced_row()? {
         if let InterlaceInfo::Adam7(place) = row.interlace() {
             png::expand_interlaced_row(data, line, row.data(), place, bits);

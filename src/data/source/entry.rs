@@ -1,15 +1,15 @@
 //! One file of a source, wherever its bytes are kept.
 
 use super::gzip::Gunzip;
-use crate::data::index::Stamp;
+use super::shared::Shared;
+use super::stamp::Stamp;
 use crate::error::{Error, Result};
 use crate::memory;
 use flate2::read::DeflateDecoder;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::UNIX_EPOCH;
+use std::sync::Arc;
 
 /// One file of a [`Source`](super::Source), or a part of one.
 #[derive(Clone)]
@@ -32,46 +32,6 @@ enum Store {
     /// In a file that holds others too.
     Within(Arc<Shared>),
     Memory(Arc<[u8]>),
-}
-
-/// A file that many entries lie in. It is opened once.
-struct Shared {
-    path: PathBuf,
-    file: OnceLock<File>,
-}
-
-impl Shared {
-    fn file(&self) -> io::Result<&File> {
-        match self.file.get() {
-            Some(file) => Ok(file),
-            None => {
-                let file = File::open(&self.path)?;
-                Ok(self.file.get_or_init(|| file))
-            }
-        }
-    }
-
-    /// `len` bytes from `offset` on. Threads do not wait for one another.
-    fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len as usize).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        bytes.resize(len as usize, 0);
-        read_exact_at(self.file()?, &self.path, &mut bytes, offset)?;
-        Ok(bytes)
-    }
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, _: &Path, into: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, into, offset)
-}
-
-/// Elsewhere the place to read from belongs to the open file: one more is opened.
-#[cfg(not(unix))]
-fn read_exact_at(_: &File, path: &Path, into: &mut [u8], offset: u64) -> io::Result<()> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(offset))?;
-    file.read_exact(into)
 }
 
 /// Where the bytes of a file lie.
@@ -128,10 +88,7 @@ impl Entry {
     /// This file, opened once for all its parts.
     pub fn shared(&self) -> Entry {
         match &self.store {
-            Store::Own => {
-                let file = Shared { path: self.path.clone(), file: OnceLock::new() };
-                Entry { store: Store::Within(file.into()), ..self.clone() }
-            }
+            Store::Own => Entry { store: Store::Within(Shared::new(&self.path)), ..self.clone() },
             _ => self.clone(),
         }
     }
@@ -140,7 +97,7 @@ impl Entry {
     /// the parts of [`Entry::unpacked`]; of one with many parts those of [`Entry::shared`] or, again, of `unpacked`.
     pub fn part(&self, name: String, offset: u64, len: u64) -> Entry {
         let store = match &self.store {
-            Store::Own => Store::Within(Shared { path: self.path.clone(), file: OnceLock::new() }.into()),
+            Store::Own => Store::Within(Shared::new(&self.path)),
             other => other.clone(),
         };
         let from = self.slice.map_or(0, |(from, _)| from);
@@ -178,14 +135,20 @@ impl Entry {
         }
     }
 
+    /// If the bytes are in memory: what memory that is, which other entries may share, and how many bytes it has.
+    pub fn held(&self) -> Option<(*const u8, u64)> {
+        match &self.store {
+            Store::Memory(bytes) => Some((bytes.as_ptr(), bytes.len() as u64)),
+            _ => None,
+        }
+    }
+
     /// Size and time of the file that holds the bytes; `None` if they are in memory.
     pub(in crate::data) fn stamp(&self) -> Option<Stamp> {
         if matches!(self.store, Store::Memory(_)) {
             return None;
         }
-        let meta = fs::metadata(self.file()).ok()?;
-        let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(Stamp { size: meta.len(), changed: changed.as_nanos() as u64 })
+        Stamp::of(self.file())
     }
 
     /// The bytes as stored; unpacked if they are packed in a zip.
@@ -202,7 +165,7 @@ impl Entry {
     fn stored(&self) -> Result<Vec<u8>> {
         let read = || match (self.slice, &self.store) {
             (None, Store::Own) => fs::read(&self.path),
-            (None, Store::Within(file)) => fs::read(&file.path),
+            (None, Store::Within(file)) => fs::read(file.path()),
             (None, Store::Memory(bytes)) => Ok(bytes.to_vec()),
             (Some((offset, len)), Store::Memory(bytes)) => {
                 let end = offset.checked_add(len).filter(|end| *end <= bytes.len() as u64);
@@ -210,16 +173,14 @@ impl Entry {
                 Ok(bytes[offset as usize..end as usize].to_vec())
             }
             (Some((offset, len)), Store::Within(file)) => file.read(offset, len),
-            (Some((offset, len)), Store::Own) => {
-                Shared { path: self.path.clone(), file: OnceLock::new() }.read(offset, len)
-            }
+            (Some((offset, len)), Store::Own) => Shared::new(&self.path).read(offset, len),
         };
         read().map_err(Error::io(&self.path, "read"))
     }
 
     fn file(&self) -> &Path {
         match &self.store {
-            Store::Within(file) => &file.path,
+            Store::Within(file) => file.path(),
             _ => &self.path,
         }
     }

@@ -1,7 +1,8 @@
 //! The files below a folder of the disk. Links are followed.
 
 use super::entry::Entry;
-use super::known::Stamp;
+use super::known::Seen;
+use super::stamp::Stamp;
 use super::{Source, names};
 use crate::data::index::LeftOut;
 use crate::error::{Error, Result};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub(super) const LINK_TO_NOTHING: &str = "a link to nothing";
 
 /// Lists a folder. Beside it the stamps of all folders that were looked into, if the system has such.
-pub(super) fn list(path: &Path) -> Result<(Source, Option<Vec<Stamp>>)> {
+pub(super) fn list(path: &Path) -> Result<(Source, Option<Vec<Seen>>)> {
     let real = fs::canonicalize(path).map_err(Error::io(path, "read"))?;
     let mut walk = Walk {
         linked: 0,
@@ -21,12 +22,12 @@ pub(super) fn list(path: &Path) -> Result<(Source, Option<Vec<Stamp>>)> {
         files: Vec::new(),
         empty_folders: Vec::new(),
         left_out: LeftOut::default(),
-        stamps: Some(Vec::new()),
+        seen: Some(Vec::new()),
     };
     walk.folder(path, "")?;
     walk.empty_folders.sort();
-    let Walk { files, empty_folders, left_out, stamps, .. } = walk;
-    Ok((Source { empty_folders, left_out, ..Source::of(path, files, false) }, stamps))
+    let Walk { files, empty_folders, left_out, seen, .. } = walk;
+    Ok((Source { empty_folders, left_out, ..Source::of(path, files, false) }, seen))
 }
 
 /// Folders that may be reached by links: a few links to folders of links are enough for any number.
@@ -40,16 +41,15 @@ struct Walk {
     files: Vec<Entry>,
     empty_folders: Vec<String>,
     left_out: LeftOut,
-    stamps: Option<Vec<Stamp>>,
+    seen: Option<Vec<Seen>>,
 }
 
 impl Walk {
     /// Adds every file below `folder`; `prefix` is the folder's own name with a '/' at its end, or empty.
     fn folder(&mut self, folder: &Path, prefix: &str) -> Result<()> {
-        let stamp = fs::metadata(folder).ok().and_then(|meta| Stamp::of(folder, &meta));
-        match (stamp, &mut self.stamps) {
-            (Some(stamp), Some(stamps)) => stamps.push(stamp),
-            _ => self.stamps = None,
+        match (Stamp::of(folder), &mut self.seen) {
+            (Some(stamp), Some(seen)) => seen.push((folder.into(), stamp)),
+            _ => self.seen = None,
         }
         let before = self.files.len() + self.empty_folders.len();
         for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {

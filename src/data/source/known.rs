@@ -2,55 +2,27 @@
 //! are listed once. It is found by the path, and counts as long as every folder (or the archive) has the time and size that
 //! it had. Nothing depends on it: one that is missing, of another time or broken costs a listing.
 
+use super::Source;
 use super::entry::{Entry, Method, Packed, Place};
-use super::{Source, names};
+use super::stamp::{Stamp, kept_file};
 use crate::cache_folder;
 use crate::data::index::LeftOut;
 use crate::error::Result;
 use crate::files::{create_dir, write_atomic};
-use crate::hash::fnv1a;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Files below which listing is faster than looking for a list.
 const LEAST_FILES: usize = 1000;
 
-/// A folder that changed so shortly before it was listed may change once more within the same tick of the system's clock.
-const SETTLED: Duration = Duration::from_secs(2);
-
 /// Of the form of these files.
-const VERSION: &str = "onebit images 1";
+const VERSION: &str = "onebit images 2";
 
-/// A folder or archive, with the size and time by which it is seen whether it changed.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Stamp {
-    path: PathBuf,
-    len: u64,
-    nanoseconds: u128,
-}
-
-impl Stamp {
-    /// Of what lies at `path`; `None` if the system keeps no times.
-    pub fn of(path: &Path, meta: &Metadata) -> Option<Stamp> {
-        let nanoseconds = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
-        Some(Stamp { path: path.into(), len: meta.len(), nanoseconds })
-    }
-
-    fn holds(&self) -> bool {
-        fs::metadata(&self.path).ok().and_then(|meta| Stamp::of(&self.path, &meta)).as_ref() == Some(self)
-    }
-
-    fn is_settled(&self) -> bool {
-        let changed = UNIX_EPOCH.checked_add(Duration::from_nanos(self.nanoseconds.try_into().unwrap_or(u64::MAX)));
-        changed.and_then(|t| SystemTime::now().duration_since(t).ok()).is_some_and(|age| age > SETTLED)
-    }
-}
+/// A folder or archive on which a list depends.
+pub(super) type Seen = (PathBuf, Stamp);
 
 fn file_of(path: &Path) -> Option<PathBuf> {
-    let real = fs::canonicalize(path).ok()?;
-    let name = format!("images-{:016x}.csv", fnv1a(names::of_system(real.as_os_str()).bytes()));
-    Some(cache_folder::folder()?.join(name))
+    kept_file(path, "files.csv")
 }
 
 /// What is at `path`, if it was listed before and has not changed.
@@ -71,9 +43,8 @@ pub(super) fn find(path: &Path) -> Option<Source> {
         let number = |i: usize| text(i)?.parse::<u64>().ok();
         match record.get(0)? {
             b"stamp" => {
-                let nanoseconds = text(3)?.parse().ok()?;
-                let stamp = Stamp { path: path_of(record.get(1)?)?, len: number(2)?, nanoseconds };
-                if !stamp.holds() {
+                let then = Stamp { size: number(2)?, changed: number(3)? };
+                if Stamp::of(&path_of(record.get(1)?)?) != Some(then) {
                     return None;
                 }
             }
@@ -109,14 +80,14 @@ fn path_of(bytes: &[u8]) -> Option<PathBuf> {
 }
 
 /// Keeps a list for the next time, if that is worth it and everything that it depends on has a stamp.
-pub(super) fn keep(source: &Source, stamps: &[Stamp]) {
+pub(super) fn keep(source: &Source, seen: &[Seen]) {
     // What a link leads to can come or go without a trace in the folder of the link.
     let follows_nothing = source.left_out.count_of(super::folder::LINK_TO_NOTHING) > 0;
-    if source.files.len() < LEAST_FILES || follows_nothing || !stamps.iter().all(Stamp::is_settled) {
+    if source.files.len() < LEAST_FILES || follows_nothing || !seen.iter().all(|(_, stamp)| stamp.is_settled()) {
         return;
     }
     let Some(file) = file_of(&source.path) else { return };
-    let Some(table) = table(source, stamps) else { return };
+    let Some(table) = table(source, seen) else { return };
     let folder = file.parent().unwrap_or(Path::new("."));
     let written: Result<()> = create_dir(folder).and_then(|()| write_atomic(&file, &table));
     if let Err(e) = written {
@@ -128,14 +99,14 @@ pub(super) fn keep(source: &Source, stamps: &[Stamp]) {
 }
 
 /// `None` if some file's bytes are nowhere but in memory.
-fn table(source: &Source, stamps: &[Stamp]) -> Option<Vec<u8>> {
+fn table(source: &Source, seen: &[Seen]) -> Option<Vec<u8>> {
     let mut rows = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     let kind: &[u8] = if source.is_archive { b"archive" } else { b"folder" };
     rows.write_record([VERSION.as_bytes(), source.path.as_os_str().as_encoded_bytes(), kind]).ok()?;
-    for stamp in stamps {
-        let (len, time) = (stamp.len.to_string(), stamp.nanoseconds.to_string());
-        rows.write_record([b"stamp", stamp.path.as_os_str().as_encoded_bytes(), len.as_bytes(), time.as_bytes()])
-            .ok()?;
+    for (path, Stamp { size, changed }) in seen {
+        let (size, changed) = (size.to_string(), changed.to_string());
+        let row = [b"stamp", path.as_os_str().as_encoded_bytes(), size.as_bytes(), changed.as_bytes()];
+        rows.write_record(row).ok()?;
     }
     for entry in &source.files {
         let name = entry.name.as_bytes();

@@ -7,10 +7,13 @@ mod gzip;
 mod known;
 mod links;
 mod names;
+mod shared;
+mod stamp;
 mod tar;
 mod zip;
 
 pub(crate) use entry::Entry;
+pub(in crate::data) use stamp::{Stamp, kept_file};
 
 use super::index::LeftOut;
 use crate::error::{Error, Result};
@@ -69,15 +72,15 @@ impl Source {
             return Ok(source);
         }
         if meta.is_dir() {
-            let (source, stamps) = folder::list(path)?;
-            stamps.iter().for_each(|stamps| known::keep(&source, stamps));
+            let (source, seen) = folder::list(path)?;
+            seen.iter().for_each(|seen| known::keep(&source, seen));
             Ok(source)
         } else if meta.is_file() {
-            let stamp = known::Stamp::of(path, &meta);
+            let stamp = Stamp::in_metadata(&meta);
             let entry = Entry::on_disk(names::of_system(path.file_name().unwrap_or_default()), path.into());
             let opened = entry.archive()?;
             if let (Some(source), Some(stamp)) = (&opened, stamp) {
-                known::keep(source, &[stamp]);
+                known::keep(source, &[(path.into(), stamp)]);
             }
             Ok(opened.unwrap_or_else(|| Source::of(path, vec![entry], false)))
         } else {

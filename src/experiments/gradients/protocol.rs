@@ -59,7 +59,8 @@ pub(super) fn run(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Resul
 }
 
 fn by_features(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Result<(f64, String)> {
-    let (mut runner, batch) = extractor(t, &device_of(options.device.as_deref(), &t.info)?)?;
+    let device = device_of(options.device.as_deref(), &t.info)?;
+    let (mut runner, batch) = extractor(t, &device)?;
     let mut of = |set| features(&mut runner, set, batch, &NEVER);
     let (train, test) = (of(&t.data.train)?.expect("nobody stops this"), of(&t.data.test)?.expect("nobody stops this"));
     let labelled = LabelledFeatures::new(&t.data, options.labels, train, test)?;
@@ -69,7 +70,7 @@ fn by_features(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Result<(
             let end = if probe.converged { "" } else { ", which did not converge" };
             (result, format!("; {} iterations{end}", probe.iterations))
         }
-        _ => (labelled.by_neighbours()?, String::new()),
+        _ => (labelled.by_neighbours(&device)?, String::new()),
     };
     Ok((result.accuracy, note))
 }

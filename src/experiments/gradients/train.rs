@@ -3,7 +3,7 @@
 use super::{before_training, save_mask, say_tuned};
 use crate::console::progress::{accuracy_of, observer, silent};
 use crate::console::stop::on_ctrl_c;
-use crate::console::text::{duration, grouped, mib, percent, say};
+use crate::console::text::{duration, go_on_unheard, grouped, mib, percent, say};
 use crate::data::Split;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -82,6 +82,7 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
         None => Place::New(options.out(prepared.name())),
     };
     let started = prepared.start(place)?;
+    go_on_unheard();
     if !options.quiet {
         announce(options.json, &started, &choice.why)?;
     }

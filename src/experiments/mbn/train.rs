@@ -2,7 +2,7 @@
 
 use super::{Agreement, LayerBar, not_one, points};
 use crate::console::stop::on_ctrl_c;
-use crate::console::text::{duration, grouped, mib, say};
+use crate::console::text::{duration, go_on_unheard, grouped, mib, say};
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::experiments::{Ending, Start, TrainOptions};
@@ -67,6 +67,7 @@ pub(super) fn run(start: Start, options: &TrainOptions) -> Result<Ending> {
     let began = Instant::now();
     let stop = on_ctrl_c()?;
     let Some(mut fit) = begin(wanted, options, stop)? else { return Ok(Ending::Stopped) };
+    go_on_unheard();
     if !options.quiet {
         announce(options.json, &fit)?;
     }

@@ -113,6 +113,12 @@ const FOLDED: &[(&str, &str, Build)] = &[
         let y = c.graph.sum(x, &[0])?;
         c.keep(y)
     }),
+    ("keep_largest", "", |c| {
+        let (x, kept) = (c.random([65_537, 2]), c.integers([65_537, 2], DType::U32, 9));
+        let span = c.integers([2], DType::U32, 3);
+        let kept = c.graph.keep_largest(x, kept, span)?;
+        c.keep(kept)
+    }),
     ("max", "", |c| {
         let x = c.random([65_537, 128]);
         let y = c.graph.max(x, &[1])?;

@@ -1,6 +1,8 @@
-//! Selecting and sorting: elements by rank, sorted rows, the cut closest by the cosine, and bits over a threshold.
+//! Selecting and sorting: elements by rank, the largest of long rows block by block, sorted rows, the cut closest by the cosine, and bits over a threshold.
 
+use crate::error::Result;
 use crate::graph::Value;
+use crate::ops::reduce::KeepLargest;
 use crate::tensor::{DType, HostTensor};
 use crate::verify::{Case, CaseSpec};
 
@@ -17,6 +19,17 @@ fn magnitudes(c: &mut Case, shape: &[usize]) -> Value {
 fn ties(c: &mut Case, shape: &[usize]) -> Value {
     let levels = c.integers(shape, DType::U32, 3);
     c.graph.offset(levels, 0.0).expect("any shape will do")
+}
+
+/// What is kept of a block of a search, where this was kept before.
+fn keep_largest(c: &mut Case, x: Value, kept: Vec<f32>, span: [u32; 2]) -> Result<()> {
+    let rows = c.graph.shape(x).rows();
+    let k = kept.len() / rows;
+    let before = |row: usize| kept[row * k..][..k].iter().map(|v| v.to_bits()).chain((0..k as u32).map(|p| 7 * p));
+    let kept = c.input(HostTensor::from_u32([rows, 2 * k], (0..rows).flat_map(before).collect()));
+    let span = c.input(HostTensor::from_u32([2], span.to_vec()));
+    let kept = c.graph.keep_largest(x, kept, span)?;
+    c.keep(kept)
 }
 
 /// Numbers at which bit tricks go wrong.
@@ -66,6 +79,29 @@ pub fn cases() -> Vec<CaseSpec> {
             c.keep(y)?;
         }
         Ok(())
+    }));
+    for (rows, n, k, valid) in
+        [(1, 1, 1, 1), (5, 7, 3, 7), (5, 7, 3, 0), (3, 40, 64, 33), (70, 33, 1, 40), (3, 1000, 200, 999)]
+    {
+        let name = format!("{k} of {rows}x{n}, {valid} of them valid");
+        all.push(CaseSpec::new("keep_largest", name.clone(), move |c| {
+            let x = c.random([rows, n]);
+            let kept = (0..rows * k).map(|i| (1.7 * i as f32).sin()).collect();
+            keep_largest(c, x, kept, [1 << 21, valid])
+        }));
+        all.push(CaseSpec::new("keep_largest", format!("{name}, ties"), move |c| {
+            let x = ties(c, &[rows, n]);
+            let kept = (0..rows * k).map(|i| (i * i % 3) as f32).collect();
+            keep_largest(c, x, kept, [1 << 21, valid])
+        }));
+    }
+    all.push(CaseSpec::new("keep_largest", "odd numbers, in two blocks of a search", |c| {
+        let (x, span) = (c.input(odd()), c.input(HostTensor::from_u32([2], vec![0, 11])));
+        let kept = c.input(KeepLargest::nothing(1, 7));
+        let kept = c.graph.keep_largest(x, kept, span)?;
+        let span = c.input(HostTensor::from_u32([2], vec![11, 9]));
+        let kept = c.graph.keep_largest(x, kept, span)?;
+        c.keep(kept)
     }));
     all.push(CaseSpec::new("sort_rows", "odd numbers", |c| {
         let x = c.input(odd());

@@ -550,5 +550,5 @@ fn smn_19_one_neighbour_of_the_training_images_is_the_image_itself() {
     set.labels = Some((0..50).map(|i| i % 10).collect());
     let data = Split { train: set.clone().into(), test: set.into(), ..onebit::data::Dataset::embedded() };
     let judged = LabelledFeatures::new(&data, 1.0, x.clone(), x).unwrap();
-    assert_eq!(judged.by_neighbours_of(1).unwrap().accuracy, 1.0);
+    assert_eq!(judged.by_neighbours_of(1, &Device::Cpu).unwrap().accuracy, 1.0);
 }

@@ -1,0 +1,63 @@
+//! A standard output that cannot be written: what takes hours goes on, what was only to be said ends with an error that says so.
+
+use crate::program::{Outcome, Place, finish, tiny};
+use image::RgbImage;
+use std::fs::{self, File};
+
+/// Runs the program with its standard output on a full disk.
+fn on_full(place: &Place, args: &[&str]) -> Outcome {
+    let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+    finish(place.command(args).stdout(full).spawn().expect("the program starts"))
+}
+
+#[test]
+fn a_run_is_not_lost() {
+    let place = Place::new();
+    for (out, more) in [("run", &[][..]), ("json", &["--json"])] {
+        let args = tiny(out, more);
+        let told = on_full(&place, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(told.code, Some(0), "{}", told.err);
+        assert!(told.err.contains("note: standard output cannot be written (No space left on device"), "{}", told.err);
+        assert_eq!(told.err.lines().count(), 1, "told once: {}", told.err);
+        assert!(place.path(out).join("summary.json").exists() && place.checkpoint(out).exists());
+    }
+    let mut mbn = vec!["train", "small-mbn", "--device", "cpu", "--out", "mbn"];
+    for setting in ["data.train_images=300", "data.test_images=100", "mbn.clusterings=12", "mbn.first=150"] {
+        mbn.extend(["--set", setting]);
+    }
+    let told = on_full(&place, &mbn);
+    assert!(told.code == Some(0) && told.err.lines().count() == 1, "{}", told.err);
+    assert!(place.path("mbn/summary.json").exists());
+}
+
+#[test]
+fn what_cannot_be_said_is_an_error_that_names_standard_output() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1"]).ok();
+    place.run(&["export", "run", "-o", "m.1bit"]).ok();
+    fs::create_dir_all(place.path("set/a")).unwrap();
+    RgbImage::new(28, 28).save(place.path("set/a/0.png")).unwrap();
+    for args in [
+        &["devices"][..],
+        &["devices", "--json"],
+        &["recipes"],
+        &["recipes", "fashion-binary"],
+        &["inspect", "run"],
+        &["inspect", "m.1bit"],
+        &["eval", "run", "--device", "cpu"],
+        &["eval", "run", "--device", "cpu", "--json"],
+        &["embed", "run", "--device", "cpu", "--out", "features"],
+        &["export", "run", "-o", "again.1bit"],
+        &["predict", "m.1bit", "set/a/0.png"],
+        &["predict", "m.1bit", "set/a/0.png", "--json"],
+        &["pack", "set", "set.1img"],
+        &["compare", "run"],
+        &["report", "run"],
+    ] {
+        let told = on_full(&place, args);
+        assert_eq!(told.code, Some(2), "{args:?}: {}", told.err);
+        let last = told.err.lines().last().unwrap_or_default();
+        assert!(last.starts_with("error: ") && last.contains("standard output"), "{args:?}: {}", told.err);
+    }
+    assert!(place.path("set.1img").exists() && place.path("again.1bit").exists(), "what was made before is kept");
+}
