@@ -1,8 +1,8 @@
 //! Scaling and cutting to a given size.
 
 use super::Pixels;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use super::scale::{Part, scale};
+use fast_image_resize::Resizer;
 
 /// How many times larger than what is kept of it an image may be.
 const MOST_CUT: usize = 64;
@@ -47,16 +47,10 @@ impl Pixels {
             return Ok(self);
         }
         let [box_h, box_w] = part_of([self.h, self.w], [h, w])?;
-        let pixel = if self.c == 1 { PixelType::U8 } else { PixelType::U8x3 };
-        let from = ImageRef::new(self.w as u32, self.h as u32, &self.data, pixel).map_err(|e| e.to_string())?;
-        let mut to = Image::new(w as u32, h as u32, pixel);
-        let (top, left) = ((self.h as f64 - box_h) / 2.0, (self.w as f64 - box_w) / 2.0);
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .crop(left, top, box_w, box_h)
-            .use_alpha(false);
-        resizer.resize(&from, &mut to, &options).map_err(|e| e.to_string())?;
-        Ok(Pixels { h, w, c: self.c, data: to.into_vec() })
+        let part = Part { top: (self.h as f64 - box_h) / 2.0, left: (self.w as f64 - box_w) / 2.0, h: box_h, w: box_w };
+        let mut data = vec![0; h * w * self.c];
+        scale(resizer, (&self.data, [self.h, self.w]), self.c, &part, (&mut data, [h, w]));
+        Ok(Pixels { h, w, c: self.c, data })
     }
 }
 

@@ -1,8 +1,8 @@
 //! A part of an image, scaled: what a random crop sees.
 
 use super::Pixels;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use super::scale::{Part, scale};
+use fast_image_resize::Resizer;
 use std::cell::RefCell;
 
 thread_local! {
@@ -25,12 +25,8 @@ impl Pixels {
         SCRATCH.with_borrow_mut(|(part, resizer)| {
             part.clear();
             rows.for_each(|row| part.extend_from_slice(row));
-            let pixel = if self.c == 1 { PixelType::U8 } else { PixelType::U8x3 };
-            let from = ImageRef::new(w as u32, h as u32, part, pixel).expect("h * w * c bytes");
-            let mut to = Image::from_slice_u8(to_w as u32, to_h as u32, out, pixel).expect("h * w * c bytes");
-            let options =
-                ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
-            resizer.resize(&from, &mut to, &options).expect("both have the same type of pixels");
+            let whole = Part { top: 0.0, left: 0.0, h: h as f64, w: w as f64 };
+            scale(resizer, (part, [h, w]), self.c, &whole, (out, [to_h, to_w]));
         });
     }
 }

@@ -13,6 +13,7 @@ mod kind;
 mod orientation;
 mod png;
 mod rules;
+mod scale;
 mod simple;
 mod tiff;
 
