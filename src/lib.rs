@@ -146,6 +146,8 @@ pub mod program;
 #[cfg(feature = "train")]
 pub mod recipe;
 #[cfg(feature = "train")]
+mod registry;
+#[cfg(feature = "train")]
 pub mod report;
 #[cfg(feature = "train")]
 pub mod rng;

@@ -11,10 +11,10 @@ pub use options::{EvalOptions, ExportOptions, FeatureOptions, Form, Part, TrainO
 use crate::error::{Error, Result};
 use crate::files::read_text;
 use crate::recipe::{DEFAULT, Source, Text};
+use crate::registry::Registry;
 use crate::train::run::RunDir;
 use gradients::Gradients;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,14 +76,10 @@ pub trait Experiment: Sync {
 }
 
 /// The experiments of this program: those that come with it, and what a program that uses the library adds.
-pub struct Experiments {
-    built_in: &'static [&'static dyn Experiment],
-    added: RwLock<Vec<&'static dyn Experiment>>,
-}
+pub struct Experiments(Registry<dyn Experiment>);
 
 /// The experiments of this program.
-pub static EXPERIMENTS: Experiments =
-    Experiments { built_in: &[&mbn::Mbn, &compression::Compression, &Gradients], added: RwLock::new(Vec::new()) };
+pub static EXPERIMENTS: Experiments = Experiments(Registry::new(&[&mbn::Mbn, &compression::Compression, &Gradients]));
 
 impl Experiments {
     /// Adds an experiment: from then on commands take its recipes and runs. (A way to train by gradients is no experiment of
@@ -92,19 +88,15 @@ impl Experiments {
     /// # Errors
     /// If recipes of its name have an experiment already.
     pub fn add(&self, experiment: &'static dyn Experiment) -> Result<()> {
-        if self.find(experiment.name()).is_some() {
-            return Err(Error::Config(format!(
-                "recipes of method = {:?} have an experiment already",
-                experiment.name()
-            )));
+        let name = experiment.name();
+        match self.0.add_unless(|e| e.has(name), experiment) {
+            true => Ok(()),
+            false => Err(Error::Config(format!("recipes of method = {name:?} have an experiment already"))),
         }
-        self.added.write().unwrap_or_else(PoisonError::into_inner).push(experiment);
-        Ok(())
     }
 
     fn find(&self, method: &str) -> Option<&'static dyn Experiment> {
-        let added = self.added.read().unwrap_or_else(PoisonError::into_inner);
-        self.built_in.iter().chain(added.iter()).find(|e| e.has(method)).copied()
+        self.0.all().into_iter().find(|e| e.has(method))
     }
 
     /// The experiment of a recipe's text. One that names none is read as a network's, whose reader says best what is wrong.

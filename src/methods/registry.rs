@@ -3,22 +3,14 @@
 use super::Method;
 use crate::error::{Error, Result};
 use crate::recipe::{COMMON, OwnTable};
+use crate::registry::Registry;
 use crate::suggest::with_suggestion;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
-
 /// Methods by name: those of this crate, and what a program adds to them.
-pub struct Methods {
-    built_in: &'static [&'static dyn Method],
-    added: RwLock<Vec<&'static dyn Method>>,
-}
+pub struct Methods(Registry<dyn Method>);
 
 impl Methods {
     pub(super) const fn new(built_in: &'static [&'static dyn Method]) -> Methods {
-        Methods { built_in, added: RwLock::new(Vec::new()) }
-    }
-
-    fn added(&self) -> RwLockReadGuard<'_, Vec<&'static dyn Method>> {
-        self.added.read().unwrap_or_else(PoisonError::into_inner)
+        Methods(Registry::new(built_in))
     }
 
     /// Adds a method: from then on recipes can name it.
@@ -31,17 +23,15 @@ impl Methods {
         if let Some(table) = method.tables().iter().find(taken) {
             return Err(Error::Config(format!("method {name:?}: its table [{}] is a key of all recipes", table.name)));
         }
-        let mut added = self.added.write().unwrap_or_else(PoisonError::into_inner);
-        if self.built_in.iter().chain(added.iter()).any(|m| m.name() == name) {
-            return Err(Error::Config(format!("there is a method {name:?} already")));
+        match self.0.add_unless(|m| m.name() == name, method) {
+            true => Ok(()),
+            false => Err(Error::Config(format!("there is a method {name:?} already"))),
         }
-        added.push(method);
-        Ok(())
     }
 
     /// All methods, in the order in which they were added.
     pub fn all(&self) -> Vec<&'static dyn Method> {
-        self.built_in.iter().copied().chain(self.added().iter().copied()).collect()
+        self.0.all()
     }
 
     /// The method of that name.

@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::ops::pointwise::Estimator;
+use crate::registry::Registry;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::sync::{PoisonError, RwLock};
 
 /// Straight-through estimator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +42,10 @@ impl SteKind {
 }
 
 /// The estimators that recipes can name besides those of this crate.
-pub struct Estimators {
-    added: RwLock<Vec<&'static dyn Estimator>>,
-}
+pub struct Estimators(Registry<dyn Estimator>);
 
 /// The estimators that recipes can name besides those of this crate.
-pub static ESTIMATORS: Estimators = Estimators { added: RwLock::new(Vec::new()) };
+pub static ESTIMATORS: Estimators = Estimators(Registry::new(&[]));
 
 impl Estimators {
     /// Adds an estimator: from then on recipes can name it.
@@ -55,19 +53,17 @@ impl Estimators {
     /// # Errors
     /// If there is one of that name already.
     pub fn add(&self, estimator: &'static dyn Estimator) -> Result<()> {
-        let mut added = self.added.write().unwrap_or_else(PoisonError::into_inner);
-        let own = added.iter().map(|e| SteKind::Own(*e));
-        if BUILT_IN.into_iter().chain(own).any(|kind| kind.name() == estimator.name()) {
-            return Err(Error::Config(format!("there is an estimator {:?} already", estimator.name())));
+        let name = estimator.name();
+        let built_in = BUILT_IN.into_iter().any(|kind| kind.name() == name);
+        if built_in || !self.0.add_unless(|e| e.name() == name, estimator) {
+            return Err(Error::Config(format!("there is an estimator {name:?} already")));
         }
-        added.push(estimator);
         Ok(())
     }
 
     /// All kinds, those of this crate first.
     fn all(&self) -> Vec<SteKind> {
-        let added = self.added.read().unwrap_or_else(PoisonError::into_inner);
-        BUILT_IN.into_iter().chain(added.iter().map(|e| SteKind::Own(*e))).collect()
+        BUILT_IN.into_iter().chain(self.0.all().into_iter().map(SteKind::Own)).collect()
     }
 }
 

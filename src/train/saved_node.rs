@@ -15,11 +15,11 @@ use crate::methods::{ImageInfo, Task, Teacher};
 use crate::program::{Options, Program};
 use crate::recipe::Recipe;
 use crate::shader::sources::Sources;
-use crate::tensor::{DType, HostTensor, RefTensor};
+use crate::tensor::{DType, HostTensor, RefTensor, Shape};
+use crate::tensor_file;
 use crate::verify::{Finding, StepRun, expect};
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// What `replay.json` holds.
@@ -99,24 +99,12 @@ impl SavedNode {
         create_dir(folder)?;
         let inputs = wrong.run.inputs.iter().map(|(v, t)| (*v, RefTensor::from(t))).collect();
         let expected = expect(program, wrong.run.index, &inputs, &wrong.scalars);
-        let mut tensors: Vec<(String, HostTensor)> = Vec::new();
+        let mut tensors: HashMap<String, HostTensor> = HashMap::new();
         tensors.extend(wrong.run.inputs.iter().map(|(v, t)| (format!("input.{}", v.index()), t.clone())));
         tensors.extend(wrong.run.outputs.iter().map(|(v, t)| (format!("got.{}", v.index()), t.clone())));
         tensors.extend(expected.iter().map(|e| (format!("expected.{}", e.value.index()), HostTensor::from(&e.want))));
         let path = folder.join(TENSORS);
-        let fail = |e: &dyn std::fmt::Display| Error::data(&path, format!("the tensors cannot be written: {e}"));
-        let views: Vec<(&str, TensorView<'_>)> = tensors
-            .iter()
-            .map(|(name, t)| {
-                let (dtype, shape) = match t.dtype() {
-                    DType::F32 => (Dtype::F32, t.shape().to_vec()),
-                    _ => (Dtype::U32, vec![t.words().len()]),
-                };
-                let view = TensorView::new(dtype, shape, bytemuck::cast_slice(t.words())).map_err(|e| fail(&e))?;
-                Ok((name.as_str(), view))
-            })
-            .collect::<Result<_>>()?;
-        write_atomic(&path, &safetensors::serialize(views, None).map_err(|e| fail(&e))?)?;
+        tensor_file::save(&path, &tensors, &"a node")?;
         for file in program.sources.replaced() {
             let copy = folder.join("shaders").join(format!("{file}.wgsl"));
             create_dir(copy.parent().unwrap_or(folder))?;
@@ -179,18 +167,17 @@ impl SavedNode {
     /// Numbers of values, and what they held.
     fn read_inputs(&self, folder: &Path) -> Result<Vec<(usize, HostTensor)>> {
         let path = folder.join(TENSORS);
-        let bytes = std::fs::read(&path).map_err(Error::io(&path, "read"))?;
+        let (_, mut tensors): (String, _) = tensor_file::load(&path)?;
         let damaged = |what: String| Error::data(&path, format!("the file is damaged: {what}"));
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
-        let read = |e: &Entry| {
-            let view = file.tensor(&format!("input.{}", e.value)).map_err(|x| damaged(x.to_string()))?;
-            let words: Vec<u32> = bytemuck::pod_collect_to_vec(view.data());
-            let shape = crate::tensor::Shape::from(e.shape.clone());
+        let mut read = |e: &Entry| {
+            let name = format!("input.{}", e.value);
+            let stored: HostTensor = tensors.remove(&name).ok_or_else(|| damaged(format!("it lacks {name}")))?;
+            let (shape, words) = (Shape::from(e.shape.clone()), stored.words().to_vec());
             if words.len() != e.dtype.words(&shape) {
                 return Err(damaged(format!("{} has {} words", e.name, words.len())));
             }
             Ok((e.value as usize, HostTensor::from_words(shape, e.dtype, words)))
         };
-        self.inputs.iter().map(read).collect()
+        self.inputs.iter().map(&mut read).collect()
     }
 }
