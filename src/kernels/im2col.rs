@@ -36,29 +36,6 @@ pub(super) fn gather(g: &Conv2dGeometry, group: usize, x: &[f32], first: usize, 
     });
 }
 
-/// The same of packed bits, as ±1 and 0 on padding.
-pub(super) fn gather_bits(g: &Conv2dGeometry, x: &[u32], first: usize, count: usize, out: &mut Vec<f32>) {
-    let words = g.c.div_ceil(32);
-    let k = g.kh * g.kw * g.c;
-    out.resize(count * k, 0.0);
-    taps(g, first, count, |r, tap, at| {
-        let to = &mut out[r * k + tap * g.c..][..g.c];
-        match at {
-            Some(p) => expand(&x[p * words..][..words], -1.0, to),
-            None => to.fill(0.0),
-        }
-    });
-}
-
-/// A packed row as floats: 1 for set bits, `low` for the others.
-pub(super) fn expand(row: &[u32], low: f32, out: &mut [f32]) {
-    for (out, &word) in out.chunks_mut(32).zip(row) {
-        for (i, o) in out.iter_mut().enumerate() {
-            *o = if word >> i & 1 == 1 { 1.0 } else { low };
-        }
-    }
-}
-
 /// Adds the rows of a matrix of windows back to the pixels of one image (`first` is its first output
 /// pixel): the transpose of [`gather`].
 pub(super) fn scatter_add(

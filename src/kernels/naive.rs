@@ -25,6 +25,9 @@ pub(super) fn all_geometries() -> Vec<Conv2dGeometry> {
         ([2, 5, 6, 3], [7, 3, 3, 3], 1, 1),
         ([1, 7, 7, 33], [10, 3, 3, 33], 2, 1),
         ([2, 6, 5, 16], [16, 1, 1, 16], 2, 0),
+        ([2, 7, 6, 5], [6, 3, 3, 5], 1, 0),
+        ([1, 9, 8, 20], [130, 5, 5, 20], 3, 2),
+        ([70, 2, 3, 4], [4, 3, 3, 4], 1, 1),
     ]
     .map(|(x, w, stride, padding)| Conv2dGeometry::new("test", &x, &w, stride, padding, 1).expect("fixed"));
     geometries().into_iter().chain(others).collect()

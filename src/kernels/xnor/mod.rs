@@ -1,16 +1,18 @@
 //! Convolution of packed bits, and its gradients, which read one packed operand.
 //!
 //! * `panel`: the forward pass of one image, for the vectors that a machine has; the runtime of packed models is built on it.
-//! * `portable`: any shape. Popcount a word at a time; gradients expand bits into one tile
-//!   at a time, never into a tensor.
-//! * `lookup`: AVX-512 gradients. Four ±1 weights have 16 patterns: the 16 possible sums of the four
-//!   floats they multiply stand in one register, and a permutation looks up 16 of them by the bits.
+//! * `portable`: the forward pass of any shape, popcount a word at a time.
+//! * `tables`: gradients. Four ±1 weights have 16 patterns: the 16 possible sums of the four floats they multiply stand in
+//!   memory, in the first-level cache, and the bits say which of them is added.
+//! * `permute`: dx with AVX-512. The 16 sums stand in one register, and a permutation looks up 16 of them by the bits.
 
-#[cfg(all(target_arch = "x86_64", feature = "train"))]
-mod lookup;
 pub mod panel;
+#[cfg(all(target_arch = "x86_64", feature = "train"))]
+mod permute;
 #[cfg(feature = "train")]
 mod portable;
+#[cfg(feature = "train")]
+mod tables;
 
 #[cfg(feature = "train")]
 use crate::kernels::isa::{Isa, Set};
@@ -54,20 +56,16 @@ fn many_pixels(g: &Conv2dGeometry) -> Conv2dGeometry {
 #[cfg(feature = "train")]
 pub fn xnor_conv2d_input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], dx: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
-    if isa.set() == Set::Avx512 && lookup::suits(g) {
-        return lookup::input_grad(isa, g, code, dy, w, dx);
+    if isa.set() == Set::Avx512 && permute::suits(g) {
+        return permute::input_grad(isa, g, code, dy, w, dx);
     }
-    portable::input_grad(isa, g, code, dy, w, dx);
+    tables::input_grad(isa, g, code, dy, w, dx);
 }
 
 /// dw from dy and the packed activations.
 #[cfg(feature = "train")]
 pub fn xnor_conv2d_weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if isa.set() == Set::Avx512 && lookup::suits(g) {
-        return lookup::weight_grad(isa, g, dy, x, dw);
-    }
-    portable::weight_grad(isa, g, dy, x, dw);
+    tables::weight_grad(isa, g, dy, x, dw);
 }
 
 #[cfg(all(test, feature = "train"))]

@@ -46,19 +46,6 @@ impl Tables {
             unsafe { self.of(value, table) };
         }
     }
-
-    /// Tables of four rows, one for each column.
-    ///
-    /// # Safety
-    /// The machine has AVX-512.
-    #[target_feature(enable = "avx512f")]
-    pub unsafe fn of_columns(&self, rows: [&[f32]; FLOATS], tables: &mut [f32]) {
-        let [a, b, c, d] = rows;
-        for ((((&a, &b), &c), &d), table) in a.iter().zip(b).zip(c).zip(d).zip(tables.as_chunks_mut().0) {
-            // SAFETY: passed on.
-            unsafe { self.of([a, b, c, d], table) };
-        }
-    }
 }
 
 /// Adds to `T` by `V` registers what `groups` tables each, `step` floats apart, say of `V` registers of
