@@ -1,37 +1,58 @@
-//! Threads that wait for a share of the work. With one thread there are none, and nothing is started.
+//! Threads that share the work of a layer. With one thread there are none, and nothing is started.
+//!
+//! Work is cut into a few pieces a thread, and whoever is free takes the next one. So nobody waits for a thread that has not
+//! woken up, or that the system gives no core: the caller finishes what is left. It waits only for pieces that were begun; where
+//! that takes long, because other programs hold the cores, it works alone for a while.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Looks for work before a thread goes to sleep: some tens of microseconds, about the time between two layers.
 const SPINS: u32 = 20_000;
+/// Pieces of a thread: more even out threads of unequal speed, and each costs some tens of nanoseconds.
+const PIECES: usize = 4;
+/// A wait that is longer is for a thread without a core: pieces take some microseconds, and a system's turns milliseconds.
+const STALL: Duration = Duration::from_micros(500);
+/// How long the caller works alone after a stall, and at most after many.
+const ALONE: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(2)];
 
-/// What runs on every thread: its number is the argument.
-type Job = *const (dyn Fn(usize) + Sync);
+/// What runs on every thread.
+type Job = *const (dyn Fn() + Sync);
+
+#[derive(Clone, Copy)]
+struct SendJob(Job);
+// SAFETY: the function is Sync, and `Pool::each` does not return while a worker runs it.
+unsafe impl Send for SendJob {}
 
 struct Shared {
-    /// Counts jobs; a worker runs each once.
+    /// Counts jobs; a worker runs each at most once.
     turn: AtomicUsize,
+    /// The job that is open, which workers may join.
     job: Mutex<Option<SendJob>>,
     sleeping: Condvar,
-    /// Workers that have not finished the job yet.
-    busy: AtomicUsize,
+    /// Workers that run the job: they join while they hold the lock.
+    active: AtomicUsize,
     /// Some worker panicked.
     failed: AtomicBool,
     ends: AtomicBool,
 }
 
-#[derive(Clone, Copy)]
-struct SendJob(Job);
-// SAFETY: the function is Sync, and `Pool::each` does not return before every worker is done with it.
-unsafe impl Send for SendJob {}
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Option<SendJob>> {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Some threads.
 pub(super) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
+    /// Until when the caller works alone, and how long after the next stall.
+    alone: Option<Instant>,
+    next_alone: Duration,
 }
 
 impl Pool {
@@ -41,15 +62,15 @@ impl Pool {
             turn: AtomicUsize::new(0),
             job: Mutex::new(None),
             sleeping: Condvar::new(),
-            busy: AtomicUsize::new(0),
+            active: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             ends: AtomicBool::new(false),
         });
-        let start = |i: usize| {
+        let start = |_| {
             let shared = shared.clone();
-            std::thread::spawn(move || work(&shared, i))
+            std::thread::spawn(move || work(&shared))
         };
-        Pool { workers: (1..threads.max(1)).map(start).collect(), shared }
+        Pool { workers: (1..threads.max(1)).map(start).collect(), shared, alone: None, next_alone: ALONE[0] }
     }
 
     /// Threads, the caller's included.
@@ -57,40 +78,64 @@ impl Pool {
         self.workers.len() + 1
     }
 
-    /// `f` of consecutive parts of `0..n`, multiples of `grain` but for the last, one a thread.
+    /// `f` of consecutive parts of `0..n`, multiples of `grain` but for the last, on whichever thread is free.
     pub fn parts(&mut self, n: usize, grain: usize, f: impl Fn(Range<usize>) + Sync) {
-        let threads = self.threads();
-        let part = n.div_ceil(threads).next_multiple_of(grain.max(1));
-        self.each(|i| {
-            let (start, end) = ((i * part).min(n), ((i + 1) * part).min(n));
-            if start < end {
-                f(start..end);
+        let part = n.div_ceil(self.threads() * PIECES).next_multiple_of(grain.max(1)).max(1);
+        let next = AtomicUsize::new(0);
+        self.each(|| {
+            loop {
+                let start = next.fetch_add(part, Ordering::Relaxed);
+                if start >= n {
+                    return;
+                }
+                f(start..(start + part).min(n));
             }
         });
     }
 
-    fn each(&mut self, f: impl Fn(usize) + Sync) {
-        if self.workers.is_empty() {
-            return f(0);
+    /// Runs `f` on the caller's thread and on those that join meanwhile.
+    fn each(&mut self, f: impl Fn() + Sync) {
+        if self.workers.is_empty() || self.alone.is_some_and(|end| Instant::now() < end) {
+            return f();
         }
-        let job: &(dyn Fn(usize) + Sync) = &f;
-        // SAFETY: only the lifetime is forgotten; this function waits until no worker uses it any more.
-        let job: Job = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), Job>(job) };
-        self.shared.busy.store(self.workers.len(), Ordering::Relaxed);
+        let job: &(dyn Fn() + Sync) = &f;
+        // SAFETY: only the lifetime is forgotten; this function closes the job and waits until no worker runs it any more.
+        let job: Job = unsafe { std::mem::transmute::<&(dyn Fn() + Sync), Job>(job) };
         {
-            let mut slot = self.shared.job.lock().unwrap_or_else(|e| e.into_inner());
-            *slot = Some(SendJob(job));
+            let mut open = self.shared.lock();
+            *open = Some(SendJob(job));
             self.shared.turn.fetch_add(1, Ordering::Release);
             self.shared.sleeping.notify_all();
         }
-        let own = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(0)));
-        while self.shared.busy.load(Ordering::Acquire) > 0 {
-            std::hint::spin_loop();
-        }
+        let own = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&f));
+        *self.shared.lock() = None;
+        self.wait();
         if let Err(panic) = own {
             std::panic::resume_unwind(panic);
         }
         assert!(!self.shared.failed.load(Ordering::Relaxed), "a thread of the runtime failed");
+    }
+
+    /// Until no worker runs the job, which is closed.
+    fn wait(&mut self) {
+        let mut since = None;
+        let mut spins = 0u32;
+        while self.shared.active.load(Ordering::Acquire) > 0 {
+            spins += 1;
+            if spins < SPINS / 8 {
+                std::hint::spin_loop();
+                continue;
+            }
+            since.get_or_insert_with(Instant::now);
+            // Whoever is to finish may need this core.
+            std::thread::yield_now();
+        }
+        if since.is_some_and(|since: Instant| since.elapsed() > STALL) {
+            self.alone = Some(Instant::now() + self.next_alone);
+            self.next_alone = (2 * self.next_alone).min(ALONE[1]);
+        } else if self.alone.is_some_and(|end| end.elapsed() > self.next_alone) {
+            (self.alone, self.next_alone) = (None, ALONE[0]);
+        }
     }
 }
 
@@ -98,7 +143,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::Relaxed);
         {
-            let _slot = self.shared.job.lock().unwrap_or_else(|e| e.into_inner());
+            let _open = self.shared.lock();
             self.shared.turn.fetch_add(1, Ordering::Release);
             self.shared.sleeping.notify_all();
         }
@@ -109,7 +154,7 @@ impl Drop for Pool {
     }
 }
 
-fn work(shared: &Shared, number: usize) {
+fn work(shared: &Shared) {
     let mut seen = 0;
     loop {
         let mut spins = 0;
@@ -119,24 +164,30 @@ fn work(shared: &Shared, number: usize) {
                 std::hint::spin_loop();
                 continue;
             }
-            let slot = shared.job.lock().unwrap_or_else(|e| e.into_inner());
+            let open = shared.lock();
             if shared.turn.load(Ordering::Acquire) == seen {
-                drop(shared.sleeping.wait(slot).unwrap_or_else(|e| e.into_inner()));
+                drop(shared.sleeping.wait(open).unwrap_or_else(PoisonError::into_inner));
             }
             spins = 0;
         }
-        seen += 1;
         if shared.ends.load(Ordering::Relaxed) {
             return;
         }
-        let job = *shared.job.lock().unwrap_or_else(|e| e.into_inner());
+        let job = {
+            let open = shared.lock();
+            seen = shared.turn.load(Ordering::Acquire);
+            if open.is_some() {
+                shared.active.fetch_add(1, Ordering::Relaxed);
+            }
+            *open
+        };
         if let Some(SendJob(job)) = job {
-            // SAFETY: whoever gave the job waits for `busy` to become 0.
-            let run = || unsafe { (*job)(number) };
+            // SAFETY: whoever gave the job waits for `active` to become 0 once it has closed it, and it was open.
+            let run = || unsafe { (*job)() };
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
                 shared.failed.store(true, Ordering::Relaxed);
             }
-            shared.busy.fetch_sub(1, Ordering::Release);
+            shared.active.fetch_sub(1, Ordering::Release);
         }
     }
 }
@@ -162,6 +213,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Where a worker is as slow as one without a core, the caller comes to work alone.
+    #[test]
+    fn a_thread_without_a_core_is_left_alone() {
+        let mut pool = Pool::new(2);
+        let caller = std::thread::current().id();
+        while pool.alone.is_none() {
+            pool.parts(64, 1, |_| {
+                let own = std::thread::current().id() == caller;
+                std::thread::sleep(if own { Duration::from_micros(100) } else { 10 * STALL });
+            });
+        }
+        assert!(pool.next_alone > ALONE[0], "longer after the next stall");
+        pool.alone = Some(Instant::now() + Duration::from_secs(3600));
+        pool.parts(64, 1, |_| assert_eq!(std::thread::current().id(), caller));
+        // Once it is over, and as much time again without a stall, all is as at the start.
+        pool.next_alone = Duration::ZERO;
+        pool.alone = Some(Instant::now());
+        std::thread::sleep(Duration::from_millis(1));
+        while pool.alone.is_some() {
+            pool.next_alone = Duration::ZERO;
+            pool.parts(64, 1, |_| ());
+        }
+        assert_eq!(pool.next_alone, ALONE[0]);
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Isa {
     }
 
     /// As [`Isa::arch`], for kernels that gain nothing by vectors of 16 floats: a machine that has them has those of eight.
+    #[cfg(feature = "train")]
     pub(crate) fn arch_of_eight(self) -> Arch {
         match self.0 {
             Set::Avx512 => Set::Avx2.arch().expect("AVX-512 has what AVX2 has"),
