@@ -155,6 +155,8 @@ pub mod rng;
 pub mod shader;
 #[cfg(feature = "train")]
 mod suggest;
+#[cfg(feature = "train")]
+pub mod sweep;
 pub mod tensor;
 #[cfg(feature = "train")]
 pub mod tensor_file;

@@ -2,74 +2,92 @@
 
 use crate::console::text::say;
 use crate::files::{check_writable, write_atomic};
-use crate::report::Comparison;
-use crate::train::run::{Metric, MetricsFile, RunDir, Summary};
+use crate::report::{Comparison, Format};
+use crate::sweep::Folder;
 use anyhow::bail;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Puts runs side by side: accuracy over seeds, steps, time, memory, model size, operations.
+/// Puts runs side by side: accuracy over seeds, what tells them apart, time, memory, size and operations of what ships.
 ///
-/// Runs of the same recipe that differ only by their seed are one row. The table is printed and written as Markdown and
-/// CSV.
+/// Runs of the same recipe that differ only by their seed are one row. Settings, sets of images and devices get a column where they
+/// differ. Accuracies are those of the checkpoint that was chosen on validation images, if there were any, on the test images.
 ///
 /// Examples:
 ///
 ///     onebit compare runs/small-*
-///     onebit compare runs/small-siman runs/small-siman-2 runs/small-sign --out table
+///     onebit compare sweeps/small-siman                       the runs of a sweep
+///     onebit compare runs/small-* --against runs/small-sign   differences by seed, with an interval
+///     onebit compare runs/small-* -o table.tex                or .md, .csv, .json, .txt
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Run directories.
+    /// Run directories, and folders of them.
     #[arg(required = true)]
     runs: Vec<PathBuf>,
-    /// Where the table goes: OUT.md and OUT.csv.
-    #[arg(long, value_name = "OUT", default_value = "compare")]
-    out: PathBuf,
-}
-
-/// What else is known of a run: what protocols found, in percent, and the mutual information of a target after the last
-/// epoch.
-fn more(run: &RunDir, summary: &Summary) -> anyhow::Result<BTreeMap<String, f64>> {
-    let evaluated =
-        run.protocol_results()?.into_iter().map(|j| (format!("{} %", j.column(&summary.data)), 100.0 * j.accuracy));
-    let mut more: BTreeMap<String, f64> = evaluated.collect();
-    let means = MetricsFile::read(run)?.into_iter().rev().find_map(|m| match m {
-        Metric::Means { values, .. } => Some(values),
-        _ => None,
-    });
-    let information = means.and_then(|m| m.get("target_information").copied());
-    more.extend(information.map(|v| ("target MI".to_string(), v)));
-    Ok(more)
+    /// The run that others are compared with, seed by seed.
+    #[arg(long, value_name = "RUN")]
+    against: Option<PathBuf>,
+    /// The form [default: by the ending of -o, else text].
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// The file that the table goes to, in place of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let file = |extension: &str| PathBuf::from(format!("{}.{extension}", args.out.display()));
-    let (markdown, csv) = (file("md"), file("csv"));
-    check_writable(&markdown)?;
-    check_writable(&csv)?;
-    let mut table = Comparison::default();
-    let mut unfinished = Vec::new();
-    for path in &args.runs {
-        let (run, recipe, _) = RunDir::open(path)?;
-        match run.summary()? {
-            Some(summary) => table.add(&recipe, &summary, &more(&run, &summary)?)?,
-            None => unfinished.push(path),
+    let by_ending = args.out.as_deref().and_then(Format::of);
+    let format = match (args.format, by_ending, &args.out) {
+        (Some(format), ..) | (None, Some(format), _) => format,
+        (None, None, None) => Format::Text,
+        (None, None, Some(out)) => {
+            bail!(
+                "-o {}: its ending says no form (.md, .csv, .tex, .json, .txt); name one with --format",
+                out.display()
+            )
         }
+    };
+    args.out.as_deref().map_or(Ok(()), check_writable)?;
+    let mut paths = Vec::new();
+    for path in &args.runs {
+        paths.extend(runs_of(path)?);
     }
-    if table.rows.is_empty() {
-        bail!(
-            "none of these runs is finished; go on with one:  onebit train --resume --out {}",
-            args.runs[0].display()
-        );
+    let mut table = Comparison::of(&paths);
+    let left_out: Vec<String> =
+        table.left_out().iter().map(|(path, why)| format!("left out: {}: {why}", path.display())).collect();
+    if table.is_empty() {
+        bail!("there is nothing to compare: {}", left_out.join("; ").replace("left out: ", ""));
     }
-    say(table.text().trim_end())?;
-    for path in unfinished {
-        say(format!("left out: {} is not finished", path.display()))?;
+    let against = args.against.as_deref().map(|run| table.row_of(run)).transpose()?;
+    let text = table.write(format, against)?;
+    match &args.out {
+        Some(out) => {
+            write_atomic(out, text.as_bytes())?;
+            say(format!("written to {}", out.display()))?;
+        }
+        None => say(text.trim_end())?,
     }
-    write_atomic(&markdown, table.markdown().as_bytes())?;
-    write_atomic(&csv, table.csv()?.as_bytes())?;
-    say(format!("written to {} and {}", markdown.display(), csv.display()))?;
+    // Standard output is the table's, where a program reads it; and JSON has them already.
+    let apart = args.out.is_none() && format != Format::Text;
+    for line in left_out.iter().filter(|_| !(apart && format == Format::Json)) {
+        if apart { eprintln!("{line}") } else { say(line)? }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The runs that a path means: itself, those of a sweep, or those that lie in a folder.
+fn runs_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if path.join("config.toml").is_file() || !path.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    if path.join("sweep.json").is_file() {
+        let folder = Folder::open(path)?;
+        return Ok(folder.runs().iter().map(|job| folder.run(job)).collect());
+    }
+    let entries = std::fs::read_dir(path).map_err(crate::error::Error::io(path, "list"))?;
+    let mut runs: Vec<PathBuf> =
+        entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.join("config.toml").is_file()).collect();
+    runs.sort();
+    Ok(if runs.is_empty() { vec![path.to_path_buf()] } else { runs })
 }

@@ -17,6 +17,7 @@ mod predict;
 mod profile;
 mod recipes;
 mod report;
+mod sweep;
 mod train;
 mod tune;
 mod verify;
@@ -46,6 +47,7 @@ enum Command {
     Devices(devices::Args),
     Recipes(recipes::Args),
     Train(train::Args),
+    Sweep(sweep::Args),
     Eval(eval::Args),
     Embed(embed::Args),
     Export(export::Args),
@@ -113,6 +115,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Devices(args) => devices::run(&args),
         Command::Recipes(args) => recipes::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Export(args) => export::run(&args),

@@ -1,5 +1,6 @@
 //! `onebit train`.
 
+use crate::console::stop::at_end_of_input;
 use crate::experiments::{self, TrainOptions};
 use std::process::ExitCode;
 
@@ -22,8 +23,14 @@ use std::process::ExitCode;
 pub struct Args {
     #[command(flatten)]
     options: TrainOptions,
+    /// Stops and saves when standard input ends: for a program that makes several runs.
+    #[arg(long, hide = true)]
+    supervised: bool,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.supervised {
+        at_end_of_input();
+    }
     Ok(super::code(experiments::train(&args.options)?))
 }

@@ -2,6 +2,7 @@
 
 pub mod plot;
 pub mod progress;
+pub mod runs;
 pub mod stop;
 pub mod text;
 pub mod wait;

@@ -4,7 +4,7 @@ mod compare;
 mod curves;
 mod weights;
 
-pub use compare::{Comparison, Row};
+pub use compare::{CONFIDENCE, Compared, Comparison, Format, Row, Spread};
 pub use curves::curves_svg;
 pub use weights::{Laplace, weights_svg};
 

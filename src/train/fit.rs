@@ -134,6 +134,7 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
         parameters,
         binary_parameters,
         count: job.recipe.network().count(images.eval_extents(&job.recipe.augment), classes)?,
+        ships: None,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     job.run.write_summary(&summary)?;

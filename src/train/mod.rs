@@ -25,6 +25,7 @@ pub mod programs;
 pub mod protocol;
 pub mod run;
 pub mod saved_node;
+pub mod ships;
 pub mod start;
 pub mod steps;
 pub mod teacher;

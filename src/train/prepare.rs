@@ -1,9 +1,11 @@
 //! From a recipe, its images and a device to a run that trains: what every command that trains a network goes through.
 
+use super::checkpoint::Checkpoint;
 use super::fit::{Job, Observer, Outcome, fit};
 use super::limits::fitting_programs;
 use super::programs::Programs;
 use super::run::RunDir;
+use super::ships::Ships;
 use super::start::{normalised_as, start_from};
 use super::steps::loader;
 use crate::data::{Manifest, Split, Stats};
@@ -253,12 +255,20 @@ impl Started {
 
     /// Trains until the last epoch is done or `stop` is set.
     pub fn fit(self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome> {
-        let Prepared { request, programs, eval_batch, manifest, .. } = self.prepared;
+        let Prepared { request, images, programs, eval_batch, manifest, .. } = self.prepared;
         let fingerprint = manifest.fingerprint().to_string();
-        let Request { name, recipe, data, device, .. } = request;
+        let Request { name, recipe, data, device, targets, .. } = request;
+        let trained = recipe.clone();
         let (begun, resumed) = (self.run.clone(), self.resume);
         let job = Job { name, recipe, data, device, eval_batch, fingerprint, run: self.run, resume: self.resume, stop };
-        let outcome = fit(job, programs, observer);
+        let mut outcome = fit(job, programs, observer);
+        if let Ok(Outcome::Finished(summary)) = &mut outcome {
+            let targets = targets.as_ref().map(|(targets, _)| targets);
+            let task = Task { recipe: &trained, images: &images, teacher: None, targets };
+            // What cannot ship has no size to tell.
+            summary.ships = Ships::of(&task, &Checkpoint::load(&begun.last())?.tensors).ok();
+            begun.write_summary(summary)?;
+        }
         if matches!(outcome, Err(Error::Limit(_))) && !resumed && !begun.last().exists() {
             // There was no memory for a run that had only begun: it leaves nothing behind. The first error is the one worth
             // telling.

@@ -14,6 +14,7 @@
 use super::layer_stats::LayerStats;
 use super::logs::Logs;
 use super::protocol::ProtocolResult;
+use super::ships::Ships;
 use crate::data::Manifest;
 use crate::error::{Error, Result};
 use crate::files::{create_dir, numbered, numbered_folder, read_text, write_atomic};
@@ -169,6 +170,9 @@ pub struct Summary {
     pub binary_parameters: usize,
     /// What one image costs by the field's counting convention.
     pub count: Count,
+    /// What ships of it; none of runs of earlier versions, and of what cannot ship.
+    #[serde(default)]
+    pub ships: Option<Ships>,
     /// Version of the program.
     pub version: String,
 }

@@ -9,6 +9,7 @@ mod adapters;
 mod bad_input;
 mod bench;
 mod commands;
+mod compare;
 mod export;
 #[cfg(target_os = "linux")]
 mod full;
@@ -21,6 +22,7 @@ mod predict;
 mod profile;
 mod program;
 mod resume;
+mod sweep;
 mod tune;
 mod unlabelled;
 mod verify;

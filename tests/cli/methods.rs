@@ -42,12 +42,10 @@ fn a_teacher_then_rbcn_then_compared_drawn_and_exported() {
     }
 
     // Two seeds are one row.
-    let table = place.run(&["compare", "rbcn", "rbcn-2", "runs/small-float", "--out", "table"]).ok().out;
-    let rows: Vec<&str> = table.lines().filter(|l| l.contains("small-rbcn") || l.contains("small-float")).collect();
+    let table = place.run(&["compare", "rbcn", "rbcn-2", "runs/small-float"]).ok().out;
+    let rows: Vec<&str> =
+        table.lines().filter(|l| l.starts_with("small-rbcn") || l.starts_with("small-float")).collect();
     assert_eq!(rows.len(), 2, "{table}");
-    let csv = fs::read_to_string(place.path("table.csv")).unwrap();
-    assert_eq!(csv.lines().count(), 3, "{csv}");
-    assert!(fs::read_to_string(place.path("table.md")).unwrap().starts_with('|'));
 
     let report = place.run(&["report", "rbcn"]).ok().out;
     assert!(report.contains("kurtosis") && report.contains("layer3.0.conv2"), "{report}");

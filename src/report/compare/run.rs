@@ -1,0 +1,138 @@
+//! A run as it is compared.
+
+use super::settings::{Settings, settings};
+use crate::error::{Error, Result};
+use crate::hash::fnv1a;
+use crate::methods::EvaluatedBy;
+use crate::recipe::Recipe;
+use crate::train::run::{Metric, MetricsFile, RunDir, Summary};
+use crate::train::ships::Ships;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The accuracy of a run, and of what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// What it is called.
+    pub of: &'static str,
+    /// The part.
+    pub part: &'static str,
+    /// Its images, where a run says how many.
+    pub images: Option<usize>,
+    /// The share of right answers; none without such images.
+    pub accuracy: Option<f64>,
+    /// Which images it is of: equal if they are the same.
+    pub set: String,
+}
+
+/// A finished run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compared {
+    /// Its directory.
+    pub path: PathBuf,
+    /// Name of its recipe.
+    pub recipe: String,
+    /// What it was trained with.
+    pub settings: Settings,
+    /// Its seed.
+    pub seed: u64,
+    /// What its images are.
+    pub data: String,
+    /// How good it is.
+    pub score: Score,
+    /// The best accuracy on validation images after any epoch.
+    pub best_val: Option<f64>,
+    /// Steps done.
+    pub steps: u64,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Bytes that it planned.
+    pub planned_bytes: usize,
+    /// What ships of it; none of runs of earlier versions.
+    pub ships: Option<Ships>,
+    /// Its device.
+    pub device: String,
+    /// What else is known, by the name of its column: shares of right answers in percent, or other numbers.
+    pub more: BTreeMap<String, f64>,
+}
+
+impl Compared {
+    /// Reads a run.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not finished.
+    pub fn open(path: &Path) -> Result<Compared> {
+        let (run, recipe, info) = RunDir::open(path)?;
+        let unfinished = || {
+            Error::data(path, format!("it is not finished; go on with  onebit train --resume --out {}", path.display()))
+        };
+        let summary = run.summary()?.ok_or_else(unfinished)?;
+        Ok(Compared {
+            path: path.to_path_buf(),
+            recipe: info.recipe.clone(),
+            settings: settings(&recipe)?,
+            seed: summary.seed,
+            score: score(&run, &recipe, &summary)?,
+            best_val: None,
+            steps: summary.steps,
+            seconds: summary.seconds,
+            planned_bytes: summary.planned_bytes,
+            ships: summary.ships,
+            more: more(&run, &summary)?,
+            data: summary.data,
+            device: summary.device,
+        })
+    }
+
+    /// Whether it differs from another run by nothing but its seed.
+    pub fn is_of_one_row_with(&self, other: &Compared) -> bool {
+        self.recipe == other.recipe
+            && self.settings == other.settings
+            && (&self.data, &self.score.set, self.score.part) == (&other.data, &other.score.set, other.score.part)
+    }
+}
+
+fn score(run: &RunDir, recipe: &Recipe, s: &Summary) -> Result<Score> {
+    let of = match recipe.method().evaluated_by(recipe) {
+        EvaluatedBy::Logits => "test accuracy",
+        EvaluatedBy::Neighbours => "nearest neighbours, test",
+    };
+    Ok(Score { of, part: "test", images: None, accuracy: s.test_accuracy, set: images_of(run, recipe, "test")? })
+}
+
+/// A number that differs if the images of a part do: by the list that the run keeps, and what of it the recipe takes.
+fn images_of(run: &RunDir, recipe: &Recipe, part: &str) -> Result<String> {
+    let d = &recipe.data;
+    let mut text = format!("{:?} {:?} {}", d.test_images, d.classes, d.coarse_labels);
+    if d.hold_out > 0.0 {
+        text += &format!(" {} {}", d.hold_out, d.split_seed);
+    }
+    let list = run.images();
+    if list.is_file() {
+        let fail = |e: csv::Error| Error::data(&list, format!("the list of images does not read: {e}"));
+        for row in csv::Reader::from_path(&list).map_err(fail)?.records() {
+            let row = row.map_err(fail)?;
+            if row.get(2) == Some(part) || d.hold_out > 0.0 {
+                text += &row.iter().collect::<Vec<_>>().join("\0");
+                text.push('\n');
+            }
+        }
+    } else {
+        text += &d.path;
+    }
+    Ok(format!("{:016x}", fnv1a(text.bytes())))
+}
+
+/// What protocols found, in percent, and the mutual information of a target after the last epoch.
+fn more(run: &RunDir, summary: &Summary) -> Result<BTreeMap<String, f64>> {
+    let evaluated =
+        run.protocol_results()?.into_iter().map(|j| (format!("{} %", j.column(&summary.data)), 100.0 * j.accuracy));
+    let mut more: BTreeMap<String, f64> = evaluated.collect();
+    let means = MetricsFile::read(run)?.into_iter().rev().find_map(|m| match m {
+        Metric::Means { values, .. } => Some(values),
+        _ => None,
+    });
+    let information = means.and_then(|m| m.get("target_information").copied());
+    more.extend(information.map(|v| ("target MI, nats".to_string(), v)));
+    Ok(more)
+}

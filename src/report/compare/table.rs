@@ -1,0 +1,191 @@
+//! The columns of a comparison.
+
+use super::format::{Cell, Table};
+use super::run::Compared;
+use super::settings::telling;
+use super::stats::CONFIDENCE;
+use super::{Row, Spread};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// What the columns mean.
+const NOTE: &str = "± std over seeds (n - 1). Steps include those of second passes. Model and OPs of what ships (onebit export, \
+                    inspect): 1 bit a binary weight, 32 another number; real multiply-adds + those of bits / 64, a count and no \
+                    measured time; fewer OPs: against all of them real.";
+
+/// A column: its name, and what a row has in it.
+type Column<'a> = (String, Box<dyn Fn(&Row) -> Cell + 'a>);
+
+/// The table, with differences from a row.
+pub fn table(rows: &[Row], against: Option<usize>) -> Table {
+    let mut columns: Vec<Column<'_>> = vec![("recipe".into(), Box::new(|r| Cell::Text(r.first().recipe.clone())))];
+    for key in telling(&named(rows)) {
+        let of = key.clone();
+        columns
+            .push((key, Box::new(move |r| r.first().settings.get(&of).map_or(Cell::None, |v| Cell::Text(v.clone())))));
+    }
+    let differs = |of: &dyn Fn(&Compared) -> String| rows.iter().any(|r| of(r.first()) != of(rows[0].first()));
+    if differs(&|r| r.data.clone()) {
+        columns.push(("data".into(), Box::new(|r| Cell::Text(r.first().data.clone()))));
+    }
+    let sets = sets(rows);
+    if sets.len() > 1 {
+        columns.push(("test set".into(), Box::new(move |r| Cell::Text(sets[&r.first().score.set].clone()))));
+    }
+    if differs(&|r| r.score.part.into()) {
+        columns.push(("part".into(), Box::new(|r| Cell::Text(r.first().score.part.into()))));
+    }
+    columns.push(("seeds".into(), Box::new(|r| Cell::Count(r.runs.len() as u64))));
+    let ofs: BTreeSet<&str> = rows.iter().map(|r| r.first().score.of).collect();
+    for of in ofs {
+        let accuracy = move |r: &Row| match r.first().score.of == of {
+            true => r.spread(|run| Some(100.0 * run.score.accuracy?)).map_or(Cell::None, |s| Cell::Spread(s, 2)),
+            false => Cell::None,
+        };
+        columns.push((format!("{of} %"), Box::new(accuracy)));
+    }
+    if rows.iter().any(|r| r.first().best_val.is_some()) {
+        let best = |r: &Row| r.spread(|run| Some(100.0 * run.best_val?)).map_or(Cell::None, |s| Cell::Spread(s, 2));
+        columns.push(("best val accuracy %".into(), Box::new(best)));
+    }
+    if let Some(base) = against {
+        let name = format!("difference from row {}, points", base + 1);
+        columns.push((name, Box::new(move |r| difference(r, &rows[base]).map_or(Cell::None, Cell::Difference))));
+    }
+    let more: BTreeSet<String> = rows.iter().flat_map(|r| &r.runs).flat_map(|r| r.more.keys().cloned()).collect();
+    for name in more {
+        let key = name.clone();
+        let of = move |r: &Row| r.spread(|run| run.more.get(&key).copied()).map_or(Cell::None, |s| Cell::Spread(s, 2));
+        columns.push((name, Box::new(of)));
+    }
+    columns.push(("steps".into(), Box::new(|r| Cell::Count(r.first().steps))));
+    columns.push(("time s".into(), Box::new(|r| mean(r, |run| Some(run.seconds), 0))));
+    columns
+        .push(("memory MiB".into(), Box::new(|r| Cell::Number(r.first().planned_bytes as f64 / (1 << 20) as f64, 1))));
+    let ships = |of: fn(&super::run::Compared) -> Option<f64>, digits| {
+        move |r: &Row| of(r.first()).map_or(Cell::None, |v| Cell::Number(v, digits))
+    };
+    columns.push(("model kbit".into(), Box::new(ships(|r| Some(r.ships?.bits() as f64 / 1e3), 1))));
+    columns.push(("OPs M".into(), Box::new(ships(|r| Some(r.ships?.operations() / 1e6), 3))));
+    let fewer = |r: &Row| r.first().ships.map_or(Cell::None, |s| Cell::Times(s.fewer()));
+    columns.push(("fewer OPs".into(), Box::new(fewer)));
+    if differs(&|r| r.device.clone()) {
+        columns.push(("device".into(), Box::new(|r| Cell::Text(r.first().device.clone()))));
+    }
+    Table {
+        header: columns.iter().map(|(name, _)| name.clone()).collect(),
+        rows: rows.iter().map(|r| columns.iter().map(|(_, of)| of(r)).collect()).collect(),
+        by_seed: rows.iter().map(by_seed).collect(),
+        notes: notes(rows, against),
+    }
+}
+
+fn named(rows: &[Row]) -> Vec<(&str, &super::settings::Settings)> {
+    rows.iter().map(|r| (r.first().recipe.as_str(), &r.first().settings)).collect()
+}
+
+fn mean(row: &Row, of: impl Fn(&Compared) -> Option<f64>, digits: usize) -> Cell {
+    row.spread(of).map_or(Cell::None, |s| Cell::Number(s.mean, digits))
+}
+
+fn by_seed(row: &Row) -> String {
+    let one = |r: &Compared| format!("{}:{}", r.seed, r.score.accuracy.map_or("-".into(), |a| a.to_string()));
+    row.runs.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// Letters for the sets of images that accuracies are of.
+fn sets(rows: &[Row]) -> BTreeMap<String, String> {
+    let mut sets: BTreeMap<String, String> = BTreeMap::new();
+    for row in rows {
+        let score = &row.first().score;
+        let letter = char::from_u32('A' as u32 + sets.len() as u32).unwrap_or('?').to_string();
+        let images = score.images.map_or(String::new(), |n| format!(" ({n} images)"));
+        sets.entry(score.set.clone()).or_insert(letter + &images);
+    }
+    sets
+}
+
+/// How accuracies differ from another row's, in points; none for that row, without a seed in common, or where accuracies are of
+/// other images.
+fn difference(row: &Row, base: &Row) -> Option<Spread> {
+    let (a, b) = (&row.first().score, &base.first().score);
+    if std::ptr::eq(row, base) || (&a.set, a.part, a.of) != (&b.set, b.part, b.of) {
+        return None;
+    }
+    Spread::of(&row.differences(base).iter().map(|d| 100.0 * d).collect::<Vec<_>>())
+}
+
+fn notes(rows: &[Row], against: Option<usize>) -> Vec<String> {
+    let mut notes = vec![NOTE.to_string()];
+    if sets(rows).len() > 1 {
+        notes.push("Test sets A, B, ... are not the same images: accuracies on different ones do not compare.".into());
+    }
+    if rows.iter().any(|r| r.first().ships.is_none()) {
+        notes.push(
+            "Runs of earlier versions do not say what ships of them: train them again, or onebit inspect an export."
+                .into(),
+        );
+    }
+    if let Some(base) = against {
+        let base = &rows[base];
+        notes.push(format!(
+            "Differences from {}, paired by seed, with the {:.0} % confidence interval of their mean (Student's t, number of pairs \
+             less one degrees of freedom); of one pair there is no interval.",
+            base.first().recipe,
+            100.0 * CONFIDENCE
+        ));
+        for row in rows.iter().filter(|r| !std::ptr::eq(*r, base)) {
+            let (name, same) = (&row.first().recipe, row.first().score.set == base.first().score.set);
+            if !same {
+                notes.push(format!("{name} is tested on other images than {}: no difference.", base.first().recipe));
+            } else if row.differences(base).is_empty() {
+                notes.push(format!("{name} has no seed in common with {}: no difference.", base.first().recipe));
+            }
+        }
+    }
+    notes
+}
+
+fn spread(s: Option<Spread>) -> Value {
+    s.map_or(Value::Null, |s| json!({ "mean": s.mean, "std": s.std, "n": s.n }))
+}
+
+/// All that is known. Accuracies of runs are shares, those of rows percent.
+pub fn json(rows: &[Row], left_out: &[(PathBuf, String)], against: Option<usize>) -> Value {
+    let keys = if rows.is_empty() { Vec::new() } else { telling(&named(rows)) };
+    let row = |r: &Row| {
+        let f = r.first();
+        let runs: Vec<Value> = r
+            .runs
+            .iter()
+            .map(|run| {
+                json!({ "run": run.path, "seed": run.seed, "accuracy": run.score.accuracy, "best_val_accuracy": run.best_val,
+                    "seconds": run.seconds, "device": run.device })
+            })
+            .collect();
+        let more: BTreeMap<&String, Value> =
+            f.more.keys().map(|k| (k, spread(r.spread(|run| run.more.get(k).copied())))).collect();
+        let difference = against.and_then(|base| difference(r, &rows[base])).map(|s| {
+            let half = s.half_interval();
+            json!({ "mean": s.mean, "std": s.std, "pairs": s.n, "confidence": CONFIDENCE,
+                "low": half.map(|h| s.mean - h), "high": half.map(|h| s.mean + h) })
+        });
+        json!({
+            "recipe": f.recipe,
+            "settings": keys.iter().map(|k| (k.clone(), f.settings.get(k).cloned().into())).collect::<serde_json::Map<_, Value>>(),
+            "data": f.data, "of": f.score.of, "part": f.score.part, "images": f.score.images, "test_set": f.score.set,
+            "accuracy": spread(r.spread(|run| Some(100.0 * run.score.accuracy?))),
+            "best_val_accuracy": spread(r.spread(|run| Some(100.0 * run.best_val?))),
+            "difference": difference, "more": more, "steps": f.steps,
+            "seconds": spread(r.spread(|run| Some(run.seconds))), "planned_bytes": f.planned_bytes,
+            "ships": f.ships, "operations": f.ships.map(|s| s.operations()), "runs": runs,
+        })
+    };
+    json!({
+        "rows": rows.iter().map(row).collect::<Vec<_>>(),
+        "against": against,
+        "left_out": left_out.iter().map(|(p, why)| json!({ "run": p, "why": why })).collect::<Vec<_>>(),
+        "notes": if rows.is_empty() { Vec::new() } else { notes(rows, against) },
+    })
+}
