@@ -1,5 +1,73 @@
 //! Turns "this does not parse" into a sentence that says where, and what was probably meant.
 
+/// What others call a setting, and what it is called here: a key, with its table if it stands in one.
+const SYNONYMS: [(&str, &str); 42] = [
+    ("learning_rate", "lr"),
+    ("base_lr", "lr"),
+    ("lr0", "lr"),
+    ("step_size", "lr"),
+    ("batch_size", "batch"),
+    ("bs", "batch"),
+    ("batchsize", "batch"),
+    ("train_batch_size", "batch"),
+    ("eval_batch_size", "eval.batch"),
+    ("num_epochs", "epochs"),
+    ("n_epochs", "epochs"),
+    ("max_epochs", "epochs"),
+    ("random_seed", "seed"),
+    ("random_state", "seed"),
+    ("algorithm", "method"),
+    ("optimizer", "optimiser"),
+    ("optim", "optimiser"),
+    ("opt", "optimiser"),
+    ("lr_scheduler", "schedule"),
+    ("scheduler", "schedule"),
+    ("model", "net"),
+    ("network", "net"),
+    ("arch", "net.kind"),
+    ("architecture", "net.kind"),
+    ("backbone", "net.kind"),
+    ("channels", "net.widths"),
+    ("width", "net.widths"),
+    ("widths", "net.widths"),
+    ("dataset", "data.path"),
+    ("data_dir", "data.path"),
+    ("image_size", "data.size"),
+    ("img_size", "data.size"),
+    ("resolution", "data.size"),
+    ("test_split", "data.test"),
+    ("val_split", "data.val"),
+    ("validation_split", "data.val"),
+    ("momentum", "optimiser.momentum"),
+    ("weight_decay", "optimiser.weight_decay"),
+    ("wd", "optimiser.weight_decay"),
+    ("l2", "optimiser.weight_decay"),
+    ("warmup", "schedule.warmup"),
+    ("warmup_epochs", "schedule.warmup"),
+];
+
+/// What a setting of another program, or at another place, is called here; `known` are the keys that may stand there.
+fn synonym(found: &str, known: &[&str]) -> Option<String> {
+    let found = found.to_lowercase().replace('-', "_");
+    let all: Vec<&str> = SYNONYMS.iter().filter(|(name, _)| *name == found).map(|(_, key)| *key).collect();
+    let here = |key: &&str| known.contains(key) || key.rsplit_once('.').is_some_and(|(_, last)| known.contains(&last));
+    if let Some(key) = all.iter().copied().find(here) {
+        // In its own table the key has no other name in front.
+        let last = key.rsplit('.').next().unwrap_or(key);
+        return Some(format!("`{}`", if known.contains(&key) { key } else { last }));
+    }
+    // Among the keys of the recipe itself a table's key is told with its table; in a table, one that stands outside.
+    let at_top = known.contains(&"epochs") || known.contains(&"mbn");
+    match (all.first(), at_top) {
+        (Some(key), true) => Some(format!("`{key}`")),
+        (Some(key), false) => Some(format!("`{key}`, which stands elsewhere in a recipe")),
+        (None, false) if ["lr", "batch", "epochs", "seed"].contains(&found.as_str()) => {
+            Some(format!("`{found}`, which stands in no table"))
+        }
+        _ => None,
+    }
+}
+
 /// The known name that is nearest to `found`, if one is near enough to be meant.
 pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_lowercase();
@@ -25,10 +93,18 @@ pub fn with_suggestion(message: &str) -> String {
     }
     let mut quoted = message.split('`').skip(1).step_by(2);
     let Some(found) = quoted.next().filter(|_| message.starts_with("unknown ")) else { return message.to_string() };
-    match nearest(found, quoted) {
-        Some(near) => format!("{message}; did you mean `{near}`?"),
+    let known: Vec<&str> = quoted.collect();
+    let meant = synonym(found, &known).or_else(|| nearest(found, known).map(|near| format!("`{near}`")));
+    match meant {
+        Some(meant) => format!("{message}; did you mean {meant}?"),
         None => message.to_string(),
     }
+}
+
+/// Names that settings have elsewhere, with the keys that they mean here.
+#[cfg(test)]
+pub fn synonyms() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SYNONYMS.into_iter()
 }
 
 /// The sentence about what is wrong with a TOML text: file, line, key, what was found, the nearest known name.
@@ -65,6 +141,28 @@ mod tests {
         let m = with_suggestion("kind \"sdg\" is not known: choose adam, sgd or lars");
         assert!(m.ends_with("did you mean `sgd`?"), "{m}");
         assert_eq!(with_suggestion("invalid type: string"), "invalid type: string");
+        // What other programs call it, and keys of other tables.
+        let at_top = "expected one of `batch`, `epochs`, `lr`, `net`, `optimiser`";
+        for (found, meant) in [
+            ("learning_rate", "`lr`"),
+            ("batch-size", "`batch`"),
+            ("optimizer", "`optimiser`"),
+            ("momentum", "`optimiser.momentum`"),
+            ("arch", "`net.kind`"),
+        ] {
+            let m = with_suggestion(&format!("unknown field `{found}`, {at_top}"));
+            assert!(m.ends_with(&format!("did you mean {meant}?")), "{m}");
+        }
+        let in_table = |found: &str| {
+            with_suggestion(&format!("unknown field `{found}`, expected one of `kind`, `momentum`, `weight_decay`"))
+        };
+        assert!(in_table("wd").ends_with("did you mean `weight_decay`?"), "{}", in_table("wd"));
+        assert!(in_table("lr").ends_with("did you mean `lr`, which stands in no table?"), "{}", in_table("lr"));
+        assert!(
+            in_table("num_epochs").ends_with("`epochs`, which stands elsewhere in a recipe?"),
+            "{}",
+            in_table("num_epochs")
+        );
         assert_eq!(with_suggestion("unknown field `q`, there are no fields"), "unknown field `q`, there are no fields");
     }
 

@@ -3,6 +3,7 @@
 mod bench;
 mod cascade;
 mod compare;
+mod completions;
 mod devices;
 mod embed;
 mod eval;
@@ -62,6 +63,8 @@ enum Command {
     Profile(profile::Args),
     Bench(bench::Args),
     ExportProgram(export_program::Args),
+    Completions(completions::Args),
+    Man(completions::ManArgs),
 }
 
 /// Exit code of a program that could not do what it was asked. 1 is for one that did, and the answer is no: a
@@ -130,5 +133,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Profile(args) => profile::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::ExportProgram(args) => export_program::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => completions::man(&args),
     }
 }

@@ -16,10 +16,11 @@ use crate::error::{Error, Result};
 use crate::rng::{Draws, Philox};
 use crate::tensor::HostTensor;
 use crate::tensor::columns::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which augmentations are done, and how strongly. What is absent is not done.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentSpec {
     /// A crop of random area and aspect ratio, resized.
@@ -40,7 +41,7 @@ pub struct AugmentSpec {
 }
 
 /// See [`AugmentSpec::random_resized_crop`].
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RandomResizedCrop {
     /// Least and greatest share of the image's area. Over 1 is allowed: such draws are repeated.
@@ -58,7 +59,7 @@ impl Default for RandomResizedCrop {
 }
 
 /// See [`AugmentSpec::pad_crop`].
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PadCrop {
     /// Zeros on each side, in pixels.
@@ -72,7 +73,7 @@ impl Default for PadCrop {
 }
 
 /// See [`AugmentSpec::flip`].
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Flip {
     /// Probability.
@@ -87,7 +88,7 @@ impl Default for Flip {
 
 /// See [`AugmentSpec::color_jitter`]. Strength `s` means a factor in `max(0, 1 - s)..1 + s`; for the hue a shift in
 /// `-s..s` turns.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ColorJitter {
     /// Strength for brightness.
@@ -109,7 +110,7 @@ impl Default for ColorJitter {
 }
 
 /// See [`AugmentSpec::grayscale`].
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Grayscale {
     /// Probability.
@@ -123,7 +124,7 @@ impl Default for Grayscale {
 }
 
 /// See [`AugmentSpec::gaussian_blur`].
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GaussianBlur {
     /// Probability.

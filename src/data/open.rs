@@ -6,6 +6,7 @@ use super::pixels::PixelRules;
 use super::source::{Entry, Source};
 use super::{Dataset, Split, folder, readers, split};
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,7 +45,7 @@ pub struct OpenOptions {
 }
 
 /// What happens at an image that cannot be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
     /// An error that names it.

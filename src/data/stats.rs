@@ -1,10 +1,11 @@
 //! Mean and standard deviation of pixels, for normalisation.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Mean and standard deviation of each channel, of pixels scaled to 0..1.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stats {
     /// Mean of each channel.

@@ -10,6 +10,7 @@ pub use options::{EvalOptions, ExportOptions, FeatureOptions, Form, Part, TrainO
 
 use crate::error::{Error, Result};
 use crate::files::read_text;
+use crate::recipe::keys::Key;
 use crate::recipe::{DEFAULT, Source, Text};
 use crate::registry::Registry;
 use crate::train::run::RunDir;
@@ -62,6 +63,11 @@ pub trait Experiment: Sync {
     /// With file, line, and the nearest word that is known.
     fn describe(&self, recipe: &Text) -> Result<Described>;
 
+    /// The settings that its recipes may have.
+    fn keys(&self) -> Vec<Key> {
+        Vec::new()
+    }
+
     /// Trains or fits, and keeps a run directory.
     fn train(&self, start: Start, options: &TrainOptions) -> Result<Ending>;
 
@@ -97,6 +103,21 @@ impl Experiments {
 
     fn find(&self, method: &str) -> Option<&'static dyn Experiment> {
         self.0.all().into_iter().find(|e| e.has(method))
+    }
+
+    /// The settings of all recipes, each once, by name; of those that not all have, the methods are told.
+    pub fn keys(&self) -> Vec<Key> {
+        let added = self.added.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<Key> = Vec::new();
+        for experiment in self.built_in.iter().rev().chain(added.iter()) {
+            for key in experiment.keys() {
+                match all.iter().any(|k| k.name == key.name) {
+                    true => {}
+                    false => all.push(key),
+                }
+            }
+        }
+        all
     }
 
     /// The experiment of a recipe's text. One that names none is read as a network's, whose reader says best what is wrong.

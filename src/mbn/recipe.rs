@@ -6,6 +6,7 @@ use crate::files::read_text;
 use crate::recipe::settings::changed;
 use crate::recipe::{DataSpec, RunInfo, Source};
 use crate::suggest::toml_message;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use std::path::Path;
 pub const METHOD: &str = "mbn";
 
 /// Everything that decides what a multilayer bootstrap network becomes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MbnRecipe {
     /// One sentence for people.
@@ -39,7 +40,7 @@ pub struct MbnRecipe {
 }
 
 /// The one method of these recipes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MbnName {
     /// Multilayer bootstrap networks.

@@ -3,10 +3,11 @@
 use super::layer_sizes::layer_sizes;
 use crate::error::{Error, Result};
 use crate::ops::cluster::Ties;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What of a code a clustering looks at, above layer 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampling {
     /// Whole clusterings of the layer below.
@@ -17,7 +18,7 @@ pub enum Sampling {
 }
 
 /// How codes are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Similarity {
     /// By what they share: the inner product of the one-hot vectors.
@@ -28,7 +29,7 @@ pub enum Similarity {
 }
 
 /// How the components become clusters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Application {
     /// k-means, k-means++ and restarts.
@@ -39,7 +40,7 @@ pub enum Application {
 }
 
 /// Settings, as they stand in a recipe's `[mbn]` table. Letters are the paper's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MbnSpec {
     /// V: clusterings of a layer.

@@ -15,11 +15,12 @@ use crate::methods::{Graphs, LOGITS, Method, Targets, Task, TeacherUse};
 use crate::nn::Mode;
 use crate::recipe::{OwnTable, Recipe};
 use crate::tensor::HostTensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// What the network learns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CompressTarget {
     /// The number of the cluster.
@@ -30,7 +31,7 @@ pub enum CompressTarget {
 }
 
 /// Compression's settings, as they stand in a recipe's `[compress]` table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompressSpec {
     /// What the network learns.

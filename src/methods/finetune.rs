@@ -7,10 +7,11 @@ use crate::graph::{Graph, Value};
 use crate::methods::{Graphs, Method, Progress, Task};
 use crate::nn::Mode;
 use crate::recipe::{OwnTable, Recipe};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Fine-tuning's settings, as they stand in a recipe's `[finetune]` table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FinetuneSpec {
     /// Learning rate of the last layer, which the schedule changes as it does the recipe's.

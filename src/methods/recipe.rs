@@ -3,6 +3,7 @@
 use super::{EvaluatedBy, METHODS, Method, TeacherUse};
 use crate::error::{Error, Result};
 use crate::nn::{NetSpec, WeightRule};
+use crate::recipe::keys::{Key, keys_of};
 use crate::recipe::{COMMON, Recipe, Source, Text, settings};
 use crate::suggest::toml_message;
 use serde::de::{Error as _, IgnoredAny};
@@ -75,6 +76,25 @@ impl Recipe {
             ));
         }
         method.validate(self)
+    }
+
+    /// Every setting that a recipe of a network may have, those of methods with the methods that have them.
+    pub fn keys() -> Vec<Key> {
+        let mut keys = keys_of::<Recipe>("");
+        // What a run writes down of itself is no setting.
+        keys.retain(|k| k.name != "run" && !k.name.starts_with("run."));
+        let mut told: Vec<&str> = Vec::new();
+        for table in METHODS.all().iter().flat_map(|m| m.tables()) {
+            if !told.contains(&table.name) {
+                told.push(table.name);
+                let of: Vec<String> = METHODS.of_table(table.name).iter().map(|m| m.to_string()).collect();
+                keys.extend(table.keys().into_iter().map(|k| {
+                    // A key of one kind of table says the kind.
+                    if k.of.is_empty() { Key { of: of.clone(), ..k } } else { k }
+                }));
+            }
+        }
+        keys
     }
 
     /// The method.

@@ -21,11 +21,12 @@ use crate::methods::{EvaluatedBy, Graphs, Method, Progress, Task};
 use crate::nn::{Adapt, Adapted, Masked, Mode};
 use crate::optim::{OptimSpec, Rule};
 use crate::recipe::{OwnTable, Recipe};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What is minimised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Objective {
     /// SwAV's loss, no labels.
@@ -36,7 +37,7 @@ pub enum Objective {
 }
 
 /// Self-Masking Networks' settings, as they stand in a recipe's `[smn]` table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmnSpec {
     /// What changes.

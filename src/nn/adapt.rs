@@ -15,10 +15,11 @@ use super::builder::Builder;
 use crate::error::Result;
 use crate::graph::{Graph, Init, Meta, Role, Value};
 use crate::tensor::HostTensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Adapted {
     /// One bit a weight.

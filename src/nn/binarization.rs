@@ -15,10 +15,11 @@
 
 use super::estimators::SteKind;
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which bit a weight becomes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WeightRule {
     /// Its sign.
@@ -35,7 +36,7 @@ pub enum WeightRule {
 }
 
 /// Scale of a binary convolution's output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
     /// mean|w| of each filter, without gradient (XNOR-Net).
@@ -53,7 +54,7 @@ pub enum Scale {
 }
 
 /// What the two values of a magnitude's bit stand for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Coding {
     /// -1 and +1, as SiMaN's release convolves.
     #[default]
@@ -65,7 +66,7 @@ pub enum Coding {
 }
 
 /// How many of the magnitudes become 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
     /// Those over the lower median: half.
@@ -76,7 +77,7 @@ pub enum Split {
 }
 
 /// What is split by one threshold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Per {
     /// Each filter.
@@ -87,7 +88,7 @@ pub enum Per {
 }
 
 /// SiMaN's choices.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Magnitude {
     /// What the bits stand for.
@@ -101,7 +102,7 @@ pub struct Magnitude {
 }
 
 /// Shape of RBCN's scale matrix.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MatrixShape {
     /// One number: the sum of the popcounts times it.
@@ -114,7 +115,7 @@ pub enum MatrixShape {
 }
 
 /// How the inner convolutions are binarised.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Binarization {
     /// Estimator of the activations' sign.

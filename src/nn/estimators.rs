@@ -2,9 +2,17 @@
 
 use crate::error::{Error, Result};
 use crate::ops::pointwise::Estimator;
+<<<<<<< HEAD
 use crate::registry::Registry;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+=======
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::sync::{PoisonError, RwLock};
+>>>>>>> 8fad5e7 (Every setting is listed with what it means; others' names for settings are understood; completions and manual pages)
 
 /// Straight-through estimator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +78,18 @@ impl Estimators {
 impl Serialize for SteKind {
     fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
         s.serialize_str(self.name())
+    }
+}
+
+/// A word, of those that the program knows.
+impl JsonSchema for SteKind {
+    fn schema_name() -> Cow<'static, str> {
+        "SteKind".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = ESTIMATORS.all().iter().map(|kind| kind.name()).collect();
+        json_schema!({ "type": "string", "enum": names })
     }
 }
 

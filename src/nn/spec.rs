@@ -7,10 +7,11 @@ use super::count::Count;
 use super::{convnet, mlp, reactnet, resnet, vgg};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetKind {
     /// A float 3x3 stem and three 3x3 layers with pooling between them.
@@ -40,7 +41,7 @@ pub enum NetKind {
 }
 
 /// The first layer of a residual network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stem {
     /// 3x3, stride 1.
@@ -50,7 +51,7 @@ pub enum Stem {
 }
 
 /// What follows a batch normalisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// Nothing: in a binary network the next sign is the nonlinearity.
@@ -66,7 +67,7 @@ pub enum Activation {
 }
 
 /// Shortcuts of a basic block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Skip {
     /// One around both convolutions (He et al.).
@@ -76,7 +77,7 @@ pub enum Skip {
 }
 
 /// The shortcut where a block changes the shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shortcut {
     /// Every second pixel, zeros for the new channels; no parameters.
@@ -92,7 +93,7 @@ pub enum Shortcut {
 }
 
 /// How weights start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InitKind {
     /// Convolutions normal with variance 2 / fan-in, the linear layer as PyTorch has it.
@@ -109,7 +110,7 @@ pub enum InitKind {
 }
 
 /// A network's description. Only `kind` has no default.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetSpec {
     /// Which network.

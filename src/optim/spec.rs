@@ -3,12 +3,13 @@
 use super::rule::{Rule, Step};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Phase, Role, Value};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An optimiser: how a gradient becomes a step, and how parameters decay. In a recipe it is one flat
 /// table, `kind = "sgd"`, `momentum = 0.9`, `weight_decay = 5e-4`; a setting that the kind does not have
 /// is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Settings", into = "Settings")]
 pub struct OptimSpec {
     /// How a gradient becomes a step.
@@ -26,30 +27,43 @@ pub struct OptimSpec {
 }
 
 /// The flat form.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Settings {
+    /// sgd, adam, adamw, lars or larc.
     kind: String,
+    /// Of sgd (0 unless given), lars and larc (0.9).
     #[serde(skip_serializing_if = "Option::is_none")]
     momentum: Option<f32>,
+    /// Of sgd: Nesterov's momentum; false unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     nesterov: Option<bool>,
+    /// Of adam and adamw: decay of the mean of the gradients; 0.9 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     beta1: Option<f64>,
+    /// Of adam and adamw: decay of the mean of their squares; 0.999 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     beta2: Option<f64>,
+    /// Of lars (0.001 unless given) and larc (0.02): the share of a weight's norm that a step may have.
     #[serde(skip_serializing_if = "Option::is_none")]
     trust: Option<f32>,
+    /// Of adam, adamw, lars and larc: what keeps quotients finite; 1e-8 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     eps: Option<f32>,
+    /// Of larc: steps are never longer than those of the learning rate alone; true unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     clip: Option<bool>,
+    /// Decay of real-valued weights and of scores; 0 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     weight_decay: Option<f32>,
+    /// Decay of the latent weights of binary layers and of their learned scales; 0 unless given, because their size
+    /// has no meaning of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     binary_weight_decay: Option<f32>,
+    /// Decay of binary shortcuts; that of other binary layers unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     binary_shortcut_decay: Option<f32>,
+    /// Decay of normalisations, shifts, slopes and biases; 0 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     other_weight_decay: Option<f32>,
 }

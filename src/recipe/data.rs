@@ -5,11 +5,12 @@ use super::settings::changed;
 use crate::data::{Background, Dataset, OnError, OpenOptions, PixelRules, Split, Truncated};
 use crate::error::{Error, Result};
 use crate::features::low_shot;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What random crops are taken from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Crops {
     /// Pictures as they are in their files.
@@ -19,7 +20,7 @@ pub enum Crops {
 }
 
 /// Which images.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataSpec {
     /// A file or folder, or "embedded"; empty if it must be given with `--data`.

@@ -267,7 +267,8 @@ mod tests {
     #[test]
     fn types_defaults_and_comments_are_told() {
         let keys = keys_of::<Outer>("");
-        let of = |name: &str| keys.iter().find(|k| k.name == name).unwrap_or_else(|| panic!("{name} in {keys:#?}")).clone();
+        let of =
+            |name: &str| keys.iter().find(|k| k.name == name).unwrap_or_else(|| panic!("{name} in {keys:#?}")).clone();
         let told = |name: &str| {
             let k = of(name);
             [k.takes, k.default, k.meaning]
@@ -276,7 +277,10 @@ mod tests {
         assert_eq!(told("inner.share"), ["number", "0.1", "A share of [0, 1]."]);
         assert_eq!(told("inner.size"), ["list of 2: whole number", "", "Extents."]);
         assert_eq!(told("inner.way"), ["one of these words", "\"back\"", "How it goes."]);
-        assert_eq!(of("inner.way").choices, [("straight-on".into(), "Straight `on`.".to_string()), ("back".into(), "Back.".into())]);
+        assert_eq!(
+            of("inner.way").choices,
+            [("straight-on".into(), "Straight `on`.".to_string()), ("back".into(), "Back.".into())]
+        );
         assert_eq!(told("maybe"), ["table", "", "Not always there."]);
         assert_eq!(told("maybe.share"), ["number", "0.1", "A share of [0, 1]."]);
         assert_eq!(told("plan.by"), ["whole number", "required", "By how much."]);

@@ -4,6 +4,7 @@
 //! [`crate::methods`] has what needs the method, [`Recipe::parse`] and [`Recipe::find`] among it.
 
 mod data;
+pub mod keys;
 mod read;
 pub mod settings;
 mod text;
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::hash::fnv1a;
 use crate::nn::NetSpec;
 use crate::optim::{OptimSpec, Schedule};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The recipe of `onebit train` without arguments.
@@ -26,7 +28,7 @@ pub const DEFAULT: &str = "fashion-binary";
 pub const EMBEDDED: &str = "embedded";
 
 /// Everything that decides what a run computes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recipe {
     /// One sentence for people.
     #[serde(default)]
@@ -55,6 +57,7 @@ pub struct Recipe {
     pub teacher: Option<TeacherSpec>,
     /// The method's own tables, by their names, with every default filled in.
     #[serde(flatten)]
+    #[schemars(skip)]
     pub own: toml::Table,
     /// The images.
     #[serde(default)]
@@ -78,7 +81,7 @@ pub struct Recipe {
 }
 
 /// The network that another one learns from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherSpec {
     /// Its run directory.
@@ -89,7 +92,7 @@ pub struct TeacherSpec {
 }
 
 /// When and how a network is tested.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalSpec {
     /// After every so many epochs, and always after the last.
@@ -105,7 +108,7 @@ impl Default for EvalSpec {
 }
 
 /// When a run is saved, besides after every epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointSpec {
     /// After so many seconds within an epoch; 0 for never.
@@ -121,7 +124,7 @@ impl Default for CheckpointSpec {
 }
 
 /// Where a run ran.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunInfo {
     /// Name of the recipe.

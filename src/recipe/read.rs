@@ -1,7 +1,9 @@
 //! Reads a recipe: the common keys by their types, the tables of a method by that method.
 
 use super::Recipe;
+use super::keys::{Key, keys_of};
 use crate::error::{Error, Result};
+use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt::Formatter;
@@ -74,12 +76,18 @@ pub struct OwnTable {
     /// Name of the table.
     pub name: &'static str,
     complete: fn(Source<'_>, &str) -> Read<Option<toml::Table>>,
+    keys: fn(&str) -> Vec<Key>,
 }
 
 impl OwnTable {
     /// The table of that name, of settings `T`.
-    pub const fn of<T: Serialize + DeserializeOwned>(name: &'static str) -> OwnTable {
-        OwnTable { name, complete: complete::<T> }
+    pub const fn of<T: Serialize + DeserializeOwned + JsonSchema>(name: &'static str) -> OwnTable {
+        OwnTable { name, complete: complete::<T>, keys: keys_of::<T> }
+    }
+
+    /// Its settings.
+    pub fn keys(&self) -> Vec<Key> {
+        (self.keys)(self.name)
     }
 
     /// Checks the table among those of a recipe, if it is there.

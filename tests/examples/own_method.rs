@@ -11,13 +11,14 @@ use onebit::nn::Mode;
 use onebit::recipe::{OwnTable, Recipe};
 use onebit::train::evaluate::evaluate;
 use onebit::train::inference::{inference_tensors, load};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicBool;
 
 struct Unconfident;
 
 /// Its own table of a recipe.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Penalty {
     /// Weight of the entropy of the network's answers.

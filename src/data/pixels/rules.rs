@@ -1,5 +1,6 @@
 //! What a user decides about pictures that are not plain.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -14,7 +15,7 @@ pub struct PixelRules {
 }
 
 /// What transparent pixels are laid on. The colour that a file stores under them is not seen.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Background {
     /// As a sheet of paper, and as viewers and browsers mostly show them.
@@ -46,7 +47,7 @@ impl Background {
 }
 
 /// What becomes of a picture of which the end is missing.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Truncated {
     /// It is an error that names the file.

@@ -20,6 +20,7 @@ use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOp
 use crate::console::text::pretty_json;
 use crate::error::{Error, Result};
 use crate::methods::METHODS;
+use crate::recipe::keys::Key;
 use crate::recipe::{Recipe, Text};
 
 /// Training by gradients.
@@ -40,6 +41,10 @@ impl Experiment for Gradients {
         let json = pretty_json(&recipe)?;
         let toml = recipe.to_toml()?;
         Ok(Described { description: recipe.description, toml, json, of_run: recipe.run.is_some() })
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        Recipe::keys()
     }
 
     fn train(&self, start: Start, options: &TrainOptions) -> Result<Ending> {

@@ -16,6 +16,7 @@ use crate::console::text::pretty_json;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::mbn::{METHOD, MbnRecipe, Model};
+use crate::recipe::keys::{Key, keys_of};
 use crate::recipe::{RunInfo, Text};
 use crate::train::run::RunDir;
 use std::path::Path;
@@ -34,6 +35,15 @@ impl Experiment for Mbn {
         let json = pretty_json(&recipe)?;
         let toml = recipe.to_toml()?;
         Ok(Described { description: recipe.description, toml, json, of_run: recipe.run.is_some() })
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let mut keys = keys_of::<MbnRecipe>("");
+        keys.retain(|k| k.name != "run" && !k.name.starts_with("run."));
+        for key in &mut keys {
+            key.of = vec![METHOD.into()];
+        }
+        keys
     }
 
     fn train(&self, start: Start, options: &TrainOptions) -> Result<Ending> {

@@ -3,10 +3,11 @@
 use crate::error::{Error, Result};
 use crate::methods::swav::SwavSpec;
 use crate::recipe::Recipe;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the student's outputs are compared with (specification, section 5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
     /// M0: the extractor's own self-supervised head, which stays (S2-BNN).
@@ -30,7 +31,7 @@ impl Target {
 }
 
 /// What of the student is drawn to the teacher besides its outputs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Similarity {
     /// Nothing.
@@ -43,7 +44,7 @@ pub enum Similarity {
 }
 
 /// What happens when the target collapses: when the mutual information of its outputs falls below a tenth of what it was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Guard {
     /// It is reported.
@@ -54,7 +55,7 @@ pub enum Guard {
 }
 
 /// What normalises in the extractor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Statistics {
     /// Its own running statistics.
@@ -65,7 +66,7 @@ pub enum Statistics {
 }
 
 /// BURN's settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BurnSpec {
     /// What the student's outputs are compared with.

@@ -3,10 +3,11 @@
 use crate::error::{Error, Result};
 use crate::nn::{Scale, WeightRule};
 use crate::recipe::Recipe;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the student's feature maps are brought to the teacher's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Features {
     /// They are not.
@@ -19,7 +20,7 @@ pub enum Features {
 }
 
 /// Through what the kernel loss reaches latent weights (specification, section 4.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelPath {
     /// As a function of W alone: W is drawn to C sign(W).
@@ -32,7 +33,7 @@ pub enum KernelPath {
 }
 
 /// What the second pass of an epoch does to batch normalisation (the paper's B).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refresh {
     /// There is none.
@@ -45,7 +46,7 @@ pub enum Refresh {
 }
 
 /// What normalises in the second pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefreshBy {
     /// The statistics of each batch, as in training.
@@ -57,7 +58,7 @@ pub enum RefreshBy {
 }
 
 /// RBCN's settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RbcnSpec {
     /// Weight λ1 of the kernel loss.

@@ -4,10 +4,11 @@ use crate::data::AugmentSpec;
 use crate::data::augment::RandomResizedCrop;
 use crate::error::{Error, Result};
 use crate::methods::projector::Projector;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How codes are made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Codes {
     /// By Sinkhorn-Knopp, which uses all prototypes.
@@ -18,7 +19,7 @@ pub enum Codes {
 }
 
 /// SwAV's settings, as they stand in a recipe's `[swav]` table. The defaults are those for images of 32 pixels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SwavSpec {
     /// Views of an image, as the recipe augments it.
@@ -52,7 +53,7 @@ pub struct SwavSpec {
 }
 
 /// Small views of an image: the `6 x 96` of `2 x 224 + 6 x 96`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmallViews {
     /// How many.

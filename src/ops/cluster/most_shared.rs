@@ -9,7 +9,7 @@ use crate::launch::Lowering;
 use crate::tensor::{DType, RefTensor};
 
 /// What of equally similar centres is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ties {
     /// Any, by a hash of the point's sampled code and the centre's number: the same point always gets the same centre.
