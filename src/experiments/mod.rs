@@ -166,7 +166,97 @@ fn start(options: &TrainOptions) -> Result<Start> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::built_in;
+    use crate::methods::METHODS;
+    use crate::recipe::{Recipe, built_in};
+    use std::collections::BTreeSet;
+
+    /// A recipe of a method, by the word after `of` of a setting.
+    fn recipe_of(method: &str) -> Recipe {
+        let texts = built_in().into_iter().filter_map(|(name, text)| Recipe::parse(text, Path::new(name)).ok());
+        texts.into_iter().find(|r| r.method == method).unwrap_or_else(|| panic!("no recipe of {method}"))
+    }
+
+    /// The names that a message about an unknown key says could stand there.
+    fn expected(message: &str) -> BTreeSet<String> {
+        let list = message.split_once("expected").map_or("", |(_, list)| list);
+        let list = list.split("; did you mean").next().unwrap_or("");
+        list.split('`').skip(1).step_by(2).map(String::from).collect()
+    }
+
+    /// The list is the types' own: what can stand in a table is listed below it, and nothing that is listed is unknown.
+    #[test]
+    fn every_key_that_is_read_is_listed_and_every_listed_key_is_read() {
+        let keys = Gradients.keys();
+        let below = |table: &str| -> BTreeSet<String> {
+            let inside =
+                |k: &&Key| k.name.strip_prefix(table).is_some_and(|rest| !rest.contains('.') && !rest.is_empty());
+            keys.iter().filter(inside).map(|k| k.name[table.len()..].to_string()).collect()
+        };
+        let methods: BTreeSet<&str> = METHODS.all().iter().map(|m| m.name()).collect();
+        let tables =
+            keys.iter().filter(|k| k.takes == "table").map(|k| (format!("{}.", k.name), k.of.first().cloned()));
+        let mut told = 0;
+        for (table, of) in std::iter::once((String::new(), None)).chain(tables) {
+            let method = of.filter(|m| methods.contains(m.as_str())).unwrap_or_else(|| "supervised".into());
+            let recipe = if table == "teacher." { recipe_of("rbcn") } else { recipe_of(&method) };
+            let message = recipe.with(&[format!("{table}zzz=1")]).unwrap_err().to_string();
+            let (mut read, listed) = (expected(&message), below(&table));
+            // A name of earlier versions, and what a run writes of itself.
+            read.retain(|k| k != "test_share" && k != "run");
+            assert!(message.contains("unknown field `zzz`") && !read.is_empty(), "{table}: {message}");
+            match table.as_str() {
+                // Each kind has its own.
+                "schedule." => assert!(read.is_subset(&listed), "{table}: {read:?} of {listed:?}"),
+                _ => assert_eq!(read, listed, "{table}"),
+            }
+            told += listed.len();
+        }
+        assert!(told > 100, "{told}");
+        for key in keys.iter().filter(|k| k.takes != "table" && k.name != "schedule.kind") {
+            let of = key.of.first().filter(|m| methods.contains(m.as_str()));
+            let recipe = recipe_of(of.map_or("supervised", String::as_str));
+            // No value is a table: whatever is wrong with it, the key is known.
+            let kind = key.of.first().filter(|_| key.name.starts_with("schedule."));
+            let mut settings: Vec<String> = kind.map(|k| format!("schedule.kind={k}")).into_iter().collect();
+            settings.push(format!("{}={{}}", key.name));
+            if let Err(e) = recipe.with(&settings) {
+                let last = key.name.rsplit('.').next().unwrap();
+                assert!(!e.to_string().contains(&format!("unknown field `{last}`")), "{}: {e}", key.name);
+            }
+        }
+        for key in &EXPERIMENTS.keys() {
+            assert!(!key.meaning.is_empty(), "{} has no doc comment", key.name);
+        }
+    }
+
+    #[test]
+    fn names_of_other_programs_mean_settings_that_there_are() {
+        let keys: BTreeSet<String> = EXPERIMENTS.keys().into_iter().map(|k| k.name).collect();
+        for (other, here) in crate::suggest::synonyms() {
+            assert!(keys.contains(here) && !keys.contains(other), "{other}: {here}");
+        }
+        let m = recipe_of("supervised").with(&["batch_size=3".into()]).unwrap_err().to_string();
+        assert!(m.starts_with("--set batch_size=3: ") && m.ends_with("did you mean `batch`?"), "{m}");
+    }
+
+    #[test]
+    fn what_a_recipe_holds_is_listed() {
+        let keys: BTreeSet<String> = EXPERIMENTS.keys().into_iter().map(|k| k.name).collect();
+        fn walk(at: &str, table: &toml::Table, keys: &BTreeSet<String>) {
+            for (name, value) in table {
+                let key = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+                assert!(keys.contains(&key), "{key}");
+                if let toml::Value::Table(below) = value {
+                    walk(&key, below, keys);
+                }
+            }
+        }
+        for (name, text) in built_in() {
+            let text = Text { name: name.into(), text: text.into(), origin: name.into() };
+            let full = EXPERIMENTS.of_text(&text.text).describe(&text).unwrap().toml;
+            walk("", &toml::from_str(&full).unwrap(), &keys);
+        }
+    }
 
     #[test]
     fn every_built_in_recipe_is_right_and_writes_back() {

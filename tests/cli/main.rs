@@ -21,6 +21,7 @@ mod pack;
 mod predict;
 mod profile;
 mod program;
+mod recipes;
 mod resume;
 mod sweep;
 mod tune;
