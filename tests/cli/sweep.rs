@@ -58,7 +58,7 @@ fn every_combination_is_a_run_and_more_can_be_asked_for_later() {
 #[test]
 fn a_killed_sweep_goes_on_and_its_runs_stop_with_it() {
     let place = Place::new();
-    let long = tiny(&["--epochs", "60", "--set", "checkpoint.every_steps=5", "--seeds", "0..2", "--jobs", "2"]);
+    let long = tiny(&["--epochs", "40", "--set", "checkpoint.every_steps=5", "--seeds", "0..2", "--jobs", "2"]);
     let mut child = place.command(&long).spawn().unwrap();
     let last = |seed: u32| place.path(&format!("s/fashion-binary,seed={seed}/checkpoints/last.safetensors"));
     wait_for(&last(0), &mut child);

@@ -204,7 +204,7 @@ mod tests {
                 "fewer OPs"
             ]
         );
-        assert_eq!(lines[1], ["small-sign", "0.001", "3", "82.00 ± 2.00", "10", "20", "1.0", "1.3", "0.000", "32.5x"]);
+        assert_eq!(lines[1], ["small-sign", "0.003", "3", "82.00 ± 2.00", "10", "20", "1.0", "1.3", "0.000", "32.5x"]);
         assert_eq!(lines[2][..4], ["small-sign", "0.01", "1", "50.00"]);
         let mut c = c;
         let twice = c.add(run("small-sign", &[], 2, 0.9)).unwrap_err().to_string();

@@ -86,10 +86,10 @@ mod tests {
         let (sign, xnor) = (of("small-sign", &[]), of("small-xnor", &[]));
         assert_ne!(sign, xnor);
         assert_eq!(telling(&[("small-sign", &sign), ("small-xnor", &xnor)]), Vec::<String>::new());
-        let wide = of("small-sign", &["net.widths=[8,8,8,8]", "lr=0.003"]);
+        let wide = of("small-sign", &["net.widths=[8,8,8,8]", "lr=0.01"]);
         let rows = [("small-sign", &sign), ("small-sign", &wide), ("small-xnor", &xnor)];
         assert_eq!(telling(&rows), ["lr", "net.widths"]);
-        assert_eq!(wide["lr"], "0.003");
+        assert_eq!(wide["lr"], "0.01");
         // One value for all of a recipe, and another for all of another: set by whoever trained them.
         let longer = of("small-xnor", &["data.label_share=0.5"]);
         assert_eq!(telling(&[("small-sign", &sign), ("small-xnor", &longer)]), ["data.label_share"]);
