@@ -107,14 +107,11 @@ impl Experiments {
 
     /// The settings of all recipes, each once, by name; of those that not all have, the methods are told.
     pub fn keys(&self) -> Vec<Key> {
-        let added = self.added.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<Key> = Vec::new();
-        for experiment in self.built_in.iter().rev().chain(added.iter()) {
-            for key in experiment.keys() {
-                match all.iter().any(|k| k.name == key.name) {
-                    true => {}
-                    false => all.push(key),
-                }
+        // Networks first: of a key that others have too, theirs is the one that counts for all.
+        let mut all = Gradients.keys();
+        for key in self.0.all().into_iter().flat_map(|e| e.keys()) {
+            if all.iter().all(|k| k.name != key.name) {
+                all.push(key);
             }
         }
         all

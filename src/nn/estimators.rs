@@ -2,17 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::ops::pointwise::Estimator;
-<<<<<<< HEAD
 use crate::registry::Registry;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-=======
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
-use std::sync::{PoisonError, RwLock};
->>>>>>> 8fad5e7 (Every setting is listed with what it means; others' names for settings are understood; completions and manual pages)
 
 /// Straight-through estimator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
