@@ -1,11 +1,14 @@
 //! Folders of images: a folder a class, perhaps below folders for the parts; or no class folders.
 
 use super::index::parts::{Level, level, part_of};
-use super::index::{Coding, Ending, Found, Item, LeftOut, ending_of};
+use super::index::{Coding, Ending, Found, Item, LeftOut, ending_of, nearly};
 use super::pixels::Pixels;
 use super::source::{Entry, Source};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Folders of all the images of a set, as opposed to those of masks or annotations beside them.
+const IMAGE_FOLDERS: [&str; 6] = ["images", "image", "imgs", "img", "jpegimages", "pictures"];
 
 /// Bytes by which pictures with wrong endings are known.
 const HEAD: u64 = 512;
@@ -35,6 +38,7 @@ pub(super) fn read(source: &Source, entries: &[&Entry]) -> Result<Found> {
     };
     name_lone_classes(&images, &mut places);
 
+    images.check_levels(&places)?;
     let names: BTreeSet<&String> = places.iter().flatten().flat_map(|p| p.classes.iter().flatten()).collect();
     let mut classes: Vec<String> = names.into_iter().cloned().collect();
     sort_classes(&mut classes);
@@ -49,6 +53,7 @@ pub(super) fn read(source: &Source, entries: &[&Entry]) -> Result<Found> {
         let place = if folders.len() == 1 { "one folder" } else { "one folder a part" };
         notes
             .push(format!("no labels: all images lie in {place}{first}, and classes are told by at least two folders"));
+        notes.extend(unread_labels(source));
     }
     let number: HashMap<&str, u32> = classes.iter().enumerate().map(|(i, c)| (c.as_str(), i as u32)).collect();
     let item = |place: &Place, i: usize| Item {
@@ -199,6 +204,43 @@ impl<'a> Images<'a> {
         Ok(Place { at, depth, classes })
     }
 
+    /// Stops where it cannot be told which folders are the classes.
+    fn check_levels(&self, places: &[Option<Place>; 3]) -> Result<()> {
+        for place in places.iter().flatten().filter(|p| p.classes.is_some()) {
+            let mut below: BTreeMap<&str, BTreeSet<Option<&str>>> = BTreeMap::new();
+            for &i in &place.at {
+                let folder = &self.folders[i];
+                below.entry(folder[place.depth]).or_default().insert(folder.get(place.depth + 1).copied());
+            }
+            let outer: Vec<&str> = below.keys().copied().collect();
+            if let Some(images) = outer.iter().find(|n| outer.len() > 1 && IMAGE_FOLDERS.contains(&&*n.to_lowercase()))
+            {
+                let others: Vec<&str> = outer.iter().filter(|n| *n != images).copied().collect();
+                return self.fail(format!(
+                    "holds a folder {images:?} beside others with images ({}), which are hardly classes: give the path of the \
+                     folder whose images are meant, or rename it if it is a class",
+                    listed(&others)
+                ));
+            }
+            let Some((inner, rest)) = below.values().next().map(|first| (first, below.values().skip(1))) else {
+                continue;
+            };
+            let mut rest = rest.peekable();
+            // The same ones below each: the outer ones are parts called otherwise, or domains, more often than classes.
+            if rest.peek().is_some() && inner.len() > 1 && !inner.contains(&None) && rest.all(|other| other == inner) {
+                let inner: Vec<&str> = inner.iter().copied().flatten().collect();
+                return self.fail(format!(
+                    "holds the same folders ({}) in each of its folders ({}), so that it is not clear which are the classes: if \
+                     the inner ones are, call the outer ones train, val and test, or give the path of one of them; if the outer \
+                     ones are, put their images into them directly",
+                    listed(&inner),
+                    listed(&outer)
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Says that class folders hold folders, which tell no classes.
     fn folders_below(&self, places: &[Option<Place>; 3]) -> Option<String> {
         let of = |p: &Place| p.at.iter().find(|&&i| self.folders[i].len() > p.depth + 1).map(|&i| (i, p.depth));
@@ -284,6 +326,24 @@ impl<'a> Images<'a> {
     }
 }
 
+/// Says that a file sounds as if it told classes, where nothing was read of them.
+fn unread_labels(source: &Source) -> Option<String> {
+    const SOUNDS: [&str; 8] =
+        ["label", "labels", "annotation", "annotations", "class", "classes", "metadata", "instances"];
+    const ENDINGS: [&str; 7] = ["csv", "tsv", "json", "jsonl", "txt", "xml", "xlsx"];
+    let sounds = |entry: &&Entry| {
+        let ending = entry.file_name().rsplit_once('.').is_some_and(|(_, end)| ENDINGS.contains(&end));
+        let mut words = entry.name.split(|c: char| !c.is_alphanumeric());
+        ending && words.any(|word| SOUNDS.contains(&&*word.to_lowercase()))
+    };
+    let file = source.files.iter().find(sounds)?;
+    Some(format!(
+        "{} is not read as a table of classes: that is labels.csv with a row IMAGE,CLASS for each image; boxes and outlines of \
+         objects are not trained on",
+        file.name
+    ))
+}
+
 fn parts_of(folder: &str) -> Vec<&str> {
     folder.split('/').filter(|p| !p.is_empty()).collect()
 }
@@ -326,8 +386,9 @@ fn check_classes(images: &Images<'_>, places: &[Option<Place>; 3]) -> Result<()>
             return Err(Error::data(
                 &images.entries[place.at[i]].path,
                 format!(
-                    "its class folder {name:?} has no images in the training part, whose classes are {}",
-                    listed(&sorted.iter().map(String::as_str).collect::<Vec<_>>())
+                    "its class folder {name:?} has no images in the training part, whose classes are {}{}",
+                    listed(&sorted.iter().map(String::as_str).collect::<Vec<_>>()),
+                    nearly(name, sorted.iter()).unwrap_or_default()
                 ),
             ));
         }

@@ -1,14 +1,14 @@
 //! Opens whatever data set is at a path.
 
-use super::index::{Ending, Found, ending_of, words_of_endings};
+use super::index::{Ending, Found, Part, alike, ending_of, words_of_endings};
 use super::load::{Loaded, load};
-use super::pixels::PixelRules;
+use super::pixels::{PixelRules, Pixels};
 use super::source::{Entry, Source};
 use super::{Dataset, Split, folder, readers, split};
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -145,6 +145,7 @@ fn split_of(source: Source, options: &OpenOptions) -> Result<Split> {
         part.check(path)?;
     }
     lost_classes(path, &parts, &skipped)?;
+    notes.extend(again(&parts));
     let [train, val, test] = parts.map(|p| p.map(Arc::new));
     let empty = || [&train, &val, &test].into_iter().flatten().next().map(|p| Arc::new(p.select(&[])));
     let Some(empty) = empty() else { return Err(nothing(&source)) };
@@ -172,6 +173,27 @@ fn split_of(source: Source, options: &OpenOptions) -> Result<Split> {
     let part = |part: Option<Arc<Dataset>>| part.unwrap_or_else(|| empty.clone());
     let (train, val, test) = (part(train), part(val), part(test));
     Ok(Split { train, val, test, notes, drawn, left_out: found.left_out, skipped })
+}
+
+/// Says that images of the training part are in another one too: files of the same length and checksum. Records that all have
+/// one length are not compared: among many, some checksums are the same by chance.
+fn again(parts: &[Option<Dataset>; 3]) -> Option<String> {
+    let known = |part: Part| {
+        let origins = parts[part as usize].as_ref().and_then(|p| p.origins.as_ref());
+        origins.into_iter().flatten().map(|o| ((o.bytes, o.crc32), &o.name))
+    };
+    let train: HashMap<(u64, u32), &String> = known(Part::Train).collect();
+    let first = train.keys().next()?;
+    if train.keys().all(|(length, _)| *length == first.0) {
+        return None;
+    }
+    let in_part = |part: Part| {
+        let mut twins = known(part).filter_map(|(what, name)| Some((name, *train.get(&what)?)));
+        let (name, first) = twins.next()?;
+        Some(format!("{} of the {part} images are training images too ({name} is {first})", 1 + twins.count()))
+    };
+    let said: Vec<String> = [Part::Val, Part::Test].into_iter().filter_map(in_part).collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// Stops if all images of a class were skipped: it would be there by name alone.
@@ -223,6 +245,7 @@ impl OpenOptions {
 /// Finds out what is there, and counts what is left out.
 fn recognise(source: &Source, options: &OpenOptions) -> Result<Found> {
     let mut found = kind_of(source, options)?;
+    found.notes.extend(alike(&source.path, &found.classes)?);
     source.empty_folders.iter().for_each(|folder| found.left_out.add("an empty folder", folder));
     found.left_out.extend(source.left_out.clone());
     Ok(found)
@@ -258,7 +281,10 @@ fn kind_of(source: &Source, options: &OpenOptions) -> Result<Found> {
             let names: Vec<&str> = archives.iter().map(|e| e.name.as_str()).collect();
             Err(Error::data(
                 &source.path,
-                format!("holds several archives ({}): give the path of one of them", names.join(", ")),
+                format!(
+                    "holds several archives ({}): give the path of one of them, or unpack them into one folder",
+                    names.join(", ")
+                ),
             ))
         }
     }
@@ -295,14 +321,25 @@ fn nothing(source: &Source) -> Error {
     } else {
         ""
     };
+    let named = readers::hint(source).or_else(|| misnamed(source)).unwrap_or_default();
     Error::data(
         &source.path,
         format!(
-            "holds no data set that is recognised (files found: {}{more}).{hint} {}",
+            "holds no data set that is recognised (files found: {}{more}).{hint}{named} {}",
             found.join(", "),
             recognised()
         ),
     )
+}
+
+/// What is known of files that are images by their content alone, or archives in an archive.
+fn misnamed(source: &Source) -> Option<String> {
+    if let Some(inner) = source.files.iter().find(|e| source.is_archive && e.is_named_archive()) {
+        return Some(format!(" It holds the archive {}: unpack it, and give the path of that.", inner.name));
+    }
+    let is_picture = |e: &&Entry| e.head(512).is_ok_and(|head| Pixels::is_picture(&head));
+    let picture = source.files.iter().take(20).find(is_picture)?;
+    Some(format!(" {} is a picture by its content: give such files the ending they should have.", picture.name))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod edge;
 mod embedded;
 mod field;
 mod foreign;
+mod misleading;
 mod page;
 mod pictures;
 mod pillow;

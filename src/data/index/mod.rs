@@ -1,5 +1,6 @@
 //! What images a source holds, before any of them is decoded.
 
+mod class_names;
 mod endings;
 mod item;
 mod left_out;
@@ -7,6 +8,7 @@ mod manifest;
 pub(crate) mod parts;
 mod survey;
 
+pub(in crate::data) use class_names::{alike, nearly};
 pub use endings::is_picture_name;
 pub(crate) use endings::{Ending, ending_of, words_of_endings};
 pub(crate) use item::{Coding, Found, Item};

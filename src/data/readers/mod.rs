@@ -82,6 +82,11 @@ pub(in crate::data) fn find(source: &Source) -> Result<Option<Set<'_>>> {
     Ok(sets.pop())
 }
 
+/// What may have kept a set from being recognised, if a format knows it; begins with a space.
+pub(in crate::data) fn hint(source: &Source) -> Option<String> {
+    npz::hint(source)
+}
+
 impl<'a> Set<'a> {
     fn new(
         what: &'static str,

@@ -7,7 +7,7 @@
 use super::super::index::{Found, LeftOut, Part};
 use super::super::source::{Entry, Source};
 use super::raw::{self, Records};
-use super::words::{base, part_of_word, words};
+use super::words::{base, few, part_of_word, words};
 use super::{Set, is_image, npy};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -75,6 +75,18 @@ pub(super) fn find(source: &Source) -> Result<Vec<Set<'_>>> {
         Set::new("arrays of NumPy", place, files, move |_| read(source, arrays))
     });
     Ok(sets.collect())
+}
+
+/// The names of the arrays of an archive in which none has the name of images.
+pub(super) fn hint(source: &Source) -> Option<String> {
+    let file = source.files.iter().find(|e| e.file_name().ends_with(".npz"))?;
+    let inside = file.unpacked().and_then(|file| file.members()).ok()?;
+    let names: Vec<&str> = inside.files.iter().map(|e| e.name.strip_suffix(".npy").unwrap_or(&e.name)).collect();
+    Some(format!(
+        " None of the arrays of {} has a name of images ({}): save them as x_train and y_train, or train_images and train_labels.",
+        file.name,
+        few(&names)
+    ))
 }
 
 /// The arrays of an archive, and whether they have names of their own.

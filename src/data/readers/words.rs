@@ -1,8 +1,10 @@
 //! What names say of parts of a set: by whole words, so that "latest" is no test.
 
 use super::super::index::Part;
+use super::super::index::parts::sounds_like_a_part;
 use super::super::source::{Entry, Source};
 use crate::error::{Error, Result};
+use std::path::Path;
 
 /// The words of a name, lower case. They end where no letter or digit follows, where a capital follows a small letter, and
 /// before the last of several capitals ("XTest").
@@ -48,13 +50,29 @@ pub(super) fn base(entry: &Entry) -> &str {
     name.strip_suffix(".gz").unwrap_or(name)
 }
 
+/// Stops at a name that sounds like a part that is not known ("holdout", "dev"): its images would be trained on.
+///
+/// # Errors
+/// If `name` is one; `path` is what errors call its file.
+pub(super) fn known_part(path: &Path, name: &str) -> Result<Option<Part>> {
+    let found = part(name);
+    let stem = name.split('.').next().unwrap_or(name);
+    if found.is_none() && sounds_like_a_part(stem) {
+        return Err(Error::data(
+            path,
+            format!("its name says a part of the set that is not known ({stem:?}): put train, val or test into it"),
+        ));
+    }
+    Ok(found)
+}
+
 /// The parts of files that make a set together. Those without a word for it are for training, if no file says that of
 /// itself.
 ///
 /// # Errors
 /// If a file says no part beside one that says training.
 pub(super) fn parts(source: &Source, files: &[&Entry]) -> Result<Vec<Part>> {
-    let said: Vec<Option<Part>> = files.iter().map(|e| part(base(e))).collect();
+    let said: Vec<Option<Part>> = files.iter().map(|e| known_part(&e.path, base(e))).collect::<Result<_>>()?;
     let train = said.iter().position(|p| *p == Some(Part::Train));
     if let (Some(train), Some(silent)) = (train, said.iter().position(Option::is_none)) {
         return Err(Error::data(

@@ -25,7 +25,14 @@ pub(super) fn list(archive: &Entry) -> Result<Source> {
     }
     for i in 0..zip.len() {
         let member = zip.by_index_raw(i).map_err(|e| damaged(&e))?;
-        let raw = member.name_raw().to_vec();
+        // A name that is no UTF-8 and does not claim to be is of the code page that the format began with.
+        let stored = member.name_raw();
+        let raw = match member.name() {
+            Ok(older) if std::str::from_utf8(stored).is_err() && !older.contains('\u{fffd}') => {
+                older.as_bytes().to_vec()
+            }
+            _ => stored.to_vec(),
+        };
         let name = names::of_member(&raw);
         if member.is_dir() || raw.ends_with(b"\\") {
             tree.folder(name);

@@ -11,7 +11,7 @@ use super::super::index::{Coding, Found, Item, LeftOut, Part};
 use super::super::open::OpenOptions;
 use super::super::source::{Entry, Source};
 use super::labels::{in_order, numbered};
-use super::words::{base, part, part_of_word};
+use super::words::{base, known_part, part, part_of_word};
 use super::{Set, is_image};
 use crate::error::{Error, Result};
 use columns::{File, Label};
@@ -43,7 +43,10 @@ pub(super) fn find(source: &Source) -> Result<Vec<Set<'_>>> {
         let (above, last) = folder.rsplit_once('/').unwrap_or(("", folder));
         let of_folder = part_of_word(&last.to_lowercase());
         let home = if of_folder.is_some() { above } else { folder };
-        let part = part(base(entry)).or(of_folder);
+        let part = match of_folder {
+            None => known_part(&entry.path, base(entry))?,
+            of => part(base(entry)).or(of),
+        };
         folders.entry(home).or_default().push(Shard { entry, part, features });
     }
     let sets = folders.into_iter().map(|(folder, shards)| {

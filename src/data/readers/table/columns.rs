@@ -1,5 +1,6 @@
 //! Which columns of a table name the image, its class and its part.
 
+use super::super::super::index::parts::sounds_like_a_part;
 use super::super::words::few;
 use super::files::Images;
 use super::rows::Table;
@@ -57,6 +58,20 @@ const CLASSES: [&str; 24] = [
 ];
 const PARTS: [&str; 8] = ["split", "set", "dataset", "subset", "part", "partition", "usage", "fold"];
 
+/// Columns of yes and no that say a part.
+const FLAGS: [&str; 10] = [
+    "istest",
+    "istrain",
+    "istraining",
+    "istrainingset",
+    "istrainingimage",
+    "isval",
+    "isvalid",
+    "isvalidation",
+    "istestset",
+    "isholdout",
+];
+
 /// The columns of a table by their numbers.
 pub(super) struct Columns {
     pub file: usize,
@@ -83,10 +98,10 @@ pub(super) fn columns(table: &mut Table<'_>, images: &Images<'_>) -> Result<Opti
     let known = |names: &[&str], i: usize| names.iter().position(|name| *name == table.plain(i));
     let mut classes: Vec<usize> = all.clone().filter(|i| known(&CLASSES, *i).is_some()).collect();
     classes.sort_by_key(|i| known(&CLASSES, *i));
-    let part = all.clone().find(|i| {
-        let is_word = |v: &str| super::part(v).is_some();
-        known(&PARTS, *i).is_some() && table.column(*i).all(is_word)
-    });
+    // One word for a part is enough: a row that has another is refused when it is read.
+    let is_word = |v: &str| super::part(v).is_some() || sounds_like_a_part(v);
+    let names_parts = |i: &usize| known(&PARTS, *i).is_some();
+    let part = all.clone().find(|i| names_parts(i) && table.column(*i).any(is_word));
 
     // The file: by name, or by content; of several that fit the one that finds the most images.
     let hits = |i: usize| table.column(i).filter(|v| images.has(v)).collect::<BTreeSet<_>>().len();
@@ -101,7 +116,20 @@ pub(super) fn columns(table: &mut Table<'_>, images: &Images<'_>) -> Result<Opti
     }
 
     let fail = |m: String| Err(Error::data(&table.file.path, m));
-    let mut note = None;
+    if let (None, Some(flag)) = (part, all.clone().find(|i| known(&FLAGS, *i).is_some())) {
+        return fail(format!(
+            "has a column {:?}, as if it said the parts: write a column \"split\" of train, val and test instead, or remove it",
+            table.headers[flag]
+        ));
+    }
+    let unused = all.clone().find(|i| names_parts(i) && part.is_none() && !classes.contains(i) && *i != file);
+    let mut note = unused.map(|i| {
+        let (column, first) = (&table.headers[i], table.column(i).next().unwrap_or_default());
+        format!(
+            "the column {column:?} of {} ({first:?}, ...) says no parts that are known: it is not used",
+            table.file.name
+        )
+    });
     if classes.is_empty() {
         let rest: Vec<usize> = all.filter(|i| *i != file && Some(*i) != part).collect();
         let is_flag = |i: &usize| table.column(*i).all(|v| matches!(v, "0" | "1" | "0.0" | "1.0"));

@@ -12,7 +12,7 @@ mod rows;
 use super::super::index::{Coding, Found, Item, LeftOut, Part};
 use super::super::source::{Entry, Source};
 use super::labels::in_order;
-use super::words::{base, few, part, words};
+use super::words::{base, few, known_part, part, words};
 use super::{Set, is_image};
 use crate::error::{Error, Result};
 use columns::{Columns, columns};
@@ -96,7 +96,7 @@ fn add<'a>(
     said: &mut Said<'a>,
 ) -> Result<()> {
     let (file, mut missing) = (table.file, Vec::new());
-    let whole = part(base(file));
+    let whole = known_part(&file.path, base(file))?;
     let before = said.rows.len();
     for (i, row) in table.rows.iter().enumerate() {
         let own = match columns.part {

@@ -32,11 +32,7 @@ impl<'a> Table<'a> {
             return Ok(None);
         }
         let bytes = file.read_unpacked()?;
-        // What is not UTF-8 is taken for Latin-1, where every byte is a letter: no two names become one.
-        let text = match std::str::from_utf8(&bytes) {
-            Ok(text) => text.to_string(),
-            Err(_) => bytes.iter().map(|b| *b as char).collect(),
-        };
+        let text = text_of(&bytes);
         let text = text.trim_start_matches('\u{feff}');
         let (headers, rows) = if is_json { lines(file, text)? } else { fields(file, text)? };
         Ok((headers.len() >= 2 && !rows.is_empty()).then_some(Table { file, headers, rows }))
@@ -51,6 +47,22 @@ impl<'a> Table<'a> {
     pub fn plain(&self, i: usize) -> String {
         self.headers[i].to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect()
     }
+}
+
+/// A file as text: UTF-16 if it says so at its start, as spreadsheets save it; else UTF-8. What is neither is taken for Latin-1,
+/// where every byte is a letter: no two names become one.
+fn text_of(bytes: &[u8]) -> String {
+    let sixteen = |from: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes[2..].as_chunks::<2>().0.iter().map(|b| from(*b)).collect();
+        String::from_utf16(&units).ok().filter(|_| bytes.len().is_multiple_of(2))
+    };
+    let wide = match bytes {
+        [0xff, 0xfe, ..] => sixteen(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => sixteen(u16::from_be_bytes),
+        _ => None,
+    };
+    let latin = || bytes.iter().map(|b| *b as char).collect();
+    wide.unwrap_or_else(|| std::str::from_utf8(bytes).map_or_else(|_| latin(), String::from))
 }
 
 type Rows = (Vec<String>, Vec<Vec<String>>);
