@@ -13,6 +13,7 @@ mod embedded;
 mod field;
 mod foreign;
 mod misleading;
+mod mutated;
 mod page;
 mod pictures;
 mod pillow;
