@@ -25,13 +25,12 @@ fn depth() -> u32 {
     return (M + 1u) / 2u;
 }
 
+// Without branches, here and below: the 24 calls of a step are inlined, and SwiftShader needs 15 seconds to compile the
+// branches of them.
 fn letter(which: u32, point: u32, place: u32) -> u32 {
-    if point >= POINTS || place >= M {
-        return 0xfffeu;
-    }
-    let column = columns[which * M + place];
-    let word = codes[point * ((V + 1u) / 2u) + column / 2u];
-    return (word >> (16u * (column % 2u))) & 0xffffu;
+    let column = columns[which * M + min(place, M - 1u)];
+    let word = codes[min(point, POINTS - 1u) * ((V + 1u) / 2u) + column / 2u];
+    return select(0xfffeu, (word >> (16u * (column % 2u))) & 0xffffu, point < POINTS && place < M);
 }
 
 fn two_letters(which: u32, point: u32, word: u32) -> u32 {
@@ -49,11 +48,9 @@ fn points_at(which: u32, point: u32, k: u32) -> vec4<u32> {
 
 // Past the last place stands what is not looked at.
 fn centre(which: u32, j: u32, word: u32) -> u32 {
-    if j >= K || word >= depth() {
-        return 0xffffffffu;
-    }
-    let two = centres[(which * K + j) * depth() + word];
-    return select(two, two | 0xffff0000u, 2u * word + 1u >= M);
+    let two = centres[(which * K + min(j, K - 1u)) * depth() + min(word, depth() - 1u)];
+    let whole = select(two, two | 0xffff0000u, 2u * word + 1u >= M);
+    return select(0xffffffffu, whole, j < K && word < depth());
 }
 
 fn centres_at(which: u32, j: u32, k: u32) -> vec4<u32> {
@@ -73,14 +70,18 @@ fn weights(b: vec4<u32>) -> vec4<i32> {
         + vec4<i32>((b >> vec4<u32>(16u)) != vec4<u32>(0xffffu));
 }
 
-fn key(digest: u32, j: u32) -> u32 {
+fn keys(digests: vec4<u32>, j: u32) -> vec4<u32> {
     if LOWEST == 1u {
-        return 0u;
+        return vec4<u32>();
     }
-    var h = digest ^ (j * 0x9E3779B9u);
-    h = (h ^ (h >> 16u)) * 0x85EBCA6Bu;
-    h = (h ^ (h >> 13u)) * 0xC2B2AE35u;
-    return h ^ (h >> 16u);
+    var h = digests ^ vec4<u32>(j * 0x9E3779B9u);
+    h = (h ^ (h >> vec4<u32>(16u))) * 0x85EBCA6Bu;
+    h = (h ^ (h >> vec4<u32>(13u))) * 0xC2B2AE35u;
+    return h ^ (h >> vec4<u32>(16u));
+}
+
+fn key(digest: u32, j: u32) -> u32 {
+    return keys(vec4<u32>(digest), j).x;
 }
 
 fn prepare(which: u32, first: u32, lane: u32) {
@@ -99,24 +100,20 @@ fn start(p: u32) -> Best {
     return Best(vec4<i32>(-2147483647), vec4<u32>(0xffffffffu), vec4<u32>(), digest);
 }
 
-fn look(known: Best, which: u32, j: u32, sums: vec4<i32>, sampled: i32) -> Best {
-    var best = known;
+fn look(best: Best, which: u32, j: u32, sums: vec4<i32>, sampled: i32) -> Best {
 #if WEIGHTS
     let score = 2 * sums - vec4<i32>(sampled);
 #else
     let score = sums;
 #end
-#unroll e 4
-    {
-        let k = key(best.digest[$e], j);
-        if score[$e] > best.score[$e] || (score[$e] == best.score[$e] && k < best.key[$e]) {
-            best.score[$e] = score[$e];
-            best.key[$e] = k;
-            best.at[$e] = j;
-        }
-    }
-#end
-    return best;
+    let k = keys(best.digest, j);
+    let better = (score > best.score) | ((score == best.score) & (k < best.key));
+    return Best(
+        select(best.score, score, better),
+        select(best.key, k, better),
+        select(best.at, vec4<u32>(j), better),
+        best.digest,
+    );
 }
 
 fn keep(lane: u32, best: Best) {
