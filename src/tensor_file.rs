@@ -1,8 +1,11 @@
 //! Tensors by name in one safetensors file with one entry of metadata: checkpoints, shipped tensors, bootstrap networks.
 //!
 //! The same content gives the same bytes: tensors are stored in the order of the format, and all metadata is one
-//! entry, because the order of several would be that of a hash map.
+//! entry, because the order of several would be that of a hash map. Its first key is a checksum (CRC-32) of everything else
+//! that a reader takes from the file: the rest of the entry, and names, types, extents and bytes of all tensors. The format
+//! has none, and a bit that turned on a disk would go on as a weight.
 
+use crate::cache_folder::note;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::tensor::{DType, HostTensor, Shape};
@@ -38,7 +41,8 @@ pub fn save(path: &Path, tensors: &HashMap<String, HostTensor>, about: &impl Ser
 pub fn write(path: &Path, views: Vec<(&str, TensorView<'_>)>, about: &impl Serialize) -> Result<()> {
     let fail = |e: &dyn std::fmt::Display| Error::data(path, format!("it cannot be written: {e}"));
     let about = serde_json::to_string(about).map_err(|e| fail(&e))?;
-    let metadata = HashMap::from([(ENTRY.to_string(), about)]);
+    let tensors = views.iter().map(|(name, view)| (*name, view.dtype(), view.shape(), view.data()));
+    let metadata = HashMap::from([(ENTRY.to_string(), sealed(&about, checksum(&about, tensors)))]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(&e))?;
     write_atomic(path, &bytes)
 }
@@ -61,17 +65,14 @@ pub fn stored_extents(shape: &Shape, dtype: DType) -> Vec<usize> {
     }
 }
 
-/// Reads what [`save`] wrote, and checks that it is whole.
+/// Reads what [`save`] wrote, and checks that it is whole and as it was written.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<(T, HashMap<String, HostTensor>)> {
     let bytes = std::fs::read(path).map_err(Error::io(path, "read the checkpoint"))?;
-    let (_, metadata) = header(path, &bytes)?;
-    let content = metadata.metadata().as_ref().and_then(|m| m.get(ENTRY));
-    let content = content.ok_or_else(|| {
+    let (about, file) = open(path, &bytes)?.ok_or_else(|| {
         Error::data(path, "this safetensors file is not a checkpoint of onebit: its metadata lacks the entry `onebit`")
     })?;
-    let about = serde_json::from_str(content)
+    let about = serde_json::from_str(&about)
         .map_err(|e| Error::data(path, format!("the checkpoint's metadata does not parse: {e}")))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, &bytes, &e))?;
     let mut tensors = HashMap::new();
     for (name, view) in file.iter() {
         let dtype = match view.dtype() {
@@ -84,6 +85,63 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<(T, HashMap<String, Host
         tensors.insert(name.to_string(), HostTensor::from_words(view.shape(), dtype, words));
     }
     Ok((about, tensors))
+}
+
+/// The entry of metadata and the tensors in the bytes of a file, compared with their checksum; `None` for a safetensors
+/// file of another program. Of a file that is older than checksums, the log says so.
+///
+/// # Errors
+/// If the file is cut, damaged, or not as it was written.
+pub fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<Option<(String, SafeTensors<'a>)>> {
+    let (_, metadata) = header(path, bytes)?;
+    let Some(entry) = metadata.metadata().as_ref().and_then(|m| m.get(ENTRY)) else { return Ok(None) };
+    let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, bytes, &e))?;
+    let Some((about, stated)) = unsealed(entry) else {
+        note(format!("{} has no checksum: it is of an earlier version, and damage to it goes unseen", path.display()));
+        return Ok(Some((entry.clone(), file)));
+    };
+    let all: Vec<(&str, TensorView<'_>)> = file.iter().collect();
+    let found = checksum(&about, all.iter().map(|(name, view)| (*name, view.dtype(), view.shape(), view.data())));
+    if found != stated {
+        return Err(Error::data(
+            path,
+            format!(
+                "the file is damaged: its checksum is {found:08x} and should be {stated:08x}, so what is in it is not what \
+                 was written; take a copy of it, or another checkpoint"
+            ),
+        ));
+    }
+    Ok(Some((about, file)))
+}
+
+/// Of the entry of metadata, and of tensors in the order of their names.
+fn checksum<'a>(about: &str, tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>) -> u32 {
+    let mut all: Vec<_> = tensors.collect();
+    all.sort_unstable_by_key(|(name, ..)| *name);
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(about.as_bytes());
+    for (name, dtype, shape, data) in all {
+        sum.update(format!("\0{name}\0{dtype:?}\0{shape:?}\0").as_bytes());
+        sum.update(data);
+    }
+    sum.finalize()
+}
+
+/// What stands before the checksum in an entry, and after it.
+const SEAL: [&str; 2] = ["{\"crc32\":\"", "\","];
+
+/// An entry, which is an object, with its checksum as the first key; another value stays as it is.
+fn sealed(about: &str, sum: u32) -> String {
+    match about.strip_prefix('{') {
+        Some(rest) if rest != "}" => format!("{}{sum:08x}{}{rest}", SEAL[0], SEAL[1]),
+        _ => about.to_string(),
+    }
+}
+
+/// The entry without its checksum, and that, if it has one.
+fn unsealed(entry: &str) -> Option<(String, u32)> {
+    let (sum, rest) = entry.strip_prefix(SEAL[0])?.split_once(SEAL[1])?;
+    Some((format!("{{{rest}"), u32::from_str_radix(sum, 16).ok()?))
 }
 
 /// The header of a safetensors file, which agrees with the length of the file, and how long it is itself.

@@ -5,7 +5,6 @@ use crate::console::stop::{INTERRUPTED, NEVER, on_ctrl_c};
 use crate::console::text::{grouped, percent, say};
 use crate::data::Split;
 use crate::device::Device;
-use crate::experiments::Which;
 use crate::experiments::gradients::{TrainedRun, device_of, extractor, save_mask};
 use crate::features::Rows;
 use crate::files::create_dir;
@@ -48,7 +47,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let t = TrainedRun::open(&args.run, Which::Last, None)?;
+    let t = TrainedRun::open(&args.run, None, None)?;
     if t.recipe.network().adapt.is_none_or(|a| a.what != Adapted::Masks) {
         bail!("{}: a cascade starts from a run of method smn with masks", args.run.display());
     }
@@ -75,7 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let Some(run) = expert(&t, &device, &out, k, &members, stop)? else {
             return Ok(ExitCode::from(INTERRUPTED));
         };
-        let trained = TrainedRun::open(run.path(), Which::Last, None)?;
+        let trained = TrainedRun::open(run.path(), None, None)?;
         let (train, test) = both_parts(&trained, &device)?;
         experts_train.push(train);
         experts_test.push(test);

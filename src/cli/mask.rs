@@ -106,7 +106,7 @@ fn put_on(base: &Path, mask_path: &Path, out: Option<&Path>, device: &str) -> an
 fn record(base: &Path, origin: &Origin) -> anyhow::Result<(Recipe, RunInfo, Position)> {
     if base.is_dir() {
         let (dir, recipe, info) = RunDir::open(base)?;
-        let position = Checkpoint::load(&dir.last())?.position;
+        let position = Checkpoint::load(&dir.chosen(&info))?.position;
         let info = RunInfo { recipe: format!("{}-masked", info.recipe), ..info };
         return Ok((Recipe { run: None, ..recipe }, info, position));
     }
@@ -119,8 +119,7 @@ fn record(base: &Path, origin: &Origin) -> anyhow::Result<(Recipe, RunInfo, Posi
         version: env!("CARGO_PKG_VERSION").into(),
         mean: origin.mean.clone(),
         std: origin.std.clone(),
-        teacher: None,
-        data: None,
+        ..RunInfo::default()
     };
     let recipe_hash = format!("{:016x}", recipe.hash()?);
     let position = Position { recipe: recipe_hash, ..Position::default() };

@@ -2,7 +2,8 @@
 //! programs.
 
 use super::plot::{beside, line_plot};
-use super::text::{duration, mib, percent, say};
+use super::text::{duration, grouped, mib, percent, say};
+use crate::data::Part;
 use crate::methods::EvaluatedBy;
 use crate::recipe::Recipe;
 use crate::train::checkpoint::Position;
@@ -19,11 +20,11 @@ use std::time::{Duration, Instant};
 /// Time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// What the accuracy of a run's test is the accuracy of.
-pub fn accuracy_of(recipe: &Recipe) -> &'static str {
+/// What an accuracy on a part is the accuracy of.
+pub fn accuracy_of(recipe: &Recipe, part: Part) -> String {
     match recipe.method().evaluated_by(recipe) {
-        EvaluatedBy::Logits => "test accuracy",
-        EvaluatedBy::Neighbours => "nearest neighbours",
+        EvaluatedBy::Logits => format!("{} accuracy", part.word()),
+        EvaluatedBy::Neighbours => format!("{} accuracy by nearest neighbours", part.word()),
     }
 }
 
@@ -31,16 +32,16 @@ pub fn accuracy_of(recipe: &Recipe) -> &'static str {
 pub fn observer(as_json: bool, started: &Started) -> Box<dyn Observer> {
     let prepared = started.prepared();
     let about = format!("{}  {}", prepared.device().name(), mib(prepared.programs().planned_bytes()));
-    let by = accuracy_of(prepared.recipe());
+    let recipe = prepared.recipe().clone();
     if as_json {
         Box::new(Json)
     } else if std::io::stderr().is_terminal() {
         let bar = ProgressBar::no_length();
         let style = "{prefix}{bar:24} {percent:>3}%  {msg}";
         bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Box::new(Bar { bar, about, by, curves: Curves::default() })
+        Box::new(Bar { bar, about, recipe, curves: Curves::default() })
     } else {
-        Box::new(Lines { about, by, last: None })
+        Box::new(Lines { about, recipe, last: None })
     }
 }
 
@@ -53,7 +54,7 @@ pub fn silent() -> Box<dyn Observer> {
 
 fn describe(l: &Status, about: &str) -> String {
     format!(
-        "epoch {} step {}/{}  loss {:.4}  accuracy {}  {:.0} images/s  {} left  {about}",
+        "epoch {} step {}/{}  loss {:.4}  train accuracy {}  {:.0} images/s  {} left  {about}",
         l.epoch + 1,
         l.step,
         l.per_epoch,
@@ -64,8 +65,19 @@ fn describe(l: &Status, about: &str) -> String {
     )
 }
 
-fn evaluated(epoch: u64, by: &str, e: &Evaluation) -> String {
-    format!("epoch {epoch:3}  {by} {}  top-5 {}  loss {:.4}", percent(e.accuracy), percent(e.top5), e.loss)
+fn evaluated(epoch: u64, recipe: &Recipe, part: Part, e: &Evaluation) -> String {
+    format!(
+        "epoch {epoch:3}  {} {}  top-5 {}  loss {:.4}  ({} images)",
+        accuracy_of(recipe, part),
+        percent(e.accuracy),
+        percent(e.top5),
+        e.loss,
+        grouped(e.images as u64)
+    )
+}
+
+fn trained(epoch: u64, loss: f64, accuracy: f64, images: u64) -> String {
+    format!("epoch {epoch:3}  train accuracy {}  loss {loss:.4}  ({} images)", percent(accuracy), grouped(images))
 }
 
 fn resumed(p: &Position) -> String {
@@ -75,7 +87,7 @@ fn resumed(p: &Position) -> String {
 struct Bar {
     bar: ProgressBar,
     about: String,
-    by: &'static str,
+    recipe: Recipe,
     curves: Curves,
 }
 
@@ -84,8 +96,10 @@ struct Bar {
 struct Curves {
     /// Mean loss by steps.
     loss: Vec<(f64, f64)>,
-    /// Accuracy of the tests in percent, by epochs.
-    accuracy: Vec<(f64, f64)>,
+    /// Accuracy on the validation images in percent, by epochs.
+    val: Vec<(f64, f64)>,
+    /// The same on the training images, for a run without validation images.
+    train: Vec<(f64, f64)>,
 }
 
 impl Curves {
@@ -95,20 +109,25 @@ impl Curves {
     fn add(&mut self, line: &Metric) {
         match line {
             Metric::Train { steps, loss, .. } => self.loss.push((*steps as f64, *loss)),
-            Metric::Test { epoch, accuracy, .. } => self.accuracy.push((*epoch as f64, 100.0 * accuracy)),
+            Metric::Epoch { epoch, accuracy, .. } => self.train.push((*epoch as f64, 100.0 * accuracy)),
+            Metric::Val { epoch, accuracy, .. } => self.val.push((*epoch as f64, 100.0 * accuracy)),
             _ => {}
         }
     }
 
     /// The plots beside each other, in a terminal of that size; empty where there is no room, or nothing to show yet.
-    fn text(&self, by: &str, (rows, columns): (u16, u16)) -> String {
+    fn text(&self, recipe: &Recipe, (rows, columns): (u16, u16)) -> String {
         // The bar, and some lines of what was said before, have their place too.
         if usize::from(rows) < Self::SIZE.0 + 6 {
             return String::new();
         }
         let width = (usize::from(columns).saturating_sub(4) / 2).min(Self::SIZE.1);
         let loss = line_plot("training loss", "steps", &self.loss, width, Self::SIZE.0);
-        let accuracy = line_plot(&format!("{by}, %"), "epochs", &self.accuracy, width, Self::SIZE.0);
+        let (title, points) = match self.val.is_empty() {
+            true => ("train accuracy, %".to_string(), &self.train),
+            false => (format!("{}, %", accuracy_of(recipe, Part::Val)), &self.val),
+        };
+        let accuracy = line_plot(&title, "epochs", points, width, Self::SIZE.0);
         if loss.is_empty() {
             return String::new();
         }
@@ -127,13 +146,17 @@ impl Observer for Bar {
         self.bar.set_message(describe(l, &self.about));
     }
 
-    fn evaluated(&mut self, epoch: u64, e: &Evaluation) {
-        self.bar.println(evaluated(epoch, self.by, e));
+    fn trained(&mut self, epoch: u64, loss: f64, accuracy: f64, images: u64) {
+        self.bar.println(trained(epoch, loss, accuracy, images));
+    }
+
+    fn evaluated(&mut self, epoch: u64, part: Part, e: &Evaluation) {
+        self.bar.println(evaluated(epoch, &self.recipe, part, e));
     }
 
     fn logged(&mut self, line: &Metric) {
         self.curves.add(line);
-        self.bar.set_prefix(self.curves.text(self.by, Term::stderr().size()));
+        self.bar.set_prefix(self.curves.text(&self.recipe, Term::stderr().size()));
     }
 
     fn note(&mut self, text: &str) {
@@ -145,13 +168,13 @@ impl Drop for Bar {
     /// The bar goes, the curves stay.
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-        eprint!("{}", self.curves.text(self.by, Term::stderr().size()));
+        eprint!("{}", self.curves.text(&self.recipe, Term::stderr().size()));
     }
 }
 
 struct Lines {
     about: String,
-    by: &'static str,
+    recipe: Recipe,
     last: Option<Instant>,
 }
 
@@ -167,8 +190,12 @@ impl Observer for Lines {
         }
     }
 
-    fn evaluated(&mut self, epoch: u64, e: &Evaluation) {
-        put(evaluated(epoch, self.by, e));
+    fn trained(&mut self, epoch: u64, loss: f64, accuracy: f64, images: u64) {
+        put(trained(epoch, loss, accuracy, images));
+    }
+
+    fn evaluated(&mut self, epoch: u64, part: Part, e: &Evaluation) {
+        put(evaluated(epoch, &self.recipe, part, e));
     }
 
     fn note(&mut self, text: &str) {
@@ -190,9 +217,16 @@ impl Observer for Json {
         }));
     }
 
-    fn evaluated(&mut self, epoch: u64, e: &Evaluation) {
+    fn trained(&mut self, epoch: u64, loss: f64, accuracy: f64, images: u64) {
         put(json!({
-            "event": "test", "epoch": epoch, "accuracy": e.accuracy, "top5": e.top5, "loss": e.loss,
+            "event": "epoch", "epoch": epoch, "part": "train", "images": images, "accuracy": accuracy, "loss": loss,
+        }));
+    }
+
+    fn evaluated(&mut self, epoch: u64, part: Part, e: &Evaluation) {
+        put(json!({
+            "event": part.word(), "epoch": epoch, "part": part.word(), "images": e.images, "accuracy": e.accuracy,
+            "top5": e.top5, "loss": e.loss,
         }));
     }
 

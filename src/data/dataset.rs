@@ -229,8 +229,8 @@ impl fmt::Display for Dataset {
 pub struct Split {
     /// What is learned from. Empty if the path held a test part only.
     pub train: Arc<Dataset>,
-    /// What settings can be chosen by; nothing is trained on it. Empty if there is none. Where a set has no test part, this
-    /// is the one that is tested on: then `test` is the same `Arc`.
+    /// What is chosen by; nothing is trained on it. Empty if there is none. Where a set has no test part, `test` is the same
+    /// `Arc`.
     pub val: Arc<Dataset>,
     /// What is tested on. Empty if the share that was asked for comes to no image.
     pub test: Arc<Dataset>,

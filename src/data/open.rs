@@ -157,11 +157,7 @@ fn split_of(source: Source, options: &OpenOptions) -> Result<Split> {
             notes.push("no test part: tested on val".into());
             Some(val.clone())
         }
-        (Some(_), Some(test)) => {
-            notes.push("val is kept apart: nothing is trained or tested on it".into());
-            Some(test)
-        }
-        (None, test) => test,
+        (_, test) => test,
     };
     if !skipped.is_empty() {
         let (first, why) = &skipped[0];

@@ -15,7 +15,7 @@ enum Draw {
     Parts,
     /// A validation part of a set that has a test part.
     Val,
-    /// Images that stand in for the test part.
+    /// Training images that take the place of the validation part.
     HoldOut,
 }
 
@@ -105,8 +105,8 @@ fn without_test(classes: &[String], train: &[Item], test: &[Item]) -> Option<Str
     ))
 }
 
-/// Splits `all` into (rest, held out) by a share. Images that were made in memory are drawn by their number.
-fn held_out(all: &Dataset, share: f64, seed: u64) -> (Dataset, Dataset) {
+/// Splits `all` into (rest, drawn) by a share. Images that were made in memory are drawn by their number.
+fn in_two(all: &Dataset, kind: Draw, share: f64, seed: u64) -> (Dataset, Dataset) {
     let numbers: Vec<String>;
     let names: Vec<&str> = match &all.origins {
         Some(origins) => origins.iter().map(|o| o.name.as_str()).collect(),
@@ -117,16 +117,28 @@ fn held_out(all: &Dataset, share: f64, seed: u64) -> (Dataset, Dataset) {
     };
     let keys = keys(&names);
     let (held, rest): (Vec<u32>, Vec<u32>) =
-        (0..all.len() as u32).partition(|i| draw(Draw::HoldOut, seed, keys[*i as usize]) < share);
+        (0..all.len() as u32).partition(|i| draw(kind, seed, keys[*i as usize]) < share);
     (all.select(&rest), all.select(&held))
 }
 
 impl Split {
-    /// The training part in two, of which the second stands in for the test part: what settings are chosen by, when the
-    /// test images must not decide. Which images these are follows from their names and the seed.
+    /// The training part in two, of which the second takes the place of the validation part. Which images these are follows
+    /// from their names and the seed.
     pub fn holding_out(&self, share: f64, seed: u64) -> Split {
-        let (train, held_out) = held_out(&self.train, share, seed);
-        Split { train: train.into(), test: held_out.into(), drawn: true, ..self.clone() }
+        self.with_val(Draw::HoldOut, share, seed)
+    }
+
+    /// As [`Dataset::open`] draws a validation part for a set without, for one that was made in memory.
+    pub fn drawing_val(&self, share: f64, seed: u64) -> Split {
+        let mut split = self.with_val(Draw::Val, share, seed);
+        let n = split.val.len();
+        split.notes.push(format!("no val part of its own: drawn by numbers with seed {seed}, {n} for val"));
+        split
+    }
+
+    fn with_val(&self, kind: Draw, share: f64, seed: u64) -> Split {
+        let (train, val) = in_two(&self.train, kind, share, seed);
+        Split { train: train.into(), val: val.into(), drawn: true, ..self.clone() }
     }
 }
 
@@ -154,7 +166,7 @@ mod tests {
     }
 
     fn held(names: &[String], share: f64, seed: u64) -> Vec<String> {
-        let (rest, held) = held_out(&set(names), share, seed);
+        let (rest, held) = in_two(&set(names), Draw::HoldOut, share, seed);
         assert_eq!(rest.len() + held.len(), names.len());
         held.origins.unwrap_or_default().into_iter().map(|o| o.name).collect()
     }

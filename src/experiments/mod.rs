@@ -6,7 +6,9 @@ pub mod gradients;
 pub mod mbn;
 mod options;
 
-pub use options::{EvalOptions, ExportOptions, FeatureOptions, Form, Part, TrainOptions, Which};
+pub use options::{
+    EvalOptions, ExportOptions, FeatureOptions, Form, PartName, TrainOptions, Which, default_part, part_of,
+};
 
 use crate::error::{Error, Result};
 use crate::files::read_text;

@@ -1,6 +1,6 @@
 //! What experiments are asked for, as the command line reads it.
 
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Part, Split};
 use crate::error::{Error, Result};
 use crate::train::protocol::Protocol;
 use std::path::{Path, PathBuf};
@@ -26,9 +26,14 @@ pub struct TrainOptions {
     /// Decides initial weights, order and augmentation.
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     pub seed: Option<u64>,
-    /// Passes over the training images.
-    #[arg(long, value_name = "N", conflicts_with = "resume")]
+    /// Passes over the training images. With --resume, to how many a run is lengthened, also a finished one: schedules then go on
+    /// as if it had been that long from the start.
+    #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,
+    /// Starts from trained weights, those of a run directory, of one of its checkpoints, or of a file made elsewhere
+    /// (safetensors, .pth). A last layer of other classes starts anew.
+    #[arg(long, value_name = "RUN|FILE", conflicts_with = "resume")]
+    pub from: Option<PathBuf>,
     /// Changes one setting of the recipe; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "resume")]
     pub settings: Vec<String>,
@@ -73,15 +78,18 @@ pub struct EvalOptions {
     /// With --protocol, the share of the training images that have labels, the same ones for every run.
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "100%", requires = "protocol")]
     pub labels: f64,
-    /// Other images than the run's.
+    /// Other images than the run's; their classes are found by name. Without parts of their own all of them are tested on.
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
+    /// Which part of the images [default: test; val where there is no test part, or where the run leaves it alone].
+    #[arg(long, value_enum)]
+    pub part: Option<PartName>,
     /// auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name [default: the run's].
     #[arg(long, value_name = "SEL")]
     pub device: Option<String>,
-    /// Which checkpoint.
-    #[arg(long, value_enum, default_value_t = Which::Last)]
-    pub checkpoint: Which,
+    /// Which checkpoint [default: the best one where validation images chose it, else the last one].
+    #[arg(long, value_enum)]
+    pub checkpoint: Option<Which>,
     /// Of a multilayer bootstrap network: k-means on the same points beside it.
     #[arg(long)]
     pub baseline: bool,
@@ -98,18 +106,18 @@ pub struct FeatureOptions {
     /// Other images than the run's.
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
-    /// Which part of them.
-    #[arg(long, value_enum, default_value_t = Part::Test)]
-    pub part: Part,
+    /// Which part of them [default: test; val where there is no test part, or where the run leaves it alone].
+    #[arg(long, value_enum)]
+    pub part: Option<PartName>,
     /// The folder [default: embed in the run directory].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name [default: the run's].
     #[arg(long, value_name = "SEL")]
     pub device: Option<String>,
-    /// Which checkpoint.
-    #[arg(long, value_enum, default_value_t = Which::Last)]
-    pub checkpoint: Which,
+    /// Which checkpoint [default: the best one where validation images chose it, else the last one].
+    #[arg(long, value_enum)]
+    pub checkpoint: Option<Which>,
 }
 
 impl FeatureOptions {
@@ -124,9 +132,9 @@ impl FeatureOptions {
 pub struct ExportOptions {
     /// The run directory.
     pub run: PathBuf,
-    /// Which checkpoint.
-    #[arg(long, value_enum, default_value_t = Which::Last)]
-    pub checkpoint: Which,
+    /// Which checkpoint [default: the best one where validation images chose it, else the last one].
+    #[arg(long, value_enum)]
+    pub checkpoint: Option<Which>,
     /// RBCN's scale matrices C each as their mean C*, with which a layer is one popcount and one factor.
     #[arg(long)]
     pub mean_matrices: bool,
@@ -150,34 +158,52 @@ pub struct ExportOptions {
 pub enum Which {
     /// The newest.
     Last,
-    /// The one with the best test accuracy.
+    /// The one with the best validation accuracy; without validation images that of the last whole epoch.
     Best,
 }
 
-/// A part of a set.
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub enum Part {
+/// A part of a set, as a flag names it.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+pub enum PartName {
     /// The test images.
     Test,
+    /// The validation images.
+    Val,
     /// The training images.
     Train,
 }
 
-impl Part {
-    /// Its images.
-    ///
-    /// # Errors
-    /// If it has none.
-    pub fn of(self, data: &Split) -> Result<&Arc<Dataset>> {
-        let set = match self {
-            Part::Test => &data.test,
-            Part::Train => &data.train,
-        };
-        match set.is_empty() {
-            true => Err(Error::Config(format!("{}: this part has no images", set.name))),
-            false => Ok(set),
+impl From<PartName> for Part {
+    fn from(name: PartName) -> Part {
+        match name {
+            PartName::Test => Part::Test,
+            PartName::Val => Part::Val,
+            PartName::Train => Part::Train,
         }
     }
+}
+
+/// The images of a part.
+///
+/// # Errors
+/// If it has none.
+pub fn part_of(data: &Split, part: Part) -> Result<&Arc<Dataset>> {
+    let set = match part {
+        Part::Test => &data.test,
+        Part::Val => &data.val,
+        Part::Train => &data.train,
+    };
+    match set.is_empty() {
+        true => Err(Error::Config(format!("{}: there are no {part} images ({data})", set.name))),
+        false => Ok(set),
+    }
+}
+
+/// The part that is tested on unless one is named: the test part; the validation part where there is no other, or where a run
+/// leaves its test images alone.
+pub fn default_part(data: &Split, hold_out: f64) -> Part {
+    let tests = !data.test.is_empty() && hold_out == 0.0 && !Arc::ptr_eq(&data.val, &data.test);
+    if tests || data.val.is_empty() { Part::Test } else { Part::Val }
 }
 
 /// What is written.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{EPS, Grads, Graph, Pointwise, Value};
 use crate::ops::rows::{Extent, RowOp, Rows, largest, total};
 use crate::ops::softmax::{exp_sum_error, log_sum_exp};
-use crate::tensor::Shape;
+use crate::tensor::{HostTensor, Shape};
 
 /// `logits [N, K]`, `labels [N, 1]` u32 -> loss `[N, 1]`, `ln Σ exp(x)` `[N, 1]`. A label that is no class
 /// makes the loss NaN.
@@ -150,6 +150,29 @@ impl Graph {
         self.mean_all(rows)
     }
 
+    /// As [`Graph::cross_entropy`], where the loss of a row counts with the weight of its label's class: `Σ w_label loss / Σ w_label`
+    /// over the rows, which without smoothing is PyTorch's `CrossEntropyLoss(weight = w)`. `weights` has one number for each
+    /// column.
+    pub fn weighted_cross_entropy(
+        &mut self,
+        logits: Value,
+        labels: Value,
+        smoothing: f32,
+        weights: &[f32],
+    ) -> Result<Value> {
+        let rows = self.cross_entropy_rows(logits, labels, smoothing)?;
+        let classes = self.shape(logits).columns();
+        if weights.len() != classes || weights.iter().any(|w| !(*w >= 0.0 && w.is_finite())) {
+            let m = format!("weights of {classes} classes are so many numbers from 0 on, got {weights:?}");
+            return Err(Error::Config(m));
+        }
+        let table = self.constant(HostTensor::from_f32([classes], weights.to_vec()));
+        let weight = self.gather(table, labels)?;
+        let weighted = self.mul(rows, weight)?;
+        let (loss, all) = (self.mean_all(weighted)?, self.mean_all(weight)?);
+        self.div(loss, all)
+    }
+
     /// As [`Graph::cross_entropy`], for every row: `[N]`.
     pub fn cross_entropy_rows(&mut self, logits: Value, labels: Value, smoothing: f32) -> Result<Value> {
         if !(0.0..1.0).contains(&smoothing) {
@@ -182,6 +205,10 @@ mod tests {
         for smoothing in [-0.1, 1.0, f32::NAN] {
             let e = g.cross_entropy(logits, labels, smoothing).unwrap_err().to_string();
             assert!(e.contains("smoothing"), "{e}");
+        }
+        for weights in [vec![1.0; 9], vec![f32::NAN; 10], vec![-1.0; 10]] {
+            let e = g.weighted_cross_entropy(logits, labels, 0.0, &weights).unwrap_err().to_string();
+            assert!(e.contains("10 classes"), "{e}");
         }
         assert!(g.correct_top_k(logits, labels, 0).is_err());
         assert!(g.kl_divergence(logits, logits, 0.0, true).is_err());

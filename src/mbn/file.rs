@@ -7,9 +7,8 @@ use super::output::Output;
 use super::spec::MbnSpec;
 use crate::error::{Error, Result};
 use crate::features::{KMeans, OneHotPca, Rows};
-use crate::tensor_file::{ENTRY, header, write};
+use crate::tensor_file::{open, write};
 use bytemuck::{AnyBitPattern, NoUninit};
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -90,16 +89,14 @@ impl Model {
     pub fn load(path: &Path) -> Result<Model> {
         let bytes = std::fs::read(path).map_err(Error::io(path, "read the model"))?;
         let fail = |m: String| Error::data(path, m);
-        let (_, metadata) = header(path, &bytes)?;
-        let about = metadata.metadata().as_ref().and_then(|m| m.get(ENTRY));
-        let about: About = about.and_then(|text| serde_json::from_str(text).ok()).ok_or_else(|| {
+        let parsed = |(about, file): (String, _)| Some((serde_json::from_str::<About>(&about).ok()?, file));
+        let (about, file) = open(path, &bytes)?.and_then(parsed).ok_or_else(|| {
             fail("this is not a multilayer bootstrap network: give the run directory of one (onebit train mbn)".into())
         })?;
         if about.mbn != VERSION {
             return Err(fail(format!("the model has version {}, this program reads {VERSION}", about.mbn)));
         }
         about.spec.validate().map_err(|e| fail(format!("the model's settings are damaged: {e}")))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(format!("the model is damaged: {e}")))?;
         let of = |name: &str| file.tensor(name).map_err(|_| fail(format!("the model is damaged: it has no {name}")));
         let points = of("points")?;
         let &[n, d] = points.shape() else { return Err(fail("the model is damaged: its points are no rows".into())) };

@@ -53,6 +53,10 @@ impl Method for Finetune {
         Ok(())
     }
 
+    fn weighs_classes(&self, _recipe: &Recipe) -> bool {
+        true
+    }
+
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
         Ok(Graphs::step(train(task, batch)?))
     }
@@ -81,7 +85,7 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
     let learn = |g: &mut Graph, inputs: &parts::Inputs| {
         let net = task.recipe.network();
         let logits = net.build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-        let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
+        let loss = parts::classification_loss(g, task.recipe, logits, inputs.labels)?;
         Ok((logits, loss, ()))
     };
     let (g, ()) = parts::step(task, batch, learn, |g, loss, stop, ()| {

@@ -127,6 +127,12 @@ pub trait Method: Sync {
         false
     }
 
+    /// Whether it multiplies the cross-entropy with labels by the weights of classes (`loss.class_weights`), by
+    /// [`parts::classification_loss`].
+    fn weighs_classes(&self, _recipe: &Recipe) -> bool {
+        false
+    }
+
     /// Builds the graphs that train, for a batch size; the test's stays empty.
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs>;
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use crate::nn::{Mode, Network};
 use crate::ops::image::{AugmentPlan, columns};
-use crate::recipe::Recipe;
+use crate::recipe::{ClassWeights, Recipe};
 use crate::tensor::{DType, HostTensor};
 
 /// A graph, and what building it gave.
@@ -78,6 +78,22 @@ pub fn views(g: &mut Graph, task: &Task<'_>, batch: usize, first: usize, specs: 
     let views = specs.iter().enumerate().map(|(i, spec)| view(g, task.images, batch, first + i, spec));
     let views: Vec<Value> = views.collect::<Result<_>>()?;
     g.concat(&views, 0)
+}
+
+/// Cross-entropy of logits with labels as the recipe has it: smoothed, and weighted by class.
+///
+/// # Errors
+/// If logits and labels do not go together.
+pub fn classification_loss(g: &mut Graph, recipe: &Recipe, logits: Value, labels: Value) -> Result<Value> {
+    match &recipe.loss.class_weights {
+        ClassWeights::Equal => g.cross_entropy(logits, labels, recipe.label_smoothing),
+        ClassWeights::Given(weights) => g.weighted_cross_entropy(logits, labels, recipe.label_smoothing, weights),
+        // Whoever trains knows the images, and has made numbers of it; here a step is only looked at.
+        ClassWeights::Balanced => {
+            let equal = vec![1.0; g.shape(logits).columns()];
+            g.weighted_cross_entropy(logits, labels, recipe.label_smoothing, &equal)
+        }
+    }
 }
 
 /// Counts right answers and watches the loss; whether this step or one before halted training.

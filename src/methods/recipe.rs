@@ -64,6 +64,15 @@ impl Recipe {
             }
             _ => {}
         }
+        if !self.loss.is_default() && !method.weighs_classes(self) {
+            let all = METHODS.all();
+            let known: Vec<&str> = all.iter().filter(|m| m.weighs_classes(self)).map(|m| m.name()).collect();
+            return fail(format!(
+                "loss.class_weights is for the cross-entropy with labels, by which method = \"{name}\" does not learn: leave it out \
+                 (it goes with method = \"{}\")",
+                known.join("\" or \"")
+            ));
+        }
         let b = &self.net.binarization;
         let clamps = self.net.binary && b.weights == WeightRule::Magnitude && b.magnitude.is_some_and(|m| m.clamp);
         if clamps && !method.clamps_magnitudes() {
@@ -249,8 +258,13 @@ mod tests {
 
     #[test]
     fn the_common_keys_are_those_of_a_recipe() {
-        let recipe =
-            Recipe { start_from: "x".into(), own: toml::Table::new(), ..Recipe::find("small-rbcn").unwrap().1 };
+        let recipe = Recipe {
+            start_from: "x".into(),
+            patience: Some(1),
+            loss: crate::recipe::LossSpec { class_weights: crate::recipe::ClassWeights::Balanced },
+            own: toml::Table::new(),
+            ..Recipe::find("small-rbcn").unwrap().1
+        };
         let run = crate::recipe::RunInfo {
             recipe: String::new(),
             device: String::new(),
@@ -260,6 +274,11 @@ mod tests {
             std: Vec::new(),
             teacher: None,
             data: None,
+            classes: Vec::new(),
+            train_images: None,
+            val_images: None,
+            test_images: None,
+            lengthened: Vec::new(),
         };
         let table = table_of(&Recipe { run: Some(run), ..recipe });
         assert_eq!(table.keys().map(String::as_str).collect::<Vec<_>>(), COMMON);

@@ -36,6 +36,10 @@ impl Method for Siman {
         true
     }
 
+    fn weighs_classes(&self, _recipe: &Recipe) -> bool {
+        true
+    }
+
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
         Ok(Graphs::step(supervised::train(task, batch)?))
     }

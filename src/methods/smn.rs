@@ -186,6 +186,10 @@ impl Method for Smn {
         }
     }
 
+    fn weighs_classes(&self, recipe: &Recipe) -> bool {
+        self.evaluated_by(recipe) == EvaluatedBy::Logits
+    }
+
     fn evaluated_by(&self, recipe: &Recipe) -> EvaluatedBy {
         match settings(recipe).objective {
             Objective::Swav => EvaluatedBy::Neighbours,
@@ -235,7 +239,7 @@ fn without_labels(task: &Task<'_>, batch: usize) -> Result<Graph> {
 fn with_labels(task: &Task<'_>, batch: usize) -> Result<Graph> {
     let learn = |g: &mut Graph, inputs: &parts::Inputs| {
         let net = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-        let loss = g.cross_entropy(net.logits, inputs.labels, task.recipe.label_smoothing)?;
+        let loss = parts::classification_loss(g, task.recipe, net.logits, inputs.labels)?;
         Ok((net.logits, loss, net.masks))
     };
     let (g, _) = parts::step(task, batch, learn, |g, loss, stop, masks| {

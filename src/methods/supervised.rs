@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::graph::Graph;
 use crate::methods::{Graphs, Method, Task};
 use crate::nn::Mode;
+use crate::recipe::Recipe;
 
 /// Supervised classification.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,10 @@ pub struct Supervised;
 impl Method for Supervised {
     fn name(&self) -> &'static str {
         "supervised"
+    }
+
+    fn weighs_classes(&self, _recipe: &Recipe) -> bool {
+        true
     }
 
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
@@ -24,7 +29,7 @@ impl Method for Supervised {
 pub(super) fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
     parts::plain_step(task, batch, |g, inputs| {
         let logits = task.recipe.network().build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-        let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
+        let loss = parts::classification_loss(g, task.recipe, logits, inputs.labels)?;
         Ok((logits, loss))
     })
 }
@@ -33,7 +38,6 @@ pub(super) fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
 mod tests {
     use super::*;
     use crate::methods::ImageInfo;
-    use crate::recipe::Recipe;
 
     #[test]
     fn augmentations_of_the_recipe_are_steps_of_the_program() {

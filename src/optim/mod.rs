@@ -6,5 +6,5 @@ mod schedule;
 mod spec;
 
 pub use rule::Rule;
-pub use schedule::Schedule;
+pub use schedule::{Schedule, Warmup};
 pub use spec::OptimSpec;

@@ -40,7 +40,8 @@ pub struct DataSpec {
     /// names: it is met on average, and pictures that are added move none of the old ones. (Once called `test_share`.)
     #[serde(alias = "test_share")]
     pub test: f64,
-    /// The share of a set without a validation part that becomes one, likewise.
+    /// The share of the training images that becomes the validation part of a set without one, likewise: what the best
+    /// checkpoint is chosen by, and when training ends early. Without it nothing is chosen.
     pub val: f64,
     /// Decides which images these shares are; not the run's seed, so that runs compare.
     pub split_seed: u64,
@@ -48,7 +49,8 @@ pub struct DataSpec {
     pub coarse_labels: bool,
     /// Only images of these classes, numbered anew; empty for all.
     pub classes: Vec<usize>,
-    /// This share of the training images takes the place of the test images, which are left alone: to choose settings by.
+    /// This share of the training images takes the place of the set's own validation part, and the test images are left alone
+    /// in training: to choose settings by.
     pub hold_out: f64,
     /// The share of the training images that have labels, drawn at random, always the same ones; the rest is left out, after
     /// `train_images`.
@@ -155,14 +157,15 @@ impl DataSpec {
                         .into(),
                 ));
             }
-            Dataset::embedded()
+            let embedded = Dataset::embedded();
+            if self.val > 0.0 { embedded.drawing_val(self.val, self.split_seed) } else { embedded }
         } else {
             Dataset::open(
                 &self.path,
                 &OpenOptions { crops: crops && self.crops == Crops::Originals, ..self.open_options() },
             )?
         };
-        let tested_on_val = Arc::ptr_eq(&split.val, &split.test) && self.hold_out == 0.0;
+        let no_test_part = Arc::ptr_eq(&split.val, &split.test) && self.hold_out == 0.0;
         if !self.classes.is_empty() {
             for part in [&mut split.train, &mut split.val, &mut split.test] {
                 *part = part.of_classes(&self.classes)?.into();
@@ -170,6 +173,9 @@ impl DataSpec {
         }
         if self.hold_out > 0.0 {
             split = split.holding_out(self.hold_out, self.split_seed);
+            split
+                .notes
+                .push(format!("data.hold_out = {}: val is a share of train, and test is left alone", self.hold_out));
         }
         for (part, limit) in [(&mut split.train, self.train_images), (&mut split.test, self.test_images)] {
             if let Some(n) = limit.filter(|n| *n < part.len()) {
@@ -178,7 +184,7 @@ impl DataSpec {
                 *part = part.select(&some).into();
             }
         }
-        if tested_on_val {
+        if no_test_part {
             split.val = split.test.clone();
         }
         if self.label_share < 1.0 {

@@ -5,11 +5,13 @@
 
 mod data;
 pub mod keys;
+mod loss;
 mod read;
 pub mod settings;
 mod text;
 
 pub use data::{Crops, DataSpec};
+pub use loss::{ClassWeights, LossSpec};
 pub use read::{COMMON, OwnTable, Source};
 pub use text::{Text, absolute, built_in};
 
@@ -26,6 +28,12 @@ pub const DEFAULT: &str = "fashion-binary";
 
 /// The path that means the set inside of the program.
 pub const EMBEDDED: &str = "embedded";
+
+/// More epochs than anybody waits for, so that steps of all of them can be counted.
+const MOST_EPOCHS: u64 = 1_000_000_000;
+
+/// More images in a batch than any device holds.
+const MOST_IMAGES: usize = 1 << 24;
 
 /// Everything that decides what a run computes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +52,10 @@ pub struct Recipe {
     /// Decides initial weights, the order of the images, augmentation and dropout.
     #[serde(default)]
     pub seed: u64,
+    /// Training ends after so many epochs without a better accuracy on the validation images; without it, after the last
+    /// epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
     /// Share of the target that is spread over all classes (Szegedy et al. 2016).
     #[serde(default)]
     pub label_smoothing: f32,
@@ -59,6 +71,9 @@ pub struct Recipe {
     #[serde(flatten)]
     #[schemars(skip)]
     pub own: toml::Table,
+    /// What the loss multiplies classes by.
+    #[serde(default, skip_serializing_if = "LossSpec::is_default")]
+    pub loss: LossSpec,
     /// The images.
     #[serde(default)]
     pub data: DataSpec,
@@ -91,7 +106,7 @@ pub struct TeacherSpec {
     pub trained_by: Option<String>,
 }
 
-/// When and how a network is tested.
+/// When and how a network is tested on the validation images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalSpec {
@@ -123,8 +138,8 @@ impl Default for CheckpointSpec {
     }
 }
 
-/// Where a run ran.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Where a run ran, and what of its images it must know again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunInfo {
     /// Name of the recipe.
@@ -145,6 +160,47 @@ pub struct RunInfo {
     /// Fingerprint of the list of images; none of runs that are older than it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// Names of the classes in the order of the network's outputs; none of images without labels, and of runs that are older
+    /// than this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// Images of the training part; none of runs that are older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_images: Option<usize>,
+    /// Images that the checkpoint is chosen by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_images: Option<usize>,
+    /// Images that are tested on at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_images: Option<usize>,
+    /// Numbers of epochs that the run was to have before it was given more or fewer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lengthened: Vec<u64>,
+}
+
+impl RunInfo {
+    /// Checks what images are normalised with: one mean and one deviation over 0 for each of `channels`, where their number
+    /// is known.
+    ///
+    /// # Errors
+    /// If there are others, with the name of the setting and what the images have.
+    pub fn check_normalization(&self, channels: Option<usize>) -> Result<()> {
+        let fail = |m: String| Err(Error::Config(m));
+        for (name, values) in [("mean", &self.mean), ("std", &self.std)] {
+            if let Some(channels) = channels.filter(|c| *c != values.len()) {
+                return fail(format!(
+                    "run.{name} = {values:?}: {name} has {} numbers, the images have {channels} channels: give one for each",
+                    values.len()
+                ));
+            }
+            let good = |x: &f32| x.is_finite() && (name == "mean" || *x > 0.0);
+            if let Some(bad) = values.iter().find(|x| !good(x)) {
+                let range = if name == "mean" { "finite numbers" } else { "finite numbers over 0" };
+                return fail(format!("run.{name} = {values:?}: images cannot be normalised with {bad}: give {range}"));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Recipe {
@@ -170,8 +226,23 @@ impl Recipe {
         if self.batch == 0 || self.eval.batch == 0 {
             return fail("a batch of 0 images: give at least 1".into());
         }
+        if self.epochs > MOST_EPOCHS {
+            return fail(format!("epochs = {}: give at most {MOST_EPOCHS}", self.epochs));
+        }
+        for (name, batch) in [("batch", self.batch), ("eval.batch", self.eval.batch)] {
+            if batch > MOST_IMAGES {
+                return fail(format!("{name} = {batch}: give at most {MOST_IMAGES} images"));
+            }
+        }
         if self.eval.every_epochs == 0 {
             return fail("eval.every_epochs = 0: give at least 1".into());
+        }
+        if let Some(patience) = self.patience.filter(|p| *p < self.eval.every_epochs) {
+            return fail(format!(
+                "patience = {patience}: it counts epochs, and there is a validation every {} (eval.every_epochs): give at \
+                 least as many",
+                self.eval.every_epochs
+            ));
         }
         if !(self.lr.is_finite() && self.lr >= 0.0) {
             return fail(format!("lr = {}: give a number from 0 on", self.lr));
@@ -182,6 +253,7 @@ impl Recipe {
         if self.seed > i64::MAX as u64 {
             return fail(format!("seed = {}: TOML holds seeds up to {}", self.seed, i64::MAX));
         }
+        self.loss.validate()?;
         self.data.validate()?;
         self.net.validate()?;
         self.optimiser.validate()?;

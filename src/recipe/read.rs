@@ -10,17 +10,19 @@ use std::fmt::Formatter;
 use std::marker::PhantomData;
 
 /// The keys that all recipes of networks have.
-pub const COMMON: [&str; 17] = [
+pub const COMMON: [&str; 19] = [
     "description",
     "method",
     "epochs",
     "batch",
     "lr",
     "seed",
+    "patience",
     "label_smoothing",
     "start_from",
     "net",
     "teacher",
+    "loss",
     "data",
     "augment",
     "optimiser",

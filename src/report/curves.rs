@@ -42,13 +42,17 @@ fn charts(metrics: &[Metric]) -> Vec<(String, Vec<Line>)> {
                 put("accuracy by steps", "training", (*steps as f64, *accuracy));
                 put("loss by steps", "training", (*steps as f64, *loss));
             }
+            Metric::Val { steps, loss, accuracy, .. } => {
+                put("accuracy by steps", "validation", (*steps as f64, *accuracy));
+                put("loss by steps", "validation", (*steps as f64, *loss));
+            }
             Metric::Test { steps, loss, accuracy, .. } => {
                 put("accuracy by steps", "test", (*steps as f64, *accuracy));
                 put("loss by steps", "test", (*steps as f64, *loss));
             }
             Metric::BeforeRefresh { steps, loss, accuracy, .. } => {
-                put("accuracy by steps", "test before the second pass", (*steps as f64, *accuracy));
-                put("loss by steps", "test before the second pass", (*steps as f64, *loss));
+                put("accuracy by steps", "validation before the second pass", (*steps as f64, *accuracy));
+                put("loss by steps", "validation before the second pass", (*steps as f64, *loss));
             }
             // The same as by steps, and coarser.
             Metric::Epoch { .. } => {}
@@ -134,8 +138,8 @@ mod tests {
     fn what_was_logged_is_drawn() {
         let values = BTreeMap::from([("d0.right_on_real".to_string(), 0.9), ("kernel_loss".to_string(), 0.1)]);
         let metrics = [
-            Metric::Test { epoch: 1, steps: 10, loss: 1.0, accuracy: 0.5, top5: 0.9 },
-            Metric::Test { epoch: 2, steps: 20, loss: 0.8, accuracy: 0.6, top5: 0.9 },
+            Metric::Val { epoch: 1, steps: 10, images: 9, loss: 1.0, accuracy: 0.5, top5: 0.9 },
+            Metric::Val { epoch: 2, steps: 20, images: 9, loss: 0.8, accuracy: 0.6, top5: 0.9 },
             Metric::Means { epoch: 1, steps: 10, values },
         ];
         let svg = curves_svg("a run", &metrics).unwrap();

@@ -9,7 +9,7 @@ use crate::tensor::{DType, HostTensor};
 use crate::tensor_file;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where a run stood. With the recipe this is all that going on needs: the order of the images and all random numbers
 /// follow from (seed, epoch, step).
@@ -25,14 +25,26 @@ pub struct Position {
     pub step: usize,
     /// Steps done since the start.
     pub steps: u64,
-    /// Best test accuracy so far and the epochs done then.
-    pub best: Option<(f64, u64)>,
+    /// The best validation so far. (Of checkpoints of earlier versions there is none: theirs were on test images.)
+    #[serde(default)]
+    pub best_val: Option<BestVal>,
     /// What was summed up of the epoch and not logged yet.
     #[serde(default, skip_serializing_if = "EpochSums::is_empty")]
     pub sums: EpochSums,
     /// Fingerprint of the list of images; none of checkpoints that are older than it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+}
+
+/// The best of a run's validations.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BestVal {
+    /// Share of the validation images whose class was right.
+    pub accuracy: f64,
+    /// Validation images.
+    pub images: usize,
+    /// Epochs done then.
+    pub epoch: u64,
 }
 
 /// What a checkpoint holds.
@@ -62,6 +74,13 @@ pub fn gather(store: &Store, graphs: &[&Graph]) -> Result<HashMap<String, HostTe
 }
 
 impl Checkpoint {
+    /// The run directory that a file of this kind lies in, if it is one of its checkpoints.
+    pub fn run_of(path: &Path) -> Option<PathBuf> {
+        let folder = path.parent().filter(|p| p.file_name().is_some_and(|name| name == "checkpoints"))?;
+        let run = folder.parent()?;
+        run.join("config.toml").is_file().then(|| run.to_path_buf())
+    }
+
     /// Writes the file, whole or not at all; an earlier one of that name stays until then.
     pub fn save(&self, path: &Path) -> Result<()> {
         tensor_file::save(path, &self.tensors, &self.position)
@@ -148,7 +167,7 @@ mod tests {
             epoch: 2,
             step: 3,
             steps: 9,
-            best: Some((0.5, 2)),
+            best_val: Some(BestVal { accuracy: 0.5, images: 7, epoch: 2 }),
             ..Position::default()
         };
         (Checkpoint { position, tensors: gather(&store, &[&g]).unwrap() }, g)
@@ -196,6 +215,29 @@ mod tests {
         fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()).unwrap();
         let m = Checkpoint::load(&path).unwrap_err().to_string();
         assert!(m.contains("cut short"), "{m}");
+    }
+
+    #[test]
+    fn a_bit_that_turned_is_refused_wherever_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.safetensors");
+        let saved = checkpoint().0;
+        saved.save(&path).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+        // What is read all the same is what was written: a space that pads the header, or the checksum's own key, differs.
+        let taken = |turned: &[u8]| {
+            fs::write(&path, turned).unwrap();
+            Checkpoint::load(&path).ok()
+        };
+        for bit in 0..8 * bytes.len() {
+            let mut turned = bytes.clone();
+            turned[bit / 8] ^= 1 << (bit % 8);
+            if let Some(read) = taken(&turned) {
+                let within = bit / 8 < 8 + header;
+                assert!(within && read.position == saved.position && read.tensors == saved.tensors, "bit {bit}");
+            }
+        }
     }
 
     #[test]

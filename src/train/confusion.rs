@@ -61,12 +61,20 @@ mod tests {
 
     #[test]
     fn the_picture_holds_names_and_counts() {
-        let class = |name: &str, images| ClassResult { name: name.into(), images, recall: 0.5, precision: None };
+        let class = |name: &str, images| ClassResult {
+            name: name.into(),
+            images,
+            recall: Some(0.5),
+            precision: None,
+            f1: None,
+        };
         let e = Evaluation {
             images: 42,
             accuracy: 0.5,
             top5: 1.0,
             loss: 1.0,
+            balanced_accuracy: 0.5,
+            macro_f1: 0.5,
             classes: vec![class("T-shirt <top>", 40), class("bag & box", 2)],
             confusion: vec![vec![37, 3], vec![0, 2]],
         };

@@ -23,6 +23,10 @@ pub struct Evaluation {
     pub top5: f64,
     /// Mean cross-entropy.
     pub loss: f64,
+    /// Balanced accuracy: the mean recall of the classes that have images.
+    pub balanced_accuracy: f64,
+    /// Macro-F1: the mean F1 of the classes that have images or that an image was taken for.
+    pub macro_f1: f64,
     /// By class.
     pub classes: Vec<ClassResult>,
     /// `confusion[is][said]`: images of class `is` that were taken for class `said`.
@@ -36,10 +40,12 @@ pub struct ClassResult {
     pub name: String,
     /// Images of the class.
     pub images: u64,
-    /// Share of them that were recognised.
-    pub recall: f64,
+    /// Share of them that were recognised; `null` if there are none.
+    pub recall: Option<f64>,
     /// Share of the images taken for the class that are of it; `null` if none was.
     pub precision: Option<f64>,
+    /// F1, the harmonic mean of both: `2 TP / (2 TP + FP + FN)`; `null` where there is nothing to count.
+    pub f1: Option<f64>,
 }
 
 /// Evaluates the network of a run as its method has it; `None` if `stop` was set meanwhile.
@@ -140,25 +146,33 @@ impl Tally {
         let images: u64 = self.confusion.iter().flatten().sum();
         let right: u64 = (0..names.len()).map(|c| self.confusion[c][c]).sum();
         let share = |a: u64, b: u64| a as f64 / b.max(1) as f64;
-        let classes = names
+        let classes: Vec<ClassResult> = names
             .iter()
             .enumerate()
             .map(|(c, name)| {
                 let of: u64 = self.confusion[c].iter().sum();
                 let said: u64 = self.confusion.iter().map(|row| row[c]).sum();
+                let right = self.confusion[c][c];
                 ClassResult {
                     name: name.clone(),
                     images: of,
-                    recall: share(self.confusion[c][c], of),
-                    precision: (said > 0).then(|| share(self.confusion[c][c], said)),
+                    recall: (of > 0).then(|| share(right, of)),
+                    precision: (said > 0).then(|| share(right, said)),
+                    f1: (of + said > 0).then(|| share(2 * right, of + said)),
                 }
             })
             .collect();
+        let mean = |of: fn(&ClassResult) -> Option<f64>| {
+            let known: Vec<f64> = classes.iter().filter_map(of).collect();
+            known.iter().sum::<f64>() / known.len().max(1) as f64
+        };
         Evaluation {
             images: images as usize,
             accuracy: share(right, images),
             top5: share(self.top5, images),
             loss: self.loss / images.max(1) as f64,
+            balanced_accuracy: mean(|c| c.recall),
+            macro_f1: mean(|c| c.f1),
             classes,
             confusion: self.confusion,
         }
@@ -179,10 +193,27 @@ mod tests {
         let e = t.finish(&["a".into(), "b".into()]);
         assert_eq!(e.confusion, [[1, 0], [1, 1]]);
         assert_eq!((e.images, e.accuracy, e.top5), (3, 2.0 / 3.0, 1.0));
-        assert_eq!((e.classes[1].recall, e.classes[0].precision), (0.5, Some(0.5)));
+        assert_eq!((e.classes[1].recall, e.classes[0].precision), (Some(0.5), Some(0.5)));
         // ln(1 + e^-1), ln(1 + e), ln 2
         let loss = ((1.0 + (-1f64).exp()).ln() + (1.0 + 1f64.exp()).ln() + 2f64.ln()) / 3.0;
         assert!((e.loss - loss).abs() < 1e-12);
+    }
+
+    /// scikit-learn 1.7 on the same labels: `balanced_accuracy_score` and `f1_score(average="macro")`, which leave out the class
+    /// that no image is of and none was taken for; and F1 by class.
+    #[test]
+    fn imbalanced_classes_count_alike() {
+        let mut t = Tally::new(4);
+        let said = |class: usize| (0..4).map(|c| (c == class) as u32 as f32).collect::<Vec<_>>();
+        for (is, taken) in [(0, 0), (0, 0), (0, 0), (0, 0), (0, 1), (1, 1), (1, 0), (2, 0)] {
+            t.add(&said(taken), is).unwrap();
+        }
+        let e = t.finish(&["a", "b", "c", "d"].map(String::from));
+        assert_eq!((e.accuracy, e.classes[3].recall, e.classes[3].f1), (0.625, None, None));
+        assert!((e.balanced_accuracy - (0.8 + 0.5 + 0.0) / 3.0).abs() < 1e-15, "{}", e.balanced_accuracy);
+        let f1 = [8.0 / 11.0, 0.5, 0.0];
+        assert!((e.macro_f1 - f1.iter().sum::<f64>() / 3.0).abs() < 1e-15, "{}", e.macro_f1);
+        assert_eq!((e.classes[0].f1, e.classes[2].f1, e.classes[2].precision), (Some(8.0 / 11.0), Some(0.0), None));
     }
 
     #[test]

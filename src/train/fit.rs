@@ -1,20 +1,22 @@
 //! The training loop.
 
-use super::checkpoint::{Checkpoint, Position};
+use super::checkpoint::{BestVal, Checkpoint, Position};
 use super::diagnose::first_non_finite;
 use super::evaluate::{Evaluation, evaluate};
 use super::layer_stats::{Before, layer_stats};
 use super::metrics::{EpochSums, Sums};
+use super::parts::Parts;
 use super::programs::Programs;
 use super::run::{Metric, MetricsFile, RunDir, Summary};
 use super::steps::Steps;
 use super::writer::Writer;
-use crate::data::{Batch, Images, Split, Stats};
+use crate::data::{Batch, Dataset, Images, Part, Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::methods::{EvaluatedBy, ImageInfo};
 use crate::recipe::Recipe;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -42,6 +44,8 @@ pub struct Job<'a> {
     pub run: RunDir,
     /// Go on from the run's last checkpoint, if it has one.
     pub resume: bool,
+    /// Numbers of epochs that the run was to have earlier: its checkpoint may be of one of them.
+    pub lengthened: Vec<u64>,
     /// Set from outside to end after the step that runs.
     pub stop: &'a AtomicBool,
 }
@@ -89,8 +93,11 @@ pub trait Observer {
     fn resumed(&mut self, _position: &Position) {}
     /// Steps were done.
     fn progressed(&mut self, _status: &Status) {}
-    /// A test was made after `epoch` epochs.
-    fn evaluated(&mut self, _epoch: u64, _result: &Evaluation) {}
+    /// An epoch of a run without validation images is done: the mean loss, the share of right answers, and of how many
+    /// training images.
+    fn trained(&mut self, _epoch: u64, _loss: f64, _accuracy: f64, _images: u64) {}
+    /// A part was tested on after `epoch` epochs: the validation part, and at the end the test part.
+    fn evaluated(&mut self, _epoch: u64, _part: Part, _result: &Evaluation) {}
     /// A line was logged, now or before the run was resumed.
     fn logged(&mut self, _line: &Metric) {}
     /// A sentence for people.
@@ -104,12 +111,13 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
     let (parameters, binary_parameters) = programs.parameters();
     let started = Instant::now();
     let mut fit = Fit::new(job, programs, observer)?;
-    let last_test = match fit.run()? {
-        Some(test) => test,
-        None => {
-            let saved = fit.job.run.last();
-            return Ok(Outcome::Stopped { saved, position: fit.position });
-        }
+    let tested = match fit.run()? {
+        true => fit.test_chosen()?,
+        false => None,
+    };
+    let Some(test) = tested else {
+        let saved = fit.job.run.last();
+        return Ok(Outcome::Stopped { saved, position: fit.position });
     };
     let (job, position) = (&fit.job, &fit.position);
     let images = ImageInfo::normalised(&job.data, &Stats::neutral(job.data.train.c));
@@ -122,11 +130,17 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
         seed: job.recipe.seed,
         epochs: position.epoch,
         steps: position.steps,
-        test_accuracy: last_test.as_ref().map(|t| t.accuracy),
-        test_top5: last_test.as_ref().map(|t| t.top5),
-        test_loss: last_test.as_ref().map(|t| t.loss),
-        best_accuracy: position.best.map(|b| b.0),
-        best_epoch: position.best.map(|b| b.1),
+        train_images: job.data.train.len(),
+        val_images: fit.parts.val().map_or(0, |set| set.len()),
+        val_accuracy: fit.last_val,
+        best_val_accuracy: position.best_val.map(|b| b.accuracy),
+        best_val_epoch: position.best_val.map(|b| b.epoch),
+        test_images: test.as_ref().map_or(0, |t| t.images),
+        test_accuracy: test.as_ref().map(|t| t.accuracy),
+        test_top5: test.as_ref().map(|t| t.top5),
+        test_loss: test.as_ref().map(|t| t.loss),
+        chosen_epoch: Some(fit.chosen_epoch()),
+        stopped_early: position.epoch < job.recipe.epochs,
         images_per_second: fit.clock.rate(job.recipe.batch),
         seconds: started.elapsed().as_secs_f64(),
         planned_bytes,
@@ -180,6 +194,10 @@ struct Fit<'a> {
     clock: Clock,
     /// The bits of an epoch ago.
     before: Before,
+    /// What is validated and tested on.
+    parts: Parts,
+    /// Accuracy of the last validation.
+    last_val: Option<f64>,
 }
 
 impl<'a> Fit<'a> {
@@ -191,14 +209,26 @@ impl<'a> Fit<'a> {
             epoch: 0,
             step: 0,
             steps: 0,
-            best: None,
+            best_val: None,
             sums: EpochSums::default(),
             data: Some(job.fingerprint.clone()),
         };
         let path = job.run.last();
-        if job.resume && path.exists() {
+        if job.resume {
+            job.run.check_last()?;
+        }
+        let resumed = job.resume && path.exists();
+        if resumed {
             let checkpoint = Checkpoint::load(&path)?;
-            if checkpoint.position.recipe != position.recipe {
+            let of_earlier_length = |epochs: &u64| -> Result<bool> {
+                let earlier = Recipe { epochs: *epochs, ..job.recipe.clone() };
+                Ok(checkpoint.position.recipe == format!("{:016x}", earlier.hash()?))
+            };
+            let mut known = checkpoint.position.recipe == position.recipe;
+            for epochs in &job.lengthened {
+                known = known || of_earlier_length(epochs)?;
+            }
+            if !known {
                 return Err(Error::data(
                     &path,
                     format!(
@@ -215,17 +245,26 @@ impl<'a> Fit<'a> {
                 ));
             }
             steps.runner.restore(&checkpoint, &path)?;
-            position = Position { data: position.data, ..checkpoint.position };
+            position = Position { data: position.data, recipe: position.recipe, ..checkpoint.position };
             observer.resumed(&position);
+        } else {
+            // From now on there is something to go on from: a run without it has lost it.
+            Checkpoint { position: position.clone(), tensors: steps.runner.gather()? }.save(&path)?;
         }
-        let lines = job.run.metrics(position.steps, position.epoch)?;
+        let to_be_tested = resumed && position.epoch >= job.recipe.epochs;
+        let lines = job.run.metrics(position.steps, position.epoch, to_be_tested)?;
         lines.kept().iter().for_each(|line| observer.logged(line));
         let line_steps = steps.per_epoch().div_ceil(LINES).clamp(LINE_STEPS.0, LINE_STEPS.1);
         let mut before = Before::default();
         if position.step == 0 {
             layer_stats(&mut steps.runner, &job.recipe.net.binarization, &mut before)?;
         }
+        let parts = Parts::of(&job.data, &job.recipe);
+        let of_val = |m: Metric| if let Metric::Val { accuracy, .. } = m { Some(accuracy) } else { None };
+        let last_val = MetricsFile::read(&job.run)?.into_iter().rev().find_map(of_val);
         Ok(Fit {
+            parts,
+            last_val,
             steps,
             position,
             lines,
@@ -244,16 +283,15 @@ impl<'a> Fit<'a> {
         })
     }
 
-    /// Trains. Gives the last test (which is `None` if there are no test images), or nothing if it was stopped.
-    fn run(&mut self) -> Result<Option<Option<Evaluation>>> {
+    /// Trains; false if it was stopped.
+    fn run(&mut self) -> Result<bool> {
         let per_epoch = self.steps.per_epoch();
-        let mut last_test = None;
         // An epoch of the loader is one pass.
         let (passes, per_pass) = (self.steps.passes(), self.steps.loader.steps());
         let pass = self.position.epoch * passes + (self.position.step / per_pass) as u64;
         let mut batches = self.steps.loader.start_at(pass, self.position.step % per_pass);
         self.unread_since = Instant::now();
-        while self.position.epoch < self.job.recipe.epochs {
+        while !self.is_finished() {
             if self.position.step < per_epoch {
                 let batch = batches.next().expect("batches go on without end")?;
                 debug_assert_eq!(batch.epoch, self.position.epoch * passes + (self.position.step / per_pass) as u64);
@@ -263,7 +301,7 @@ impl<'a> Fit<'a> {
                 let within = self.position.step < per_epoch;
                 if within && self.position.step == per_pass {
                     self.report()?;
-                    self.test_before_refresh()?;
+                    self.validate_before_refresh()?;
                 }
                 let due = self.unread >= self.unread_limit || self.position.step.is_multiple_of(self.line_steps);
                 if due || !within || self.stopping() || self.save_due() {
@@ -276,27 +314,55 @@ impl<'a> Fit<'a> {
                     continue;
                 }
             }
-            if self.position.step == per_epoch
-                && !self.stopping()
-                && let Some(test) = self.end_epoch()?
-            {
-                last_test = test;
+            if self.position.step == per_epoch && !self.stopping() {
+                self.end_epoch()?;
             }
-            if self.stopping() && self.position.epoch < self.job.recipe.epochs {
+            if self.stopping() && !self.is_finished() {
                 self.save()?;
                 self.writer.wait()?;
-                return Ok(None);
+                return Ok(false);
             }
         }
         self.writer.wait()?;
-        if last_test.is_none() {
-            // Killed between the last checkpoint and the summary: the test is all that is left to do.
-            last_test = match self.test()? {
-                Some(test) => test,
-                None => return Ok(None),
-            };
+        Ok(true)
+    }
+
+    /// Whether all epochs are done, or validation has not got better for too long.
+    fn is_finished(&self) -> bool {
+        let Position { epoch, step, best_val, .. } = &self.position;
+        let waited = |best: &BestVal| self.job.recipe.patience.is_some_and(|p| epoch - best.epoch >= p);
+        *epoch >= self.job.recipe.epochs || (*step == 0 && best_val.as_ref().is_some_and(waited))
+    }
+
+    /// Epochs done when the checkpoint was written that stands for the run.
+    fn chosen_epoch(&self) -> u64 {
+        match (self.parts.val(), self.position.best_val) {
+            (Some(_), Some(best)) => best.epoch,
+            _ => self.position.epoch,
         }
-        Ok(Some(last_test))
+    }
+
+    /// Tests the chosen checkpoint on the test part, the only time that training looks at it: `None` if it was stopped,
+    /// `Some(None)` if there is nothing to test on.
+    fn test_chosen(&mut self) -> Result<Option<Option<Evaluation>>> {
+        let Some(set) = self.parts.test().cloned() else { return Ok(Some(None)) };
+        let epoch = self.chosen_epoch();
+        if epoch != self.position.epoch {
+            let path = self.job.run.best();
+            let best = Checkpoint::load(&path)?;
+            self.steps.runner.restore(&best, &path)?;
+        }
+        let Some(test) = self.evaluate(&set)? else { return Ok(None) };
+        self.log(Metric::Test {
+            epoch,
+            steps: self.position.steps,
+            images: test.images,
+            loss: test.loss,
+            accuracy: test.accuracy,
+            top5: test.top5,
+        })?;
+        self.observer.evaluated(epoch, Part::Test, &test);
+        Ok(Some(Some(test)))
     }
 
     fn stopping(&self) -> bool {
@@ -339,7 +405,8 @@ impl<'a> Fit<'a> {
         let per_epoch = self.steps.per_epoch();
         let at = self.steps.progress(self.position.steps);
         if self.position.step.is_multiple_of(self.line_steps) || self.position.step == per_epoch {
-            let (loss, accuracy) = std::mem::take(&mut self.position.sums.line).means(batch);
+            let sums = std::mem::take(&mut self.position.sums.line);
+            let (loss, accuracy) = sums.means(batch);
             let last = self.steps.progress(self.position.steps - 1);
             let lr = self.steps.method.scalar(&self.job.recipe, last, "lr").unwrap_or(0.0);
             let images_per_second = std::mem::take(&mut self.line_clock).rate(batch);
@@ -348,6 +415,7 @@ impl<'a> Fit<'a> {
                 steps: self.position.steps,
                 loss,
                 accuracy,
+                images: sums.steps * batch as u64,
                 lr: lr as f64,
                 images_per_second,
             })?;
@@ -370,41 +438,53 @@ impl<'a> Fit<'a> {
         Ok(())
     }
 
-    /// Tests if it is time, and saves. `None` if it was stopped before the test was done.
-    fn end_epoch(&mut self) -> Result<Option<Option<Evaluation>>> {
+    /// Validates if it is time, and saves; nothing of it if it was stopped before that was done.
+    fn end_epoch(&mut self) -> Result<()> {
         let done = self.position.epoch + 1;
-        let test = match self.test_is_due(done) {
-            true => match self.test()? {
-                Some(test) => test,
-                None => return Ok(None),
+        let val = match self.validation_is_due(done) {
+            true => match self.validate()? {
+                Some(val) => val,
+                None => return Ok(()),
             },
             false => None,
         };
         (self.position.epoch, self.position.step) = (done, 0);
         let sums = std::mem::take(&mut self.position.sums.epoch);
+        let (loss, accuracy) = sums.means(self.job.recipe.batch);
+        let images = sums.steps * self.job.recipe.batch as u64;
         if sums.steps > 0 {
-            let (loss, accuracy) = sums.means(self.job.recipe.batch);
-            self.log(Metric::Epoch { epoch: done, steps: self.position.steps, loss, accuracy })?;
+            self.log(Metric::Epoch { epoch: done, steps: self.position.steps, loss, accuracy, images })?;
         }
         self.tell_skipped();
         self.describe()?;
-        if let Some(t) = &test {
-            self.log(Metric::Test {
+        if let Some(v) = &val {
+            self.log(Metric::Val {
                 epoch: done,
                 steps: self.position.steps,
-                loss: t.loss,
-                accuracy: t.accuracy,
-                top5: t.top5,
+                images: v.images,
+                loss: v.loss,
+                accuracy: v.accuracy,
+                top5: v.top5,
             })?;
-            self.observer.evaluated(done, t);
-            if self.position.best.is_none_or(|(best, _)| t.accuracy > best) {
-                self.position.best = Some((t.accuracy, done));
+            self.last_val = Some(v.accuracy);
+            self.observer.evaluated(done, Part::Val, v);
+            if self.position.best_val.is_none_or(|best| v.accuracy > best.accuracy) {
+                self.position.best_val = Some(BestVal { accuracy: v.accuracy, images: v.images, epoch: done });
                 // Before the last one: killed in between, the run resumes from before and comes here again.
                 self.save_as(self.job.run.best())?;
             }
         }
+        if self.parts.val().is_none() {
+            self.observer.trained(done, loss, accuracy, images);
+            self.save_as(self.job.run.best())?;
+        }
         self.save()?;
-        Ok(Some(test))
+        if self.is_finished() && done < self.job.recipe.epochs {
+            let (best, patience) = (self.position.best_val, self.job.recipe.patience.unwrap_or_default());
+            let best = best.map_or(String::new(), |b| format!(" (the best was after epoch {})", b.epoch));
+            self.observer.note(&format!("stopped early: no better validation for {patience} epochs{best}"));
+        }
+        Ok(())
     }
 
     fn log(&mut self, line: Metric) -> Result<()> {
@@ -427,18 +507,18 @@ impl<'a> Fit<'a> {
     }
 
     /// Between the passes of an epoch: what the second one starts from.
-    fn test_before_refresh(&mut self) -> Result<()> {
+    fn validate_before_refresh(&mut self) -> Result<()> {
         let done = self.position.epoch + 1;
-        if !self.test_is_due(done) {
+        if !self.validation_is_due(done) {
             return Ok(());
         }
-        let Some(Some(t)) = self.test()? else { return Ok(()) };
+        let Some(Some(v)) = self.validate()? else { return Ok(()) };
         let (epoch, steps) = (self.position.epoch, self.position.steps);
-        self.log(Metric::BeforeRefresh { epoch, steps, loss: t.loss, accuracy: t.accuracy })
+        self.log(Metric::BeforeRefresh { epoch, steps, images: v.images, loss: v.loss, accuracy: v.accuracy })
     }
 
-    /// Whether a test belongs to the end of `epoch` epochs.
-    fn test_is_due(&self, epoch: u64) -> bool {
+    /// Whether a validation belongs to the end of `epoch` epochs.
+    fn validation_is_due(&self, epoch: u64) -> bool {
         epoch.is_multiple_of(self.job.recipe.eval.every_epochs) || epoch == self.job.recipe.epochs
     }
 
@@ -461,16 +541,21 @@ impl<'a> Fit<'a> {
         Ok(())
     }
 
-    /// Tests on the test part: `None` if stopped, `Some(None)` if there is nothing to test on.
-    fn test(&mut self) -> Result<Option<Option<Evaluation>>> {
-        let set = &self.job.data.test;
-        if set.is_empty() || set.labels.is_none() {
-            return Ok(Some(None));
+    /// Tests on the validation part: `None` if stopped, `Some(None)` if there is none.
+    fn validate(&mut self) -> Result<Option<Option<Evaluation>>> {
+        match self.parts.val().cloned() {
+            Some(set) => Ok(self.evaluate(&set)?.map(Some)),
+            None => Ok(Some(None)),
         }
+    }
+
+    /// Tests on some images; `None` if it was stopped.
+    fn evaluate(&mut self, set: &Arc<Dataset>) -> Result<Option<Evaluation>> {
         let job = &self.job;
-        let test = evaluate(&job.recipe, &mut self.steps.runner, &job.data, job.eval_batch, job.stop)?;
+        let data = Split { test: set.clone(), ..job.data.clone() };
+        let found = evaluate(&job.recipe, &mut self.steps.runner, &data, job.eval_batch, job.stop)?;
         self.unread_since = Instant::now();
-        Ok(test.map(Some))
+        Ok(found)
     }
 
     fn save_due(&self) -> bool {
@@ -507,8 +592,10 @@ impl<'a> Fit<'a> {
         // What was still being written counts once it is there.
         let written = self.writer.wait();
         let kept = match written.and_then(|()| Checkpoint::load(&path)) {
-            Ok(c) => format!("{} (after {} steps) is as it was", path.display(), c.position.steps),
-            Err(_) => "no checkpoint had been written yet".to_string(),
+            Ok(c) if c.position.steps > 0 => {
+                format!("{} (after {} steps) is as it was", path.display(), c.position.steps)
+            }
+            _ => "no checkpoint had been written yet".to_string(),
         };
         let lr = self.steps.method.scalar(&self.job.recipe, self.steps.progress(bad), "lr");
         let lr = lr.map_or(String::new(), |lr| format!(" (learning rate {lr:e})"));

@@ -22,6 +22,8 @@ pub struct Origin {
     pub tensors: HashMap<String, HostTensor>,
     /// The head that it was trained with without labels, if it was.
     pub head: Option<Projector>,
+    /// Names of the classes in the order of its outputs; none if they are not known.
+    pub classes: Vec<String>,
     /// Mean of each channel that its images were normalised with.
     pub mean: Vec<f32>,
     /// Standard deviation likewise.
@@ -34,23 +36,26 @@ pub fn exists(path: &Path) -> bool {
 }
 
 impl Origin {
-    /// Reads the last checkpoint of a run directory, or a file of weights.
+    /// Reads the checkpoint that stands for a run ([`RunDir::chosen`]), one of a run's checkpoints by its file, or a file of
+    /// weights.
     ///
     /// # Errors
     /// If there is neither, or it cannot be read.
     pub fn open(path: &Path) -> Result<Origin> {
-        if is_foreign(path) {
+        let of_run = Checkpoint::run_of(path);
+        if of_run.is_none() && is_foreign(path) {
             let made = load(path)?;
             let [mean, std] = IMAGENET.map(|v| v.to_vec());
-            return Ok(Origin { net: made.net, tensors: made.tensors, head: None, mean, std });
+            return Ok(Origin { net: made.net, tensors: made.tensors, head: None, classes: Vec::new(), mean, std });
         }
-        let (run, recipe, info) = RunDir::open(path)?;
-        if !run.last().is_file() {
-            return Err(Error::data(path, "that run has no checkpoint yet"));
+        let (run, recipe, info) = RunDir::open(of_run.as_deref().unwrap_or(path))?;
+        let file = if of_run.is_some() { path.to_path_buf() } else { run.chosen(&info) };
+        if !file.is_file() {
+            return Err(Error::data(file, "there is no such checkpoint: that run has none yet"));
         }
-        let checkpoint = Checkpoint::load(&run.last())?;
+        let checkpoint = Checkpoint::load(&file)?;
         let tensors = checkpoint.tensors.into_iter().filter(|(n, _)| !n.starts_with("optim.")).collect();
         let head = recipe.method().head(&recipe);
-        Ok(Origin { net: recipe.network(), tensors, head, mean: info.mean, std: info.std })
+        Ok(Origin { net: recipe.network(), tensors, head, classes: info.classes, mean: info.mean, std: info.std })
     }
 }

@@ -3,17 +3,21 @@
 use super::checkpoint::Checkpoint;
 use super::fit::{Job, Observer, Outcome, fit};
 use super::limits::fitting_programs;
+use super::lock::RunLock;
+use super::origin::exists;
+use super::parts::Parts;
 use super::programs::Programs;
 use super::run::RunDir;
 use super::ships::Ships;
 use super::start::{normalised_as, start_from};
 use super::steps::loader;
-use crate::data::{Manifest, Split, Stats};
+use crate::data::{Dataset, Manifest, Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::methods::{ImageInfo, Targets, Task, Teacher};
 use crate::recipe::{Recipe, RunInfo};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// What is to be trained, and on what.
@@ -50,15 +54,17 @@ pub struct Prepared {
 pub enum Place {
     /// In a new directory of that name, or of that with a number.
     New(PathBuf),
-    /// In that of a run that goes on from its last checkpoint.
-    Resumed(RunDir),
+    /// In that of a run that goes on from its last checkpoint, with its lock.
+    Resumed(RunDir, RunLock),
 }
 
 /// A run that has its directory, before the first step.
 pub struct Started {
     prepared: Prepared,
     run: RunDir,
+    lock: RunLock,
     resume: bool,
+    lengthened: Vec<u64>,
     inherited: Option<String>,
 }
 
@@ -68,7 +74,19 @@ impl Request {
     /// # Errors
     /// If recipe, images, teacher and device do not go together.
     pub fn prepare(self) -> Result<Prepared> {
+        if let Some((mean, std)) = &self.normalization {
+            let info = RunInfo { mean: mean.clone(), std: std.clone(), ..RunInfo::default() };
+            info.check_normalization(Some(self.data.train.c))?;
+        }
         let steps = loader(&self.recipe, &self.data)?.steps();
+        self.recipe.schedule.check_length(self.recipe.epochs, steps as u64)?;
+        if let (Some(patience), None) = (self.recipe.patience, Parts::of(&self.data, &self.recipe).val()) {
+            return Err(Error::Config(format!(
+                "patience = {patience}: it goes by validation images, and {} has none with labels: set a share of the training \
+                 images apart (--set data.val=0.1), or leave patience out",
+                self.recipe.data.path
+            )));
+        }
         let teacher = Teacher::of(&self.recipe)?;
         // Computed only if nobody says it: for that, images may have to be decoded.
         let mut images = match (&self.normalization, &self.recipe.augment.normalize) {
@@ -102,7 +120,9 @@ impl Request {
 
 fn compile(request: &Request, images: &ImageInfo, teacher: Option<&Teacher>) -> Result<(Programs, usize)> {
     let targets = request.targets.as_ref().map(|(targets, _)| targets);
-    let task = Task { recipe: &request.recipe, images, teacher, targets };
+    let loss = request.recipe.loss.of_images(&request.data.train.class_counts())?;
+    let recipe = Recipe { loss, ..request.recipe.clone() };
+    let task = Task { recipe: &recipe, images, teacher, targets };
     fitting_programs(&task, &request.device)
 }
 
@@ -194,8 +214,15 @@ impl Prepared {
         ))
     }
 
+    /// What is validated and tested on.
+    pub fn parts(&self) -> Parts {
+        Parts::of(&self.request.data, &self.request.recipe)
+    }
+
     /// What the run's record says of where it ran.
     pub fn info(&self) -> RunInfo {
+        let parts = self.parts();
+        let images = |set: Option<&Arc<Dataset>>| Some(set.map_or(0, |s| s.len()));
         RunInfo {
             recipe: self.request.name.clone(),
             device: self.request.device.name(),
@@ -205,6 +232,12 @@ impl Prepared {
             std: self.images.std.clone(),
             teacher: self.teacher_hash(),
             data: Some(self.manifest.fingerprint().into()),
+            // What a fitted model tells apart is no class that an image has.
+            classes: if self.request.targets.is_some() { Vec::new() } else { self.request.data.train.classes.clone() },
+            train_images: Some(self.request.data.train.len()),
+            val_images: images(parts.val()),
+            test_images: images(parts.test()),
+            lengthened: Vec::new(),
         }
     }
 
@@ -214,26 +247,33 @@ impl Prepared {
     /// # Errors
     /// If there is no such network, or the directory cannot be made.
     pub fn start(mut self, place: Place) -> Result<Started> {
-        let inherited = start_from(&self.request.recipe, &mut self.programs)?;
-        let (run, resume) = match place {
+        // A run that goes on has all that it inherited in its checkpoint: where it came from may be gone.
+        let base = Path::new(&self.request.recipe.start_from);
+        let inherited = match &place {
+            Place::Resumed(run, _) if run.last().is_file() && !exists(base) => None,
+            _ => start_from(&self.request.recipe, &self.request.data.train.classes, &mut self.programs)?,
+        };
+        let (run, lock, resume) = match place {
             Place::New(wanted) => {
                 let run = RunDir::create(&wanted, &self.request.recipe, self.info())?;
+                let lock = RunLock::take(&run)?;
                 if let Err(e) = run.list_images(&self.manifest, &self.request.data.skipped) {
                     // The first error is the one worth telling.
                     let _ = std::fs::remove_dir_all(run.path());
                     return Err(e);
                 }
-                (run, false)
+                (run, lock, false)
             }
-            Place::Resumed(run) => {
+            Place::Resumed(run, lock) => {
                 // It may have been stopped before the list was written.
                 if !run.images().exists() {
                     run.list_images(&self.manifest, &self.request.data.skipped)?;
                 }
-                (run, true)
+                (run, lock, true)
             }
         };
-        Ok(Started { prepared: self, run, resume, inherited })
+        let lengthened = if resume { RunDir::open(run.path())?.2.lengthened } else { Vec::new() };
+        Ok(Started { prepared: self, run, lock, resume, lengthened, inherited })
     }
 }
 
@@ -259,8 +299,19 @@ impl Started {
         let fingerprint = manifest.fingerprint().to_string();
         let Request { name, recipe, data, device, targets, .. } = request;
         let trained = recipe.clone();
-        let (begun, resumed) = (self.run.clone(), self.resume);
-        let job = Job { name, recipe, data, device, eval_batch, fingerprint, run: self.run, resume: self.resume, stop };
+        let (begun, resumed, lock) = (self.run.clone(), self.resume, self.lock);
+        let job = Job {
+            name,
+            recipe,
+            data,
+            device,
+            eval_batch,
+            fingerprint,
+            run: self.run,
+            resume: self.resume,
+            lengthened: self.lengthened,
+            stop,
+        };
         let mut outcome = fit(job, programs, observer);
         if let Ok(Outcome::Finished(summary)) = &mut outcome {
             let targets = targets.as_ref().map(|(targets, _)| targets);
@@ -269,7 +320,9 @@ impl Started {
             summary.ships = Ships::of(&task, &Checkpoint::load(&begun.last())?.tensors).ok();
             begun.write_summary(summary)?;
         }
-        if matches!(outcome, Err(Error::Limit(_))) && !resumed && !begun.last().exists() {
+        drop(lock);
+        let nothing_done = || Checkpoint::load(&begun.last()).map_or(true, |c| c.position.steps == 0);
+        if matches!(outcome, Err(Error::Limit(_))) && !resumed && nothing_done() {
             // There was no memory for a run that had only begun: it leaves nothing behind. The first error is the one worth
             // telling.
             let _ = std::fs::remove_dir_all(begun.path());

@@ -13,14 +13,14 @@ use super::evaluate::{Evaluation, Tally, for_each_output};
 use super::neighbours;
 use super::programs::{Programs, Runner};
 use crate::data::augment::{Flip, RandomResizedCrop};
-use crate::data::{AugmentSpec, Dataset, Split};
+use crate::data::{AugmentSpec, Dataset, Part, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::features::{Probe, Rows, low_shot};
 use crate::graph::Graph;
 use crate::methods::finetune::{Finetune, FinetuneSpec};
 use crate::methods::{Method, Task, feature_graph};
-use crate::optim::{OptimSpec, Rule, Schedule};
+use crate::optim::{OptimSpec, Rule, Schedule, Warmup};
 use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -60,10 +60,18 @@ pub struct ProtocolResult {
     pub data: String,
     /// Training images with labels.
     pub training_images: usize,
-    /// Test images.
+    /// The part that was tested on: test, val or train.
+    #[serde(default = "test_part")]
+    pub part: String,
+    /// Images tested on.
     pub test_images: usize,
     /// Share of them that were recognised.
     pub accuracy: f64,
+}
+
+/// What protocols of earlier versions were tested on.
+fn test_part() -> String {
+    Part::Test.word().into()
 }
 
 impl ProtocolResult {
@@ -72,7 +80,8 @@ impl ProtocolResult {
         let share =
             if self.labels < 1.0 { format!(" ({}% of the labels)", 100.0 * self.labels) } else { String::new() };
         let data = if self.data == own { String::new() } else { format!(" on {}", self.data) };
-        format!("{}{share}{data}", self.protocol.name())
+        let part = if self.part == Part::Test.word() { String::new() } else { format!(" on {}", self.part) };
+        format!("{}{share}{data}{part}", self.protocol.name())
     }
 }
 
@@ -185,7 +194,7 @@ pub fn finetune_recipe(of: &Recipe, run: &str, labels: f64, images: usize) -> Re
             ..AugmentSpec::default()
         },
         optimiser: sgd,
-        schedule: Schedule::Step { milestones: vec![12, 16], gamma: 0.2, warmup: 0 },
+        schedule: Schedule::Step { milestones: vec![12, 16], gamma: 0.2, warmup: Warmup::default() },
         run: None,
         ..of.clone()
     };

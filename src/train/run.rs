@@ -4,11 +4,14 @@
 //! config.toml     the recipe with every setting, and where it ran: `onebit train config.toml` repeats it
 //! data.csv        name, class, part, bytes and CRC-32 of every image; none of the embedded set
 //! skipped.csv     images that could not be read and were skipped, each with the reason; only if there are such
-//! metrics.jsonl   one line an interval of training, one a test, and one an epoch of what methods and binary layers tell
+//! metrics.jsonl   one line an interval of training, one an epoch and one a validation, one an epoch of what methods and binary
+//!                 layers tell, and one of the test at the end
 //! metrics.csv     the same as a table, without the layers; events.out.tfevents.*: the same for TensorBoard
 //! summary.json    the result
 //! protocols.json  what `onebit eval --protocol` found
-//! checkpoints/    last.safetensors (to go on from) and best.safetensors (of the best test)
+//! checkpoints/    last.safetensors (to go on from) and best.safetensors (of the best validation; without validation images
+//!                 of the last whole epoch)
+//! .lock           locked by the process that trains the run (`super::lock`)
 //! ```
 
 use super::layer_stats::LayerStats;
@@ -46,6 +49,9 @@ pub enum Metric {
         loss: f64,
         /// Share of images whose class was right.
         accuracy: f64,
+        /// Training images that loss and accuracy are of, as augmentation makes them.
+        #[serde(default)]
+        images: u64,
         /// Learning rate of the last step.
         lr: f64,
         /// Images per second.
@@ -61,13 +67,18 @@ pub enum Metric {
         loss: f64,
         /// Share of images whose class was right.
         accuracy: f64,
+        /// Training images that loss and accuracy are of, as augmentation makes them.
+        #[serde(default)]
+        images: u64,
     },
-    /// A test.
-    Test {
+    /// A test on the validation part.
+    Val {
         /// Epochs done.
         epoch: u64,
         /// Steps done since the start.
         steps: u64,
+        /// Validation images.
+        images: usize,
         /// Mean cross-entropy.
         loss: f64,
         /// Share of images whose class was right.
@@ -75,12 +86,33 @@ pub enum Metric {
         /// Share of images whose class was among the five most likely ones.
         top5: f64,
     },
-    /// A test in the middle of an epoch that has a second pass, before that pass; left out if it was stopped.
+    /// The test of the chosen checkpoint on the test part, at the end. (Of runs of earlier versions: one after every epoch, on
+    /// the images that the best checkpoint was chosen by.)
+    Test {
+        /// Epochs done when the checkpoint that is tested was written.
+        epoch: u64,
+        /// Steps done since the start.
+        steps: u64,
+        /// Test images; 0 in runs of earlier versions, which did not say.
+        #[serde(default)]
+        images: usize,
+        /// Mean cross-entropy.
+        loss: f64,
+        /// Share of images whose class was right.
+        accuracy: f64,
+        /// Share of images whose class was among the five most likely ones.
+        top5: f64,
+    },
+    /// A test on the validation part in the middle of an epoch that has a second pass, before that pass; left out if it was
+    /// stopped.
     BeforeRefresh {
         /// Epoch, from 0.
         epoch: u64,
         /// Steps done since the start.
         steps: u64,
+        /// Validation images.
+        #[serde(default)]
+        images: usize,
         /// Mean cross-entropy.
         loss: f64,
         /// Share of images whose class was right.
@@ -112,6 +144,7 @@ impl Metric {
         match self {
             Metric::Train { steps, .. }
             | Metric::Epoch { steps, .. }
+            | Metric::Val { steps, .. }
             | Metric::Test { steps, .. }
             | Metric::BeforeRefresh { steps, .. }
             | Metric::Means { steps, .. }
@@ -124,6 +157,7 @@ impl Metric {
         match self {
             Metric::Train { .. } | Metric::BeforeRefresh { .. } => None,
             Metric::Epoch { epoch, .. }
+            | Metric::Val { epoch, .. }
             | Metric::Test { epoch, .. }
             | Metric::Means { epoch, .. }
             | Metric::Layers { epoch, .. } => Some(*epoch),
@@ -132,7 +166,7 @@ impl Metric {
 }
 
 /// The result of a run: `summary.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Name of the recipe.
     pub recipe: String,
@@ -146,16 +180,38 @@ pub struct Summary {
     pub epochs: u64,
     /// Steps done.
     pub steps: u64,
-    /// Share of test images whose class is right after the last epoch; `null` without test images.
+    /// Training images.
+    #[serde(default)]
+    pub train_images: usize,
+    /// Validation images: those that the checkpoint was chosen by. 0 if there were none, or if the run is of an earlier
+    /// version, which chose on test images.
+    #[serde(default)]
+    pub val_images: usize,
+    /// Share of validation images whose class is right after the last epoch; `null` without validation images.
+    #[serde(default)]
+    pub val_accuracy: Option<f64>,
+    /// The best one after any epoch.
+    #[serde(default)]
+    pub best_val_accuracy: Option<f64>,
+    /// Epochs done then.
+    #[serde(default)]
+    pub best_val_epoch: Option<u64>,
+    /// Test images; 0 in runs of earlier versions, which did not say.
+    #[serde(default)]
+    pub test_images: usize,
+    /// Share of test images whose class is right, by the chosen checkpoint: the best one on validation images, without those
+    /// the last one. `null` without test images.
     pub test_accuracy: Option<f64>,
     /// The same among the five most likely classes.
     pub test_top5: Option<f64>,
-    /// Mean cross-entropy of the test images after the last epoch.
+    /// Mean cross-entropy of the test images.
     pub test_loss: Option<f64>,
-    /// The best test accuracy after any epoch.
-    pub best_accuracy: Option<f64>,
-    /// Epochs done then.
-    pub best_epoch: Option<u64>,
+    /// Epochs done when the chosen checkpoint was written.
+    #[serde(default)]
+    pub chosen_epoch: Option<u64>,
+    /// Whether training ended because validation did not get better any more (`patience`).
+    #[serde(default)]
+    pub stopped_early: bool,
     /// Images trained on per second of training, tests and saving left out.
     pub images_per_second: f64,
     /// Seconds since the program started or resumed the run.
@@ -238,6 +294,7 @@ impl RunDir {
         let info = recipe.run.take().ok_or_else(|| {
             Error::data(&config, "the table [run] is missing: this is a recipe, not the record of a run")
         })?;
+        info.check_normalization(None).map_err(|e| Error::data(&config, e.to_string()))?;
         Ok((run, recipe, info))
     }
 
@@ -256,7 +313,8 @@ impl RunDir {
         &self.path
     }
 
-    fn config_path(&self) -> PathBuf {
+    /// The record of what was asked for.
+    pub fn config_path(&self) -> PathBuf {
         self.path.join("config.toml")
     }
 
@@ -269,9 +327,59 @@ impl RunDir {
         self.checkpoints().join("last.safetensors")
     }
 
-    /// The checkpoint of the best test.
+    /// The checkpoint of the best validation.
     pub fn best(&self) -> PathBuf {
         self.checkpoints().join("best.safetensors")
+    }
+
+    /// The checkpoint that stands for the run: the best one where validation images chose it, else the last one.
+    pub fn chosen(&self, info: &RunInfo) -> PathBuf {
+        match info.val_images.is_some_and(|n| n > 0) && self.best().is_file() {
+            true => self.best(),
+            false => self.last(),
+        }
+    }
+
+    /// Whether training ever began: from then on there is a checkpoint to go on from.
+    pub fn has_begun(&self) -> bool {
+        self.path.join("metrics.jsonl").exists() || self.best().exists()
+    }
+
+    /// Checks that there is a checkpoint to go on from, if training ever began.
+    ///
+    /// # Errors
+    /// If it is missing; says what else is there.
+    pub fn check_last(&self) -> Result<()> {
+        if self.last().is_file() || !self.has_begun() {
+            return Ok(());
+        }
+        let rest = match self.best().is_file() {
+            true => format!(
+                "best.safetensors is there: put a copy of last.safetensors back, or start a new run from its weights with  \
+                 onebit train {} --from {}",
+                self.config_path().display(),
+                self.best().display()
+            ),
+            false => format!(
+                "nor is there a best.safetensors: put a copy of it back, or start anew with  onebit train {} --out DIR",
+                self.config_path().display()
+            ),
+        };
+        Err(Error::data(self.last(), format!("there is no checkpoint to go on from, and the run has begun; {rest}")))
+    }
+
+    /// Replaces `config.toml`, and keeps the result of an earlier end under another name.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn lengthen(&self, recipe: &Recipe, info: RunInfo, before: u64) -> Result<()> {
+        let text = Recipe { run: Some(info), ..recipe.clone() }.to_toml()?;
+        write_atomic(&self.config_path(), text.as_bytes())?;
+        let (summary, kept) = (self.path.join("summary.json"), self.path.join(format!("summary-{before}.json")));
+        match summary.exists() {
+            true => std::fs::rename(&summary, &kept).map_err(Error::io(&kept, "rename to")),
+            false => Ok(()),
+        }
     }
 
     /// Result of the run, if it ended.
@@ -302,7 +410,9 @@ impl RunDir {
     /// Notes what a protocol found, in place of an earlier result of the same protocol, labels and images.
     pub fn note_protocol_result(&self, new: &ProtocolResult) -> Result<()> {
         let mut all = self.protocol_results()?;
-        let same = |j: &ProtocolResult| (j.protocol, &j.data) == (new.protocol, &new.data) && j.labels == new.labels;
+        let same = |j: &ProtocolResult| {
+            (j.protocol, &j.data, &j.part) == (new.protocol, &new.data, &new.part) && j.labels == new.labels
+        };
         all.retain(|j| !same(j));
         all.push(new.clone());
         self.write_json("protocols.json", &all)
@@ -324,8 +434,8 @@ impl RunDir {
     }
 
     /// Opens `metrics.jsonl`, and what is made of it, to append to, without the lines that a killed run wrote past `steps` steps
-    /// or past the end of `epochs` epochs.
-    pub fn metrics(&self, steps: u64, epochs: u64) -> Result<MetricsFile> {
+    /// or past the end of `epochs` epochs; and without the test at the end, if that is still to be done.
+    pub fn metrics(&self, steps: u64, epochs: u64, to_be_tested: bool) -> Result<MetricsFile> {
         let path = self.path.join("metrics.jsonl");
         let mut kept = Vec::new();
         if path.exists() {
@@ -333,7 +443,9 @@ impl RunDir {
             let mut keep = String::new();
             for line in text.split_inclusive('\n') {
                 let Ok(metric) = serde_json::from_str::<Metric>(line) else { continue };
-                if metric.steps() <= steps && metric.epochs_done().is_none_or(|done| done <= epochs) {
+                let again = to_be_tested && matches!(&metric, Metric::Test { steps: at, .. } if *at == steps);
+                let past = metric.steps() > steps || metric.epochs_done().is_some_and(|done| done > epochs);
+                if !again && !past {
                     keep += line;
                     kept.push(metric);
                 }
@@ -396,6 +508,11 @@ mod tests {
             std: vec![0.25],
             teacher: None,
             data: None,
+            classes: vec!["cat".into(), "dog".into()],
+            train_images: Some(5),
+            val_images: Some(0),
+            test_images: Some(1),
+            lengthened: Vec::new(),
         }
     }
 
@@ -432,8 +549,8 @@ mod tests {
     fn lines_past_the_checkpoint_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::create(&folder.path().join("a"), &recipe(), info()).unwrap();
-        let test = |steps| Metric::Test { epoch: 1, steps, loss: 1.0, accuracy: 0.5, top5: 0.9 };
-        let mut file = run.metrics(0, 0).unwrap();
+        let test = |steps| Metric::Test { epoch: 1, steps, images: 3, loss: 1.0, accuracy: 0.5, top5: 0.9 };
+        let mut file = run.metrics(0, 0, false).unwrap();
         (1..=4).for_each(|s| file.push(&test(s)).unwrap());
         fs::OpenOptions::new()
             .append(true)
@@ -441,12 +558,12 @@ mod tests {
             .unwrap()
             .write_all(b"{\"ki")
             .unwrap();
-        run.metrics(2, 1).unwrap().push(&test(9)).unwrap();
-        let text = fs::read_to_string(run.path().join("metrics.jsonl")).unwrap();
-        let lines: Vec<Metric> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-        assert_eq!(lines, [test(1), test(2), test(9)]);
+        run.metrics(2, 1, false).unwrap().push(&test(9)).unwrap();
+        assert_eq!(MetricsFile::read(&run).unwrap(), [test(1), test(2), test(9)]);
+        run.metrics(9, 1, true).unwrap();
+        assert_eq!(MetricsFile::read(&run).unwrap(), [test(1), test(2)]);
         // A checkpoint made after the last step of the second epoch, and before its test.
-        run.metrics(2, 0).unwrap();
+        run.metrics(2, 0, false).unwrap();
         assert_eq!(MetricsFile::read(&run).unwrap(), []);
     }
 }

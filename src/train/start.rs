@@ -27,11 +27,15 @@ pub fn normalised_as(recipe: &Recipe, teacher: Option<&Teacher>, images: &mut Im
     Ok(())
 }
 
-/// Gives programs the network that `start_from` names. Returns what is to be said of it.
+/// The layer that tells classes apart.
+const LAST: &str = "fc.";
+
+/// Gives programs the network that `start_from` names. Its last layer stays behind where it tells other classes apart than
+/// `classes`. Returns what is to be said of it.
 ///
 /// # Errors
 /// If it is not there, or is not of this network.
-pub fn start_from(recipe: &Recipe, programs: &mut Programs) -> Result<Option<String>> {
+pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) -> Result<Option<String>> {
     if recipe.start_from.is_empty() {
         return Ok(None);
     }
@@ -42,23 +46,26 @@ pub fn start_from(recipe: &Recipe, programs: &mut Programs) -> Result<Option<Str
         let known = built_in().iter().any(|(built_in, _)| *built_in == name);
         let first = if known { format!(": train it first with  onebit train {name}") } else { String::new() };
         return Err(Error::Config(format!(
-            "the recipe starts from the run start_from = {:?}, which is not there{first}; or name another one with --set \
-             start_from=DIR",
+            "the recipe starts from the run start_from = {:?}, which is not there{first}; or name another one with --from DIR",
             recipe.start_from
         )));
     }
     let fail = |m: String| Err(Error::Config(format!("start_from = {:?}: {m}", recipe.start_from)));
     let method = recipe.method();
     let start = Origin::open(path)?;
-    let inherited: HashMap<&String, &HostTensor> =
+    let mut inherited: HashMap<&String, &HostTensor> =
         start.tensors.iter().filter(|(name, _)| method.inherits(recipe, name)).collect();
     let mut missing = Vec::new();
     let mut taken = 0;
+    // Of the same number, but others: only names tell.
+    let mut of_other_classes = !start.classes.is_empty() && !classes.is_empty() && start.classes != classes;
+    of_other_classes &= inherited.keys().any(|name| name.starts_with(LAST));
     for graph in programs.step.iter().map(|(_, p)| p.graph.clone()) {
         for v in leaves(&graph).into_iter().filter(|v| !graph.name(*v).starts_with("optim.")) {
             let name = graph.name(v);
             match inherited.get(&name.to_string()) {
                 Some(t) if t.shape() == graph.shape(v) => taken += 1,
+                Some(_) if name.starts_with(LAST) => of_other_classes = true,
                 Some(t) => {
                     return fail(format!("its {name} is {}, this network's is {}", t.shape(), graph.shape(v)));
                 }
@@ -77,9 +84,27 @@ pub fn start_from(recipe: &Recipe, programs: &mut Programs) -> Result<Option<Str
             return fail(format!("it has no {name}, which this network needs"));
         }
     }
+    let mut said = recipe.start_from.clone();
+    if of_other_classes {
+        inherited.retain(|name, _| !name.starts_with(LAST));
+        said += &format!(
+            "; its last layer ({LAST}*) tells other classes apart ({}) than these images have ({}): that layer starts anew",
+            listed(&start.classes, start.tensors.get("fc.weight").map_or(0, |t| t.shape().rows())),
+            listed(classes, classes.len()),
+        );
+    }
+    if !missing.is_empty() {
+        said += &format!("; what it lacks starts as the recipe says: {}", missing.join(", "));
+    }
     programs.given.extend(inherited.into_iter().map(|(name, t)| (name.clone(), t.clone())));
-    Ok(Some(match missing.as_slice() {
-        [] => recipe.start_from.clone(),
-        some => format!("{}; what it lacks starts as the recipe says: {}", recipe.start_from, some.join(", ")),
-    }))
+    Ok(Some(said))
+}
+
+/// How many classes there are, and the first of them.
+fn listed(names: &[String], count: usize) -> String {
+    match names {
+        [] => format!("{count}, whose names are not known"),
+        few if few.len() < 8 => format!("{count}: {}", few.join(", ")),
+        _ => format!("{count}: {}, ...", names[..6].join(", ")),
+    }
 }

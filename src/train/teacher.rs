@@ -41,7 +41,7 @@ impl Teacher {
         if path.is_dir() && !RunDir::open(path)?.0.last().is_file() {
             return Err(missing("that run has no checkpoint yet".into()));
         }
-        let Origin { net, tensors, head, mean, std } = Origin::open(path)?;
+        let Origin { net, tensors, head, mean, std, .. } = Origin::open(path)?;
         if net.binary {
             return Err(Error::Config(format!(
                 "the teacher {} is a binary network (net.binary = true); a teacher must be in full precision",

@@ -33,7 +33,8 @@ fn table(place: &Place, run: &str) -> Vec<BTreeMap<String, String>> {
 #[test]
 fn a_killed_run_logs_what_one_that_was_not_logs() {
     let place = Place::new();
-    let settings = ["--set", "epochs=8", "--set", "batch=10", "--set", "checkpoint.every_steps=7"];
+    let settings =
+        ["--set", "epochs=8", "--set", "batch=10", "--set", "checkpoint.every_steps=7", "--set", "data.val=0.02"];
     place.train("whole", &settings).ok();
     let start = tiny("killed", &settings);
     for pause in [150, 90, 210, 60] {
@@ -60,7 +61,10 @@ fn a_killed_run_logs_what_one_that_was_not_logs() {
     assert_eq!(tables[0], tables[1]);
     let of = |every: &str, part: &str| tables[0].iter().filter(|r| r["every"] == every && r["part"] == part).count();
     // 30 steps an epoch, a line every ten of them.
-    assert_eq!((of("steps", "train"), of("epoch", "train"), of("epoch", "test")), (24, 8, 8), "{:?}", tables[0]);
+    assert_eq!((of("steps", "train"), of("epoch", "train"), of("epoch", "val")), (24, 8, 8), "{:?}", tables[0]);
+    assert_eq!(of("epoch", "test"), 1, "{:?}", tables[0]);
+    let of_test = tables[0].iter().find(|r| r["part"] == "test").expect("the test at the end");
+    assert_eq!(of_test["images"], "100");
     let read: Value =
         serde_json::from_str(&script("read_events.py", "tensorboard", &["killed"], &place)).expect("the reader's JSON");
     // What stands in the files and what a page shows of them is the same, and nothing is there twice.
@@ -76,8 +80,9 @@ fn a_killed_run_logs_what_one_that_was_not_logs() {
     for (tag, every, part, column) in [
         ("loss/train", "steps", "train", "loss"),
         ("accuracy/train, mean of the epoch", "epoch", "train", "accuracy"),
+        ("accuracy/val", "epoch", "val", "accuracy"),
+        ("top5/val", "epoch", "val", "top5"),
         ("accuracy/test", "epoch", "test", "accuracy"),
-        ("top5/test", "epoch", "test", "top5"),
         ("lr/train", "steps", "train", "lr"),
     ] {
         let rows = tables[0].iter().filter(|r| r["every"] == every && r["part"] == part && !r[column].is_empty());
@@ -107,7 +112,7 @@ fn what_a_method_logs_gets_columns_of_its_own() {
     place.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).ok();
     let rows = table(&place, "run");
     let own: Vec<&String> =
-        rows[0].keys().filter(|k| !["epoch", "steps", "every", "part"].contains(&k.as_str())).collect();
+        rows[0].keys().filter(|k| !["epoch", "steps", "every", "part", "images"].contains(&k.as_str())).collect();
     assert!(own.len() > 5, "{own:?}");
     let logged = std::fs::read_to_string(place.path("run/metrics.jsonl")).unwrap();
     let means: Vec<Value> = logged.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
@@ -135,7 +140,7 @@ fn a_terminal_shows_curves_and_nothing_else_does() {
         script("in_terminal.py", "pty", &args, &place)
     };
     let shown = in_terminal("seen", &["--set", "batch=10"]);
-    assert!(has_curves(&shown) && shown.contains("training loss") && shown.contains("test accuracy, %"), "{shown}");
+    assert!(has_curves(&shown) && shown.contains("training loss") && shown.contains("train accuracy, %"), "{shown}");
     // What stays is behind what was said of the last epoch, and before the result.
     let result = shown.rfind("after 3 epochs").expect("the result");
     assert!(has_curves(&shown[shown.rfind("epoch   3").expect("the last test")..result]), "{shown}");

@@ -23,6 +23,7 @@ mod profile;
 mod program;
 mod recipes;
 mod resume;
+mod runs;
 mod sweep;
 mod tune;
 mod unlabelled;

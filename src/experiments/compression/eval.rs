@@ -1,6 +1,7 @@
 //! `onebit eval` of a network that compresses a multilayer bootstrap network: both beside each other.
 
 use super::taught;
+use crate::cache::note;
 use crate::console::stop::NEVER;
 use crate::console::text::{percent, say, say_json, size};
 use crate::data::{Dataset, Loader, LoaderOptions, Stats};
@@ -69,8 +70,15 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<()> {
     let file = RunDir::at(Path::new(&t.recipe.teacher.as_ref().ok_or_else(missing)?.run)).last();
     let teacher_bytes = std::fs::metadata(&file).map_err(Error::io(&file, "read"))?.len();
     let result = Comparison { parts, teacher_pace: of.pace, student_pace, teacher_bytes, student_bytes };
-    t.run.write_json("eval.json", &result)?;
-    if options.json { say_json(&result) } else { say_result(&result, &device.name()) }
+    if options.json {
+        say_json(&result)?
+    } else {
+        say_result(&result, &device.name())?
+    };
+    if let Err(e) = t.run.write_json("eval.json", &result) {
+        note(format!("the result stands above, but could not be written into the run: {e}"));
+    }
+    Ok(())
 }
 
 fn say_result(result: &Comparison, device: &str) -> Result<()> {

@@ -11,7 +11,7 @@ use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOp
 use crate::console::stop::NEVER;
 use crate::data::Split;
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mbn::Watch;
 use crate::methods::Method;
 use crate::methods::compress::Compress;
@@ -44,6 +44,11 @@ impl Experiment for Compression {
     fn eval(&self, options: &EvalOptions) -> Result<Ending> {
         if options.protocol.is_some() || options.baseline {
             return Gradients.eval(options);
+        }
+        if options.part.is_some() {
+            return Err(Error::Config(
+                "--part: a compressed model is tested on all parts of the images side by side; leave it out".into(),
+            ));
         }
         eval::run(options, TrainedRun::open(&options.run, options.checkpoint, options.data.as_deref())?)?;
         Ok(Ending::Done)

@@ -74,6 +74,9 @@ impl ModelTeacher {
         let (of, model) = Self::open(recipe)?;
         let Some(train) = assigned(&of, &model, &data.train, device, watch)? else { return Ok(None) };
         let Some(test) = assigned(&of, &model, &data.test, device, watch)? else { return Ok(None) };
+        let only_val = Arc::ptr_eq(&data.val, &data.test);
+        let val = if only_val { &data.test.select(&[]).into() } else { &data.val };
+        let Some(val) = assigned(&of, &model, val, device, watch)? else { return Ok(None) };
         let output = model.output.as_ref().expect("checked by open");
         let deviation = output.pca.variance.iter().map(|v| v.sqrt().max(f64::MIN_POSITIVE) as f32).collect();
         let classes: Vec<String> = (0..model.spec.clusters).map(|c| format!("cluster {c}")).collect();
@@ -83,9 +86,11 @@ impl ModelTeacher {
             CompressTarget::Coordinates => (0..train.clusters.len() as u32).collect(),
         };
         let with = |set: &Dataset, labels| Dataset { labels: Some(labels), classes: classes.clone(), ..set.clone() };
+        let test_part = Arc::new(with(&data.test, test.clusters));
         let split = Split {
             train: Arc::new(with(&data.train, labels)),
-            test: Arc::new(with(&data.test, test.clusters)),
+            val: if only_val { test_part.clone() } else { Arc::new(with(&data.val, val.clusters)) },
+            test: test_part,
             ..data.clone()
         };
         let targets = Targets { coordinates: train.coordinates, deviation, centres: output.centres.centres.clone() };

@@ -3,8 +3,8 @@
 use super::{TrainedRun, device_of};
 use crate::cache::note;
 use crate::console::stop::NEVER;
-use crate::console::text::{percent, say, say_json};
-use crate::data::{Split, trained_on};
+use crate::console::text::{grouped, percent, say, say_json};
+use crate::data::{Part, Split, trained_on};
 use crate::error::{Error, Result};
 use crate::experiments::{Ending, EvalOptions};
 use crate::methods::Task;
@@ -14,36 +14,79 @@ use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::limits::fitting_test;
 use crate::train::programs::Runner;
 use crate::train::run::RunDir;
+use serde::Serialize;
 
-pub(super) fn run(options: &EvalOptions, run: TrainedRun) -> Result<Ending> {
-    let TrainedRun { run, recipe, info, path, checkpoint, data, images } = run;
-    if let Some(seen) = seen_in_training(&run, &info, &data)? {
-        note(seen);
+/// What is found, and of what: `eval.json`.
+#[derive(Serialize)]
+struct Found<'a> {
+    /// Which part of the images: train, val or test; all of a set without parts.
+    part: &'static str,
+    /// What the images are.
+    data: &'a str,
+    /// The checkpoint's file.
+    checkpoint: String,
+    /// Epochs done when it was written.
+    epoch: u64,
+    #[serde(flatten)]
+    result: &'a Evaluation,
+}
+
+pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<Ending> {
+    let TrainedRun { run, recipe, info, path, checkpoint, data, part, images: seen, notes } = t;
+    notes.iter().for_each(note);
+    if part != Some(Part::Train)
+        && let Some(overlap) = seen_in_training(&run, &info, &data)?
+    {
+        note(overlap);
+    }
+    if data.test.labels.is_none() {
+        let classes = if info.classes.is_empty() { "its classes".into() } else { info.classes.join(", ") };
+        return Err(Error::Config(format!(
+            "{}: these images have no labels, so there is nothing to compare with: put them into folders that are called like \
+             the run's classes ({classes}), or let  onebit predict  name them",
+            recipe.data.path
+        )));
     }
     let device = device_of(options.device.as_deref(), &info)?;
-    let task = Task { recipe: &recipe, images: &images, teacher: None, targets: None };
+    let task = Task { recipe: &recipe, images: &seen, teacher: None, targets: None };
     let (programs, batch) = fitting_test(&task, &device, |batch| recipe.method().eval(&task, batch))?;
     let mut runner = Runner::load(programs, &device, recipe.seed)?;
     runner.restore(&checkpoint, &path)?;
     let result = evaluate(&recipe, &mut runner, &data, batch, &NEVER)?.expect("nobody stops this");
-    run.write_json("eval.json", &result)?;
-    let title = format!("{}, {} images, {} right", info.recipe, result.images, percent(result.accuracy));
-    let picture = run.write_text("confusion.svg", &confusion_svg(&result, &title))?;
+    let word = part.map_or("all", Part::word);
+    let images = grouped(result.images as u64);
+    let images =
+        part.map_or(format!("{images} images, all of the set"), |part| format!("{images} {} images", part.word()));
+    let found = Found {
+        part: word,
+        data: data.test.name.as_str(),
+        checkpoint: path.display().to_string(),
+        epoch: checkpoint.position.epoch,
+        result: &result,
+    };
     if options.json {
-        say_json(&result)?;
-        return Ok(Ending::Done);
+        say_json(&found)?;
+    } else {
+        say(format!("{}  after {} epochs, on {}", path.display(), checkpoint.position.epoch, device.name()))?;
+        say(format!("data {}", data.test))?;
+        table(&result)?;
+        say(format!(
+            "\ntop-1 {}   top-5 {}   cross-entropy {:.4}   balanced accuracy {}   macro-F1 {:.4}   ({images})",
+            percent(result.accuracy),
+            percent(result.top5),
+            result.loss,
+            percent(result.balanced_accuracy),
+            result.macro_f1
+        ))?;
     }
-    say(format!("{}  after {} epochs, on {}", path.display(), checkpoint.position.epoch, device.name()))?;
-    say(format!("data {}", data.test))?;
-    table(&result)?;
-    say(format!(
-        "\ntop-1 {}   top-5 {}   cross-entropy {:.4}   ({} images)",
-        percent(result.accuracy),
-        percent(result.top5),
-        result.loss,
-        result.images
-    ))?;
-    say(format!("confusion matrix: {}", picture.display()))?;
+    let title = format!("{}, {images}, {} right", info.recipe, percent(result.accuracy));
+    let written = run.write_json("eval.json", &found);
+    match written.and_then(|()| run.write_text("confusion.svg", &confusion_svg(&result, &title))) {
+        Ok(picture) if !options.json => say(format!("confusion matrix: {}", picture.display()))?,
+        Ok(_) => {}
+        // What was asked for is said already.
+        Err(e) => note(format!("the result stands above, but could not be written into the run: {e}")),
+    }
     Ok(Ending::Done)
 }
 
@@ -69,17 +112,19 @@ fn seen_in_training(run: &RunDir, info: &RunInfo, data: &Split) -> Result<Option
 
 fn table(e: &Evaluation) -> Result<()> {
     let width = e.classes.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).max(5);
-    say(format!("\n{:width$}  images  recognised  of those named so  most often taken for", "class"))?;
+    say(format!("\n{:width$}  images   recall  precision      F1  most often taken for", "class"))?;
     for (r, class) in e.classes.iter().enumerate() {
-        let precision = class.precision.map_or("-".to_string(), percent);
+        let share = |x: Option<f64>| x.map_or("-".to_string(), percent);
+        let f1 = class.f1.map_or("-".to_string(), |x| format!("{x:.4}"));
         let wrong = (0..e.classes.len()).filter(|&c| c != r).max_by_key(|&c| (e.confusion[r][c], usize::MAX - c));
         let wrong = wrong.filter(|&c| e.confusion[r][c] > 0);
         let wrong = wrong.map_or(String::new(), |c| format!("{} ({})", e.classes[c].name, e.confusion[r][c]));
         say(format!(
-            "{:width$}  {:6}  {:>10}  {precision:>17}  {wrong}",
+            "{:width$}  {:6}  {:>8}  {:>8}  {f1:>6}  {wrong}",
             class.name,
             class.images,
-            percent(class.recall)
+            share(class.recall),
+            share(class.precision)
         ))?;
     }
     Ok(())

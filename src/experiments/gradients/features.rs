@@ -1,8 +1,9 @@
 //! Features of images by a run's network, and a map of them.
 
-use super::{TrainedRun, device_of, extractor};
+use super::{Opening, device_of, extractor};
 use crate::console::stop::NEVER;
 use crate::console::text::{grouped, say};
+use crate::data::Part;
 use crate::error::Result;
 use crate::experiments::FeatureOptions;
 use crate::features::{Map, npy};
@@ -10,8 +11,16 @@ use crate::files::{create_dir, write_atomic};
 use crate::train::protocol::features;
 
 pub(super) fn run(options: &FeatureOptions) -> Result<()> {
-    let t = TrainedRun::open(&options.run, options.checkpoint, options.data.as_deref())?;
-    let set = options.part.of(&t.data)?;
+    let t = Opening {
+        run: &options.run,
+        which: options.checkpoint,
+        data: options.data.as_deref(),
+        part: options.part.map(Part::from),
+        by_class: false,
+        whole: false,
+    }
+    .open()?;
+    let set = &t.data.test;
     let (mut runner, batch) = extractor(&t, &device_of(options.device.as_deref(), &t.info)?)?;
     let rows = features(&mut runner, set, batch, &NEVER)?.expect("nobody stops this");
     let out = options.out();

@@ -10,14 +10,15 @@ mod trained;
 mod tuning;
 
 pub use mask::{images_of, save_mask};
-pub use trained::{TrainedRun, device_of, extractor};
+pub use trained::{Opening, TrainedRun, device_of, extractor};
 pub use tuning::{before_training, say_tuned, taken_another};
 
 pub(super) use export::write as write_export;
 pub(super) use train::{Lesson, run as train_by};
 
 use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOptions, Start, TrainOptions};
-use crate::console::text::pretty_json;
+use crate::console::text::{pretty_json, say};
+use crate::data::Part;
 use crate::error::{Error, Result};
 use crate::methods::METHODS;
 use crate::recipe::keys::Key;
@@ -55,7 +56,16 @@ impl Experiment for Gradients {
         if options.baseline {
             return Err(Error::Config("--baseline goes with a multilayer bootstrap network".into()));
         }
-        let run = TrainedRun::open(&options.run, options.checkpoint, options.data.as_deref())?;
+        let by_class = options.protocol.is_none();
+        let run = Opening {
+            run: &options.run,
+            which: options.checkpoint,
+            data: options.data.as_deref(),
+            part: options.part.map(Part::from),
+            by_class,
+            whole: by_class,
+        }
+        .open()?;
         match options.protocol {
             Some(how) => protocol::run(options, how, &run),
             None => eval::run(options, run),
@@ -67,7 +77,16 @@ impl Experiment for Gradients {
     }
 
     fn export(&self, options: &ExportOptions) -> Result<()> {
-        let run = TrainedRun::open(&options.run, options.checkpoint, options.data.as_deref())?;
+        let run = Opening {
+            run: &options.run,
+            which: options.checkpoint,
+            data: options.data.as_deref(),
+            part: None,
+            by_class: true,
+            whole: true,
+        }
+        .open()?;
+        run.notes.iter().try_for_each(|n| say(format!("note: {n}")))?;
         let (images, data) = (run.images.clone(), run.data.clone());
         export::write(options, &run, &images, &data, None)
     }

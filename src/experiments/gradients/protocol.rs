@@ -1,10 +1,11 @@
 //! How good features are that were learned without labels: `onebit eval --protocol`.
 
 use super::{TrainedRun, device_of, extractor};
+use crate::cache::note;
 use crate::console::progress::observer;
 use crate::console::stop::{NEVER, on_ctrl_c};
 use crate::console::text::{grouped, percent, say, say_json};
-use crate::data::Split;
+use crate::data::{Part, Split};
 use crate::error::{Error, Result};
 use crate::experiments::{Ending, EvalOptions};
 use crate::features::low_shot;
@@ -16,6 +17,7 @@ use serde_json::json;
 
 /// Evaluates a run's features, notes the result in its protocols.json, and says it.
 pub(super) fn run(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Result<Ending> {
+    let word = t.part.map_or("all", Part::word);
     for part in [&t.data.train, &t.data.test] {
         if part.is_empty() || part.labels.is_none() {
             return Err(Error::Config(format!(
@@ -25,7 +27,7 @@ pub(super) fn run(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Resul
             )));
         }
     }
-    let (result, note) = match how {
+    let (result, more) = match how {
         Protocol::Finetune => match finetuned(options, t)? {
             Some(accuracy) => accuracy,
             None => return Ok(Ending::Stopped),
@@ -37,16 +39,17 @@ pub(super) fn run(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Resul
         labels: options.labels,
         data: t.data.name().to_string(),
         training_images: low_shot(t.data.train.len(), options.labels).len(),
+        part: word.into(),
         test_images: t.data.test.len(),
         accuracy: result,
     };
-    t.run.note_protocol_result(&found)?;
     if options.json {
         say_json(&found)?;
+        note_result(t, &found);
         return Ok(Ending::Done);
     }
     say(format!(
-        "{}: {} {}, labels of {} of {} training images, {} test images of {}{note}",
+        "{}: {} {}, labels of {} of {} training images, {} {word} images of {}{more}",
         t.run.path().display(),
         found.column(&found.data),
         percent(found.accuracy),
@@ -55,7 +58,15 @@ pub(super) fn run(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Resul
         grouped(found.test_images as u64),
         found.data
     ))?;
+    note_result(t, &found);
     Ok(Ending::Done)
+}
+
+/// Keeps a result that was said already.
+fn note_result(t: &TrainedRun, found: &ProtocolResult) {
+    if let Err(e) = t.run.note_protocol_result(found) {
+        note(format!("the result stands above, but could not be written into the run: {e}"));
+    }
 }
 
 fn by_features(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Result<(f64, String)> {
@@ -64,7 +75,7 @@ fn by_features(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Result<(
     let mut of = |set| features(&mut runner, set, batch, &NEVER);
     let (train, test) = (of(&t.data.train)?.expect("nobody stops this"), of(&t.data.test)?.expect("nobody stops this"));
     let labelled = LabelledFeatures::new(&t.data, options.labels, train, test)?;
-    let (result, note): (Evaluation, String) = match how {
+    let (result, more): (Evaluation, String) = match how {
         Protocol::Linear => {
             let (result, probe) = labelled.by_probe()?;
             let end = if probe.converged { "" } else { ", which did not converge" };
@@ -72,7 +83,7 @@ fn by_features(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Result<(
         }
         _ => (labelled.by_neighbours(&device)?, String::new()),
     };
-    Ok((result.accuracy, note))
+    Ok((result.accuracy, more))
 }
 
 /// Trains a copy of the network on the labels, in a run directory below the run's. The accuracy and what is to be said of
@@ -99,7 +110,10 @@ fn finetuned(options: &EvalOptions, t: &TrainedRun) -> Result<Option<(f64, Strin
     drop(observer);
     match outcome? {
         Outcome::Finished(summary) => {
-            let accuracy = summary.test_accuracy.expect("there are test images with labels");
+            // Where the part that is tested on is the validation part, the network was chosen by it.
+            let accuracy = summary.test_accuracy.or(summary.best_val_accuracy);
+            let nothing = || Error::Config(format!("{}: there were no images to test on", run.path().display()));
+            let accuracy = accuracy.ok_or_else(nothing)?;
             Ok(Some((accuracy, format!("; the fine-tuned network is in {}", run.path().display()))))
         }
         Outcome::Stopped { saved, .. } => {

@@ -4,15 +4,17 @@ use super::{before_training, save_mask, say_tuned};
 use crate::console::progress::{accuracy_of, observer, silent};
 use crate::console::stop::on_ctrl_c;
 use crate::console::text::{duration, go_on_unheard, grouped, mib, percent, say};
-use crate::data::Split;
+use crate::data::{Part, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::experiments::{Ending, Start, TrainOptions};
 use crate::methods::Targets;
 use crate::nn::Adapted;
 use crate::recipe::{Recipe, RunInfo, absolute};
+use crate::train::checkpoint::Checkpoint;
 use crate::train::choose::choose;
 use crate::train::fit::Outcome;
+use crate::train::lock::RunLock;
 use crate::train::prepare::{Place, Request, Started};
 use crate::train::run::{RunDir, Summary};
 use serde_json::json;
@@ -24,8 +26,18 @@ struct Wanted {
     name: String,
     recipe: Recipe,
     select: String,
-    /// The run to go on with, and its record.
-    old: Option<(RunDir, RunInfo)>,
+    /// The run to go on with.
+    old: Option<Old>,
+}
+
+/// A run to go on with.
+struct Old {
+    run: RunDir,
+    /// Its record.
+    info: RunInfo,
+    lock: RunLock,
+    /// How many epochs it was to have, if it has more or fewer from now on.
+    epochs_before: Option<u64>,
 }
 
 /// What a network learns besides the recipe's images: targets with the hash of what made them, and the images with labels
@@ -46,11 +58,11 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
         ));
     }
     let Wanted { name, recipe, select, old } = wanted(start, options)?;
-    if let Some((run, _)) = &old
+    if let Some(Old { run, epochs_before: None, .. }) = &old
         && let Some(summary) = run.summary()?
     {
         if !options.json {
-            say(format!("{} is finished; there is nothing to resume", run.path().display()))?;
+            say(format!("{} is finished; there is nothing to resume (--epochs N lengthens it)", run.path().display()))?;
         }
         return finish(options, run, &summary);
     }
@@ -63,12 +75,16 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
     let Some(Lesson { targets, data }) = teach(options, data, &recipe, &choice.device, stop)? else {
         return Ok(Ending::Stopped);
     };
-    let normalization = old.as_ref().map(|(_, info)| (info.mean.clone(), info.std.clone()));
+    let normalization = old.as_ref().map(|old| (old.info.mean.clone(), old.info.std.clone()));
+    if let Some(old) = &old {
+        let config = old.run.config_path();
+        old.info.check_normalization(Some(data.train.c)).map_err(|e| Error::data(config, e.to_string()))?;
+    }
     let request = Request { name, recipe, data, normalization, device: choice.device, select: choice.select, targets };
     let mut prepared = request.prepare()?;
-    if let Some((run, info)) = &old {
-        prepared.check_teacher(run, info)?;
-        prepared.check_data(run, info)?;
+    if let Some(old) = &old {
+        prepared.check_data(&old.run, &old.info)?;
+        prepared.check_teacher(&old.run, &old.info)?;
     }
     let mut tuned = None;
     if let (Device::Gpu(gpu), false) = (prepared.device(), options.no_tune) {
@@ -76,9 +92,17 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
         prepared = prepared.on(Device::Gpu(found.device.clone()))?;
         tuned = Some(found);
     }
-    let began_on = old.as_ref().map(|(_, info)| info.device.clone()).filter(|began| *began != prepared.device().name());
+    let began_on = old.as_ref().map(|old| old.info.device.clone()).filter(|began| *began != prepared.device().name());
+    let mut longer = None;
     let place = match old {
-        Some((run, _)) => Place::Resumed(run),
+        Some(Old { run, info, lock, epochs_before }) => {
+            if let Some(before) = epochs_before {
+                let lengthened = [&info.lengthened[..], &[before]].concat();
+                run.lengthen(prepared.recipe(), RunInfo { lengthened, ..info }, before)?;
+                longer = Some(of_length(prepared.recipe(), before, prepared.steps() as u64));
+            }
+            Place::Resumed(run, lock)
+        }
         None => Place::New(options.out(prepared.name())),
     };
     let started = prepared.start(place)?;
@@ -88,6 +112,9 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
     }
     if let Some(tuned) = tuned.filter(|_| !options.quiet) {
         say_tuned(&tuned, options.allow_reorder, options.json)?;
+    }
+    if let Some(longer) = longer.filter(|_| options.talks()) {
+        say(format!("length  {longer}"))?;
     }
     if let Some(began_on) = began_on.filter(|_| options.talks()) {
         say(format!("note    the run began on {began_on}: on another device the last bits of the weights differ"))?;
@@ -107,6 +134,9 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
             if let Some(teacher) = &mut recipe.teacher {
                 teacher.run = absolute(Path::new(&teacher.run));
             }
+            if let Some(from) = &options.from {
+                recipe.start_from = from.display().to_string();
+            }
             if !recipe.start_from.is_empty() {
                 recipe.start_from = absolute(Path::new(&recipe.start_from));
             }
@@ -117,14 +147,52 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
             Ok(Wanted { name: text.run_name(), recipe, select, old: None })
         }
         Start::Resumed(path) => {
+            RunDir::open(&path)?;
+            let lock = RunLock::take(&RunDir::at(&path))?;
+            // Only now does nobody change it any more.
             let (run, mut recipe, info) = RunDir::open(&path)?;
+            run.check_last()?;
             if let Some(data) = &options.data {
                 recipe.data.path = absolute(data);
             }
+            let epochs_before = lengthened(&run, &mut recipe, options.epochs)?;
             let select = options.device.clone().unwrap_or(info.select.clone());
-            Ok(Wanted { name: info.recipe.clone(), recipe, select, old: Some((run, info)) })
+            Ok(Wanted { name: info.recipe.clone(), recipe, select, old: Some(Old { run, info, lock, epochs_before }) })
         }
     }
+}
+
+/// Gives a run another number of epochs, if that is asked for; the number that it had.
+fn lengthened(run: &RunDir, recipe: &mut Recipe, epochs: Option<u64>) -> Result<Option<u64>> {
+    let Some(epochs) = epochs.filter(|e| *e != recipe.epochs) else { return Ok(None) };
+    let done = match run.last().is_file() {
+        true => Checkpoint::load(&run.last())?.position.epoch,
+        false => 0,
+    };
+    if epochs <= done {
+        return Err(Error::Config(format!(
+            "--epochs {epochs}: {} has done {done} epochs already: give more to lengthen it",
+            run.path().display()
+        )));
+    }
+    let before = std::mem::replace(&mut recipe.epochs, epochs);
+    recipe.validate()?;
+    Ok(Some(before))
+}
+
+/// What another length does to the learning rate.
+fn of_length(recipe: &Recipe, before: u64, steps: u64) -> String {
+    let epochs = recipe.epochs;
+    let rate = |epoch: u64, of: u64| recipe.schedule.at(recipe.lr, epoch * steps, steps, of);
+    let what = match recipe.schedule.follows_length() {
+        true => format!(
+            "the schedule is that of {epochs} epochs from here on; at epoch {before} its rate is {:e}, where it had come to {:e}",
+            rate(before, epochs),
+            rate(before, before)
+        ),
+        false => "the schedule does not depend on the length".into(),
+    };
+    format!("{epochs} epochs in place of {before}: {what}")
 }
 
 /// What is about to happen, before the first step.
@@ -135,10 +203,14 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
     let (steps, kernels) = (prepared.steps(), programs.step.iter().map(|(_, p)| p.steps.len()).sum::<usize>());
     let (planned, kept) = (programs.planned_bytes(), programs.kept_bytes());
     let device = prepared.device().name();
+    let parts = prepared.parts();
+    let [val, test] = [parts.val(), parts.test()].map(|set| set.map_or(0, |s| s.len()));
+    let rate = recipe.schedule.describe(recipe.lr);
     if as_json {
         return say(json!({
             "event": "plan", "recipe": name, "data": data.to_string(), "device": device, "why": why,
-            "steps_an_epoch": steps, "epochs": recipe.epochs, "kernels_a_step": kernels,
+            "steps_an_epoch": steps, "epochs": recipe.epochs, "kernels_a_step": kernels, "lr": recipe.lr, "schedule": rate,
+            "train_images": data.train.len(), "val_images": val, "test_images": test, "patience": recipe.patience,
             "planned_bytes": planned, "kept_bytes": kept, "parameters": parameters, "binary_parameters": binary,
             "run": run.path(),
         }));
@@ -152,8 +224,28 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
         "plan    {} epochs of {steps} steps of {} images, {kernels} kernels a step, seed {}",
         recipe.epochs, recipe.batch, recipe.seed
     ))?;
+    say(format!("rate    {rate}"))?;
+    say(format!("choice  {}", choice_of(recipe, val, test)))?;
     say(format!("run     {}", run.path().display()))?;
     started.inherited().map_or(Ok(()), |from| say(format!("start   {from}")))
+}
+
+/// How a checkpoint is chosen, and what is tested.
+fn choice_of(recipe: &Recipe, val: usize, test: usize) -> String {
+    let chosen = match val {
+        0 => {
+            "no validation images, so that nothing is chosen (--set data.val=0.1 sets some apart): the last checkpoint"
+                .into()
+        }
+        n => format!("the best checkpoint on {} validation images", grouped(n as u64)),
+    };
+    let ends =
+        recipe.patience.map_or(String::new(), |p| format!(", training ends after {p} epochs without a better one"));
+    let tested = match test {
+        0 => "; there are no test images for the end".into(),
+        n => format!(", tested once at the end on {} test images", grouped(n as u64)),
+    };
+    format!("{chosen}{ends}{tested}")
 }
 
 fn fit(started: Started, options: &TrainOptions, stop: &AtomicBool) -> Result<Ending> {
@@ -190,10 +282,17 @@ fn finish(options: &TrainOptions, run: &RunDir, s: &Summary) -> Result<Ending> {
         say(line)?;
         return Ok(Ending::Done);
     }
-    let accuracy =
-        s.test_accuracy.map_or("no test images".into(), |a| format!("{} {}", accuracy_of(&recipe), percent(a)));
+    let of = |part: Part, share: f64, images: usize, epoch: u64| {
+        let of = if images > 0 { format!(" of {} images", grouped(images as u64)) } else { String::new() };
+        format!("{} {}{of} after {epoch} epochs", accuracy_of(&recipe, part), percent(share))
+    };
+    let chosen = s.chosen_epoch.unwrap_or(s.epochs);
+    let test = s.test_accuracy.map(|a| of(Part::Test, a, s.test_images, chosen));
+    let val = s.best_val_accuracy.zip(s.best_val_epoch).map(|(a, epoch)| of(Part::Val, a, s.val_images, epoch));
+    let found: Vec<String> = [val.map(|v| format!("best {v}")), test].into_iter().flatten().collect();
+    let found = if found.is_empty() { "no images to test on".into() } else { found.join("; ") };
     say(format!(
-        "{accuracy} after {} epochs ({} steps), {:.0} images/s, {}",
+        "{found} ({} epochs of training, {} steps), {:.0} images/s, {}",
         s.epochs,
         s.steps,
         s.images_per_second,

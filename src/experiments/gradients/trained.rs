@@ -1,13 +1,14 @@
 //! A run with its network.
 
-use crate::data::{Split, Stats};
+use crate::data::{Part, Split, Stats, trained_on};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::experiments::Which;
-use crate::methods::{ImageInfo, Task};
-use crate::recipe::{EMBEDDED, Recipe, RunInfo};
+use crate::experiments::{Which, default_part, part_of};
+use crate::methods::{EvaluatedBy, ImageInfo, Task};
+use crate::recipe::{DataSpec, EMBEDDED, Recipe, RunInfo};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::choose::choose;
+use crate::train::classes::{by_name, missing, only_known};
 use crate::train::programs::Runner;
 use crate::train::protocol::feature_programs;
 use crate::train::run::RunDir;
@@ -26,49 +27,139 @@ pub struct TrainedRun {
     pub path: PathBuf,
     /// The checkpoint.
     pub checkpoint: Checkpoint,
-    /// The images.
+    /// The images; `test` is the part that is asked for, whichever it is.
     pub data: Split,
+    /// Which part that is; `None` for all images of a set that has no parts.
+    pub part: Option<Part>,
     /// What the network must know of them: normalised as in training.
     pub images: ImageInfo,
+    /// What is to be said of the images.
+    pub notes: Vec<String>,
+}
+
+/// Which run, which of its checkpoints, and which images.
+#[derive(Clone, Copy)]
+pub struct Opening<'a> {
+    /// The run directory.
+    pub run: &'a Path,
+    /// Unless given, the checkpoint that stands for the run.
+    pub which: Option<Which>,
+    /// In place of the run's own images.
+    pub data: Option<&'a Path>,
+    /// Unless given, what [`default_part`] says.
+    pub part: Option<Part>,
+    /// Whether it is the network's own classes that are compared with labels, and not features.
+    pub by_class: bool,
+    /// Whether other images that have no parts are taken as a whole, because nothing was trained on them.
+    pub whole: bool,
 }
 
 impl TrainedRun {
-    /// `data` in place of the run's own images, if given.
+    /// One of its checkpoints, unless given that which stands for the run; `data` in place of the run's own images, if given.
     ///
     /// # Errors
-    /// If there is no such run, no test images, or they have not the channels of the run's.
-    pub fn open(run: &Path, which: Which, data: Option<&Path>) -> Result<TrainedRun> {
-        let (run, mut recipe, info) = RunDir::open(run)?;
-        let path = match which {
-            Which::Last => run.last(),
-            Which::Best => run.best(),
+    /// If there is no such run or checkpoint, there are no images of the part, they have not the channels of the run's, or are of
+    /// other classes.
+    pub fn open(run: &Path, which: impl Into<Option<Which>>, data: Option<&Path>) -> Result<TrainedRun> {
+        Opening { run, which: which.into(), data, part: None, by_class: false, whole: false }.open()
+    }
+}
+
+impl Opening<'_> {
+    /// As [`TrainedRun::open`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn open(self) -> Result<TrainedRun> {
+        let (run, mut recipe, info) = RunDir::open(self.run)?;
+        let path = match self.which {
+            None => run.chosen(&info),
+            Some(Which::Last) => run.last(),
+            Some(Which::Best) => run.best(),
         };
         let checkpoint = Checkpoint::load(&path)?;
-        if let Some(data) = data {
+        let mut notes = Vec::new();
+        let own_classes = recipe.data.classes.clone();
+        let by_class = self.by_class && recipe.method().evaluated_by(&recipe) == EvaluatedBy::Logits;
+        let known = if by_class { &info.classes[..] } else { &[] };
+        if let Some(data) = self.data {
             recipe.data.path = data.display().to_string();
+            // What of them is held out is decided by a run that trains on them.
+            recipe.data.hold_out = 0.0;
+            if !known.is_empty() {
+                // Numbers of classes are those of the run's own images.
+                recipe.data.classes.clear();
+            }
         }
-        let mut data = recipe.open_images()?;
-        if data.test.c != info.mean.len() && recipe.data.path != EMBEDDED {
-            // Of other images than the run's: grey becomes colour, or colour grey.
-            recipe.data.channels = Some(info.mean.len());
-            data = recipe.open_images()?;
+        let (mut data, whole) = self.images(&mut recipe, &info, &run)?;
+        if whole {
+            notes.push("the set has no parts: all of it is tested on".into());
         }
-        let fail = |m: String| Err(Error::Config(format!("{}: {m}", recipe.data.path)));
-        if data.test.is_empty() {
-            return fail("there are no test images".into());
+        if !known.is_empty() {
+            if self.data.is_some() && !own_classes.is_empty() {
+                let left_out;
+                (data, left_out) = only_known(&data, known);
+                if left_out > 0 {
+                    notes
+                        .push(format!("{left_out} images of other classes than the run's are left out (data.classes)"));
+                }
+            }
+            data = by_name(&data, known, &recipe.data.path)?;
         }
+        let part = (!whole).then(|| self.part.unwrap_or_else(|| default_part(&data, recipe.data.hold_out)));
+        if let Some(part) = part {
+            data.test = part_of(&data, part)?.clone();
+        }
+        notes.extend(by_class.then(|| missing(&data.test)).flatten());
         let stats = Stats { mean: info.mean.clone(), std: info.std.clone() };
         let images = ImageInfo::normalised(&data, &stats);
-        if images.mean.len() != images.extents[2] {
-            return fail(format!(
-                "the images have {} channels, the run's had {}; set data.channels in {}/config.toml",
-                images.extents[2],
-                images.mean.len(),
-                run.path().display()
-            ));
-        }
-        Ok(TrainedRun { run, recipe, info, path, checkpoint, data, images })
+        info.check_normalization(Some(images.extents[2])).map_err(|e| Error::data(run.config_path(), e.to_string()))?;
+        Ok(TrainedRun { run, recipe, info, path, checkpoint, data, part, images, notes })
     }
+
+    /// The images, and whether they are a set without parts that is taken as a whole, in place of the test part.
+    fn images(&self, recipe: &mut Recipe, info: &RunInfo, run: &RunDir) -> Result<(Split, bool)> {
+        let other = self.data.is_some();
+        if self.whole && other && self.part.is_none() && recipe.data.path != EMBEDDED {
+            let as_one = DataSpec {
+                test: 0.0,
+                val: 0.0,
+                train_images: recipe.data.test_images,
+                label_share: 1.0,
+                ..recipe.data.clone()
+            };
+            let mut split = as_one.open()?;
+            if let Some(channels) = other_channels(&as_one, &split, info) {
+                split = DataSpec { channels: Some(channels), ..as_one }.open()?;
+            }
+            let list = run.images();
+            let has_seen = || -> Result<bool> {
+                let table = std::fs::read(&list).map_err(Error::io(&list, "read"))?;
+                Ok(trained_on(&table, &list, &split.train)? > 0)
+            };
+            if split.drawn && !(list.exists() && has_seen()?) {
+                split.notes.retain(|note| !note.contains("of its own: drawn by names"));
+                let none = split.train.select(&[]);
+                split = Split { test: split.train, train: none.clone().into(), val: none.into(), ..split };
+                return Ok((split, true));
+            }
+        }
+        let mut split = recipe.open_images()?;
+        if other {
+            // Grey becomes colour, or colour grey.
+            if let Some(channels) = other_channels(&recipe.data, &split, info) {
+                recipe.data.channels = Some(channels);
+                split = recipe.open_images()?;
+            }
+        }
+        Ok((split, false))
+    }
+}
+
+/// The channels that images must be brought to for a run's network, if they have others.
+fn other_channels(spec: &DataSpec, split: &Split, info: &RunInfo) -> Option<usize> {
+    let wanted = info.mean.len();
+    (spec.path != EMBEDDED && split.test.c != wanted && matches!(wanted, 1 | 3)).then_some(wanted)
 }
 
 /// The device of that selector, else the one that a run ran on, with the kernels that were found to be the fastest there.

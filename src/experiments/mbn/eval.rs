@@ -1,6 +1,7 @@
 //! Clusters of training and test images against their labels.
 
 use super::{Agreement, FittedRun, LayerBar, assigned, points};
+use crate::cache::note;
 use crate::console::stop::NEVER;
 use crate::console::text::{mib, say, say_json};
 use crate::error::{Error, Result};
@@ -45,9 +46,12 @@ pub(super) fn run(options: &EvalOptions, fitted: FittedRun) -> Result<()> {
     let bytes = std::fs::metadata(run.last()).map_err(Error::io(run.last(), "read"))?.len();
     result.insert("model_bytes".into(), json!(bytes));
     said.push(format!("model  {}", mib(bytes as usize)));
-    run.write_json("eval.json", &result)?;
     match options.json {
-        true => say_json(&result),
-        false => said.into_iter().try_for_each(say),
+        true => say_json(&result)?,
+        false => said.into_iter().try_for_each(say)?,
     }
+    if let Err(e) = run.write_json("eval.json", &result) {
+        note(format!("the result stands above, but could not be written into the run: {e}"));
+    }
+    Ok(())
 }

@@ -3,8 +3,9 @@
 use super::{FittedRun, points, predicted};
 use crate::console::stop::NEVER;
 use crate::console::text::{grouped, say};
+use crate::data::Part;
 use crate::error::Result;
-use crate::experiments::FeatureOptions;
+use crate::experiments::{FeatureOptions, default_part, part_of};
 use crate::features::{Map, npy};
 use crate::files::{create_dir, write_atomic};
 use crate::mbn::Watch;
@@ -12,7 +13,8 @@ use crate::train::choose::choose;
 
 pub(super) fn run(options: &FeatureOptions, fitted: &FittedRun) -> Result<()> {
     let FittedRun { run, recipe, info, model, data } = fitted;
-    let (set, out) = (options.part.of(data)?, options.out());
+    let part = options.part.map_or_else(|| default_part(data, 0.0), Part::from);
+    let (set, out) = (part_of(data, part)?, options.out());
     let device = choose(options.device.as_deref().unwrap_or(&info.select))?.device;
     let mut watch = Watch { stop: &NEVER, told: &mut |_| {} };
     let points = points(recipe, set, &device, &NEVER)?.expect("nobody stops this");

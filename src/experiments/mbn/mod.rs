@@ -56,6 +56,11 @@ impl Experiment for Mbn {
                 "--protocol evaluates networks; a multilayer bootstrap network is evaluated by its clusters".into(),
             ));
         }
+        if options.part.is_some() {
+            return Err(Error::Config(
+                "--part: a multilayer bootstrap network is tested on all parts of the images side by side; leave it out".into(),
+            ));
+        }
         eval::run(options, FittedRun::open(&options.run, options.data.as_deref())?)?;
         Ok(Ending::Done)
     }

@@ -9,6 +9,7 @@ use crate::experiments::{Ending, Start, TrainOptions};
 use crate::mbn::{MbnRecipe, Model, Output, Watch, Work};
 use crate::recipe::{RunInfo, absolute};
 use crate::train::choose::{Choice, choose};
+use crate::train::lock::RunLock;
 use crate::train::run::RunDir;
 use serde::Serialize;
 use serde_json::json;
@@ -21,7 +22,7 @@ struct Wanted {
     name: String,
     recipe: MbnRecipe,
     select: String,
-    old: Option<RunDir>,
+    old: Option<(RunDir, RunLock)>,
 }
 
 /// The result of a fit: `summary.json`.
@@ -53,12 +54,14 @@ struct Fit {
     model: Model,
     planned_bytes: usize,
     run: RunDir,
+    /// Held until the fit ends.
+    _lock: RunLock,
 }
 
 /// Fits the model, and keeps a run directory.
 pub(super) fn run(start: Start, options: &TrainOptions) -> Result<Ending> {
     let wanted = wanted(start, options)?;
-    if let Some(run) = &wanted.old
+    if let Some((run, _)) = &wanted.old
         && run.path().join("summary.json").is_file()
     {
         say(format!("{} is finished; there is nothing to resume", run.path().display()))?;
@@ -106,8 +109,11 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
             let recipe = MbnRecipe::parse(&text.text, &text.origin)?;
             let mut recipe = MbnRecipe { run: None, ..recipe.with(&options.settings)? };
             if options.epochs.is_some() {
+                return Err(no_epochs());
+            }
+            if options.from.is_some() {
                 return Err(Error::Config(
-                    "--epochs: a multilayer bootstrap network has layers, not epochs (--set mbn.layers=[...])".into(),
+                    "--from: a multilayer bootstrap network starts from nothing; leave it out".into(),
                 ));
             }
             if let Some(data) = &options.data {
@@ -129,9 +135,18 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
                 recipe.data.path = absolute(data);
             }
             let select = options.device.clone().unwrap_or(info.select);
-            Ok(Wanted { name: info.recipe, recipe, select, old: Some(RunDir::at(&path)) })
+            if options.epochs.is_some() {
+                return Err(no_epochs());
+            }
+            let run = RunDir::at(&path);
+            let lock = RunLock::take(&run)?;
+            Ok(Wanted { name: info.recipe, recipe, select, old: Some((run, lock)) })
         }
     }
+}
+
+fn no_epochs() -> Error {
+    Error::Config("--epochs: a multilayer bootstrap network has layers, not epochs (--set mbn.layers=[...])".into())
 }
 
 /// The model as far as it is fitted, in its directory; `None` if it was stopped.
@@ -146,8 +161,9 @@ fn begin(wanted: Wanted, options: &TrainOptions, stop: &AtomicBool) -> Result<Op
     let mut model = Model::new(&recipe.mbn, recipe.seed, points, data.train.classes.len())?;
     let planned_bytes = model.planned_bytes(&choice.device)?;
     let manifest = data.manifest();
-    let run = match &old {
-        Some(run) => run.clone(),
+    let resumed = old.is_some();
+    let (run, lock) = match old {
+        Some(old) => old,
         None => {
             let info = RunInfo {
                 recipe: name.clone(),
@@ -156,24 +172,27 @@ fn begin(wanted: Wanted, options: &TrainOptions, stop: &AtomicBool) -> Result<Op
                 version: env!("CARGO_PKG_VERSION").into(),
                 mean: Vec::new(),
                 std: Vec::new(),
-                teacher: None,
                 data: Some(manifest.fingerprint().into()),
+                classes: data.train.classes.clone(),
+                train_images: Some(data.train.len()),
+                ..RunInfo::default()
             };
             let record = MbnRecipe { run: Some(info), ..recipe.clone() };
             let run = RunDir::create_with(&options.out(&name), &record.to_toml()?)?;
+            let lock = RunLock::take(&run)?;
             run.list_images(&manifest, &data.skipped)?;
-            run
+            (run, lock)
         }
     };
     let file = run.last();
-    if old.is_some() && file.is_file() {
+    if resumed && file.is_file() {
         let saved = Model::load(&file)?;
         if saved.spec != model.spec || saved.seed != model.seed || saved.points != model.points {
             return Err(Error::data(file, "the layers there are of other points or settings: start a new run"));
         }
         model = saved;
     }
-    Ok(Some(Fit { name, recipe, data, choice, model, planned_bytes, run }))
+    Ok(Some(Fit { name, recipe, data, choice, model, planned_bytes, run, _lock: lock }))
 }
 
 /// Fits the layers that are missing, and saves each; false if it was stopped.
@@ -230,7 +249,7 @@ fn stopped(as_json: bool, run: &RunDir, layers: usize) -> Result<Ending> {
 }
 
 fn announce(as_json: bool, fit: &Fit) -> Result<()> {
-    let Fit { name, recipe, data, choice, model, planned_bytes, run } = fit;
+    let Fit { name, recipe, data, choice, model, planned_bytes, run, .. } = fit;
     let (n, d) = (model.points.n(), model.points.d());
     let (device, why) = (choice.device.name(), &choice.why);
     if as_json {

@@ -57,6 +57,10 @@ impl Method for Rbcn {
         }
     }
 
+    fn weighs_classes(&self, _recipe: &Recipe) -> bool {
+        true
+    }
+
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
         let spec = settings(task.recipe);
         let mut step: Vec<Part> = Vec::new();
@@ -132,7 +136,7 @@ fn discriminators(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Grap
 fn student(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<(Graph, Vec<kernel::Layer>)> {
     let learn = |g: &mut Graph, inputs: &parts::Inputs| {
         let net = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-        let task_loss = g.cross_entropy(net.logits, inputs.labels, task.recipe.label_smoothing)?;
+        let task_loss = parts::classification_loss(g, task.recipe, net.logits, inputs.labels)?;
         let mut logged = vec![("task_loss", task_loss)];
         let mut loss = task_loss;
         if spec.features != Features::None {
@@ -202,7 +206,7 @@ fn refresh(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Graph> {
     };
     let learn = |g: &mut Graph, inputs: &parts::Inputs| {
         let logits = task.recipe.network().build(g, inputs.x, task.images.classes, mode, Some(inputs.halted))?;
-        let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
+        let loss = parts::classification_loss(g, task.recipe, logits, inputs.labels)?;
         Ok((logits, loss, ()))
     };
     let (g, ()) = parts::step(task, batch, learn, |g, loss, stop, ()| {

@@ -73,7 +73,7 @@ impl Compared {
             settings: settings(&recipe)?,
             seed: summary.seed,
             score: score(&run, &recipe, &summary)?,
-            best_val: None,
+            best_val: summary.best_val_accuracy,
             steps: summary.steps,
             seconds: summary.seconds,
             planned_bytes: summary.planned_bytes,
@@ -93,11 +93,20 @@ impl Compared {
 }
 
 fn score(run: &RunDir, recipe: &Recipe, s: &Summary) -> Result<Score> {
-    let of = match recipe.method().evaluated_by(recipe) {
-        EvaluatedBy::Logits => "test accuracy",
-        EvaluatedBy::Neighbours => "nearest neighbours, test",
+    let by = recipe.method().evaluated_by(recipe);
+    // A run that has no test part, or leaves it alone, is told apart by its validation images.
+    let (part, images, accuracy) = match (s.test_accuracy, s.best_val_accuracy) {
+        (None, Some(best)) => ("val", s.val_images, Some(best)),
+        (test, _) => ("test", s.test_images, test),
     };
-    Ok(Score { of, part: "test", images: None, accuracy: s.test_accuracy, set: images_of(run, recipe, "test")? })
+    let of = match (by, part) {
+        (EvaluatedBy::Logits, "val") => "val accuracy, best",
+        (EvaluatedBy::Logits, _) => "test accuracy",
+        (EvaluatedBy::Neighbours, "val") => "nearest neighbours, val, best",
+        (EvaluatedBy::Neighbours, _) => "nearest neighbours, test",
+    };
+    let images = (images > 0).then_some(images);
+    Ok(Score { of, part, images, accuracy, set: images_of(run, recipe, part)? })
 }
 
 /// A number that differs if the images of a part do: by the list that the run keeps, and what of it the recipe takes.

@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_run_that_goes_on_has_no_event_twice() {
         let folder = tempfile::tempdir().unwrap();
-        let test = |steps| Metric::Test { epoch: steps, steps, loss: 1.0, accuracy: 0.5, top5: 0.9 };
+        let test = |steps| Metric::Test { epoch: steps, steps, images: 9, loss: 1.0, accuracy: 0.5, top5: 0.9 };
         let lines: Vec<Metric> = (1..=5).map(test).collect();
         let mut events = Events::open(folder.path(), &[], 0).unwrap();
         lines[..4].iter().for_each(|m| events.push(m).unwrap());

@@ -28,8 +28,10 @@ pub struct Line {
     pub epoch: u64,
     /// Over what its numbers were taken.
     pub every: Every,
-    /// Of which images: "train", "test", ...
+    /// Of which images: "train", "val", "test", ...
     pub part: &'static str,
+    /// Of how many of them; none of what is no mean over images.
+    pub images: Option<u64>,
     /// Numbers by name.
     pub values: Vec<(String, f64)>,
 }
@@ -38,10 +40,11 @@ pub struct Line {
 pub fn line(metric: &Metric) -> Option<Line> {
     let named = |values: &[(&str, f64)]| values.iter().map(|(name, v)| (name.to_string(), *v)).collect();
     Some(match metric {
-        Metric::Train { epoch, loss, accuracy, lr, images_per_second, .. } => Line {
+        Metric::Train { epoch, loss, accuracy, images, lr, images_per_second, .. } => Line {
             epoch: epoch + 1,
             every: Every::Steps,
             part: "train",
+            images: Some(*images),
             values: named(&[
                 ("loss", *loss),
                 ("accuracy", *accuracy),
@@ -49,28 +52,39 @@ pub fn line(metric: &Metric) -> Option<Line> {
                 ("images_per_second", *images_per_second),
             ]),
         },
-        Metric::Epoch { epoch, loss, accuracy, .. } => Line {
+        Metric::Epoch { epoch, loss, accuracy, images, .. } => Line {
             epoch: *epoch,
             every: Every::Epoch,
             part: "train",
+            images: Some(*images),
             values: named(&[("loss", *loss), ("accuracy", *accuracy)]),
         },
-        Metric::Test { epoch, loss, accuracy, top5, .. } => Line {
+        Metric::Val { epoch, loss, accuracy, top5, images, .. } => Line {
+            epoch: *epoch,
+            every: Every::Epoch,
+            part: "val",
+            images: Some(*images as u64),
+            values: named(&[("loss", *loss), ("accuracy", *accuracy), ("top5", *top5)]),
+        },
+        Metric::Test { epoch, loss, accuracy, top5, images, .. } => Line {
             epoch: *epoch,
             every: Every::Epoch,
             part: "test",
+            images: Some(*images as u64),
             values: named(&[("loss", *loss), ("accuracy", *accuracy), ("top5", *top5)]),
         },
-        Metric::BeforeRefresh { epoch, loss, accuracy, .. } => Line {
+        Metric::BeforeRefresh { epoch, loss, accuracy, images, .. } => Line {
             epoch: epoch + 1,
             every: Every::Epoch,
-            part: "test before the second pass",
+            part: "val before the second pass",
+            images: Some(*images as u64),
             values: named(&[("loss", *loss), ("accuracy", *accuracy)]),
         },
         Metric::Means { epoch, values, .. } => Line {
             epoch: *epoch,
             every: Every::Epoch,
             part: "train",
+            images: None,
             values: values.iter().map(|(name, v)| (name.clone(), *v)).collect(),
         },
         Metric::Layers { .. } => return None,

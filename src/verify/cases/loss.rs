@@ -18,6 +18,12 @@ pub fn cases() -> Vec<CaseSpec> {
                 c.grad(y)
             }));
         }
+        all.push(CaseSpec::new("cross_entropy", format!("[{n}, {k}], weighted by class"), move |c| {
+            let (x, labels) = (c.random_scaled([n, k], 3.0), c.integers([n], DType::U32, k as u32));
+            let weights: Vec<f32> = (0..k).map(|i| 0.25 + (i % 5) as f32).collect();
+            let y = c.graph.weighted_cross_entropy(x, labels, 0.1, &weights)?;
+            c.grad(y)
+        }));
         for top in [1, 5] {
             all.push(CaseSpec::new("correct_top_k", format!("[{n}, {k}], k = {top}"), move |c| {
                 // Few distinct logits, so that there are ties.
