@@ -91,12 +91,12 @@ fn lone_class(set: &Dataset, path: &str, known: &[String]) -> Option<u32> {
     });
     let first = origins.next()?;
     let shared = origins.fold(first.len(), |n, f| first[..n].iter().zip(&f).take_while(|(a, b)| a == b).count());
-    let above = Path::new(path).components().filter_map(|c| match c {
+    let mut above = Path::new(path).components().filter_map(|c| match c {
         Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
         _ => None,
     });
     let within = first[..shared].iter().rev().cloned();
-    let found = within.chain(above.last()).find_map(|name| known.iter().position(|k| *k == name));
+    let found = within.chain(above.next_back()).find_map(|name| known.iter().position(|k| *k == name));
     found.map(|class| class as u32)
 }
 

@@ -147,7 +147,8 @@ fn a_bit_that_turned_in_a_checkpoint_is_refused_by_all_that_read_it() {
     fs::write(&path, &whole).unwrap();
     goes(&place, "eval r --device cpu --checkpoint last");
     // A checkpoint of an earlier version has none: it is read, and that is said.
-    let seal = whole.windows(11).position(|w| w == br#"{\"crc32\":\"#.as_slice()).expect("a checksum");
+    let seal = br#"{\"crc32\":\""#;
+    let seal = whole.windows(seal.len()).position(|w| w == seal).expect("a checksum");
     let mut old = whole.clone();
     old[seal + 4] = b'x';
     fs::write(&path, &old).unwrap();
@@ -382,12 +383,13 @@ fn without_validation_images_nothing_is_chosen_and_that_is_said() {
 #[test]
 fn training_ends_when_validation_gets_no_better() {
     let place = Place::new();
-    // At rate 0 nothing ever gets better than after the first epoch.
-    let more = ["--epochs", "9", "--set", "lr=0", "--set", "patience=2", "--set", "data.val=0.02"];
+    // At rate 0 the statistics alone change.
+    let more = ["--epochs", "40", "--set", "lr=0", "--set", "patience=1", "--set", "data.val=0.02"];
     let o = place.train("r", &more).ok();
     let summary = json(&place.path("r/summary.json"));
     assert!(o.out.contains("stopped early"), "{}", o.out);
-    assert_eq!((&summary["epochs"], &summary["stopped_early"]), (&3.into(), &true.into()));
+    let (epochs, best) = (summary["epochs"].as_u64().unwrap(), summary["best_val_epoch"].as_u64().unwrap());
+    assert!(epochs == best + 1 && epochs < 40 && summary["stopped_early"] == true, "{summary}");
     let done = goes(&place, "train --resume --out r").out;
     assert!(done.contains("finished"), "{done}");
 }

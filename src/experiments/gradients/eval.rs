@@ -33,12 +33,6 @@ struct Found<'a> {
 
 pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<Ending> {
     let TrainedRun { run, recipe, info, path, checkpoint, data, part, images: seen, notes } = t;
-    notes.iter().for_each(note);
-    if part != Some(Part::Train)
-        && let Some(overlap) = seen_in_training(&run, &info, &data)?
-    {
-        note(overlap);
-    }
     if data.test.labels.is_none() {
         let classes = if info.classes.is_empty() { "its classes".into() } else { info.classes.join(", ") };
         return Err(Error::Config(format!(
@@ -46,6 +40,12 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<Ending> {
              the run's classes ({classes}), or let  onebit predict  name them",
             recipe.data.path
         )));
+    }
+    notes.iter().for_each(note);
+    if part != Some(Part::Train)
+        && let Some(overlap) = seen_in_training(&run, &info, &data)?
+    {
+        note(overlap);
     }
     let device = device_of(options.device.as_deref(), &info)?;
     let task = Task { recipe: &recipe, images: &seen, teacher: None, targets: None };
