@@ -1,5 +1,6 @@
 //! What a run must survive, and what it must know of its images.
 
+use crate::golden::golden;
 use crate::program::{Outcome, Place, finish, tiny, wait_for};
 use serde_json::Value;
 use std::fs;
@@ -327,6 +328,11 @@ fn another_head_starts_anew_and_says_so() {
     assert!(o.out.contains("start   ") && !o.out.contains("starts anew"), "{}", o.out);
     assert_eq!(json(&place.path("c/summary.json"))["test_accuracy"], 1.0);
     run(&place, &format!("{start} --data col3 --from nowhere --out d")).fails_with(&["nowhere", "--from"]);
+    // Weights made elsewhere, of five classes.
+    let net = "--set net.kind=resnet18 --set net.widths=[8,8,16,16,16] --set net.stem=imagenet --set net.binary=false";
+    let weights = golden("foreign/resnet18.safetensors").display().to_string();
+    let o = goes(&place, &format!("{start} --data col3 --set data.size=[64,64] {net} --from {weights} --out f"));
+    assert!(o.out.contains("starts anew") && o.out.contains("(5, whose names are not known)"), "{}", o.out);
     let clash = run(&place, "train --resume --out r --from a");
     assert!(clash.code == Some(2) && clash.err.contains("--from"), "{}", said(&clash));
 }
