@@ -95,6 +95,9 @@ fn a_column_of_parts_is_followed_or_refused() {
     }
     let split = open(&table("fold", ["0", "1", "2", "0", "1", "2"]));
     assert!(split.train.len() == 6 && split.to_string().contains("the column \"fold\" of labels.csv"), "{split}");
+    let mut other = table("x", ["1"; 6]);
+    other[6].0 = "Evaluation_set.csv".into();
+    refused(&borrowed(&other), &["Evaluation_set", "not known"]);
     // Nor is a file for a part that is not known trained on.
     let mut files = table("x", ["1"; 6]);
     files[6].0 = "holdout.csv".into();
@@ -141,6 +144,9 @@ fn what_keeps_a_set_from_being_recognised_is_named() {
     };
     let arrays = zip(&[("foo.npy", b"x"), ("bar.npy", b"y")]);
     refused(&[("set.npz", arrays)], &["set.npz", "(bar, foo)", "x_train and y_train"]);
+    for (file, words) in [("a.arrow", "to_parquet"), ("train.tfrecord", "TensorFlow"), ("set.h5", "numpy.savez")] {
+        refused(&[(file, b"anything".to_vec())], &[file, words]);
+    }
     let inner = zip(&[("cat/0.png", &png(0)), ("dog/0.png", &png(1))]);
     refused(&[("outer.zip", zip(&[("inner.zip", &inner)]))], &["the archive inner.zip: unpack it"]);
     // Names of the code page that zips began with, as Python reads them.

@@ -290,3 +290,24 @@ fn a_packed_set_that_is_cut_or_changed_is_refused() {
     .to_string();
     assert!(m.contains("no/a.1img"), "{m}");
 }
+
+/// Image files that were unpacked into memory count there, and that is said.
+#[test]
+fn files_that_lie_compressed_together_take_their_share_of_the_memory() {
+    let dir = pictures();
+    let mut packed = Vec::new();
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(&mut packed, flate2::Compression::fast()));
+    tar.append_dir_all(".", dir.path()).unwrap();
+    tar.into_inner().unwrap().finish().unwrap();
+    let archive = dir.path().join("set.tar.gz");
+    fs::write(&archive, &packed).unwrap();
+    // Room for all pixels of 24 images of 16 x 16, and not for their files too.
+    let room = Some(24 * 16 * 16 * 3 + 100);
+    let (plain, packed) =
+        (open(&dir.path().join("train"), &options(room, false)), open(&archive, &options(room, false)));
+    assert!(!is_encoded(&plain.train) && is_encoded(&packed.test));
+    assert!(packed.notes.iter().any(|n| n.contains("are kept in memory") && n.contains("onebit pack")), "{packed}");
+    let whole = open(&archive, &options(None, false));
+    assert!(!is_encoded(&whole.test) && !whole.notes.iter().any(|n| n.contains("onebit pack")), "{whole}");
+    assert_eq!(whole.test.pixels().unwrap(), packed.test.pixels().unwrap());
+}

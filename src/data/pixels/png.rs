@@ -108,3 +108,48 @@ fn of_error(e: DecodingError) -> PixelError {
         _ => PixelError::Damaged(e.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Background, PixelRules, Pixels};
+    use ::png::{ColorType, Encoder, chunk::ChunkType};
+
+    /// A file of 3 x 2 pixels that says how it is turned, before its pixels or behind them.
+    fn file(colours: ColorType, turned: Option<u8>, before: bool) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(&mut bytes, 3, 2);
+        encoder.set_color(colours);
+        encoder.set_depth(BitDepth::Eight);
+        let mut writer = encoder.write_header().unwrap();
+        let exif = |number: u8| {
+            [&b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"[..], &[number, 0, 0, 0, 0, 0, 0]].concat()
+        };
+        if let (Some(number), true) = (turned, before) {
+            writer.write_chunk(ChunkType(*b"eXIf"), &exif(number)).unwrap();
+        }
+        writer.write_image_data(&vec![7; 6 * colours.samples()]).unwrap();
+        if let (Some(number), false) = (turned, before) {
+            writer.write_chunk(ChunkType(*b"eXIf"), &exif(number)).unwrap();
+        }
+        writer.finish().unwrap();
+        bytes
+    }
+
+    #[test]
+    fn extents_are_those_of_what_is_decoded() {
+        let rules = PixelRules { background: Background::White, truncated: Truncated::Stop };
+        for colours in [ColorType::Grayscale, ColorType::GrayscaleAlpha, ColorType::Rgb, ColorType::Rgba] {
+            for turned in [None, Some(1), Some(3), Some(6), Some(8)] {
+                for before in [true, false] {
+                    let bytes = file(colours, turned, before);
+                    let p = Pixels::decode(&bytes, &rules).unwrap();
+                    assert_eq!(extents(&bytes), Ok(Some([p.h, p.w, p.c])), "{colours:?} {turned:?} {before}");
+                    assert_eq!(p.h, if turned.is_some_and(|t| t > 5) { 3 } else { 2 }, "{turned:?}");
+                    // One that breaks off is for the decoder to judge.
+                    assert_eq!(extents(&bytes[..bytes.len() - 9]), Ok(None));
+                }
+            }
+        }
+    }
+}

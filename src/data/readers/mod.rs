@@ -84,7 +84,27 @@ pub(in crate::data) fn find(source: &Source) -> Result<Option<Set<'_>>> {
 
 /// What may have kept a set from being recognised, if a format knows it; begins with a space.
 pub(in crate::data) fn hint(source: &Source) -> Option<String> {
-    npz::hint(source)
+    npz::hint(source).or_else(|| parquet::hint(source)).or_else(|| of_others(source))
+}
+
+/// Files of other programs' sets, by their endings.
+const OTHERS: [(&str, &str); 10] = [
+    (".arrow", "Arrow: save it with dataset.to_parquet()"),
+    (".feather", "Arrow: save it with dataset.to_parquet()"),
+    (".tfrecord", "TensorFlow: save its images as files in a folder a class"),
+    (".mdb", "LMDB: save its images as files in a folder a class"),
+    (".h5", "HDF5: save its arrays with numpy.savez, as x_train and y_train"),
+    (".hdf5", "HDF5: save its arrays with numpy.savez, as x_train and y_train"),
+    (".mat", "MATLAB: save its arrays with numpy.savez, as x_train and y_train"),
+    (".pt", "PyTorch: save its tensors with numpy.savez, as x_train and y_train"),
+    (".pkl", "Python's pickle: save its arrays with numpy.savez, as x_train and y_train"),
+    (".beton", "FFCV: give the images that it was made of"),
+];
+
+fn of_others(source: &Source) -> Option<String> {
+    let named = |entry: &Entry| OTHERS.iter().find(|(end, _)| entry.file_name().ends_with(end)).map(|(_, what)| *what);
+    let (entry, what) = source.files.iter().find_map(|e| Some((e, named(e)?)))?;
+    Some(format!(" {} is a file of {what}.", entry.name))
 }
 
 impl<'a> Set<'a> {

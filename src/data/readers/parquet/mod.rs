@@ -11,12 +11,12 @@ use super::super::index::{Coding, Found, Item, LeftOut, Part};
 use super::super::open::OpenOptions;
 use super::super::source::{Entry, Source};
 use super::labels::{in_order, numbered};
-use super::words::{base, known_part, part, part_of_word};
+use super::words::{base, few, known_part, part, part_of_word};
 use super::{Set, is_image};
 use crate::error::{Error, Result};
 use columns::{File, Label};
 use features::{Features, Picked};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One file of a set.
 struct Shard<'a> {
@@ -54,6 +54,19 @@ pub(super) fn find(source: &Source) -> Result<Vec<Set<'_>>> {
         Set::new("Parquet files", folder, files, move |options| read(source, &shards, options))
     });
     Ok(sets.collect())
+}
+
+/// The columns of a file in which none is of images; begins with a space.
+pub(super) fn hint(source: &Source) -> Option<String> {
+    let file = source.files.iter().find(|e| e.file_name().ends_with(".parquet"))?;
+    let features = File::open(file).and_then(|file| file.features()).ok()?;
+    let columns: BTreeSet<&str> = features.leaves.iter().filter_map(|leaf| Some(leaf.path.first()?.as_str())).collect();
+    let columns: Vec<&str> = columns.into_iter().collect();
+    Some(format!(
+        " None of the columns of {} ({}) has an image file a row: cast it with cast_column(\"image\", Image()) before to_parquet().",
+        file.name,
+        few(&columns)
+    ))
 }
 
 fn read(source: &Source, shards: &[Shard<'_>], options: &OpenOptions) -> Result<Found> {
