@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The runs that a path means: itself, those of a sweep, or those that lie in a folder.
-fn runs_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn runs_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if path.join("config.toml").is_file() || !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }

@@ -1,150 +1,172 @@
-//! What a run logged over its epochs, one small chart a quantity.
+//! The curves of runs, a small chart a quantity, all in one drawing.
 
+use super::axis::{Ticks, colour};
+use super::charts::{Chart, Line, Of, charts};
+use super::runs::{Group, title};
 use super::undrawn;
 use crate::error::Result;
-use crate::train::run::Metric;
+use plotters::coord::Shift;
 use plotters::prelude::*;
-use std::collections::BTreeMap;
 
-/// A line of a chart.
-type Line = (String, Vec<(f64, f64)>);
+const COLUMNS: usize = 2;
+const CELL: (u32, u32) = (560, 330);
+/// Room for the title, and for a line of the legend.
+const TITLE: u32 = 44;
+const LEGEND_LINE: u32 = 20;
 
-const COLUMNS: usize = 3;
-const CELL: (u32, u32) = (400, 240);
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Done = std::result::Result<(), Box<dyn std::error::Error>>;
 
-/// An SVG drawing: accuracies, losses, what the method logs, and the statistics of the binary layers.
+/// An SVG drawing: accuracies, losses, the learning rate, what methods log, and the statistics of the binary layers of a single
+/// group of runs. Lines are means over the seeds of a group, bands reach from the least to the greatest.
 ///
 /// # Errors
 /// If the drawing fails, which would be a fault of this program.
-pub fn curves_svg(title: &str, metrics: &[Metric]) -> Result<String> {
+pub fn curves_svg(groups: &[Group<'_>]) -> Result<String> {
     let mut svg = String::new();
-    draw(&mut svg, title, &charts(metrics)).map_err(|e| undrawn("the curves", &e))?;
+    draw(&mut svg, groups, &charts(groups)).map_err(|e| undrawn("the curves", &*e))?;
     Ok(svg)
 }
 
-/// Charts by name, in the order in which they are shown.
-fn charts(metrics: &[Metric]) -> Vec<(String, Vec<Line>)> {
-    let mut all: Vec<(String, Vec<Line>)> = Vec::new();
-    let mut put = |chart: &str, line: &str, at: (f64, f64)| {
-        let i = all.iter().position(|(name, _)| name == chart).unwrap_or_else(|| {
-            all.push((chart.to_string(), Vec::new()));
-            all.len() - 1
-        });
-        let lines = &mut all[i].1;
-        match lines.iter_mut().find(|(name, _)| name == line) {
-            Some((_, points)) => points.push(at),
-            None => lines.push((line.to_string(), vec![at])),
-        }
-    };
-    for m in metrics {
-        match m {
-            Metric::Train { steps, loss, accuracy, .. } => {
-                put("accuracy by steps", "training", (*steps as f64, *accuracy));
-                put("loss by steps", "training", (*steps as f64, *loss));
-            }
-            Metric::Val { steps, loss, accuracy, .. } => {
-                put("accuracy by steps", "validation", (*steps as f64, *accuracy));
-                put("loss by steps", "validation", (*steps as f64, *loss));
-            }
-            Metric::Test { steps, loss, accuracy, .. } => {
-                put("accuracy by steps", "test", (*steps as f64, *accuracy));
-                put("loss by steps", "test", (*steps as f64, *loss));
-            }
-            Metric::BeforeRefresh { steps, loss, accuracy, .. } => {
-                put("accuracy by steps", "validation before the second pass", (*steps as f64, *accuracy));
-                put("loss by steps", "validation before the second pass", (*steps as f64, *loss));
-            }
-            // The same as by steps, and coarser.
-            Metric::Epoch { .. } => {}
-            Metric::Means { epoch, values, .. } => {
-                for (name, value) in values {
-                    // Discriminators share charts: "d0.right_on_real".
-                    let (line, chart) = name.split_once('.').unwrap_or(("mean", name));
-                    put(chart, line, (*epoch as f64, *value));
-                }
-            }
-            Metric::Layers { epoch, layers, .. } => {
-                for l in layers {
-                    let of: BTreeMap<&str, Option<f64>> = BTreeMap::from([
-                        ("share of ones", Some(l.ones)),
-                        ("flip rate of bits", l.flip_rate),
-                        ("best share k*/n", Some(l.best_share)),
-                        ("kurtosis", Some(l.kurtosis)),
-                        ("bimodality", Some(l.bimodality)),
-                        ("scale matrix, mean", l.matrix),
-                        ("mean magnitude", Some(l.mean_magnitude)),
-                    ]);
-                    for (chart, value) in of.into_iter().filter_map(|(c, v)| Some((c, v?))) {
-                        put(chart, &l.name, (*epoch as f64, value));
-                    }
-                }
-            }
-        }
-    }
-    all
-}
-
-type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
-
-fn draw(svg: &mut String, title: &str, charts: &[(String, Vec<Line>)]) -> Drawn {
+fn draw(svg: &mut String, groups: &[Group<'_>], charts: &[Chart]) -> Done {
     let rows = charts.len().div_ceil(COLUMNS).max(1);
-    let size = (COLUMNS as u32 * CELL.0, rows as u32 * CELL.1 + 40);
+    let legend = if groups.len() > 1 { groups.len() as u32 + 1 } else { 1 };
+    let head = TITLE + LEGEND_LINE * legend + 8;
+    let size = (COLUMNS as u32 * CELL.0, rows as u32 * CELL.1 + head);
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
-    root.draw(&Text::new(title.to_string(), (14, 10), ("sans-serif", 18)))?;
-    let cells = root.margin(36, 0, 0, 0).split_evenly((rows, COLUMNS));
-    for ((name, lines), cell) in charts.iter().zip(&cells) {
-        let points = || lines.iter().flat_map(|(_, p)| p);
-        let span = |f: fn(&(f64, f64)) -> f64| {
-            let (low, high) = points().map(f).fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
-            // A line of one value still has a place.
-            let room = if high > low { 0.04 * (high - low) } else { high.abs().max(1.0) * 0.1 };
-            low - room..high + room
-        };
-        let mut chart = ChartBuilder::on(cell)
-            .margin(8)
-            .caption(name, ("sans-serif", 14))
-            .x_label_area_size(22)
-            .y_label_area_size(44)
-            .build_cartesian_2d(span(|p| p.0), span(|p| p.1))?;
-        chart
-            .configure_mesh()
-            .light_line_style(WHITE)
-            .x_labels(5)
-            .y_labels(5)
-            .label_style(("sans-serif", 10))
-            .draw()?;
-        for (i, (label, points)) in lines.iter().enumerate() {
-            let colour = HSLColor(i as f64 / lines.len() as f64, 0.7, 0.42);
-            let series = chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
-            // A legend of many layers would hide the lines.
-            if lines.len() <= 4 {
-                series.label(label).legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour));
-            }
+    root.draw(&Text::new(title(groups), (16, 12), ("sans-serif", 20)))?;
+    let (top, below) = root.split_vertically(head);
+    if groups.len() > 1 {
+        for (i, group) in groups.iter().enumerate() {
+            let y = (TITLE + LEGEND_LINE * i as u32) as i32;
+            let n = group.runs.len();
+            let seeds = if n == 1 { "1 seed".to_string() } else { format!("{n} seeds") };
+            key(&top, (16, y), &colour(i, groups.len()), false, &format!("{} ({seeds})", group.name))?;
         }
-        if lines.len() > 1 && lines.len() <= 4 {
-            chart.configure_series_labels().background_style(WHITE.mix(0.7)).label_font(("sans-serif", 11)).draw()?;
-        }
+    }
+    let y = (TITLE + LEGEND_LINE * (legend - 1)) as i32;
+    let band =
+        if groups.iter().any(|g| g.runs.len() > 1) { "; bands: from the least to the greatest seed" } else { "" };
+    let words = match groups.len() {
+        1 => format!("Lines: mean over the seeds{band}"),
+        _ => format!("Solid: images held out; dashed: images learned from{band}"),
+    };
+    top.draw(&Text::new(words, (16, y), ("sans-serif", 14).into_font().color(&RGBColor(90, 90, 90))))?;
+    for (chart, cell) in charts.iter().zip(below.split_evenly((rows, COLUMNS))) {
+        one(&cell, chart, groups.len())?;
     }
     root.present()?;
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A stroke and what it stands for.
+fn key(at: &Area<'_>, (x, y): (i32, i32), colour: &RGBColor, dashed: bool, text: &str) -> Done {
+    for part in if dashed { vec![(0, 7), (11, 18)] } else { vec![(0, 18)] } {
+        at.draw(&PathElement::new([(x + part.0, y + 8), (x + part.1, y + 8)], colour.stroke_width(3)))?;
+    }
+    at.draw(&Text::new(text.to_string(), (x + 26, y), ("sans-serif", 14)))?;
+    Ok(())
+}
 
-    #[test]
-    fn what_was_logged_is_drawn() {
-        let values = BTreeMap::from([("d0.right_on_real".to_string(), 0.9), ("kernel_loss".to_string(), 0.1)]);
-        let metrics = [
-            Metric::Val { epoch: 1, steps: 10, images: 9, loss: 1.0, accuracy: 0.5, top5: 0.9 },
-            Metric::Val { epoch: 2, steps: 20, images: 9, loss: 0.8, accuracy: 0.6, top5: 0.9 },
-            Metric::Means { epoch: 1, steps: 10, values },
-        ];
-        let svg = curves_svg("a run", &metrics).unwrap();
-        for word in ["a run", "accuracy by steps", "right_on_real", "kernel_loss"] {
-            assert!(svg.contains(word), "{word}");
+/// How a line is drawn: its colour, and whether it is dashed.
+fn style(line: &Line, chart: &Chart, groups: usize) -> (RGBColor, bool) {
+    if groups > 1 {
+        return (
+            colour(line.group, groups),
+            line.of == Of::Training && chart.lines.iter().any(|l| l.of != Of::Training),
+        );
+    }
+    let place = chart.lines.iter().position(|l| l.of == line.of).unwrap_or(0);
+    match line.of {
+        // From light to dark through the network.
+        Of::Layer(n) => {
+            let share = (n - 1) as f64 / (chart.lines.len() - 1).max(1) as f64;
+            let mix = |from: f64, to: f64| (from + share * (to - from)) as u8;
+            (RGBColor(mix(150.0, 8.0), mix(200.0, 48.0), mix(235.0, 107.0)), false)
+        }
+        _ => (colour(place, chart.lines.len()), false),
+    }
+}
+
+fn one(cell: &Area<'_>, chart: &Chart, groups: usize) -> Done {
+    let points = || chart.lines.iter().flat_map(|l| &l.points);
+    let span = |values: &mut dyn Iterator<Item = f64>| {
+        let (low, high) = values.fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
+        // A line of one value still has a place.
+        let room = if high > low { 0.05 * (high - low) } else { high.abs().max(1e-3) * 0.1 };
+        low - room..high + room
+    };
+    let x = span(&mut points().map(|p| p.x));
+    let y = span(&mut points().flat_map(|p| [p.band.0, p.band.1]));
+    let (x_ticks, y_ticks) = (Ticks::of(&x, 6), Ticks::of(&y, 5));
+    let legend = legend(chart, groups);
+    let (head, plot) = cell.split_vertically(if legend.is_empty() { 34 } else { 54 });
+    head.draw(&Text::new(chart.title.clone(), (66, 14), ("sans-serif", 16)))?;
+    let mut at = 66;
+    for (text, colour, dashed) in &legend {
+        key(&head, (at, 36), colour, *dashed, text)?;
+        at += 26 + 8 * text.chars().count() as i32 + 16;
+    }
+    let mut axes = ChartBuilder::on(&plot)
+        .margin_right(18)
+        .margin_bottom(6)
+        .x_label_area_size(42)
+        .y_label_area_size(66)
+        .build_cartesian_2d(x, y)?;
+    axes.configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(RGBColor(225, 225, 225))
+        .axis_style(RGBColor(80, 80, 80))
+        .x_labels(x_ticks.n)
+        .y_labels(y_ticks.n)
+        .x_label_formatter(&|v| x_ticks.text(*v))
+        .y_label_formatter(&|v| y_ticks.text(*v))
+        .x_desc("training step")
+        .y_desc(chart.y.clone())
+        .label_style(("sans-serif", 13))
+        .axis_desc_style(("sans-serif", 13))
+        .draw()?;
+    for line in &chart.lines {
+        let (colour, dashed) = style(line, chart, groups);
+        if line.points.iter().any(|p| p.band.1 > p.band.0) {
+            let there = line.points.iter().map(|p| (p.x, p.band.0));
+            let back = line.points.iter().rev().map(|p| (p.x, p.band.1));
+            axes.draw_series(std::iter::once(Polygon::new(there.chain(back).collect::<Vec<_>>(), colour.mix(0.18))))?;
+        }
+        let all = || line.points.iter().map(|p| (p.x, p.y));
+        match dashed {
+            true => drop(axes.draw_series(DashedLineSeries::new(all(), 6, 4, colour.stroke_width(1)))?),
+            false => drop(axes.draw_series(LineSeries::new(all(), colour.stroke_width(2)))?),
+        }
+        // A line of few points is seen as such, and one of a single point is seen at all.
+        if line.points.len() <= 12 && !matches!(line.of, Of::Layer(_)) {
+            axes.draw_series(all().map(|p| Circle::new(p, 3, colour.filled())))?;
         }
     }
+    Ok(())
+}
+
+/// What the lines of a chart are, where the legend of the whole drawing does not say it.
+fn legend(chart: &Chart, groups: usize) -> Vec<(String, RGBColor, bool)> {
+    let word = |of: &Of| match of {
+        Of::Training => "images learned from".to_string(),
+        Of::Held(part) => part.clone(),
+        Of::Named(name) => name.clone(),
+        Of::Layer(n) => format!("binary layer {n}"),
+    };
+    if groups > 1 {
+        return Vec::new();
+    }
+    let layers = chart.lines.iter().filter(|l| matches!(l.of, Of::Layer(_))).count();
+    let shown: Vec<&Line> = match layers {
+        // The colours between those of the first and the last go from one to the other.
+        3.. => [chart.lines.first(), chart.lines.last()].into_iter().flatten().collect(),
+        _ => chart.lines.iter().collect(),
+    };
+    let one = |l: &Line| {
+        let (colour, dashed) = style(l, chart, groups);
+        (word(&l.of), colour, dashed)
+    };
+    shown.into_iter().map(one).collect()
 }

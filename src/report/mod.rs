@@ -1,11 +1,17 @@
 //! What runs look like: side by side as a table, and their weights and curves as pictures.
 
+mod axis;
+mod charts;
 mod compare;
 mod curves;
+mod html;
+mod runs;
 mod weights;
 
 pub use compare::{CONFIDENCE, Compared, Comparison, Format, Row, Spread};
 pub use curves::curves_svg;
+pub use html::{Piece, page};
+pub use runs::{Drawn, Group, groups, title};
 pub use weights::{Laplace, weights_svg};
 
 /// Why a picture could not be drawn.

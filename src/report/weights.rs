@@ -1,6 +1,7 @@
 //! The latent weights of each binary layer as a histogram, with the Laplacian and the Gaussian that fit them best:
 //! SiMaN's figure.
 
+use super::axis::Ticks;
 use super::undrawn;
 use crate::error::Result;
 use plotters::coord::Shift;
@@ -32,7 +33,7 @@ impl Laplace {
 }
 
 const COLUMNS: usize = 4;
-const CELL: (u32, u32) = (300, 230);
+const CELL: (u32, u32) = (320, 260);
 const BINS: usize = 61;
 
 /// An SVG drawing of the layers `(name, weights)`.
@@ -53,7 +54,7 @@ fn draw(svg: &mut String, title: &str, layers: &[(String, Vec<f32>)]) -> Drawn {
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
     root.draw(&Text::new(title.to_string(), (14, 10), ("sans-serif", 18)))?;
-    let legend = "bars: latent weights; red: Laplacian, blue: Gaussian that fit best";
+    let legend = "Bars: latent weights; red: the Laplacian, blue: the Gaussian that fits best";
     root.draw(&Text::new(legend, (14, 34), ("sans-serif", 13)))?;
     let cells = root.margin(56, 0, 0, 0).split_evenly((rows, COLUMNS));
     for ((name, weights), cell) in layers.iter().zip(&cells) {
@@ -81,11 +82,23 @@ fn histogram(cell: &DrawingArea<SVGBackend<'_>, Shift>, name: &str, x: &[f32]) -
     let peak = bins.iter().map(|b| density(*b)).fold(normal(mean).max(fit.density(fit.median)), f64::max);
     let mut chart = ChartBuilder::on(cell)
         .margin(8)
-        .caption(format!("{name}, {} weights", x.len()), ("sans-serif", 13))
-        .x_label_area_size(20)
-        .y_label_area_size(34)
+        .caption(format!("{name}, {} weights", x.len()), ("sans-serif", 14))
+        .x_label_area_size(38)
+        .y_label_area_size(52)
         .build_cartesian_2d(low..low + 8.0 * std, 0.0..1.05 * peak)?;
-    chart.configure_mesh().disable_mesh().x_labels(5).y_labels(4).label_style(("sans-serif", 10)).draw()?;
+    let (x_ticks, y_ticks) = (Ticks::of(&(low..low + 8.0 * std), 5), Ticks::of(&(0.0..1.05 * peak), 4));
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .x_labels(x_ticks.n)
+        .y_labels(y_ticks.n)
+        .x_label_formatter(&|v| x_ticks.text(*v))
+        .y_label_formatter(&|v| y_ticks.text(*v))
+        .x_desc("latent weight")
+        .y_desc("density")
+        .label_style(("sans-serif", 12))
+        .axis_desc_style(("sans-serif", 12))
+        .draw()?;
     chart.draw_series(bins.iter().enumerate().map(|(i, count)| {
         let left = low + i as f64 * width;
         Rectangle::new([(left, 0.0), (left + width, density(*count))], RGBColor(190, 200, 210).filled())

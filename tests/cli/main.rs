@@ -22,6 +22,7 @@ mod predict;
 mod profile;
 mod program;
 mod recipes;
+mod report;
 mod resume;
 mod runs;
 mod sweep;

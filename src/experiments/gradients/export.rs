@@ -111,6 +111,11 @@ fn write_model(
         ),
     };
     say(format!("{}: {}, {what}", out.display(), size(bytes.len())))?;
+    if bits == 0 && shipped.keys().any(|name| name.ends_with(".matrix")) {
+        say(
+            "its binary layers ship as floats: a scale for each tap stands between weights and sums; --mean-matrices ships bits",
+        )?;
+    }
     compare(&net, task, shipped, &data.test)
 }
 

@@ -2,6 +2,7 @@
 
 use super::stats::Spread;
 use crate::error::{Error, Result};
+use crate::report::html::escaped as html;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -16,6 +17,8 @@ pub enum Format {
     Csv,
     /// A LaTeX tabular with booktabs' rules.
     Latex,
+    /// An HTML table.
+    Html,
     /// All that is known, for programs.
     Json,
 }
@@ -28,6 +31,7 @@ impl Format {
             "md" => Some(Format::Markdown),
             "csv" => Some(Format::Csv),
             "tex" => Some(Format::Latex),
+            "html" => Some(Format::Html),
             "json" => Some(Format::Json),
             _ => None,
         }
@@ -132,6 +136,7 @@ impl Table {
             Format::Text | Format::Json => self.text(),
             Format::Markdown => self.markdown(),
             Format::Latex => self.latex(),
+            Format::Html => self.html(),
             Format::Csv => self.csv()?,
         })
     }
@@ -193,6 +198,22 @@ impl Table {
         }
         out += "\\bottomrule\n\\end{tabular}\n";
         self.notes.iter().for_each(|note| put(&mut out, format_args!("% {note}\n")));
+        out
+    }
+
+    fn html(&self) -> String {
+        let mut out = "<table>\n".to_string();
+        for (i, line) in self.shown("±").iter().enumerate() {
+            let tag = if i == 0 { "th" } else { "td" };
+            put(&mut out, format_args!("<tr>"));
+            for (c, cell) in line.iter().enumerate() {
+                let class = if self.is_text(c) { " class=\"words\"" } else { "" };
+                put(&mut out, format_args!("<{tag}{class}>{}</{tag}>", html(cell)));
+            }
+            put(&mut out, format_args!("</tr>\n"));
+        }
+        out += "</table>\n";
+        self.notes.iter().for_each(|note| put(&mut out, format_args!("<p>{}</p>\n", html(note))));
         out
     }
 

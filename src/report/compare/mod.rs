@@ -8,6 +8,7 @@ mod table;
 
 pub use format::Format;
 pub use run::Compared;
+pub(super) use settings::{Settings, settings, telling};
 pub use stats::{CONFIDENCE, Spread};
 
 use crate::error::{Error, Result};

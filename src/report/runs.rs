@@ -1,0 +1,98 @@
+//! Runs as their curves are drawn: what each logged, and which of them are one line.
+
+use super::compare::{Settings, settings, telling};
+use crate::error::Result;
+use crate::methods::EvaluatedBy;
+use crate::train::run::{Metric, MetricsFile, RunDir};
+use std::path::{Path, PathBuf};
+
+/// A run, finished or not.
+pub struct Drawn {
+    /// Its directory.
+    pub path: PathBuf,
+    /// Name of its recipe.
+    pub recipe: String,
+    /// What it was trained with.
+    pub settings: Settings,
+    /// Its seed.
+    pub seed: u64,
+    /// What its images are.
+    pub data: String,
+    /// Whether its loss and its accuracy in training are those of a task without labels.
+    pub pretext: bool,
+    /// What it logged.
+    pub metrics: Vec<Metric>,
+}
+
+impl Drawn {
+    /// Reads a run.
+    ///
+    /// # Errors
+    /// If it is none, or its metrics cannot be read.
+    pub fn open(path: &Path) -> Result<Drawn> {
+        let (run, recipe, info) = RunDir::open(path)?;
+        let data = match run.summary()? {
+            Some(summary) => summary.data,
+            None => recipe.data.path.clone(),
+        };
+        Ok(Drawn {
+            path: path.to_path_buf(),
+            recipe: info.recipe,
+            settings: settings(&recipe)?,
+            seed: recipe.seed,
+            data,
+            pretext: recipe.method().evaluated_by(&recipe) == EvaluatedBy::Neighbours,
+            metrics: MetricsFile::read(&run)?,
+        })
+    }
+}
+
+/// Runs that differ by nothing but their seed.
+pub struct Group<'a> {
+    /// What they are called: the recipe, and what tells it from others.
+    pub name: String,
+    /// The runs.
+    pub runs: Vec<&'a Drawn>,
+}
+
+/// Runs by what tells them apart, in the order in which they were given.
+pub fn groups(runs: &[Drawn]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Vec<&Drawn>> = Vec::new();
+    for run in runs {
+        let same = |g: &&mut Vec<&Drawn>| {
+            (&g[0].recipe, &g[0].settings, &g[0].data) == (&run.recipe, &run.settings, &run.data)
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(run),
+            None => groups.push(vec![run]),
+        }
+    }
+    let keys = telling(&groups.iter().map(|g| (g[0].recipe.as_str(), &g[0].settings)).collect::<Vec<_>>());
+    let one_set = groups.iter().all(|g| g[0].data == groups[0][0].data);
+    let named = groups.into_iter().map(|runs| {
+        let first = runs[0];
+        let values = keys.iter().filter_map(|k| Some(format!("{k} = {}", first.settings.get(k)?)));
+        let data = (!one_set).then(|| first.data.clone());
+        let name = std::iter::once(first.recipe.clone()).chain(values).chain(data).collect::<Vec<_>>().join(", ");
+        Group { name, runs }
+    });
+    named.collect()
+}
+
+/// What a picture of these runs is called: recipe, images, seeds.
+pub fn title(groups: &[Group<'_>]) -> String {
+    let Some(first) = groups.first() else { return String::new() };
+    let what = match groups {
+        [one] => one.runs[0].recipe.clone(),
+        _ => format!("{} recipes or settings", groups.len()),
+    };
+    let one_set = groups.iter().all(|g| g.runs[0].data == first.runs[0].data);
+    let on = if one_set { format!(" on {}", first.runs[0].data) } else { String::new() };
+    let seeds = groups.iter().map(|g| g.runs.len()).max().unwrap_or(1);
+    let seeds = match (groups, seeds) {
+        ([one], 1) => format!(", seed {}", one.runs[0].seed),
+        (_, 1) => String::new(),
+        (_, n) => format!(", up to {n} seeds each"),
+    };
+    format!("{what}{on}{seeds}")
+}
