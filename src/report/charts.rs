@@ -86,8 +86,11 @@ fn point((step, values): (u64, Vec<f64>)) -> Point {
 }
 
 fn logged(metric: &Metric, pretext: bool, layers_too: bool) -> Vec<Logged> {
-    let percent = |title: &str, of: Of, v: f64| (title.to_string(), "%".to_string(), of, 100.0 * v);
-    let nats = |title: &str, of: Of, v: f64| (title.to_string(), "nats".to_string(), of, v);
+    let percent = |title: &str, of: Of, v: f64| {
+        let y = if title.starts_with("agreement") { "agreement, %" } else { "accuracy, %" };
+        (title.to_string(), y.to_string(), of, 100.0 * v)
+    };
+    let nats = |title: &str, of: Of, v: f64| (title.to_string(), "cross-entropy, nats".to_string(), of, v);
     // What is guessed in training without labels is no class.
     let learned = |loss: f64, accuracy: f64| match pretext {
         true => vec![
@@ -106,7 +109,7 @@ fn logged(metric: &Metric, pretext: bool, layers_too: bool) -> Vec<Logged> {
     match metric {
         Metric::Train { loss, accuracy, lr, .. } => {
             let mut all = learned(*loss, *accuracy);
-            all.push(("learning rate".into(), "rate".into(), Of::Training, *lr));
+            all.push(("learning rate".into(), "learning rate".into(), Of::Training, *lr));
             all
         }
         // The same as by steps, and coarser.
@@ -136,13 +139,13 @@ fn of_method(name: &str, value: f64) -> Logged {
 
 fn of_layer(number: usize, l: &LayerStats) -> Vec<Logged> {
     let all = [
-        ("bits that are 1", "share", Some(l.ones)),
-        ("bits that flipped in the epoch", "share", l.flip_rate),
-        ("best share of ones, k*/n", "share", Some(l.best_share)),
-        ("kurtosis of latent weights", "1", Some(l.kurtosis)),
-        ("bimodality of latent weights", "1", Some(l.bimodality)),
-        ("mean magnitude of latent weights", "magnitude", Some(l.mean_magnitude)),
-        ("mean of the scale matrix", "scale", l.matrix),
+        ("bits that are 1", "share of weights", Some(l.ones)),
+        ("bits that flipped in the epoch", "share of weights", l.flip_rate),
+        ("best share of ones, k*/n", "share of weights", Some(l.best_share)),
+        ("kurtosis of latent weights", "kurtosis", Some(l.kurtosis)),
+        ("bimodality of latent weights", "Sarle's coefficient", Some(l.bimodality)),
+        ("mean magnitude of latent weights", "mean magnitude", Some(l.mean_magnitude)),
+        ("mean of the scale matrix", "mean scale", l.matrix),
     ];
     let some = all.into_iter().filter_map(|(title, y, v)| Some((title, y, v?)));
     some.map(|(title, y, v)| (title.to_string(), y.to_string(), Of::Layer(number), v)).collect()

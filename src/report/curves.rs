@@ -49,8 +49,9 @@ fn draw(svg: &mut String, groups: &[Group<'_>], charts: &[Chart]) -> Done {
     let band =
         if groups.iter().any(|g| g.runs.len() > 1) { "; bands: from the least to the greatest seed" } else { "" };
     let words = match groups.len() {
+        1 if band.is_empty() => String::new(),
         1 => format!("Lines: mean over the seeds{band}"),
-        _ => format!("Solid: images held out; dashed: images learned from{band}"),
+        _ => format!("Solid: validation or test images; dashed: training images{band}"),
     };
     top.draw(&Text::new(words, (16, y), ("sans-serif", 14).into_font().color(&RGBColor(90, 90, 90))))?;
     for (chart, cell) in charts.iter().zip(below.split_evenly((rows, COLUMNS))) {
@@ -102,13 +103,14 @@ fn one(cell: &Area<'_>, chart: &Chart, groups: usize) -> Done {
     let (x_ticks, y_ticks) = (Ticks::of(&x, 6), Ticks::of(&y, 5));
     let legend = legend(chart, groups);
     let (head, plot) = cell.split_vertically(if legend.is_empty() { 34 } else { 54 });
-    head.draw(&Text::new(chart.title.clone(), (66, 14), ("sans-serif", 16)))?;
-    let mut at = 66;
+    head.draw(&Text::new(chart.title.clone(), (76, 14), ("sans-serif", 16)))?;
+    let mut at = 76;
     for (text, colour, dashed) in &legend {
         key(&head, (at, 36), colour, *dashed, text)?;
         at += 26 + 8 * text.chars().count() as i32 + 16;
     }
     let mut axes = ChartBuilder::on(&plot)
+        .margin_left(10)
         .margin_right(18)
         .margin_bottom(6)
         .x_label_area_size(42)
@@ -150,12 +152,12 @@ fn one(cell: &Area<'_>, chart: &Chart, groups: usize) -> Done {
 /// What the lines of a chart are, where the legend of the whole drawing does not say it.
 fn legend(chart: &Chart, groups: usize) -> Vec<(String, RGBColor, bool)> {
     let word = |of: &Of| match of {
-        Of::Training => "images learned from".to_string(),
+        Of::Training => "training images".to_string(),
         Of::Held(part) => part.clone(),
         Of::Named(name) => name.clone(),
         Of::Layer(n) => format!("binary layer {n}"),
     };
-    if groups > 1 {
+    if groups > 1 || matches!(&chart.lines[..], [one] if one.of == Of::Training) {
         return Vec::new();
     }
     let layers = chart.lines.iter().filter(|l| matches!(l.of, Of::Layer(_))).count();

@@ -84,7 +84,14 @@ pub fn title(groups: &[Group<'_>]) -> String {
     let Some(first) = groups.first() else { return String::new() };
     let what = match groups {
         [one] => one.runs[0].recipe.clone(),
-        _ => format!("{} recipes or settings", groups.len()),
+        _ => {
+            let mut names: Vec<&str> = groups.iter().map(|g| g.runs[0].recipe.as_str()).collect();
+            names.dedup();
+            match names.len() {
+                1..=4 => names.join(", "),
+                n => format!("{n} recipes"),
+            }
+        }
     };
     let one_set = groups.iter().all(|g| g.runs[0].data == first.runs[0].data);
     let on = if one_set { format!(" on {}", first.runs[0].data) } else { String::new() };
