@@ -203,12 +203,15 @@ fn tell(as_json: bool, job: &Job, event: &Event, runs: &mut Runs, ended: &mut En
                         runs.at(name, steps as u64, total as u64, loss);
                     }
                 }
-                Some("test") => number("accuracy").into_iter().for_each(|a| runs.tested(name, a)),
+                Some(part @ ("val" | "test")) => {
+                    let accuracy = number("accuracy").map(|a| format!("{part} accuracy {}", percent(a)));
+                    accuracy.into_iter().for_each(|a| runs.tested(name, a));
+                }
                 _ => {}
             }
             return Ok(());
         }
-        Event::Finished => runs.accuracy(name).map_or("finished".into(), |a| format!("accuracy {}", percent(a))),
+        Event::Finished => runs.accuracy(name).unwrap_or("finished").to_string(),
         Event::Stopped => {
             ended.stopped += 1;
             "stopped and saved".to_string()

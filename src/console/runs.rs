@@ -1,6 +1,6 @@
 //! Several runs that go on at once: a bar for all of them and one for each on a terminal, a line at the end of each elsewhere.
 
-use super::text::{duration, percent};
+use super::text::duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -21,7 +21,7 @@ pub struct Runs {
 
 struct Each {
     bar: ProgressBar,
-    accuracy: Option<f64>,
+    accuracy: Option<String>,
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -55,20 +55,20 @@ impl Runs {
         let Some(each) = self.each.get(name) else { return };
         each.bar.set_length(total);
         each.bar.set_position(steps);
-        let accuracy = each.accuracy.map_or(String::new(), |a| format!("  accuracy {}", percent(a)));
+        let accuracy = each.accuracy.as_ref().map_or(String::new(), |a| format!("  {a}"));
         each.bar.set_message(format!("loss {loss:.4}{accuracy}"));
     }
 
-    /// A run was tested.
-    pub fn tested(&mut self, name: &str, accuracy: f64) {
+    /// A run was tested: with what accuracy, and on what.
+    pub fn tested(&mut self, name: &str, accuracy: String) {
         if let Some(each) = self.each.get_mut(name) {
             each.accuracy = Some(accuracy);
         }
     }
 
     /// What the last test of a run that goes on gave.
-    pub fn accuracy(&self, name: &str) -> Option<f64> {
-        self.each.get(name)?.accuracy
+    pub fn accuracy(&self, name: &str) -> Option<&str> {
+        self.each.get(name)?.accuracy.as_deref()
     }
 
     /// A run ended, in this way; the line that is said of it elsewhere than on a bar.

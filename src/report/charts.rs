@@ -52,12 +52,14 @@ pub struct Chart {
 /// A number that was logged: the chart's title, its y axis, what it is of, and the value.
 type Logged = (String, String, Of, f64);
 
+/// Of a chart, its y axis and a line: the values at each step.
+type Values = (String, String, Of, BTreeMap<u64, Vec<f64>>);
+
 /// The charts of some groups of runs; those of layers where there is one group only, because lines would be too many.
 pub fn charts(groups: &[Group<'_>]) -> Vec<Chart> {
     let mut charts: Vec<Chart> = Vec::new();
     for (number, group) in groups.iter().enumerate() {
-        // By chart and line: the values at each step.
-        let mut lines: Vec<(String, String, Of, BTreeMap<u64, Vec<f64>>)> = Vec::new();
+        let mut lines: Vec<Values> = Vec::new();
         for run in &group.runs {
             for metric in &run.metrics {
                 for (title, y, of, value) in logged(metric, run.pretext, groups.len() == 1) {
@@ -114,8 +116,9 @@ fn logged(metric: &Metric, pretext: bool, layers_too: bool) -> Vec<Logged> {
         }
         // The same as by steps, and coarser.
         Metric::Epoch { .. } => Vec::new(),
+        Metric::Val { loss, accuracy, .. } => held("validation", *loss, *accuracy),
         Metric::Test { loss, accuracy, .. } => held("test", *loss, *accuracy),
-        Metric::BeforeRefresh { loss, accuracy, .. } => held("before the second pass", *loss, *accuracy),
+        Metric::BeforeRefresh { loss, accuracy, .. } => held("validation before the second pass", *loss, *accuracy),
         Metric::Means { values, .. } => values.iter().map(|(name, v)| of_method(name, *v)).collect(),
         Metric::Layers { layers, .. } if layers_too => {
             layers.iter().enumerate().flat_map(|(i, l)| of_layer(i + 1, l)).collect()
