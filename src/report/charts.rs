@@ -87,7 +87,7 @@ fn point((step, values): (u64, Vec<f64>)) -> Point {
     Point { x: step as f64, y: values.iter().sum::<f64>() / values.len() as f64, band: (low, high) }
 }
 
-fn logged(metric: &Metric, pretext: bool, layers_too: bool) -> Vec<Logged> {
+fn logged(metric: &Metric, pretext: bool, alone: bool) -> Vec<Logged> {
     let percent = |title: &str, of: Of, v: f64| {
         let y = if title.starts_with("agreement") { "agreement, %" } else { "accuracy, %" };
         (title.to_string(), y.to_string(), of, 100.0 * v)
@@ -119,8 +119,8 @@ fn logged(metric: &Metric, pretext: bool, layers_too: bool) -> Vec<Logged> {
         Metric::Val { loss, accuracy, .. } => held("validation", *loss, *accuracy),
         Metric::Test { loss, accuracy, .. } => held("test", *loss, *accuracy),
         Metric::BeforeRefresh { loss, accuracy, .. } => held("validation before the second pass", *loss, *accuracy),
-        Metric::Means { values, .. } => values.iter().map(|(name, v)| of_method(name, *v)).collect(),
-        Metric::Layers { layers, .. } if layers_too => {
+        Metric::Means { values, .. } => values.iter().map(|(name, v)| of_method(name, *v, alone)).collect(),
+        Metric::Layers { layers, .. } if alone => {
             layers.iter().enumerate().flat_map(|(i, l)| of_layer(i + 1, l)).collect()
         }
         Metric::Layers { .. } => Vec::new(),
@@ -128,16 +128,18 @@ fn logged(metric: &Metric, pretext: bool, layers_too: bool) -> Vec<Logged> {
 }
 
 /// What a method logs, in words: "d0.right_on_real" is a line of the first discriminator.
-fn of_method(name: &str, value: f64) -> Logged {
+fn of_method(name: &str, value: f64, alone: bool) -> Logged {
     let words = |text: &str| text.replace('_', " ");
     let (of, what) = match name.split_once('.') {
         Some((of, what)) => {
             let number = of.strip_prefix('d').and_then(|n| n.parse::<usize>().ok());
             (number.map_or_else(|| words(of), |n| format!("discriminator {}", n + 1)), what)
         }
-        None => ("mean of the epoch".to_string(), name),
+        None => (String::new(), name),
     };
-    (words(what), "mean of the epoch".into(), Of::Named(of), value)
+    // Colours are the groups' where there are several: what is of another part is a chart of its own.
+    let title = if alone || of.is_empty() { words(what) } else { format!("{}, {of}", words(what)) };
+    (title, "mean of the epoch".into(), Of::Named(of), value)
 }
 
 fn of_layer(number: usize, l: &LayerStats) -> Vec<Logged> {

@@ -107,7 +107,7 @@ fn one(cell: &Area<'_>, chart: &Chart, groups: usize) -> Done {
     let mut at = 76;
     for (text, colour, dashed) in &legend {
         key(&head, (at, 36), colour, *dashed, text)?;
-        at += 26 + 8 * text.chars().count() as i32 + 16;
+        at += 26 + 13 * text.chars().count() as i32 / 2 + 14;
     }
     let mut axes = ChartBuilder::on(&plot)
         .margin_left(10)
@@ -157,7 +157,7 @@ fn legend(chart: &Chart, groups: usize) -> Vec<(String, RGBColor, bool)> {
         Of::Named(name) => name.clone(),
         Of::Layer(n) => format!("binary layer {n}"),
     };
-    if groups > 1 || matches!(&chart.lines[..], [one] if one.of == Of::Training) {
+    if groups > 1 || matches!(&chart.lines[..], [one] if matches!(one.of, Of::Training | Of::Named(_))) {
         return Vec::new();
     }
     let layers = chart.lines.iter().filter(|l| matches!(l.of, Of::Layer(_))).count();

@@ -96,9 +96,12 @@ pub fn title(groups: &[Group<'_>]) -> String {
     let one_set = groups.iter().all(|g| g.runs[0].data == first.runs[0].data);
     let on = if one_set { format!(" on {}", first.runs[0].data) } else { String::new() };
     let seeds = groups.iter().map(|g| g.runs.len()).max().unwrap_or(1);
+    let least = groups.iter().map(|g| g.runs.len()).min().unwrap_or(1);
     let seeds = match (groups, seeds) {
         ([one], 1) => format!(", seed {}", one.runs[0].seed),
         (_, 1) => String::new(),
+        ([_], n) => format!(", {n} seeds"),
+        (_, n) if n == least => format!(", {n} seeds each"),
         (_, n) => format!(", up to {n} seeds each"),
     };
     format!("{what}{on}{seeds}")
