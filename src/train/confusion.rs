@@ -15,7 +15,7 @@ pub fn confusion_svg(e: &Evaluation, title: &str) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         <text x=\"12\" y=\"24\" font-size=\"16\">{}</text>\n",
+         <text x=\"12\" y=\"24\" font-size=\"14\">{}</text>\n",
         escape(title)
     );
     let mut put = |text: std::fmt::Arguments<'_>| s.write_fmt(text).expect("writing to a string works");

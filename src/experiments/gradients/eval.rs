@@ -79,7 +79,7 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<Ending> {
             result.macro_f1
         ))?;
     }
-    let title = format!("{}, {images}, {} right", info.recipe, percent(result.accuracy));
+    let title = format!("{} on {}, {images}, {} right", info.recipe, data.test.name, percent(result.accuracy));
     let written = run.write_json("eval.json", &found);
     match written.and_then(|()| run.write_text("confusion.svg", &confusion_svg(&result, &title))) {
         Ok(picture) if !options.json => say(format!("confusion matrix: {}", picture.display()))?,
