@@ -120,8 +120,11 @@ impl Request {
 
 fn compile(request: &Request, images: &ImageInfo, teacher: Option<&Teacher>) -> Result<(Programs, usize)> {
     let targets = request.targets.as_ref().map(|(targets, _)| targets);
-    let loss = request.recipe.loss.of_images(&request.data.train.class_counts())?;
-    let recipe = Recipe { loss, ..request.recipe.clone() };
+    let mut recipe = request.recipe.clone();
+    // Labels are not always classes: where coordinates are learned they are numbers of images.
+    if !recipe.loss.is_default() {
+        recipe.loss = recipe.loss.of_images(&request.data.train.class_counts())?;
+    }
     let task = Task { recipe: &recipe, images, teacher, targets };
     fitting_programs(&task, &request.device)
 }
