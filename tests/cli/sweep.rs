@@ -65,16 +65,11 @@ fn a_killed_sweep_goes_on_and_its_runs_stop_with_it() {
     wait_for(&last(1), &mut child);
     child.kill().unwrap();
     child.wait().unwrap();
-    // What it began saves and stops: its checkpoints change no more.
-    let written = || [0, 1].map(|seed| fs::metadata(last(seed)).unwrap().modified().unwrap());
-    let (mut before, since) = (written(), Instant::now());
-    loop {
-        sleep(Duration::from_millis(1500));
-        let now = written();
-        if now == before {
-            break;
-        }
-        before = now;
+    // What it began saves and stops, and lets go of its directory.
+    let held = |seed: u32| place.path(&format!("s/fashion-binary,seed={seed}/.lock-holder")).exists();
+    let since = Instant::now();
+    while held(0) || held(1) {
+        sleep(Duration::from_millis(100));
         assert!(since.elapsed() < Duration::from_secs(60), "the runs go on without their sweep");
     }
     assert_eq!(runs(&place).values().filter(|finished| **finished).count(), 0);
