@@ -20,6 +20,5 @@ mod pillow;
 mod readers;
 mod records;
 mod sets;
-mod sizes;
 mod streaming;
 mod tables;
