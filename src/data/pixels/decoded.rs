@@ -1,6 +1,7 @@
 //! A picture as its decoder gives it, and how that becomes bytes of grey or colour.
 
 use super::{Background, PixelError, Pixels};
+use crate::memory;
 use image::metadata::Orientation;
 
 /// Samples as a file has them, scaled to the whole range of their type.
@@ -62,14 +63,15 @@ pub(super) const MOST_DECODED: u64 = 256 << 20;
 /// The bytes of `h` x `w` pixels of `bytes` each.
 ///
 /// # Errors
-/// If they are more than are decoded, or none.
+/// If they are more than are decoded, or none, or if there is no memory for them.
 pub(super) fn bytes_of(h: u64, w: u64, bytes: u64) -> Result<usize, PixelError> {
     if h == 0 || w == 0 {
         return Err(PixelError::Damaged(format!("it says that it has {h}x{w} pixels")));
     }
     let all = (u128::from(h) * u128::from(w)).saturating_mul(u128::from(bytes));
     match u64::try_from(all) {
-        Ok(all) if all <= MOST_DECODED => Ok(all as usize),
+        // Decoders take about as much again.
+        Ok(all) if all <= MOST_DECODED => memory::check(2 * all).map_err(PixelError::NoMemory).map(|()| all as usize),
         _ => Err(PixelError::TooLarge { h, w, bytes: u64::try_from(all).unwrap_or(u64::MAX) }),
     }
 }

@@ -1,6 +1,7 @@
 //! Why bytes are not read as a picture, and what mends it.
 
 use super::MOST_DECODED;
+use crate::memory::TooMuch;
 use std::fmt;
 
 /// Why bytes are not read as a picture. Each kind has another remedy.
@@ -23,6 +24,8 @@ pub enum PixelError {
         /// Bytes that it would take.
         bytes: u64,
     },
+    /// There is not the memory to decode it.
+    NoMemory(TooMuch),
 }
 
 impl PixelError {
@@ -37,6 +40,10 @@ impl PixelError {
             PixelError::NotAnImage(what) => {
                 format!("is no picture: it is {what}. Remove it, or fetch the picture again")
             }
+            PixelError::NoMemory(e) => format!(
+                "takes {e} while it is decoded: shrink it, end other programs, or set RAYON_NUM_THREADS=1, so that fewer are \
+                 decoded at once"
+            ),
             PixelError::TooLarge { h, w, bytes } => format!(
                 "says that it has {h}x{w} pixels (height x width), which are {} MiB, and at most {} are decoded: shrink it",
                 bytes.div_ceil(1 << 20),
