@@ -104,7 +104,7 @@ impl SavedNode {
         tensors.extend(wrong.run.outputs.iter().map(|(v, t)| (format!("got.{}", v.index()), t.clone())));
         tensors.extend(expected.iter().map(|e| (format!("expected.{}", e.value.index()), HostTensor::from(&e.want))));
         let path = folder.join(TENSORS);
-        tensor_file::save(&path, &tensors, &"a node")?;
+        tensor_file::save(&path, &tensors, &serde_json::json!({ "node": self.step }))?;
         for file in program.sources.replaced() {
             let copy = folder.join("shaders").join(format!("{file}.wgsl"));
             create_dir(copy.parent().unwrap_or(folder))?;
@@ -167,7 +167,7 @@ impl SavedNode {
     /// Numbers of values, and what they held.
     fn read_inputs(&self, folder: &Path) -> Result<Vec<(usize, HostTensor)>> {
         let path = folder.join(TENSORS);
-        let (_, mut tensors): (String, _) = tensor_file::load(&path)?;
+        let (_, mut tensors): (serde_json::Value, _) = tensor_file::load(&path)?;
         let damaged = |what: String| Error::data(&path, format!("the file is damaged: {what}"));
         let mut read = |e: &Entry| {
             let name = format!("input.{}", e.value);
