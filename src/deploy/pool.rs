@@ -170,12 +170,13 @@ fn work(shared: &Shared) {
             }
             spins = 0;
         }
-        if shared.ends.load(Ordering::Relaxed) {
-            return;
-        }
         let job = {
             let open = shared.lock();
             seen = shared.turn.load(Ordering::Acquire);
+            // Asked after the turn, which the end is one of: between the two it would be missed, and waited for.
+            if shared.ends.load(Ordering::Relaxed) {
+                return;
+            }
             if open.is_some() {
                 shared.active.fetch_add(1, Ordering::Relaxed);
             }
@@ -238,6 +239,15 @@ mod tests {
             pool.parts(64, 1, |_| ());
         }
         assert_eq!(pool.next_alone, ALONE[0]);
+    }
+
+    /// Whatever a worker is at, it sees the end.
+    #[test]
+    fn every_worker_ends() {
+        for i in 0..3000 {
+            let mut pool = Pool::new(2 + i % 2);
+            (0..i % 3).for_each(|_| pool.parts(8, 1, |_| ()));
+        }
     }
 
     #[test]

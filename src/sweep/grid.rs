@@ -128,11 +128,11 @@ pub struct Grid {
     pub settings: Vec<Setting>,
     /// Seeds; empty for the recipe's own.
     pub seeds: Vec<u64>,
-    /// As in [`Asked`].
+    /// The images of all runs, if they are not the recipe's.
     pub data: Option<String>,
-    /// As in [`Asked`].
+    /// The epochs of all runs, if they are not the recipe's.
     pub epochs: Option<u64>,
-    /// As in [`Asked`].
+    /// The device that is asked for.
     pub device: String,
 }
 

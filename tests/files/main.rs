@@ -20,5 +20,6 @@ mod pillow;
 mod readers;
 mod records;
 mod sets;
+mod sizes;
 mod streaming;
 mod tables;
