@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The arguments of a sweep of tiny runs.
 fn tiny<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -35,7 +35,7 @@ fn every_combination_is_a_run_and_more_can_be_asked_for_later() {
     assert!(!place.path("s").exists(), "a dry run makes nothing");
 
     let out = place.run(&two).ok().out;
-    assert!(out.contains("up to 2 side by side") || out.contains("up to 4 side by side"), "{out}");
+    assert!(out.contains("4 runs, up to ") && out.contains(" side by side"), "{out}");
     let names =
         ["lr=1e-3,seed=0", "lr=1e-3,seed=1", "lr=3e-3,seed=0", "lr=3e-3,seed=1"].map(|n| format!("fashion-binary,{n}"));
     assert_eq!(runs(&place), names.iter().map(|n| (n.clone(), true)).collect(), "{out}");
@@ -67,11 +67,10 @@ fn a_killed_sweep_goes_on_and_its_runs_stop_with_it() {
     child.wait().unwrap();
     // What it began saves and stops, and lets go of its directory.
     let held = |seed: u32| place.path(&format!("s/fashion-binary,seed={seed}/.lock-holder")).exists();
-    let since = Instant::now();
     while held(0) || held(1) {
         sleep(Duration::from_millis(100));
-        assert!(since.elapsed() < Duration::from_secs(60), "the runs go on without their sweep");
     }
+    // Had they gone on without their sweep, they would be finished now.
     assert_eq!(runs(&place).values().filter(|finished| **finished).count(), 0);
     let listed = place.run(&[&long[..], &["--dry-run"]].concat()).ok().out;
     assert_eq!(listed.matches("begun").count(), 2, "{listed}");

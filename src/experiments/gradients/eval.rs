@@ -1,9 +1,10 @@
 //! The test of a network as its method has it.
 
+use super::trained::counted;
 use super::{TrainedRun, device_of};
 use crate::cache::note;
 use crate::console::stop::NEVER;
-use crate::console::text::{grouped, percent, say, say_json};
+use crate::console::text::{percent, say, say_json};
 use crate::data::{Part, Split, trained_on};
 use crate::error::{Error, Result};
 use crate::experiments::{Ending, EvalOptions};
@@ -54,9 +55,7 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<Ending> {
     runner.restore(&checkpoint, &path)?;
     let result = evaluate(&recipe, &mut runner, &data, batch, &NEVER)?.expect("nobody stops this");
     let word = part.map_or("all", Part::word);
-    let images = grouped(result.images as u64);
-    let images =
-        part.map_or(format!("{images} images, all of the set"), |part| format!("{images} {} images", part.word()));
+    let images = counted(part, result.images as usize);
     let found = Found {
         part: word,
         data: data.test.name.as_str(),

@@ -1,6 +1,7 @@
 //! What ships of a network, written and tested.
 
 use super::TrainedRun;
+use super::trained::counted;
 use crate::console::stop::NEVER;
 use crate::console::text::{grouped, percent, say, size};
 use crate::data::{Dataset, Loader, LoaderOptions, Split};
@@ -67,7 +68,7 @@ pub fn write(
         let mut runner = load(&task, batch, tensors.clone(), &Device::Cpu)?;
         Ok(evaluate(recipe, &mut runner, data, batch, &NEVER)?.expect("nobody stops this").accuracy)
     };
-    say(format!("top-1 {} of {} test images", percent(accuracy(shipped)?), grouped(data.test.len() as u64)))?;
+    say(format!("top-1 {} of {}", percent(accuracy(shipped)?), counted(t.part, data.test.len())))?;
     if has_matrices {
         let which = if options.mean_matrices { "with the matrices themselves" } else { "with their means" };
         say(format!("top-1 {} {which}", percent(accuracy(other)?)))?;
@@ -116,7 +117,7 @@ fn write_model(
             "its binary layers ship as floats: a scale for each tap stands between weights and sums; --mean-matrices ships bits",
         )?;
     }
-    compare(&net, task, shipped, &data.test)
+    compare(&net, task, shipped, &data.test, &counted(t.part, data.test.len()))
 }
 
 /// The base of a run's masks from its file, which is written if it is not there.
@@ -137,8 +138,8 @@ fn shared(path: &Path, t: &TrainedRun, task: &Task<'_>) -> Result<Net> {
     Ok(net)
 }
 
-/// The packed model beside the graph that it was made of, on all test images.
-fn compare(net: &Net, task: &Task<'_>, tensors: &Tensors, test: &Arc<Dataset>) -> Result<()> {
+/// The packed model beside the graph that it was made of, on all images of a part, which are `called` so.
+fn compare(net: &Net, task: &Task<'_>, tensors: &Tensors, test: &Arc<Dataset>, called: &str) -> Result<()> {
     let batch = task.recipe.eval.batch;
     let mut runner = load(task, batch, tensors.clone(), &Device::Cpu)?;
     let mut runtime = Runtime::new(net, 1)?;
@@ -162,7 +163,7 @@ fn compare(net: &Net, task: &Task<'_>, tensors: &Tensors, test: &Arc<Dataset>) -
     }
     let n = test.len();
     if task.recipe.method().evaluated_by(task.recipe) == EvaluatedBy::Logits && test.labels.is_some() {
-        say(format!("top-1 {} of {} test images", percent(right as f64 / n as f64), grouped(n as u64)))?;
+        say(format!("top-1 {} of {called}", percent(right as f64 / n as f64)))?;
     }
     say(format!(
         "the runtime and the training graph name the same first output for {} of {} images; outputs differ by at most \

@@ -1,5 +1,6 @@
 //! A run with its network.
 
+use crate::console::text::grouped;
 use crate::data::{Part, Split, Stats, trained_on};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -154,6 +155,12 @@ impl Opening<'_> {
         }
         Ok((split, false))
     }
+}
+
+/// How many images, and of which part: of the whole set where it has none.
+pub fn counted(part: Option<Part>, n: usize) -> String {
+    let n = grouped(n as u64);
+    part.map_or(format!("{n} images, all of the set"), |part| format!("{n} {} images", part.word()))
 }
 
 /// The channels that images must be brought to for a run's network, if they have others.

@@ -191,6 +191,8 @@ fn begin(wanted: Wanted, options: &TrainOptions, stop: &AtomicBool) -> Result<Op
             return Err(Error::data(file, "the layers there are of other points or settings: start a new run"));
         }
         model = saved;
+    } else if resumed && !options.json {
+        say(format!("note: no layer was saved in {}: fitting begins anew", file.display()))?;
     }
     Ok(Some(Fit { name, recipe, data, choice, model, planned_bytes, run, _lock: lock }))
 }
