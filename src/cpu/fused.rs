@@ -2,6 +2,8 @@
 //! a block of some hundred elements before the next op does.
 
 use crate::graph::{Graph, Value};
+use crate::kernels::isa::vectorised;
+use crate::kernels::lines::Lines;
 use crate::ops::pointwise::broadcast_offsets;
 use crate::program::{Access, Expr, Fused};
 use crate::tensor::{DType, Shape};
@@ -139,16 +141,33 @@ fn extents(graph: &Graph, fused: &Fused) -> (usize, usize) {
 }
 
 fn decode(words: &[u32], dtype: DType, shape: &Shape) -> Vec<f32> {
-    let columns = shape.columns();
-    let row_words = dtype.row_words(columns);
     let mut out = vec![0.0; shape.elements()];
-    for (row, out) in words.chunks_exact(row_words).zip(out.chunks_mut(columns)) {
-        decode_row(row, dtype, out);
-    }
+    decode_rows(words, dtype, shape.columns(), &mut out);
     out
 }
 
+/// Rows as words and as elements, each with the length of one: a single one where rows fill their words, and so follow each
+/// other without a gap.
+fn row(words: usize, dtype: DType, columns: usize, elements: usize) -> (usize, usize) {
+    let gaps = columns % dtype.per_word() > 0;
+    if gaps { (dtype.row_words(columns), columns) } else { (words.max(1), elements.max(1)) }
+}
+
+/// Stored rows as f32.
+fn decode_rows(words: &[u32], dtype: DType, columns: usize, out: &mut [f32]) {
+    let (row_words, columns) = row(words.len(), dtype, columns, out.len());
+    vectorised(
+        #[inline(always)]
+        || {
+            for (row, out) in words.chunks_exact(row_words).zip(out.chunks_exact_mut(columns)) {
+                decode_row(row, dtype, out);
+            }
+        },
+    );
+}
+
 /// The first elements of stored words as f32.
+#[inline(always)]
 fn decode_row(words: &[u32], dtype: DType, out: &mut [f32]) {
     match dtype {
         DType::F32 => out.copy_from_slice(bytemuck::cast_slice(&words[..out.len()])),
@@ -163,26 +182,47 @@ fn decode_row(words: &[u32], dtype: DType, out: &mut [f32]) {
             out.iter_mut().zip(bytes).for_each(|(o, &b)| *o = b as f32);
         }
         DType::Bits => {
-            for (out, &word) in out.chunks_mut(32).zip(words) {
-                for (i, o) in out.iter_mut().enumerate() {
-                    *o = (word >> i & 1) as f32;
-                }
+            // Eight at a time: loops of a known length.
+            let (eights, rest) = out.as_chunks_mut::<8>();
+            let last = words.get(eights.len() / 4).map_or(0, |w| w >> (eights.len() % 4 * 8));
+            for (k, out) in eights.iter_mut().enumerate() {
+                let byte = words[k / 4] >> (k % 4 * 8);
+                *out = std::array::from_fn(|i| (byte >> i & 1) as f32);
             }
+            rest.iter_mut().enumerate().for_each(|(i, o)| *o = (last >> i & 1) as f32);
         }
     }
 }
 
+/// Packs rows of zeros and ones.
+fn pack_rows(values: &[f32], columns: usize, out: &mut [u32]) {
+    let (row_words, columns) = row(out.len(), DType::Bits, columns, values.len());
+    vectorised(
+        #[inline(always)]
+        || {
+            for (values, out) in values.chunks_exact(columns).zip(out.chunks_exact_mut(row_words)) {
+                for (values, word) in values.chunks(32).zip(out) {
+                    let (eights, rest) = values.as_chunks::<8>();
+                    let byte = |values: &[f32; 8]| {
+                        let bits: [u32; 8] = std::array::from_fn(|i| u32::from(values[i] > 0.5) << i);
+                        bits.into_iter().fold(0, |byte, bit| byte | bit)
+                    };
+                    *word = eights.iter().enumerate().fold(0, |word, (k, eight)| word | byte(eight) << (8 * k));
+                    for (i, v) in (8 * eights.len()..).zip(rest) {
+                        *word |= u32::from(*v > 0.5) << i;
+                    }
+                }
+            }
+        },
+    );
+}
+
 impl Packing {
-    /// Runs of words that hold a block of a domain of so many columns, as the first word and their number, each with how
-    /// many elements it holds.
-    fn runs(self, b: Block, columns: usize) -> impl Iterator<Item = (usize, usize, usize)> {
-        // Without packing rows follow each other, and a block of several is whole rows.
-        let per = self.dtype.per_word();
-        let (runs, each) = if per == 1 { (1, b.rows * b.columns) } else { (b.rows, b.columns) };
-        (0..runs).map(move |r| match per {
-            1 => (b.row * columns + b.first, each, each),
-            _ => ((b.row + r) * self.row_words + b.first / per, each.div_ceil(per), each),
-        })
+    /// The words of a block, as the first one and how many: whole rows, or a piece of one.
+    fn words(self, b: Block) -> (usize, usize) {
+        let piece = self.dtype.row_words(b.columns);
+        let count = if b.rows == 1 { piece } else { b.rows * self.row_words };
+        (b.row * self.row_words + b.first / self.dtype.per_word(), count)
     }
 }
 
@@ -190,7 +230,7 @@ impl Kernel<'_> {
     fn run(&self, rows: usize, block_rows: usize) {
         let pieces = self.columns.div_ceil(BLOCK);
         let blocks = rows.div_ceil(block_rows) * pieces;
-        let run = |scratch: &mut Vec<Vec<f32>>, b: usize| {
+        let run = |scratch: &mut Vec<Lines<f32>>, b: usize| {
             let (row, first) = (b / pieces * block_rows, b % pieces * BLOCK);
             let columns = if pieces == 1 { self.columns } else { BLOCK.min(self.columns - first) };
             self.block(scratch, Block { row, rows: block_rows.min(rows - row), first, columns });
@@ -203,71 +243,75 @@ impl Kernel<'_> {
         }
     }
 
-    fn block(&self, scratch: &mut Vec<Vec<f32>>, b: Block) {
+    fn block(&self, scratch: &mut Vec<Lines<f32>>, b: Block) {
         let n = b.rows * b.columns;
         let start = b.row * self.columns + b.first;
-        scratch.resize_with(self.fused.exprs.len(), Vec::new);
-        for i in 0..self.fused.exprs.len() {
-            let (done, rest) = scratch.split_at_mut(i);
-            let out = &mut rest[0];
-            out.resize(n.max(out.len()), 0.0);
-            let out = &mut out[..n];
-            match &self.fused.exprs[i] {
-                Expr::Load(l) => self.load(*l, b, out),
+        scratch.resize_with(self.fused.exprs.len(), Lines::default);
+        let mut made: Vec<&[f32]> = Vec::with_capacity(scratch.len());
+        for (expr, memory) in self.fused.exprs.iter().zip(scratch.iter_mut()) {
+            let value = match expr {
+                Expr::Load(l) => match self.floats(*l, b, n) {
+                    Some(floats) => floats,
+                    None => {
+                        memory.resize(n);
+                        self.load(*l, b, memory);
+                        memory
+                    }
+                },
                 Expr::Apply { node, port, args } => {
                     let op = self.graph.nodes()[*node].op.pointwise().expect("only pointwise nodes are fused");
                     let mut x: [&[f32]; 12] = [&[]; 12];
                     for (x, a) in x.iter_mut().zip(args) {
-                        *x = &done[*a][..n];
+                        *x = made[*a];
                     }
-                    op.eval(*port, start, &x[..args.len()], out);
+                    memory.resize(n);
+                    op.eval(*port, start, &x[..args.len()], memory);
+                    memory
                 }
-            }
+            };
+            made.push(value);
         }
         for (target, (_, e)) in self.targets.iter().zip(&self.fused.stores) {
-            let mut made = &scratch[*e][..n];
-            for (first, words, elements) in target.packing.runs(b, self.columns) {
-                let values;
-                (values, made) = made.split_at(elements);
-                // SAFETY: words belong to one block, and each block is run by one thread, which has no other slice of
-                // them now: `load` gave back the one that it read.
-                let out = unsafe { target.part(first, words) };
-                if target.packing.dtype == DType::Bits {
-                    for (word, values) in out.iter_mut().zip(values.chunks(32)) {
-                        *word = values.iter().enumerate().fold(0, |w, (i, &v)| w | ((v > 0.5) as u32) << i);
-                    }
-                } else {
-                    bytemuck::cast_slice_mut(out).copy_from_slice(values);
-                }
+            let (first, words) = target.packing.words(b);
+            // SAFETY: words belong to one block, and each block is run by one thread, which has no other slice of them now:
+            // `load` gave back the one that it read.
+            let out = unsafe { target.part(first, words) };
+            if target.packing.dtype == DType::Bits {
+                pack_rows(made[*e], b.columns, out);
+            } else {
+                bytemuck::cast_slice_mut(out).copy_from_slice(made[*e]);
             }
         }
     }
 
-    fn load(&self, l: usize, b: Block, mut out: &mut [f32]) {
+    /// What a load gives where it lies in memory as floats that nothing overwrites.
+    fn floats(&self, l: usize, b: Block, n: usize) -> Option<&[f32]> {
         let start = b.row * self.columns + b.first;
         match &self.sources[l] {
+            Source::Pattern(p) => Some(&p[b.first..][..n]),
+            Source::Whole(x) => Some(&x[start..][..n]),
+            Source::Stored(Packing { dtype: DType::F32, .. }, stored) => {
+                Some(bytemuck::cast_slice(&stored[start..][..n]))
+            }
+            _ => None,
+        }
+    }
+
+    /// Copies what a load gives.
+    fn load(&self, l: usize, b: Block, out: &mut [f32]) {
+        match &self.sources[l] {
             Source::Splat(v) => out.fill(*v),
-            Source::Pattern(p) => out.copy_from_slice(&p[b.first..b.first + out.len()]),
-            Source::Whole(x) => out.copy_from_slice(&x[start..start + out.len()]),
             Source::Stored(packing, stored) => {
-                for (first, words, elements) in packing.runs(b, self.columns) {
-                    decode_row(
-                        &stored[first..first + words],
-                        packing.dtype,
-                        out.split_off_mut(..elements).expect(HELD),
-                    );
-                }
+                let (first, words) = packing.words(b);
+                decode_rows(&stored[first..][..words], packing.dtype, b.columns, out);
             }
             Source::Overwritten(packing, store) => {
-                for (first, words, elements) in packing.runs(b, self.columns) {
-                    // SAFETY: as where a block stores: these are its own words, and it has not come to storing.
-                    let stored = unsafe { self.targets[*store].part(first, words) };
-                    decode_row(stored, packing.dtype, out.split_off_mut(..elements).expect(HELD));
-                }
+                let (first, words) = packing.words(b);
+                // SAFETY: as where a block stores: these are its own words, and it has not come to storing.
+                let stored = unsafe { self.targets[*store].part(first, words) };
+                decode_rows(stored, packing.dtype, b.columns, out);
             }
+            Source::Pattern(_) | Source::Whole(_) => unreachable!("floats that are there"),
         }
     }
 }
-
-/// Runs of a block are as long as the block.
-const HELD: &str = "a block has the elements of its runs";

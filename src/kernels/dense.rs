@@ -3,6 +3,7 @@
 
 use crate::kernels::grid::Grid;
 use crate::kernels::isa::Isa;
+use crate::kernels::lines::Lines;
 use crate::kernels::taps::{Place, joined, output_taps};
 use crate::tensor::Conv2dGeometry;
 use pulp::{Simd, WithSimd};
@@ -21,7 +22,7 @@ pub struct Dense {
     /// Outputs of a block.
     block: usize,
     /// Weights `[block of outputs][number of the window][output of the block]`, zeros past the last output.
-    panel: Vec<f32>,
+    panel: Lines<f32>,
 }
 
 /// Vectors of a block: with 32 registers of 16 numbers four, else two.
@@ -52,7 +53,7 @@ impl Dense {
         let k = g.kh * g.kw * g.c;
         let lanes = isa.arch().dispatch(Lanes);
         let block = vectors(lanes) * lanes;
-        let mut panel = vec![0.0; g.o.div_ceil(block) * k * block];
+        let mut panel = Lines::zeros(g.o.div_ceil(block) * k * block);
         for (o, filter) in w.chunks_exact(k).enumerate() {
             for (i, x) in filter.iter().enumerate() {
                 panel[(o / block * k + i) * block + o % block] = *x;

@@ -124,6 +124,14 @@ impl Isa {
     }
 }
 
+/// Runs a loop over numbers compiled for the instruction set that this process takes, or as every machine can if it names
+/// one that this machine lacks, which whoever opens a device says. Products and sums are never contracted: all give the same
+/// bits. A closure wants `#[inline(always)]`: what is called is not compiled anew.
+#[cfg(feature = "train")]
+pub fn vectorised<F: pulp::NullaryFnOnce>(run: F) -> F::Output {
+    Isa::chosen().unwrap_or(Isa::PORTABLE).arch().dispatch(run)
+}
+
 impl Display for Isa {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0.name())

@@ -20,6 +20,7 @@ pub mod grid;
 #[cfg(feature = "train")]
 mod im2col;
 pub mod isa;
+pub(crate) mod lines;
 #[cfg(feature = "train")]
 mod matmul;
 pub mod taps;

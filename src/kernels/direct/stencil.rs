@@ -2,6 +2,7 @@
 
 use super::tile::windows_times_panel;
 use crate::kernels::grid::Grid;
+use crate::kernels::lines::Lines;
 use crate::kernels::taps::{Place, Taps, input_taps, joined, output_taps};
 use crate::tensor::Conv2dGeometry;
 use pulp::{Arch, Simd, WithSimd};
@@ -16,7 +17,7 @@ struct Phase {
     /// Floats of a window.
     k: usize,
     /// Weights `[block of outputs][float of the window][output]`.
-    panel: Vec<f32>,
+    panel: Lines<f32>,
 }
 
 /// Everything but the numbers of the images.
@@ -45,7 +46,7 @@ impl Phase {
     ) -> Phase {
         let runs = joined(taps.iter().map(|t| t.0 * c..(t.0 + 1) * c));
         let k = taps.len() * c;
-        let mut panel = vec![0.0; k * o];
+        let mut panel = Lines::zeros(k * o);
         panel.par_chunks_mut((k * BLOCK).max(1)).zip(blocks(o).collect::<Vec<_>>()).for_each(
             |(panel, (first, width))| {
                 for (rows, &(_, tap)) in panel.chunks_mut(c * width).zip(&taps) {
@@ -82,9 +83,11 @@ fn outputs<S: Simd, const V: usize>(
             }
         };
     }
-    // AVX-512 has twice the registers of AVX2.
+    // AVX-512 has 32 registers; the 16 of AVX2 hold twelve sums, a row of the panel and a float of a window.
     if S::F32_LANES == 16 {
         tiles!(8);
+    } else {
+        tiles!(6);
     }
     tiles!(4);
     tiles!(1);
@@ -124,7 +127,7 @@ impl Stencil {
         let fair = (source.len() / from).div_ceil(2 * rayon::current_num_threads());
         let images = (SOURCES / self.grid.elements()).min(fair).max(1);
         out.par_chunks_mut(images * self.out[0]).zip(source.par_chunks(images * from)).for_each_init(
-            || vec![0.0; images * self.grid.elements()],
+            || Lines::zeros(images * self.grid.elements()),
             |padded, (outs, sources)| {
                 for (padded, image) in padded.chunks_mut(self.grid.elements()).zip(sources.chunks(from)) {
                     self.grid.fill(image, padded);

@@ -5,14 +5,14 @@ use pulp::Simd;
 use std::ops::Range;
 
 #[inline(always)]
-fn load<S: Simd, const V: usize>(x: &[f32], at: usize) -> [S::f32s; V] {
+pub(super) fn load<S: Simd, const V: usize>(x: &[f32], at: usize) -> [S::f32s; V] {
     debug_assert!(at + V * S::F32_LANES <= x.len());
     // SAFETY: every caller checks the extents of what it passes; a vector of floats has no invalid values.
     std::array::from_fn(|v| unsafe { x.as_ptr().add(at + v * S::F32_LANES).cast::<S::f32s>().read_unaligned() })
 }
 
 #[inline(always)]
-fn store<S: Simd, const V: usize>(x: &mut [f32], at: usize, values: [S::f32s; V]) {
+pub(super) fn store<S: Simd, const V: usize>(x: &mut [f32], at: usize, values: [S::f32s; V]) {
     debug_assert!(at + V * S::F32_LANES <= x.len());
     for (v, value) in values.into_iter().enumerate() {
         // SAFETY: as in `load`.
@@ -29,9 +29,9 @@ fn advance<S: Simd, const T: usize, const V: usize, const U: usize>(
     first: usize,
     (panel, pitch): (&[f32], usize),
 ) {
-    let b: [[S::f32s; V]; U] = std::array::from_fn(|i| load::<S, V>(panel, i * pitch));
-    for (sum, window) in sums.iter_mut().zip(windows) {
-        for (i, b) in b.iter().enumerate() {
+    for i in 0..U {
+        let b = load::<S, V>(panel, i * pitch);
+        for (sum, window) in sums.iter_mut().zip(windows) {
             // SAFETY: the caller checked how far windows reach.
             let a = simd.splat_f32s(unsafe { *window.add(first + i) });
             for v in 0..V {

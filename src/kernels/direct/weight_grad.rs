@@ -3,6 +3,7 @@
 use super::tile::pixels_outer_product;
 use crate::kernels::conv2d::sum_over_images;
 use crate::kernels::grid::Grid;
+use crate::kernels::lines::Lines;
 use crate::tensor::Conv2dGeometry;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -80,7 +81,7 @@ pub fn weight_grad(arch: Arch, g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &m
     let k = g.kh * g.kw * g.c;
     let mut by_window = vec![0.0; dw.len()];
     sum_over_images(g, &mut by_window, |images, sums| {
-        let mut padded = vec![0.0; grid.elements()];
+        let mut padded = Lines::zeros(grid.elements());
         for n in images {
             grid.fill(&x[n * g.h * g.w * g.c..][..g.h * g.w * g.c], &mut padded);
             let dy = &dy[n * g.oh * g.ow * g.o..][..g.oh * g.ow * g.o];

@@ -1,17 +1,18 @@
-//! Weight gradient of many channels: windows and dy are copied into dense blocks of pixels, because the
-//! pixels of a wide image lie so far apart that few of them fit the first-level cache together.
+//! Weight gradient of many channels: images and dy are copied into blocks of a few channels, because the pixels of a wide image
+//! lie so far apart that few of them fit the first-level cache together.
 
-use super::tile::pixels_outer_product;
+use super::tile::{load, store};
+use crate::kernels::lines::Lines;
 use crate::kernels::taps::output_taps;
 use crate::tensor::Conv2dGeometry;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Filters of a task, channels of a block of windows, pixels of a block: the blocks of dy and of windows are 16 KiB each,
-/// together a first-level cache.
+/// Filters of a task, channels of a block, and pixels of a block: those of dy are 12 KiB, and so are the rows of the image that
+/// a tap of theirs reads, most of which the next tap reads again.
 const FILTERS: usize = 32;
 const CHANNELS: usize = 32;
-const PIXELS: usize = 128;
+const PIXELS: usize = 96;
 
 /// Whether the blocks fit.
 pub fn suits(g: &Conv2dGeometry) -> bool {
@@ -21,66 +22,98 @@ pub fn suits(g: &Conv2dGeometry) -> bool {
 /// Adds the products of a block of pixels to the weights of a block of filters and channels.
 struct Block<'a> {
     /// `[pixels, FILTERS]`.
-    dy: &'a [f32],
-    /// `[pixels, CHANNELS]`.
-    x: &'a [f32],
+    dy: &'a [[f32; FILTERS]],
+    /// Pixels of x, and which of them the block's are.
+    x: &'a [[f32; CHANNELS]],
+    pixels: &'a [usize],
+    /// Pixels from the begin of a window to its tap.
+    tap: usize,
     /// Filters `stride` apart.
     sums: &'a mut [f32],
     stride: usize,
+}
+
+impl Block<'_> {
+    /// `T` filters from `f` on, and `V` vectors of channels from `c` on.
+    #[inline(always)]
+    fn tile<S: Simd, const T: usize, const V: usize>(&mut self, simd: S, f: usize, c: usize) {
+        assert!(f + T <= FILTERS && c + V * S::F32_LANES <= CHANNELS);
+        let at = |t: usize| (f + t) * self.stride + c;
+        let mut held: [[S::f32s; V]; T] = std::array::from_fn(|t| load::<S, V>(&self.sums[at(t)..], 0));
+        for (dy, pixel) in self.dy.iter().zip(self.pixels) {
+            let x = load::<S, V>(&self.x[pixel + self.tap], c);
+            for (t, held) in held.iter_mut().enumerate() {
+                let dy = simd.splat_f32s(dy[f + t]);
+                for v in 0..V {
+                    held[v] = simd.mul_add_f32s(dy, x[v], held[v]);
+                }
+            }
+        }
+        for (t, held) in held.into_iter().enumerate() {
+            store::<S, V>(&mut self.sums[at(t)..], 0, held);
+        }
+    }
 }
 
 impl WithSimd for Block<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let pixels = [1, self.dy.len() / FILTERS];
-        macro_rules! tiles {
-            ($t:literal) => {
-                for c in (0..CHANNELS).step_by(2 * S::F32_LANES) {
-                    for f in (0..FILTERS).step_by($t) {
-                        let (dy, x) = ((&self.dy[f..], 0, FILTERS), (&self.x[c..], 0, CHANNELS));
-                        let sums = (&mut self.sums[f * self.stride + c..], self.stride);
-                        pixels_outer_product::<S, $t, 2>(simd, pixels, dy, x, sums);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for c in (0..CHANNELS).step_by(2 * S::F32_LANES) {
+            let mut f = 0;
+            macro_rules! tiles {
+                ($t:literal, $rest:literal) => {
+                    while FILTERS - f >= $t + $rest {
+                        self.tile::<S, $t, 2>(simd, f, c);
+                        f += $t;
                     }
-                }
-            };
+                };
+            }
+            // AVX-512 has 32 registers; the 16 of AVX2 hold twelve sums and what is multiplied.
+            if S::F32_LANES == 16 {
+                tiles!(8, 0);
+            } else {
+                tiles!(6, 8);
+                tiles!(4, 0);
+            }
         }
-        // AVX-512 has twice the registers of AVX2.
-        if S::F32_LANES == 16 { tiles!(8) } else { tiles!(4) }
     }
 }
 
 /// dw from dy and x.
 pub fn weight_grad(arch: Arch, g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
-    let (grid, taps) = output_taps(g, g.c);
-    let mut padded = vec![0.0; g.n * grid.elements()];
-    padded
-        .par_chunks_mut(grid.elements())
-        .zip(x.par_chunks(g.h * g.w * g.c))
-        .for_each(|(to, image)| grid.fill(image, to));
-    let windows: Vec<usize> =
-        (0..g.n).flat_map(|n| taps.places.iter().map(move |p| n * grid.elements() + p.from * g.c)).collect();
+    let (grid, taps) = output_taps(g, CHANNELS);
+    let pixels = grid.padded[0] * grid.padded[1];
+    // Padded images of a block of channels after the other.
+    let mut blocks = Lines::zeros(g.n * pixels * g.c);
+    blocks.par_chunks_mut(g.n * pixels * CHANNELS).enumerate().for_each(|(block, to)| {
+        let images = to.as_chunks_mut::<CHANNELS>().0.chunks_exact_mut(pixels);
+        for (to, image) in images.zip(x.chunks_exact(g.h * g.w * g.c)) {
+            for (from, first, n) in grid.runs() {
+                let from = image[from / CHANNELS * g.c + block * CHANNELS..].chunks(g.c);
+                for (to, from) in to[first / CHANNELS..][..n / CHANNELS].iter_mut().zip(from) {
+                    *to = *from.first_chunk().expect("channels of a block");
+                }
+            }
+        }
+    });
+    let windows: Vec<usize> = (0..g.n).flat_map(|n| taps.places.iter().map(move |p| n * pixels + p.from)).collect();
     let k = g.kh * g.kw * g.c;
     dw.par_chunks_mut(FILTERS * k).enumerate().for_each_init(
-        || (vec![0.0; PIXELS * FILTERS], vec![0.0; PIXELS * CHANNELS]),
-        |(dy_block, x_block), (task, dw)| {
+        || Lines::zeros(PIXELS * FILTERS),
+        |dy_block, (task, dw)| {
             dw.fill(0.0);
+            let dy_block = dy_block.as_chunks_mut().0;
             for (first, windows) in (0..).step_by(PIXELS).zip(windows.chunks(PIXELS)) {
-                for (i, to) in dy_block.chunks_mut(FILTERS).take(windows.len()).enumerate() {
-                    to.copy_from_slice(&dy[(first + i) * g.o + task * FILTERS..][..FILTERS]);
+                for (to, dy) in dy_block.iter_mut().zip(dy[first * g.o..].chunks(g.o).take(windows.len())) {
+                    *to = *dy[task * FILTERS..].first_chunk().expect("filters of a task");
                 }
-                for &(offset, tap) in &taps.taps {
-                    for c in (0..g.c).step_by(CHANNELS) {
-                        for (to, window) in x_block.chunks_mut(CHANNELS).zip(windows) {
-                            to.copy_from_slice(&padded[window + offset * g.c + c..][..CHANNELS]);
-                        }
-                        arch.dispatch(Block {
-                            dy: &dy_block[..windows.len() * FILTERS],
-                            x: &x_block[..windows.len() * CHANNELS],
-                            sums: &mut dw[tap * g.c + c..],
-                            stride: k,
-                        });
+                for (block, x) in blocks.as_chunks().0.chunks_exact(g.n * pixels).enumerate() {
+                    for &(offset, tap) in &taps.taps {
+                        let sums = &mut dw[tap * g.c + block * CHANNELS..];
+                        let dy = &dy_block[..windows.len()];
+                        arch.dispatch(Block { dy, x, pixels: windows, tap: offset, sums, stride: k });
                     }
                 }
             }

@@ -16,6 +16,7 @@
 use super::{ChannelStats, ChannelSums, Factor};
 use crate::error::{Error, Result};
 use crate::graph::{EPS, Grads, Graph, Meta, Phase, Pointwise, Value};
+use crate::kernels::isa::vectorised;
 use crate::tensor::HostTensor;
 
 /// The leaves of a batch normalisation, all f32 `[C]`.
@@ -75,9 +76,14 @@ impl Pointwise for BatchNormApply {
     }
 
     fn eval(&self, _port: usize, _index: usize, x: &[&[f32]], y: &mut [f32]) {
-        for (((y, x), a), c) in y.iter_mut().zip(x[0]).zip(x[1]).zip(x[2]) {
-            *y = x * a + c;
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for (((y, x), a), c) in y.iter_mut().zip(x[0]).zip(x[1]).zip(x[2]) {
+                    *y = x * a + c;
+                }
+            },
+        );
     }
 
     fn eval64(&self, _port: usize, _index: usize, x: &[f64]) -> f64 {

@@ -80,9 +80,14 @@ macro_rules! pointwise {
                 let n = out.len();
                 let mut inputs = x.iter();
                 $(let $x = &inputs.next().expect("as many inputs as the formula has")[..n];)+
-                for i in 0..n {
-                    out[i] = self.formula($($x[i]),+);
-                }
+                $crate::kernels::isa::vectorised(
+                    #[inline(always)]
+                    || {
+                        for i in 0..n {
+                            out[i] = self.formula($($x[i]),+);
+                        }
+                    },
+                );
             }
 
             fn eval64(&self, _port: usize, _index: usize, x: &[f64]) -> f64 {

@@ -6,6 +6,7 @@
 
 use crate::error::Result;
 use crate::graph::{Grads, Graph, Pointwise, Value};
+use crate::kernels::isa::vectorised;
 use crate::tensor::DType;
 use std::fmt::Debug;
 
@@ -105,15 +106,18 @@ impl Pointwise for Sign {
     }
 
     fn eval(&self, port: usize, _index: usize, x: &[&[f32]], y: &mut [f32]) {
-        let open = self.ste == Ste::ClippedOpen;
-        for (y, &x) in y.iter_mut().zip(x[0]) {
-            let bit = match port {
-                0 => x >= 0.0,
-                _ if open => x.abs() < 1.0,
-                _ => x.abs() <= 1.0,
-            };
-            *y = bit as u8 as f32;
+        #[inline(always)]
+        fn each(x: &[f32], y: &mut [f32], bit: impl Fn(f32) -> bool) {
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y = bit(x) as u8 as f32);
         }
+        vectorised(
+            #[inline(always)]
+            || match (port, self.ste) {
+                (0, _) => each(x[0], y, |x| x >= 0.0),
+                (_, Ste::ClippedOpen) => each(x[0], y, |x| x.abs() < 1.0),
+                _ => each(x[0], y, |x| x.abs() <= 1.0),
+            },
+        );
     }
 
     fn eval64(&self, port: usize, _index: usize, x: &[f64]) -> f64 {

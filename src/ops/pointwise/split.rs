@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::graph::{Grads, Graph, Pointwise, Value};
+use crate::kernels::isa::vectorised;
 use crate::tensor::DType;
 
 /// `x, threshold` -> bits: 1 where `x > threshold`, or where `x >= threshold`.
@@ -26,9 +27,14 @@ impl Pointwise for Split {
     }
 
     fn eval(&self, _port: usize, _index: usize, x: &[&[f32]], y: &mut [f32]) {
-        for ((y, x), t) in y.iter_mut().zip(x[0]).zip(x[1]) {
-            *y = if self.inclusive { x >= t } else { x > t } as u8 as f32;
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((y, x), t) in y.iter_mut().zip(x[0]).zip(x[1]) {
+                    *y = if self.inclusive { x >= t } else { x > t } as u8 as f32;
+                }
+            },
+        );
     }
 
     fn eval64(&self, _port: usize, _index: usize, x: &[f64]) -> f64 {

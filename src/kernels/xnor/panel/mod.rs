@@ -15,6 +15,7 @@ mod words;
 
 use crate::kernels::grid::Grid;
 use crate::kernels::isa::Isa;
+use crate::kernels::lines::Lines;
 use crate::kernels::taps::{Place, joined, output_taps};
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WeightCode;
@@ -25,7 +26,7 @@ use std::ops::Range;
 /// so panels alone make and fill it.
 #[derive(Clone, Debug)]
 pub struct Padded {
-    words: Vec<u32>,
+    words: Lines<u32>,
     form: Form,
 }
 
@@ -43,7 +44,7 @@ pub struct Panel {
     /// Of each output pixel, where its row of `constants` begins.
     patterns: Vec<usize>,
     /// Weights `[block of outputs][word of the window][outputs of a block]`, a word as [`Form::split`] has it.
-    weights: Vec<u32>,
+    weights: Lines<u32>,
     /// `[pattern][outputs, a multiple of those of a block]`.
     constants: Vec<i16>,
     o: usize,
@@ -78,7 +79,7 @@ impl Panel {
         assert_eq!(w.len(), g.o * window, "packed weights of another shape");
         let lanes = form.lanes(g.o);
         let outputs = g.o.next_multiple_of(lanes);
-        let mut weights = vec![0; outputs * window * form.split_words()];
+        let mut weights = Lines::zeros(outputs * window * form.split_words());
         for (o, filter) in w.chunks_exact(window).enumerate() {
             for (i, &word) in filter.iter().enumerate() {
                 form.split(word, &mut weights, ((o / lanes) * window + i) * lanes, (o % lanes, lanes));
@@ -113,7 +114,7 @@ impl Panel {
 
     /// An image of zeros with its border, to be filled.
     pub fn padded(&self) -> Padded {
-        Padded { words: vec![0; self.grid.elements() * self.form.split_words()], form: self.form }
+        Padded { words: Lines::zeros(self.grid.elements() * self.form.split_words()), form: self.form }
     }
 
     /// Puts a packed image into the middle of its border.

@@ -4,9 +4,10 @@
 //! channel as far along as the tap lies. Positions whose tap lies outside of the image add zeros.
 
 use super::positions::Positions;
-use super::table::{fill, load_row, look_up, offset, row, store_row, table};
+use super::table::{add_row, fill, load_row, look_up, offset, row, table};
 use super::{FLOATS, R, V, transpose};
 use crate::kernels::isa::Isa;
+use crate::kernels::lines::Lines;
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::{WORD, WeightCode};
 use pulp::{Simd, WithSimd};
@@ -94,10 +95,10 @@ struct Images<'a> {
 #[derive(Default)]
 struct Memory {
     /// dy of a block of tables: `[output][position]`.
-    turned: Vec<f32>,
-    tables: Vec<f32>,
+    turned: Lines<f32>,
+    tables: Lines<f32>,
     /// dx `[phase][channel][position]`, with room for taps on both sides.
-    planes: Vec<f32>,
+    planes: Lines<f32>,
 }
 
 impl WithSimd for Images<'_> {
@@ -112,10 +113,10 @@ impl WithSimd for Images<'_> {
         let pitch = length + 2 * reach;
         let plane = |phase: [usize; 2], c: usize| ((phase[0] * g.stride + phase[1]) * channels + c) * pitch + reach;
         let Memory { turned, tables, planes } = memory;
-        planes.resize(g.stride * g.stride * channels * pitch, 0.0);
+        planes.resize(g.stride * g.stride * channels * pitch);
         planes.fill(0.0);
-        turned.resize(TABLES * FLOATS * lanes, 0.0);
-        tables.resize(TABLES * table::<S>(), 0.0);
+        turned.resize(TABLES * FLOATS * lanes);
+        tables.resize(TABLES * table::<S>());
         for at in (0..count * per_image).step_by(lanes) {
             let pixels = &plan.outputs[at..at + lanes];
             for block in (0..groups).step_by(TABLES) {
@@ -137,6 +138,9 @@ impl WithSimd for Images<'_> {
                     positions.taps.iter().zip(rows.chunks_exact(channels * here)).zip(plan.inside.chunks_exact(length))
                 {
                     let inside = load_row::<S>(inside, at);
+                    let first = (plane(tap.phase, 0) + at).wrapping_add_signed(tap.shift);
+                    // The planes of a phase from there on, as far as their last one is written.
+                    let planes = &mut planes[first..][..(channels - 1) * pitch + lanes];
                     for (c, rows) in rows.chunks_exact(here * R).enumerate() {
                         let mut sums = [[simd.splat_f32s(0.0); V]; R];
                         // SAFETY: `rows` has a row of each of `here` tables for every sum.
@@ -144,10 +148,8 @@ impl WithSimd for Images<'_> {
                             look_up(simd, &mut sums, tables, here, |r, t| *rows.get_unchecked(t * R + r) as usize)
                         };
                         for (r, sum) in sums.into_iter().enumerate() {
-                            let to = (plane(tap.phase, c * R + r) + at).wrapping_add_signed(tap.shift);
-                            let held = load_row::<S>(planes, to);
-                            let added = std::array::from_fn(|v| simd.mul_add_e_f32s(sum[v], inside[v], held[v]));
-                            store_row::<S>(planes, to, added);
+                            // SAFETY: there are `channels` planes, R of them for each of these rows.
+                            unsafe { add_row(simd, planes, (c * R + r) * pitch, sum, inside) };
                         }
                     }
                 }
@@ -194,7 +196,8 @@ pub fn input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w:
     // Whole rows of tables, for all instruction sets alike.
     let length = (images * per_image).next_multiple_of(WIDEST);
     let inside = positions.taps.iter().flat_map(|t| (0..length).map(|p| f32::from(t.inside[p % per_image]))).collect();
-    let outputs = (0..length).map(|p| positions.output(g, p).filter(|_| p < images * per_image)).collect();
+    let outputs = positions.outputs(g);
+    let outputs = outputs.from(0).take(images * per_image).chain(std::iter::repeat(None)).take(length).collect();
     let minus = code == WeightCode::PlusMinus;
     let mut plan = Plan { g, positions, minus, images, outputs, inside, rows: Vec::new() };
     let (taps, channels, groups) = (plan.positions.taps.len(), plan.channels(), plan.groups());

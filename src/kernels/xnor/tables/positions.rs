@@ -59,16 +59,48 @@ impl Positions {
         self.taps.iter().map(|t| t.shift.unsigned_abs()).max().unwrap_or(0)
     }
 
-    /// The pixel of dy at a position of many images, if there is one.
-    pub fn output(&self, g: &Conv2dGeometry, position: usize) -> Option<usize> {
-        self.pixel(position, [g.n, g.oh, g.ow], [0, 0], 1)
+    /// The pixels of dy.
+    pub fn outputs(&self, g: &Conv2dGeometry) -> Pixels {
+        self.pixels([g.n, g.oh, g.ow], [0, 0], 1)
     }
 
-    /// The pixel of phase `from` at a position of many images of `[n, h, w]` pixels, if there is one.
-    pub fn pixel(&self, position: usize, [n, h, w]: [usize; 3], from: [usize; 2], stride: usize) -> Option<usize> {
-        let (image, p) = (position / self.per_image(), position % self.per_image());
-        let (y, x) = (p / self.size[1] * stride + from[0], p % self.size[1] * stride + from[1]);
-        (image < n && y < h && x < w).then(|| (image * h + y) * w + x)
+    /// The pixels of a phase of x.
+    pub fn inputs(&self, g: &Conv2dGeometry, phase: [usize; 2]) -> Pixels {
+        self.pixels([g.n, g.h, g.w], phase, g.stride)
+    }
+
+    fn pixels(&self, [images, h, w]: [usize; 3], from: [usize; 2], stride: usize) -> Pixels {
+        let pixel = |p: usize| {
+            let (y, x) = (p / self.size[1] * stride + from[0], p % self.size[1] * stride + from[1]);
+            (y < h && x < w).then(|| y * w + x)
+        };
+        Pixels { of_image: (0..self.per_image()).map(pixel).collect(), images, size: h * w }
+    }
+}
+
+/// Which pixel of many images lies at a position of the line, if there is one.
+pub(super) struct Pixels {
+    /// Those of one image, for each of its positions.
+    of_image: Vec<Option<usize>>,
+    images: usize,
+    /// Pixels of an image.
+    size: usize,
+}
+
+impl Pixels {
+    /// Those from a position on, without end.
+    #[inline(always)]
+    pub fn from(&self, position: usize) -> impl Iterator<Item = Option<usize>> {
+        let n = self.of_image.len();
+        let (mut image, mut p) = (position / n, position % n);
+        std::iter::repeat_with(move || {
+            let pixel = self.of_image[p].filter(|_| image < self.images).map(|pixel| image * self.size + pixel);
+            p += 1;
+            if p == n {
+                (image, p) = (image + 1, 0);
+            }
+            pixel
+        })
     }
 }
 
@@ -82,8 +114,9 @@ mod tests {
     fn taps_lie_where_the_geometry_has_them() {
         for g in all_geometries() {
             let positions = Positions::new(&g);
+            let outputs = positions.outputs(&g);
             for p in 0..g.n * positions.per_image() {
-                let output = positions.output(&g, p);
+                let output = outputs.from(p).next().expect("without end");
                 let (image, within) = (p / positions.per_image(), p % positions.per_image());
                 let (oy, ox) = (within / positions.size[1], within % positions.size[1]);
                 let is_output = oy < g.oh && ox < g.ow;
@@ -94,7 +127,8 @@ mod tests {
                     assert_eq!(tap.inside[within], input.is_some(), "{g:?} at {within}, tap {k}");
                     if let Some(input) = input {
                         let at = p.checked_add_signed(tap.shift).expect("inside");
-                        assert_eq!(positions.pixel(at, [g.n, g.h, g.w], tap.phase, g.stride), Some(input), "{g:?}");
+                        let pixel = positions.inputs(&g, tap.phase).from(at).next().expect("without end");
+                        assert_eq!(pixel, Some(input), "{g:?}");
                     }
                 }
             }

@@ -86,6 +86,22 @@ pub(super) fn load_row<S: Simd>(x: &[f32], at: usize) -> [S::f32s; V] {
     std::array::from_fn(|v| load::<S>(x, at + v * S::F32_LANES))
 }
 
+/// Adds `V` vectors, each float times its factor, from `at` on.
+///
+/// # Safety
+/// `x` has them.
+#[inline(always)]
+pub(super) unsafe fn add_row<S: Simd>(simd: S, x: &mut [f32], at: usize, row: [S::f32s; V], factor: [S::f32s; V]) {
+    debug_assert!(at + V * S::F32_LANES <= x.len());
+    for v in 0..V {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let to = x.as_mut_ptr().add(at + v * S::F32_LANES).cast::<S::f32s>();
+            to.write_unaligned(simd.mul_add_e_f32s(row[v], factor[v], to.read_unaligned()));
+        }
+    }
+}
+
 /// Writes `V` vectors from `at` on.
 #[inline(always)]
 pub(super) fn store_row<S: Simd>(x: &mut [f32], at: usize, row: [S::f32s; V]) {

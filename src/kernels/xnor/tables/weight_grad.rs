@@ -3,10 +3,11 @@
 //!
 //! A tap outside of the image is a zero bit, which a table reads as -1: what it takes away is added back.
 
-use super::positions::Positions;
+use super::positions::{Pixels, Positions};
 use super::table::{fill, load_row, look_up, offset, row, store_row, table};
 use super::{FLOATS, R, ROWS, V, transpose};
 use crate::kernels::isa::Isa;
+use crate::kernels::lines::Lines;
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WORD;
 use pulp::{Simd, WithSimd};
@@ -75,14 +76,13 @@ impl Turned {
         let step = g.stride * g.stride * channels;
         let before = positions.reach().div_ceil(TURNED) + 1;
         let count = (g.n * positions.per_image()).div_ceil(TURNED);
+        let pixels: Vec<Pixels> =
+            (0..g.stride * g.stride).map(|phase| positions.inputs(g, [phase / g.stride, phase % g.stride])).collect();
         let mut turned = vec![0; (count + 2 * before) * step];
         turned[before * step..][..count * step].par_chunks_mut(step).enumerate().for_each(|(block, out)| {
-            for (phase, out) in out.chunks_mut(channels).enumerate() {
-                let from = [phase / g.stride, phase % g.stride];
-                let rows = std::array::from_fn(|p| {
-                    let pixel = positions.pixel(block * TURNED + p, [g.n, g.h, g.w], from, g.stride)?;
-                    Some(&x[pixel * words..][..words])
-                });
+            for (pixels, out) in pixels.iter().zip(out.chunks_mut(channels)) {
+                let mut pixels = pixels.from(block * TURNED);
+                let rows = std::array::from_fn(|_| pixels.next()?.map(|pixel| &x[pixel * words..][..words]));
                 isa.arch().dispatch(Turn { rows: &rows, out });
             }
         });
@@ -134,6 +134,7 @@ struct Plan<'a> {
     positions: Positions,
     outside: Outside,
     turned: Turned,
+    outputs: Pixels,
     dy: &'a [f32],
 }
 
@@ -169,17 +170,17 @@ impl WithSimd for Sums<'_> {
 impl Plan<'_> {
     /// Sums for `here` outputs from `first` on: `[tap][channel][lane]`.
     #[inline(always)]
-    fn sums<S: Simd>(&self, simd: S, words: std::ops::Range<usize>, first: usize, here: usize) -> Vec<f32> {
+    fn sums<S: Simd>(&self, simd: S, words: std::ops::Range<usize>, first: usize, here: usize) -> Lines<f32> {
         // As many tables at once as lie in 16 KiB.
         let (lanes, size) = (row::<S>(), table::<S>());
         let at_once = (16 * 1024 / (size * size_of::<f32>())).clamp(1, TURNED / FLOATS);
         let (taps, channels) = (&self.positions.taps, self.turned.channels);
-        let mut sums = vec![0.0; taps.len() * channels * lanes];
+        let mut sums = Lines::zeros(taps.len() * channels * lanes);
         let mut taken = vec![0.0; taps.len() * lanes];
-        let mut rows = vec![0.0; TURNED * lanes];
-        let mut tables = vec![0.0; at_once * size];
+        let mut rows = Lines::zeros(TURNED * lanes);
+        let mut tables = Lines::zeros(at_once * size);
         for word in words {
-            self.rows(word, first, here, &mut rows, &mut taken);
+            self.rows::<S>(word, first, here, &mut rows, &mut taken);
             let p = word * TURNED % self.positions.per_image();
             for part in (0..TURNED / FLOATS).step_by(at_once) {
                 for (t, table) in tables.chunks_exact_mut(size).enumerate() {
@@ -219,20 +220,24 @@ impl Plan<'_> {
 
     /// The outputs of a word of positions `[position][lane]`; adds to `taken` what their taps outside take away.
     #[inline(always)]
-    fn rows(&self, word: usize, first: usize, here: usize, rows: &mut [f32], taken: &mut [f32]) {
+    fn rows<S: Simd>(&self, word: usize, first: usize, here: usize, rows: &mut [f32], taken: &mut [f32]) {
         let lanes = rows.len() / TURNED;
-        for (i, row) in rows.chunks_exact_mut(lanes).enumerate() {
-            let position = word * TURNED + i;
-            let Some(pixel) = self.positions.output(self.g, position) else {
+        let position = word * TURNED;
+        let taps = self.outside.taps.iter().cycle().skip(position % self.positions.per_image());
+        for ((row, pixel), taps) in rows.chunks_exact_mut(lanes).zip(self.outputs.from(position)).zip(taps) {
+            let Some(pixel) = pixel else {
                 row.fill(0.0);
                 continue;
             };
             let outputs = &self.dy[pixel * self.g.o + first..][..here];
-            // A loop of a known length, where all of a row is there: most copies are of 16 floats.
-            for (i, to) in row.iter_mut().enumerate() {
-                *to = outputs.get(i).copied().unwrap_or(0.0);
+            if here == lanes {
+                // Most are: vectors, where the length is not known there would be a call.
+                store_row::<S>(row, 0, load_row::<S>(outputs, 0));
+            } else {
+                row[..here].copy_from_slice(outputs);
+                row[here..].fill(0.0);
             }
-            for tap in &self.outside.taps[position % self.positions.per_image()] {
+            for tap in taps {
                 taken[tap * lanes..][..lanes].iter_mut().zip(&*row).for_each(|(t, v)| *t += v);
             }
         }
@@ -243,7 +248,7 @@ impl Plan<'_> {
 pub fn weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
     let positions = Positions::new(g);
     let turned = Turned::new(isa, g, &positions, x);
-    let plan = Plan { g, outside: Outside::new(&positions), turned, positions, dy };
+    let plan = Plan { g, outside: Outside::new(&positions), turned, outputs: positions.outputs(g), positions, dy };
     let k = g.kh * g.kw * g.c;
     /// Outputs of a task: two rows of tables of vectors of eight floats.
     const OUTPUTS: usize = 32;
