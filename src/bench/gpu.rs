@@ -1,6 +1,6 @@
 //! The ceilings of a wgpu device, by the kernels of `shaders/bench`.
 
-use super::ceilings::Ceilings;
+use super::ceilings::{Ceilings, Spread};
 use super::clock::{least, once, rounds};
 use crate::cache::note;
 use crate::error::Result;
@@ -65,12 +65,14 @@ pub(super) fn measure(d: &GpuDevice, seconds: f64) -> Result<Ceilings> {
     let copy_gbs = bench.copy()?;
     let mut ceilings = Ceilings {
         f32_gops,
+        sums_gops: None,
         bit_gops,
         copy_gbs,
         dispatch_us: Some(dispatch_us),
         submit_us: Some(submit_us),
         f16_gops: None,
         matrix_gops: None,
+        spread: Spread::default(),
     };
     // What no training uses yet: a driver that fails there says nothing about the rest.
     let told = |what: &str, e: crate::error::Error| note(format!("{what} is left out of the ceilings: {e}"));

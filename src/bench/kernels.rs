@@ -31,6 +31,11 @@ const CONVOLUTIONS: &[[usize; 6]] = &[
     [32, 4, 512, 512, 3, 1],
     [32, 32, 64, 128, 3, 2],
     [32, 32, 3, 64, 3, 1],
+    // What kernels may not like: channels that fill no vector, windows of one pixel, images of a few.
+    [32, 16, 30, 27, 3, 1],
+    [32, 16, 128, 128, 1, 1],
+    [32, 32, 64, 128, 1, 2],
+    [64, 3, 64, 64, 3, 1],
 ];
 
 /// Extents of what only memory bounds.

@@ -5,7 +5,7 @@ use super::clock::{least, once};
 use super::kernels::Bench;
 use crate::device::{Device, Executable, Store};
 use crate::error::Result;
-use crate::program::{Amount, Program};
+use crate::program::{Amount, Operands, Program};
 use crate::tensor::HostTensor;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub enum Roof {
     /// Multiply-adds of f32.
     F32,
+    /// Sums of floats that bits choose, looked up.
+    Sums,
     /// Products of bits.
     Bits,
     /// Copying memory.
@@ -22,12 +24,13 @@ pub enum Roof {
 }
 
 impl Roof {
-    /// That of a work: memory's where nobody counts operations.
-    pub fn of(amount: &Amount) -> Roof {
-        match (amount.operations > 0.0, amount.bits) {
-            (true, true) => Roof::Bits,
-            (true, false) => Roof::F32,
-            (false, _) => Roof::Copy,
+    /// That of a work on a device: memory's where nobody counts operations.
+    pub fn of(amount: &Amount, c: &Ceilings) -> Roof {
+        match amount.operands {
+            _ if amount.operations == 0.0 => Roof::Copy,
+            Operands::Bits => Roof::Bits,
+            Operands::FloatsAndBits if c.sums_gops.is_some() => Roof::Sums,
+            _ => Roof::F32,
         }
     }
 
@@ -35,6 +38,7 @@ impl Roof {
     pub fn name(self) -> &'static str {
         match self {
             Roof::F32 => "f32",
+            Roof::Sums => "sums",
             Roof::Bits => "bits",
             Roof::Copy => "copy",
         }
@@ -49,6 +53,7 @@ impl Roof {
     pub fn height(self, c: &Ceilings) -> f64 {
         match self {
             Roof::F32 => c.f32_gops,
+            Roof::Sums => c.sums_gops.unwrap_or(c.f32_gops),
             Roof::Bits => c.bit_gops,
             Roof::Copy => c.copy_gbs,
         }
@@ -85,7 +90,7 @@ impl Measured {
 pub fn amount(program: &Program) -> Amount {
     (0..program.steps.len()).map(|i| program.amount(i)).fold(Amount::default(), |a, b| Amount {
         operations: a.operations + b.operations,
-        bits: a.bits || b.bits,
+        operands: if b.operations > a.operations { b.operands } else { a.operands },
         bytes: a.bytes + b.bytes,
     })
 }
@@ -114,12 +119,31 @@ pub fn measure(device: &Device, bench: &Bench, ceilings: &Ceilings, seconds: f64
     };
     let time = least(seconds, || run(times))? / times as f64;
     let amount = amount(exe.program());
-    let roof = Roof::of(&amount);
+    let roof = Roof::of(&amount, ceilings);
     let done = if roof == Roof::Copy { amount.bytes } else { amount.operations };
     let rate = 1e-9 * done / time;
     let share = rate / roof.height(ceilings);
     let (operations, bytes) = (amount.operations, amount.bytes);
     Ok(Measured { name: bench.name.clone(), ms: 1e3 * time, operations, bytes, roof, rate, share })
+}
+
+/// Of its ceiling a kernel reaches this share or more, or the estimate below is too low.
+const LOW_SHARE: f64 = 0.2;
+/// Runs of a program at least: one to warm up, and those of [`least`].
+const RUNS: f64 = 4.0;
+
+/// Seconds that [`measure`] of all of these may take.
+///
+/// # Errors
+/// If a program does not compile for the device.
+pub fn expected(device: &Device, benches: &[Bench], ceilings: &Ceilings, seconds: f64) -> Result<f64> {
+    let each = |bench: &Bench| {
+        let amount = amount(&Program::compile(bench.graph.clone(), device.backend())?);
+        let roof = Roof::of(&amount, ceilings);
+        let done = if roof == Roof::Copy { amount.bytes } else { amount.operations };
+        Ok(seconds.max(1e-9 * RUNS * done / (LOW_SHARE * roof.height(ceilings))))
+    };
+    benches.iter().map(each).sum()
 }
 
 /// Fills what a program reads with small numbers of both signs; as bits, a mixed pattern.

@@ -9,10 +9,10 @@ mod measure;
 mod report;
 mod roofline;
 
-pub use ceilings::Ceilings;
+pub use ceilings::{Ceilings, Spread};
 pub use clock::least;
 pub use gpu::kernels as ceiling_kernels;
 pub use kernels::{Bench, benches};
-pub use measure::{Measured, Roof, amount, measure};
+pub use measure::{Measured, Roof, amount, expected, measure};
 pub use report::Report;
 pub use roofline::roofline_svg;

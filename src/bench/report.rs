@@ -42,16 +42,18 @@ impl Report {
 }
 
 impl Ceilings {
-    /// Each with its name and unit; `None` for what the device does not have.
-    pub fn list(&self) -> [(&'static str, Option<f64>, &'static str); 7] {
+    /// Each with its name, unit and spread, where that is known; `None` for what the device does not have.
+    pub fn list(&self) -> [(&'static str, Option<f64>, &'static str, Option<f64>); 8] {
+        let spread = self.spread;
         [
-            ("f32 multiply-adds", Some(self.f32_gops), "Gop/s"),
-            ("bits, xor and popcount", Some(self.bit_gops), "Gop/s"),
-            ("f16 multiply-adds", self.f16_gops, "Gop/s"),
-            ("matrix units", self.matrix_gops, "Gop/s"),
-            ("copy, read and written", Some(self.copy_gbs), "GB/s"),
-            ("one more dispatch", self.dispatch_us, "us"),
-            ("one more submission", self.submit_us, "us"),
+            ("f32 multiply-adds", Some(self.f32_gops), "Gop/s", spread.f32),
+            ("sums looked up", self.sums_gops, "Gop/s", None),
+            ("bits, xor and popcount", Some(self.bit_gops), "Gop/s", spread.bits),
+            ("f16 multiply-adds", self.f16_gops, "Gop/s", None),
+            ("matrix units", self.matrix_gops, "Gop/s", None),
+            ("copy, read and written", Some(self.copy_gbs), "GB/s", spread.copy),
+            ("one more dispatch", self.dispatch_us, "us", None),
+            ("one more submission", self.submit_us, "us", None),
         ]
     }
 }

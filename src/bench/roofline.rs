@@ -75,10 +75,12 @@ fn decades(values: impl Iterator<Item = f64>, room: f64) -> Range<f64> {
 
 fn draw_plot(area: &DrawingArea<SVGBackend<'_>, Shift>, report: &Report) -> Drawn {
     let (c, points) = (&report.ceilings, points(report));
-    // From left of where memory stops being the bound of f32 to right of where it does so for bits.
-    let bends = [c.f32_gops / c.copy_gbs, c.bit_gops / c.copy_gbs];
-    let xs = decades(points.iter().map(|p| p.2).chain(bends), 2.0);
-    let ys = decades(points.iter().map(|p| p.1.rate).chain([c.f32_gops, c.bit_gops]), 2.0);
+    let sums = c.sums_gops.map(|rate| ("sums", rate, RGBColor(160, 100, 20)));
+    let flat = [("f32", c.f32_gops, RGBColor(30, 90, 200)), ("bits", c.bit_gops, RGBColor(200, 30, 40))];
+    let flat: Vec<(&str, f64, RGBColor)> = flat.into_iter().chain(sums).collect();
+    // From left of where memory stops being the bound of the lowest roof to right of where it does so for the highest.
+    let xs = decades(points.iter().map(|p| p.2).chain(flat.iter().map(|f| f.1 / c.copy_gbs)), 2.0);
+    let ys = decades(points.iter().map(|p| p.1.rate).chain(flat.iter().map(|f| f.1)), 2.0);
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(46)
@@ -94,12 +96,12 @@ fn draw_plot(area: &DrawingArea<SVGBackend<'_>, Shift>, report: &Report) -> Draw
         .y_label_formatter(&|v| number(*v))
         .draw()?;
 
-    let (slope, f32s, bits) = (RGBColor(90, 90, 90), RGBColor(30, 90, 200), RGBColor(200, 30, 40));
-    let top = (xs.end * c.copy_gbs).min(c.bit_gops);
+    let slope = RGBColor(90, 90, 90);
+    let top = flat.iter().map(|f| f.1).fold(0.0, f64::max).min(xs.end * c.copy_gbs);
     let foot = (ys.start / c.copy_gbs).max(xs.start);
     let line = |from: (f64, f64), to: (f64, f64), colour: RGBColor| LineSeries::new([from, to], colour.stroke_width(2));
     chart.draw_series(line((foot, foot * c.copy_gbs), (top / c.copy_gbs, top), slope))?;
-    for (rate, colour) in [(c.f32_gops, f32s), (c.bit_gops, bits)] {
+    for &(_, rate, colour) in &flat {
         chart.draw_series(line(((rate / c.copy_gbs).max(xs.start), rate), (xs.end, rate), colour))?;
     }
     let mut taken = Taken::default();
@@ -113,8 +115,9 @@ fn draw_plot(area: &DrawingArea<SVGBackend<'_>, Shift>, report: &Report) -> Draw
         Ok(())
     };
     let right = Pos::new(HPos::Right, VPos::Bottom);
-    roof((xs.end, c.f32_gops), format!("f32 {} Gop/s", number(c.f32_gops)), f32s, right, (-6, -4))?;
-    roof((xs.end, c.bit_gops), format!("bits {} Gop/s", number(c.bit_gops)), bits, right, (-6, -4))?;
+    for (name, rate, colour) in flat {
+        roof((xs.end, rate), format!("{name} {} Gop/s", number(rate)), colour, right, (-6, -4))?;
+    }
     let label = format!("copy {} GB/s", number(c.copy_gbs));
     roof((foot, foot * c.copy_gbs), label, slope, Pos::new(HPos::Left, VPos::Bottom), (16, 0))?;
 

@@ -1,9 +1,9 @@
 //! `onebit bench`.
 
 use super::tune::ahead;
-use crate::bench::{Bench, Ceilings, Measured, Report, Roof, benches, measure, roofline_svg};
+use crate::bench::{Bench, Ceilings, Measured, Report, Roof, benches, expected, measure, roofline_svg};
 use crate::cache::Identity;
-use crate::console::text::say;
+use crate::console::text::{duration, say};
 use crate::device::Device;
 use crate::files::{check_writable, write_atomic};
 use crate::train::choose::choose;
@@ -16,8 +16,9 @@ use std::process::ExitCode;
 /// Measures what the device can do at best, and what share of that the program's kernels reach.
 ///
 /// Ceilings are rates of kernels that do nothing else: multiply-adds, xor and popcount, copying. A kernel's share is its
-/// rate over the ceiling of its kind: f32 for products and gradients, bits for binary convolutions, copy for what only
-/// memory bounds. Ceilings are kept, so that `onebit profile` need not measure them again.
+/// rate over the ceiling of its kind: f32 for products and gradients, on the CPU sums for gradients of binary layers, which
+/// look up sums of four floats, bits for binary convolutions, copy for what only memory bounds. Ceilings are kept, so that
+/// `onebit profile` need not measure them again.
 ///
 /// Examples:
 ///
@@ -100,13 +101,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(b) = baseline.as_ref().filter(|b| b.device != identity) {
         say(format!("note    the baseline is of another device or version: {}", b.device))?;
     }
+    say(format!("time    about {} for the ceilings", duration(CEILINGS * seconds)))?;
     let ceilings = Ceilings::measure(&device, seconds)?;
     ceilings.keep(&device);
     say_ceilings(&ceilings, baseline.as_ref())?;
 
+    let expected = expected(&device, &benches, &ceilings, seconds)?;
+    say(format!("\ntime    about {} for {} kernels", duration(expected), benches.len()))?;
     let width = benches.iter().map(|b| b.name.len()).max().unwrap_or(0);
     let ratio = if baseline.is_some() { "  new/old" } else { "" };
-    say(format!("\n{:width$} {:>10} {:>14} {:>7}  share{ratio}", "kernel", "ms", "rate", "op/B"))?;
+    say(format!("{:width$} {:>10} {:>14} {:>7}  share{ratio}", "kernel", "ms", "rate", "op/B"))?;
     let mut kernels = Vec::new();
     for bench in &benches {
         let m = measure(&device, bench, &ceilings, seconds)?;
@@ -123,6 +127,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Ceilings, each measured for as long as a kernel is.
+const CEILINGS: f64 = 4.0;
+
 fn chosen(filter: Option<&str>) -> anyhow::Result<Vec<Bench>> {
     let all = benches()?;
     let Some(filter) = filter else { return Ok(all) };
@@ -138,14 +145,15 @@ fn chosen(filter: Option<&str>) -> anyhow::Result<Vec<Bench>> {
 fn say_ceilings(c: &Ceilings, baseline: Option<&Report>) -> anyhow::Result<()> {
     say("\nceiling")?;
     let old = baseline.map(|b| b.ceilings.list());
-    for (i, (name, value, unit)) in c.list().into_iter().enumerate() {
+    for (i, (name, value, unit, spread)) in c.list().into_iter().enumerate() {
         let Some(value) = value else {
             say(format!("{name:24} {:>10}", "absent"))?;
             continue;
         };
         let old = old.as_ref().and_then(|l| l[i].1);
         let ratio = old.map_or(String::new(), |old| format!("  new/old {:.3}", value / old));
-        say(format!("{name:24} {value:10.2} {unit}{ratio}"))?;
+        let spread = spread.map_or(String::new(), |s| format!("  (tries differ by {:.0} %)", 100.0 * s));
+        say(format!("{name:24} {value:10.2} {unit}{ratio}{spread}"))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `onebit verify`.
 
 use super::look::teacher_for_a_look;
-use crate::console::text::say;
+use crate::console::text::{duration, say};
 use crate::console::wait::Waiting;
 use crate::device::Device;
 use crate::error::Result;
@@ -174,7 +174,12 @@ fn check_ops(args: &Args, sources: Sources, report: &mut Report) -> anyhow::Resu
         }
     }
     let waiting = Waiting::new(specs.len() * devices.len(), "cases");
-    report.devices = request.run(&for_each_core(devices)?, &specs, |spec, device| {
+    let sets = for_each_core(devices)?;
+    if let Some(devices) = sets.first().filter(|d| !d.is_empty()) {
+        let expected = duration(request.expected(specs.len(), devices, sets.len()));
+        say(format!("time    about {expected} for {} cases on each of the devices ({})", specs.len(), devices.len()))?;
+    }
+    report.devices = request.run(&sets, &specs, |spec, device| {
         waiting.tick(&format!("{} on {device}", spec.title()));
         true
     });

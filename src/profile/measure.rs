@@ -244,7 +244,7 @@ fn describe(steps: &Steps) -> Result<Vec<Node>> {
                 us: 0.0,
                 start_us: 0.0,
                 operations: amount.operations,
-                bits: amount.bits,
+                operands: amount.operands,
                 bytes: amount.bytes,
                 reached: None,
             });

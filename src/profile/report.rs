@@ -1,6 +1,7 @@
 //! What a profile holds.
 
 use crate::bench::Ceilings;
+use crate::program::Operands;
 use serde::{Deserialize, Serialize};
 
 /// What the time of nodes was read from.
@@ -36,8 +37,8 @@ pub struct Node {
     pub start_us: f64,
     /// Operations, a multiply-add being two; 0 for what memory bounds.
     pub operations: f64,
-    /// Whether these are on single bits.
-    pub bits: bool,
+    /// What they are on.
+    pub operands: Operands,
     /// Bytes that it must read and write.
     pub bytes: f64,
     /// The least time that the device's ceilings allow, as a share of the time taken.
@@ -114,7 +115,11 @@ impl Profile {
     /// for its operations and its bytes, whichever is longer, as a share of the time that it took.
     pub fn against(&mut self, ceilings: &Ceilings) {
         for n in &mut self.nodes {
-            let gops = if n.bits { ceilings.bit_gops } else { ceilings.f32_gops };
+            let gops = match n.operands {
+                Operands::Bits => ceilings.bit_gops,
+                Operands::FloatsAndBits => ceilings.sums_gops.unwrap_or(ceilings.f32_gops),
+                Operands::Floats => ceilings.f32_gops,
+            };
             let least_us = (1e-3 * n.operations / gops).max(1e-3 * n.bytes / ceilings.copy_gbs);
             n.reached = (n.us > 0.0).then_some(least_us / n.us);
         }

@@ -12,7 +12,7 @@ pub use command::{Command, Dispatch, Kernel};
 pub use fuse::{Access, Expr, Fused};
 pub use fused_wgsl::SCALAR_SLOTS;
 pub use memory::{Buffer, BufferKind};
-pub use work::Amount;
+pub use work::{Amount, Operands};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, LowerCx, Meta, Phase, Value};

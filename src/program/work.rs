@@ -2,14 +2,29 @@
 
 use super::{Program, Work};
 use crate::graph::Meta;
+use crate::tensor::DType;
+use serde::{Deserialize, Serialize};
+
+/// What multiply-adds are made of, and with that what they can cost at least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operands {
+    /// Two floats.
+    #[default]
+    Floats,
+    /// A float and a bit: its gradients need no products, and sums of several floats can be looked up.
+    FloatsAndBits,
+    /// Two bits.
+    Bits,
+}
 
 /// Arithmetic and memory traffic of a step, whatever kernel does it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Amount {
     /// Operations of the formula, a multiply-add being two; 0 where nobody counts them.
     pub operations: f64,
-    /// Whether they are on single bits.
-    pub bits: bool,
+    /// What they are on.
+    pub operands: Operands,
     /// Bytes of every tensor that it must read or write, each once.
     pub bytes: f64,
 }
@@ -24,7 +39,13 @@ impl Program {
                 let op = &graph.nodes()[*node].op;
                 let metas =
                     |vs: &[crate::graph::Value]| vs.iter().map(|v| graph.meta(*v).clone()).collect::<Vec<Meta>>();
-                (amount.operations, amount.bits) = op.operations(&metas(&step.inputs), &metas(&step.outputs));
+                let bits;
+                (amount.operations, bits) = op.operations(&metas(&step.inputs), &metas(&step.outputs));
+                amount.operands = match bits {
+                    true => Operands::Bits,
+                    false if step.inputs.iter().any(|v| graph.dtype(*v) == DType::Bits) => Operands::FloatsAndBits,
+                    false => Operands::Floats,
+                };
             }
             Work::Copy { to, .. } => amount.bytes += graph.meta(*to).bytes() as f64,
             Work::Fused(_) => {}

@@ -65,6 +65,18 @@ impl Request {
         Ok(found)
     }
 
+    /// Seconds that so many cases may take on devices, opened for so many cores at once. Of a case by one kind of kernels, as
+    /// measured: software adapters spend a core on compiling; for others the reference in f64 is most of it.
+    pub fn expected(&self, cases: usize, devices: &[(String, Device)], cores: usize) -> f64 {
+        let of_case = |device: &Device| match device.backend() {
+            Backend::Cpu => 0.003,
+            Backend::Gpu(target) if target.software => 0.36,
+            Backend::Gpu(_) => 0.03,
+        };
+        let all = devices.iter().map(|(_, d)| of_case(d) * self.kernels(d).len() as f64);
+        all.sum::<f64>() * cases as f64 / cores as f64
+    }
+
     /// The device's own kernels first; then others that it can run as well, because they may be chosen
     /// on another device or by measurement.
     fn kernels(&self, device: &Device) -> Vec<Kernels> {

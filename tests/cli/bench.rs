@@ -31,7 +31,9 @@ fn figures_are_printed_written_drawn_kept_and_compared() {
     assert_eq!(kernels.len(), 6);
     for k in kernels {
         let share = k["rate"].as_f64().unwrap()
-            / report["ceilings"][if k["roof"] == "bits" { "bit_gops" } else { "f32_gops" }].as_f64().unwrap();
+            / report["ceilings"][format!("{}_gops", k["roof"].as_str().unwrap()).replace("bits", "bit")]
+                .as_f64()
+                .unwrap();
         assert!(k["ms"].as_f64() > Some(0.0) && (share - k["share"].as_f64().unwrap()).abs() < 1e-9, "{k}");
     }
     let picture = fs::read_to_string(place.path("a.svg")).unwrap();
