@@ -102,7 +102,10 @@ impl Chain {
         for first in pixels.clone().step_by(at_once) {
             let some = first..pixels.end.min(first + at_once);
             let x = &mut x[..some.len() * self.c];
-            arch.dispatch(|| self.chunk(image, slots, some, x));
+            arch.dispatch(
+                #[inline(always)]
+                || self.chunk(image, slots, some, x),
+            );
         }
     }
 
@@ -160,13 +163,15 @@ impl Chain {
                     for (x, words) in x.chunks_exact(c).zip(words.chunks_exact_mut(row)) {
                         let fours = x.chunks(32).zip(scale.chunks(32)).zip(shift.chunks(32));
                         for (((x, a), b), word) in fours.zip(words) {
-                            #[cfg(target_arch = "x86_64")]
-                            if x.len() == 32 && self.isa.set() == Set::Avx512 {
+                            *word = match self.isa.set() {
+                                #[cfg(target_arch = "x86_64")]
                                 // SAFETY: the machine has it.
-                                *word = unsafe { wide::signs(x, a, b) };
-                                continue;
-                            }
-                            *word = signs(x.len(), |i| x[i] * a[i] + b[i] >= 0.0);
+                                Set::Avx512 if x.len() == 32 => unsafe { avx512::signs(x, a, b) },
+                                #[cfg(target_arch = "x86_64")]
+                                // SAFETY: as above.
+                                Set::Avx2 if x.len() == 32 => unsafe { avx2::signs(x, a, b) },
+                                _ => signs(x.len(), |i| x[i] * a[i] + b[i] >= 0.0),
+                            };
                         }
                     }
                 }
@@ -191,9 +196,51 @@ fn signs(n: usize, bit: impl Fn(usize) -> bool) -> u32 {
     word
 }
 
-/// Comparisons whose results are bits: AVX-512.
+/// Comparisons of 32 numbers at once: AVX2.
 #[cfg(target_arch = "x86_64")]
-mod wide {
+mod avx2 {
+    use std::arch::x86_64::*;
+
+    /// Of 32 numbers: `x a + b >= 0`, the product rounded before the sum.
+    ///
+    /// # Safety
+    /// The machine has AVX2.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn signs(x: &[f32], a: &[f32], b: &[f32]) -> u32 {
+        assert!(x.len() == 32 && a.len() == 32 && b.len() == 32);
+        let eight = |i: usize| {
+            // SAFETY: eight numbers from i on.
+            let [x, a, b] = [x, a, b].map(|v| unsafe { _mm256_loadu_ps(v.as_ptr().add(i)) });
+            let y = _mm256_add_ps(_mm256_mul_ps(x, a), b);
+            let bits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(y, _mm256_setzero_ps()));
+            (bits as u32) << i
+        };
+        eight(0) | eight(8) | eight(16) | eight(24)
+    }
+
+    /// Of 32 integers: `y s >= at`.
+    ///
+    /// # Safety
+    /// The machine has AVX2.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn thresholds(y: &[i16], s: &[i16], at: &[i16]) -> u32 {
+        assert!(y.len() == 32 && s.len() == 32 && at.len() == 32);
+        let below = |i: usize| {
+            // SAFETY: 16 integers from i on.
+            let [y, s, at] = [y, s, at].map(|v| unsafe { _mm256_loadu_si256(v.as_ptr().add(i).cast()) });
+            _mm256_cmpgt_epi16(at, _mm256_mullo_epi16(y, s))
+        };
+        // Packing takes eight of each in turn.
+        let bytes = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(below(0), below(16)));
+        !_mm256_movemask_epi8(bytes) as u32
+    }
+}
+
+/// Comparisons of 32 numbers at once: AVX-512.
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
     use std::arch::x86_64::*;
 
     /// Of 32 numbers: `x a + b >= 0`, the product rounded before the sum.
@@ -235,19 +282,24 @@ impl Thresholds {
         let y: &[i16] = bytemuck::cast_slice(slots.read(self.from, pixels.start * ints..pixels.end * ints));
         // SAFETY: these pixels are this thread's.
         let words = unsafe { slots.write(self.to, pixels.start * bits..pixels.end * bits) };
-        self.isa.arch().dispatch(|| {
-            for (y, words) in y.chunks_exact(2 * ints).zip(words.chunks_exact_mut(bits)) {
-                let fours = y[..c].chunks(32).zip(self.sign.chunks(32)).zip(self.at.chunks(32));
-                for (((y, s), at), word) in fours.zip(words) {
-                    #[cfg(target_arch = "x86_64")]
-                    if y.len() == 32 && self.isa.set() == Set::Avx512 {
-                        // SAFETY: the machine has it.
-                        *word = unsafe { wide::thresholds(y, s, at) };
-                        continue;
+        self.isa.arch().dispatch(
+            #[inline(always)]
+            || {
+                for (y, words) in y.chunks_exact(2 * ints).zip(words.chunks_exact_mut(bits)) {
+                    let fours = y[..c].chunks(32).zip(self.sign.chunks(32)).zip(self.at.chunks(32));
+                    for (((y, s), at), word) in fours.zip(words) {
+                        *word = match self.isa.set() {
+                            #[cfg(target_arch = "x86_64")]
+                            // SAFETY: the machine has it.
+                            Set::Avx512 if y.len() == 32 => unsafe { avx512::thresholds(y, s, at) },
+                            #[cfg(target_arch = "x86_64")]
+                            // SAFETY: as above.
+                            Set::Avx2 if y.len() == 32 => unsafe { avx2::thresholds(y, s, at) },
+                            _ => signs(y.len(), |i| y[i] * s[i] >= at[i]),
+                        };
                     }
-                    *word = signs(y.len(), |i| y[i] * s[i] >= at[i]);
                 }
-            }
-        });
+            },
+        );
     }
 }

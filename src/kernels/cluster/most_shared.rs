@@ -60,13 +60,16 @@ pub fn most_shared(
             }
             let digest = if random { digest(seen.iter().copied()) } else { 0 };
             let key = |j: usize| if random { tie_key(digest, j as u32) } else { 0 };
-            *found = arch.dispatch(|| {
-                if euclidean {
-                    best(k, |j| 2 * counts[j] as i32 - lists.sampled[j] as i32, key)
-                } else {
-                    best(k, |j| counts[j] as i32, key)
-                }
-            });
+            *found = arch.dispatch(
+                #[inline(always)]
+                || {
+                    if euclidean {
+                        best(k, |j| 2 * counts[j] as i32 - lists.sampled[j] as i32, key)
+                    } else {
+                        best(k, |j| counts[j] as i32, key)
+                    }
+                },
+            );
         }
     });
 }

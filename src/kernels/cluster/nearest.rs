@@ -46,11 +46,14 @@ pub fn nearest(
             scratch.norms.clear();
             scratch.norms.extend(tile.chunks_exact(m + 1).map(|c| c[m]));
             let rows = scratch.products.chunks_exact(CENTRES).take(found.len());
-            arch.dispatch(|| {
-                for (row, best) in rows.zip(&mut best) {
-                    best.look(&scratch.norms, &row[..some], top as u32);
-                }
-            });
+            arch.dispatch(
+                #[inline(always)]
+                || {
+                    for (row, best) in rows.zip(&mut best) {
+                        best.look(&scratch.norms, &row[..some], top as u32);
+                    }
+                },
+            );
         }
         for ((point, best), found) in scratch.x.chunks_exact(m).zip(&best).zip(found) {
             let squares: f32 = point.iter().map(|x| x * x).sum();

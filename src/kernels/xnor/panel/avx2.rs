@@ -92,9 +92,14 @@ unsafe fn tile<const R: usize, const L: usize, const T: usize>(
                 }
             }
         }
-        for (sums, counts) in sums.iter_mut().flatten().zip(counts.iter().flatten()) {
-            sums[0] = _mm256_add_epi16(sums[0], _mm256_unpacklo_epi8(*counts, zero));
-            sums[1] = _mm256_add_epi16(sums[1], _mm256_unpackhi_epi8(*counts, zero));
+        // By number: an iterator would have their addresses, and each count would go through memory.
+        for t in 0..T {
+            for r in 0..R {
+                let [low, high] = sums[t][r];
+                let low = _mm256_add_epi16(low, _mm256_unpacklo_epi8(counts[t][r], zero));
+                let high = _mm256_add_epi16(high, _mm256_unpackhi_epi8(counts[t][r], zero));
+                sums[t][r] = [low, high];
+            }
         }
     }
     for ((sums, place), out) in sums.iter().zip(places).zip(out) {

@@ -69,8 +69,11 @@ unsafe fn tile<const T: usize, const AND: bool>(
                 }
             }
         }
-        for (sum, count) in sums.iter_mut().flatten().zip(counts.iter().flatten()) {
-            *sum = vpadalq_u16(*sum, vpaddlq_u8(*count));
+        // By number: an iterator would have their addresses, and each count would go through memory.
+        for t in 0..T {
+            for r in 0..REGISTERS {
+                sums[t][r] = vpadalq_u16(sums[t][r], vpaddlq_u8(counts[t][r]));
+            }
         }
     }
     for ((sums, place), out) in sums.iter().zip(places).zip(out) {
