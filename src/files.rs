@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to `path`: to a temporary name beside it, through to the disk, then renamed over it. Until the
@@ -33,7 +33,7 @@ pub fn numbered_folder(wanted: &Path) -> Result<PathBuf> {
     for n in 2.. {
         match fs::create_dir(&path) {
             Ok(()) => break,
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => path = numbered(wanted, n),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => path = numbered(wanted, n),
             Err(e) => return Err(Error::io(&path, "create the folder")(e)),
         }
     }
@@ -50,6 +50,26 @@ pub fn numbered(wanted: &Path, n: u32) -> PathBuf {
 /// Creates a folder and what is missing above it.
 pub fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(Error::io(path, "create the folder"))
+}
+
+/// Opens a file to read, and nothing else: a pipe that has taken its place would let the program wait for ever.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is a folder, a pipe or a device, and no file")),
+    }
+}
+
+/// All bytes of what [`open_file`] opens.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads a text file.
@@ -109,6 +129,19 @@ mod tests {
         let message = write_atomic(&path, b"three").unwrap_err().to_string();
         assert!(message.contains("a.txt.tmp"), "{message}");
         assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, b"one").unwrap();
+        assert_eq!(read_file(&path).unwrap(), b"one");
+        fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(read_file(&path).unwrap_err().to_string().contains("no file"));
+        assert!(read_file(folder.path()).unwrap_err().to_string().contains("no file"));
     }
 
     #[cfg(target_os = "linux")]

@@ -7,13 +7,15 @@
 
 use crate::cache_folder::note;
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::write_atomic_with;
+use crate::memory;
 use crate::tensor::{DType, HostTensor, Shape};
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, Metadata, SafeTensorError, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError, TensorInfo, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 
 /// Name of the metadata of all that is written here.
@@ -37,14 +39,31 @@ pub fn save(path: &Path, tensors: &HashMap<String, HostTensor>, about: &impl Ser
     write(path, views, about)
 }
 
-/// Writes any tensors with the entry of metadata, whole or not at all; an earlier file of that name stays until then.
-pub fn write(path: &Path, views: Vec<(&str, TensorView<'_>)>, about: &impl Serialize) -> Result<()> {
+/// Writes any tensors with the entry of metadata, whole or not at all; an earlier file of that name stays until then. They go
+/// from where they are into the file: as the crate's own `serialize` gives the file, it is in memory as a whole.
+pub fn write(path: &Path, mut views: Vec<(&str, TensorView<'_>)>, about: &impl Serialize) -> Result<()> {
     let fail = |e: &dyn std::fmt::Display| Error::data(path, format!("it cannot be written: {e}"));
     let about = serde_json::to_string(about).map_err(|e| fail(&e))?;
     let tensors = views.iter().map(|(name, view)| (*name, view.dtype(), view.shape(), view.data()));
     let metadata = HashMap::from([(ENTRY.to_string(), sealed(&about, checksum(&about, tensors)))]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(&e))?;
-    write_atomic(path, &bytes)
+    // The order of the format: wide types first, then by name.
+    views.sort_by(|(a, left), (b, right)| right.dtype().cmp(&left.dtype()).then(a.cmp(b)));
+    let mut end = 0;
+    let infos = views.iter().map(|(name, view)| {
+        let start = end;
+        end += view.data().len();
+        let (dtype, shape) = (view.dtype(), view.shape().to_vec());
+        (name.to_string(), TensorInfo { dtype, shape, data_offsets: (start, end) })
+    });
+    let infos = infos.collect();
+    let header = Metadata::new(Some(metadata), infos).map_err(|e| fail(&e))?;
+    let mut header = serde_json::to_vec(&header).map_err(|e| fail(&e))?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    write_atomic_with(path, |file| {
+        let length = (header.len() as u64).to_le_bytes();
+        let parts = [&length[..], &header].into_iter().chain(views.iter().map(|(_, view)| view.data()));
+        parts.into_iter().try_for_each(|part| file.write_all(part)).map_err(Error::io(path, "write"))
+    })
 }
 
 /// Type and shape in the file: whole words as they are, narrower types as the words that hold them.
@@ -67,6 +86,9 @@ pub fn stored_extents(shape: &Shape, dtype: DType) -> Vec<usize> {
 
 /// Reads what [`save`] wrote, and checks that it is whole and as it was written.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<(T, HashMap<String, HostTensor>)> {
+    let size = std::fs::metadata(path).map_err(Error::io(path, "read the checkpoint"))?.len();
+    // The file, and what is made of it.
+    memory::check(2 * size).map_err(|e| Error::data(path, format!("reading it takes {e}: end other programs")))?;
     let bytes = std::fs::read(path).map_err(Error::io(path, "read the checkpoint"))?;
     let (about, file) = open(path, &bytes)?.ok_or_else(|| {
         Error::data(path, "this safetensors file is not a checkpoint of onebit: its metadata lacks the entry `onebit`")

@@ -2,7 +2,7 @@
 
 use crate::console::progress::observer;
 use crate::console::stop::{INTERRUPTED, NEVER, on_ctrl_c};
-use crate::console::text::{grouped, percent, say};
+use crate::console::text::{go_on_unheard, grouped, percent, say};
 use crate::data::Split;
 use crate::device::Device;
 use crate::experiments::gradients::{TrainedRun, device_of, extractor, save_mask};
@@ -59,6 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (train, test) = both_parts(&t, &device)?;
     let router = Router::fit(&train, args.clusters, t.recipe.seed)?;
     let (of_train, of_test) = (router.route(&train)?, router.route(&test)?);
+    go_on_unheard();
     create_dir(&out)?;
     let folder = RunDir::at(&out);
     folder.write_json("router.json", &router)?;

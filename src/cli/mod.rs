@@ -24,9 +24,10 @@ mod tune;
 mod verify;
 
 use crate::console::stop::INTERRUPTED;
-use crate::console::text::is_broken_pipe;
+use crate::console::text::{STDOUT, is_broken_pipe};
 use crate::experiments::Ending;
 use clap::{Parser, Subcommand};
+use std::io::{self, Write};
 use std::panic;
 use std::process::ExitCode;
 
@@ -75,7 +76,7 @@ const COULD_NOT: u8 = 2;
 pub fn main() -> ExitCode {
     panic::set_hook(Box::new(|_| {}));
     quiet_graphics_libraries();
-    match panic::catch_unwind(|| run(Cli::parse())) {
+    match panic::catch_unwind(|| Cli::try_parse().map_or_else(|e| told(&e), run)) {
         Ok(Ok(code)) => code,
         Ok(Err(e)) => {
             // A reader that went away (`onebit … | head`) is no error worth a message.
@@ -91,6 +92,15 @@ pub fn main() -> ExitCode {
             ExitCode::from(70)
         }
     }
+}
+
+/// What is asked of the program itself (its help, its version), or what is wrong with how it was called.
+fn told(e: &clap::Error) -> anyhow::Result<ExitCode> {
+    let printed = e.print().and_then(|()| io::stdout().flush());
+    if e.use_stderr() {
+        return Ok(ExitCode::from(COULD_NOT));
+    }
+    Ok(printed.map_err(crate::error::Error::io(STDOUT, "write")).map(|()| ExitCode::SUCCESS)?)
 }
 
 /// Wayland's client library, which GL drivers load, complains on standard error when a machine has no desktop session,

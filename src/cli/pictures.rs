@@ -2,8 +2,9 @@
 
 use crate::data::{Pixels, is_picture_name};
 use crate::error::{Error, Result};
+use crate::files::open_file;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, FileType};
+use std::fs::{self, FileType};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -18,14 +19,11 @@ pub(super) struct Pictures {
 
 impl Pictures {
     /// Looks at all paths. Nothing but files is opened, so that nothing waits.
-    ///
-    /// # Errors
-    /// If a folder cannot be read.
-    pub fn at(paths: &[PathBuf]) -> Result<Pictures> {
+    pub fn at(paths: &[PathBuf]) -> Pictures {
         let mut found = Pictures::default();
         for path in paths {
             match fs::metadata(path) {
-                Ok(meta) if meta.is_dir() => found.folder(path, &mut HashSet::new())?,
+                Ok(meta) if meta.is_dir() => found.folder(path, &mut HashSet::new()),
                 Ok(meta) => {
                     let is_file = match meta.is_file() {
                         true => Ok(()),
@@ -36,18 +34,24 @@ impl Pictures {
                 Err(e) => found.all.push((path.clone(), Err(Error::io(path, "read")(e)))),
             }
         }
-        Ok(found)
+        found
     }
 
-    /// Everything below a folder. `above` are the folders on the way to it, which a link may lead back to.
-    fn folder(&mut self, path: &Path, above: &mut HashSet<PathBuf>) -> Result<()> {
-        let real = fs::canonicalize(path).map_err(Error::io(path, "read"))?;
+    /// Everything below a folder; one that cannot be read stands for its pictures. `above` are the folders on the way to it,
+    /// which a link may lead back to.
+    fn folder(&mut self, path: &Path, above: &mut HashSet<PathBuf>) {
+        let real = match fs::canonicalize(path) {
+            Ok(real) => real,
+            Err(e) => return self.all.push((path.into(), Err(Error::io(path, "read")(e)))),
+        };
         if !above.insert(real.clone()) {
-            self.leave_out("a link to a folder above it".into(), path);
-            return Ok(());
+            return self.leave_out("a link to a folder above it".into(), path);
         }
         let entries: std::io::Result<Vec<_>> = fs::read_dir(path).and_then(|all| all.map(|e| Ok(e?.path())).collect());
-        let mut entries = entries.map_err(Error::io(path, "read"))?;
+        let mut entries = entries.unwrap_or_else(|e| {
+            self.all.push((path.into(), Err(Error::io(path, "read the folder")(e))));
+            Vec::new()
+        });
         entries.sort();
         for entry in entries {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -56,7 +60,7 @@ impl Pictures {
                 continue;
             }
             match fs::metadata(&entry) {
-                Ok(meta) if meta.is_dir() => self.folder(&entry, above)?,
+                Ok(meta) if meta.is_dir() => self.folder(&entry, above),
                 Ok(meta) if meta.is_file() => self.file(&name, entry),
                 Ok(meta) => self.leave_out(special(meta.file_type()).into(), &entry),
                 Err(_) if entry.is_symlink() => self.leave_out("a link to nothing".into(), &entry),
@@ -64,12 +68,11 @@ impl Pictures {
             }
         }
         above.remove(&real);
-        Ok(())
     }
 
     fn file(&mut self, name: &str, path: PathBuf) {
         let mut head = Vec::new();
-        let read = File::open(&path).and_then(|f| f.take(512).read_to_end(&mut head));
+        let read = open_file(&path).and_then(|f| f.take(512).read_to_end(&mut head));
         // What cannot be read by its name either is told when its turn comes.
         if is_picture_name(name) || read.is_err() || Pixels::is_picture(&head) {
             self.all.push((path, Ok(())));

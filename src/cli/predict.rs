@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Background::of_level(net.background).context("the model's background is neither white nor black")?;
     let truncated = if args.keep_truncated { Truncated::Keep } else { Truncated::Stop };
     let rules = PixelRules { background, truncated };
-    let pictures = Pictures::at(&args.images)?;
+    let pictures = Pictures::at(&args.images);
     if pictures.all.is_empty() {
         let left_out = pictures.left_out().map_or("it is empty".into(), |text| text);
         bail!("{}: there is no picture in it: {left_out}", args.images[0].display());

@@ -2,7 +2,7 @@
 
 use crate::console::runs::Runs;
 use crate::console::stop::{INTERRUPTED, on_ctrl_c};
-use crate::console::text::{percent, say};
+use crate::console::text::{go_on_unheard, percent, say};
 use crate::device::Device;
 use crate::experiments::EXPERIMENTS;
 use crate::hash::fnv1a;
@@ -71,6 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.dry_run {
         return list(args.json, &folder, &jobs);
     }
+    go_on_unheard();
     folder.keep(&jobs)?;
     let left: Vec<&Job> = jobs.iter().filter(|j| folder.state(j) != State::Finished).collect();
     let mut ended = Ended::default();

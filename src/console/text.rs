@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where [`say`] writes to, in its errors.
-const STDOUT: &str = "standard output";
+pub const STDOUT: &str = "standard output";
 
 /// Whether work goes on where standard output cannot be written, and whether that was told.
 static GOES_ON: AtomicBool = AtomicBool::new(false);

@@ -62,7 +62,9 @@ pub(super) fn read(source: &Source, entries: &[&Entry]) -> Result<Found> {
         coding: Coding::File,
     };
     let parts = places.map(|place| place.map(|p| (0..p.at.len()).map(|i| item(&p, i)).collect()));
-    Ok(Found { name: source.name(), classes, parts, notes, left_out })
+    let mut found = Found { name: source.name(), classes, parts, notes, left_out };
+    found.drop_unlabelled();
+    Ok(found)
 }
 
 /// By number if all are numbers, else as texts.
@@ -266,6 +268,9 @@ impl<'a> Images<'a> {
                 Ending::UnreadImage => {
                     left_out.add(format!("an image of a kind that is not read ({ending})"), &entry.name)
                 }
+                Ending::Other if is_unnamed_picture(entry, &ending) => {
+                    left_out.add(format!("an image by its content, and not by its name ({ending})"), &entry.name);
+                }
                 Ending::Other => left_out.add(format!("not an image ({ending})"), &entry.name),
             }
             let folder = parts_of(entry.folder());
@@ -324,6 +329,16 @@ impl<'a> Images<'a> {
             files[0].name
         ))
     }
+}
+
+/// Endings of files that lie beside images by the thousand; of these the name is believed.
+const PLAIN: [&str; 14] = [
+    ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".npy", ".mat", ".pdf", ".log",
+];
+
+/// Whether a file that is not called as a picture is one.
+fn is_unnamed_picture(entry: &Entry, ending: &str) -> bool {
+    !PLAIN.contains(&ending) && entry.head(HEAD).is_ok_and(|head| Pixels::is_picture(&head))
 }
 
 /// Says that a file sounds as if it told classes, where nothing was read of them.

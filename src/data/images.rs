@@ -1,7 +1,7 @@
 //! The pixels of a set: decoded in memory, or image files that are decoded whenever they are asked for.
 
 use super::batch::row_bytes;
-use super::index::Item;
+use super::index::{Item, Seen};
 use super::load::or_left_out;
 use super::pixels::{PixelRules, Pixels};
 use crate::error::{Error, Result};
@@ -33,7 +33,7 @@ impl From<Encoded> for Images {
 /// Image files that are decoded whenever they are asked for, by any number of threads.
 #[derive(Clone)]
 pub struct Encoded {
-    items: Arc<[Item]>,
+    items: Arc<[(Item, Seen)]>,
     /// Which of them are in the set, in its order.
     chosen: Vec<u32>,
     channels: usize,
@@ -83,7 +83,7 @@ impl Skips {
 
 impl Encoded {
     /// All of `items`, with so many channels.
-    pub(super) fn new(items: Vec<Item>, channels: usize, rules: PixelRules) -> Encoded {
+    pub(super) fn new(items: Vec<(Item, Seen)>, channels: usize, rules: PixelRules) -> Encoded {
         let chosen = (0..items.len() as u32).collect();
         Encoded { items: items.into(), chosen, channels, rules, crops: false, kept: None, skips: None }
     }
@@ -142,7 +142,7 @@ impl Encoded {
             match (self.decoded(self.chosen[at]), &self.skips) {
                 (Ok(pixels), _) => return Ok((at, pixels)),
                 (Err(e), None) => return Err(or_left_out(e)),
-                (Err(e), Some(skips)) => skips.add(&self.items[self.chosen[at] as usize], &e)?,
+                (Err(e), Some(skips)) => skips.add(&self.items[self.chosen[at] as usize].0, &e)?,
             }
         }
         Err(Error::Config("none of the images can be read".into()))
@@ -177,7 +177,7 @@ impl Encoded {
     }
 
     fn cover(&self, i: usize, original: &Pixels, [h, w]: [usize; 2]) -> Result<Pixels> {
-        self.items[self.chosen[i] as usize].cover(original.clone(), [h, w])
+        self.items[self.chosen[i] as usize].0.cover(original.clone(), [h, w])
     }
 
     fn decoded(&self, item: u32) -> Result<Arc<Pixels>> {
@@ -185,7 +185,8 @@ impl Encoded {
         if let Some(pixels) = kept.and_then(OnceLock::get) {
             return Ok(pixels.clone());
         }
-        let pixels = self.items[item as usize].original(&self.rules)?;
+        let (item, seen) = &self.items[item as usize];
+        let pixels = item.original(&self.rules, seen)?;
         let pixels = Arc::new(pixels.with_channels(self.channels));
         Ok(kept.map_or(pixels.clone(), |kept| kept.get_or_init(|| pixels).clone()))
     }
@@ -194,7 +195,8 @@ impl Encoded {
 impl PartialEq for Encoded {
     /// The same files.
     fn eq(&self, other: &Encoded) -> bool {
-        let names = |e: &Encoded| e.chosen.iter().map(|i| e.items[*i as usize].entry.path.clone()).collect::<Vec<_>>();
+        let names =
+            |e: &Encoded| e.chosen.iter().map(|i| e.items[*i as usize].0.entry.path.clone()).collect::<Vec<_>>();
         (self.channels, self.rules, self.crops) == (other.channels, other.rules, other.crops)
             && names(self) == names(other)
     }

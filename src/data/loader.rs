@@ -41,8 +41,11 @@ impl LoaderOptions {
     }
 }
 
-/// Batches that wait for the device: one being used, two ready, one in the making.
+/// Batches that are ready for the device.
 const AHEAD: usize = 2;
+
+/// Batches that are in memory at once: one being used, those that are ready, one in the making.
+pub const BATCHES_AT_ONCE: usize = AHEAD + 2;
 
 /// Reads a set batch by batch. Every batch is a function of (seed, epoch, step); nothing depends on what was read
 /// before or on threads.

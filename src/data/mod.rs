@@ -27,7 +27,7 @@ pub use dataset::{Dataset, STATS_IMAGES, Split};
 pub use images::{Encoded, Images};
 pub(crate) use index::trained_on;
 pub use index::{LeftOut, Manifest, Origin, Part, is_picture_name};
-pub use loader::{Batches, Loader, LoaderOptions};
+pub use loader::{BATCHES_AT_ONCE, Batches, Loader, LoaderOptions};
 pub use open::{OnError, OpenOptions};
 pub use pack::{PackOptions, PackSummary, pack};
 pub use pixels::{Background, PixelError, PixelRules, Pixels, Truncated, image_file};

@@ -137,7 +137,7 @@ fn split_of(source: Source, options: &OpenOptions) -> Result<Split> {
         found.notes.push(format!("the {} images of the unlabelled test part are left out", test.len()));
         found.parts[2] = None;
     }
-    let drawn = split::fill_parts(&mut found, options.val_share, options.test_share, options.seed);
+    let drawn = split::fill_parts(&mut found, options);
     let Loaded { parts, skipped, notes: where_they_are } = load(path, &found, options)?;
     let mut notes = found.notes;
     notes.extend(where_they_are);
@@ -244,6 +244,7 @@ fn recognise(source: &Source, options: &OpenOptions) -> Result<Found> {
     found.notes.extend(alike(&source.path, &found.classes)?);
     source.empty_folders.iter().for_each(|folder| found.left_out.add("an empty folder", folder));
     found.left_out.extend(source.left_out.clone());
+    found.notes.extend(source.notes.iter().cloned());
     Ok(found)
 }
 

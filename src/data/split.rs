@@ -4,7 +4,7 @@
 //! what was tested on stays what is tested on. The price is that shares are met on average and not exactly.
 
 use super::index::{Found, Item, Part};
-use super::{Dataset, Split};
+use super::{Dataset, OpenOptions, Split};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -42,7 +42,16 @@ fn keys<'a>(names: &[&'a str]) -> Vec<&'a str> {
 
 /// Gives a set that has neither a validation nor a test part those by shares, and one without a validation part that.
 /// Whether it did.
-pub(super) fn fill_parts(found: &mut Found, val: f64, test: f64, seed: u64) -> bool {
+pub(super) fn fill_parts(found: &mut Found, options: &OpenOptions) -> bool {
+    let (val, test, seed) = (options.val_share, options.test_share, options.seed);
+    // Most sets have parts of their own, and most people leave the shares as they are: a share that is given is meant.
+    let own = [Part::Val, Part::Test].into_iter().find(|part| found.parts[*part as usize].is_some());
+    if let Some(own) = own.filter(|_| test > 0.0 && test != OpenOptions::default().test_share) {
+        found.notes.push(format!("data.test = {test} is not used: the set has a {own} part of its own"));
+    }
+    if val > 0.0 && found.parts[Part::Val as usize].is_some() {
+        found.notes.push(format!("data.val = {val} is not used: the set has a val part of its own"));
+    }
     let (kind, test) = match &found.parts {
         [Some(_), None, None] => (Draw::Parts, test),
         [Some(_), None, Some(_)] if val > 0.0 => (Draw::Val, 0.0),

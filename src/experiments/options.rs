@@ -194,7 +194,10 @@ pub fn part_of(data: &Split, part: Part) -> Result<&Arc<Dataset>> {
         Part::Train => &data.train,
     };
     match set.is_empty() {
-        true => Err(Error::Config(format!("{}: there are no {part} images ({data})", set.name))),
+        true => Err(Error::Config(format!(
+            "{}: there are no {part} images ({data}): give others with --data PATH, where the command has it",
+            set.name
+        ))),
         false => Ok(set),
     }
 }

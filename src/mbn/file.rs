@@ -27,15 +27,15 @@ struct About {
     iterations: [u32; 2],
 }
 
-struct Stored {
+struct Stored<'a> {
     name: String,
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: Vec<u8>,
+    bytes: &'a [u8],
 }
 
-fn stored<T: NoUninit>(name: impl Into<String>, dtype: Dtype, shape: &[usize], data: &[T]) -> Stored {
-    Stored { name: name.into(), dtype, shape: shape.to_vec(), bytes: bytemuck::cast_slice(data).to_vec() }
+fn stored<'a, T: NoUninit>(name: impl Into<String>, dtype: Dtype, shape: &[usize], data: &'a [T]) -> Stored<'a> {
+    Stored { name: name.into(), dtype, shape: shape.to_vec(), bytes: bytemuck::cast_slice(data) }
 }
 
 /// A number in 0..1 as the byte that a pixel had, if it is one.
@@ -50,8 +50,8 @@ impl Model {
         let fail = |e: &dyn std::fmt::Display| Error::data(path, format!("the model cannot be written: {e}"));
         let (n, d) = (self.points.n(), self.points.d());
         let pixels: Option<Vec<u8>> = self.points.data().iter().map(|x| pixel(*x)).collect();
-        let mut all = vec![match pixels {
-            Some(bytes) => stored("points", Dtype::U8, &[n, d], &bytes),
+        let mut all = vec![match &pixels {
+            Some(bytes) => stored("points", Dtype::U8, &[n, d], bytes),
             None => stored("points", Dtype::F32, &[n, d], self.points.data()),
         }];
         for (i, codes) in self.codes.iter().enumerate() {
@@ -77,7 +77,7 @@ impl Model {
         };
         let views = all
             .iter()
-            .map(|t| Ok((t.name.as_str(), TensorView::new(t.dtype, t.shape.clone(), &t.bytes).map_err(|e| fail(&e))?)))
+            .map(|t| Ok((t.name.as_str(), TensorView::new(t.dtype, t.shape.clone(), t.bytes).map_err(|e| fail(&e))?)))
             .collect::<Result<Vec<_>>>()?;
         write(path, views, &about)
     }

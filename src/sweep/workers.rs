@@ -126,7 +126,7 @@ fn supervise(
                     need = need.max(taken);
                 }
                 if let Some(planned) = line["planned_bytes"].as_u64() {
-                    need = need.max(planned);
+                    need = need.max(planned + line["beside_bytes"].as_u64().unwrap_or(0));
                 }
                 told(&jobs[i], &Event::Says(line))?;
             }

@@ -4,6 +4,7 @@ use super::metrics::EpochSums;
 use crate::device::Store;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
+use crate::memory;
 use crate::methods::{PASSED_ON, TEACHER, TRANSIENT};
 use crate::tensor::{DType, HostTensor};
 use crate::tensor_file;
@@ -69,6 +70,10 @@ pub fn gather(store: &Store, graphs: &[&Graph]) -> Result<HashMap<String, HostTe
     let mut names: Vec<&str> = graphs.iter().flat_map(|g| leaves(g).into_iter().map(|v| g.name(v))).collect();
     names.sort_unstable();
     names.dedup();
+    let bytes: u64 = names.iter().filter_map(|name| store.meta(name)).map(|meta| meta.bytes() as u64).sum();
+    memory::check(bytes).map_err(|e| {
+        Error::Limit(format!("a copy of the weights for a checkpoint takes {e}: end other programs, or take a smaller batch (--set batch=N)"))
+    })?;
     let tensors = store.read_all(&names)?;
     Ok(names.into_iter().map(String::from).zip(tensors).collect())
 }

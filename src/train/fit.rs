@@ -455,7 +455,7 @@ impl<'a> Fit<'a> {
         if sums.steps > 0 {
             self.log(Metric::Epoch { epoch: done, steps: self.position.steps, loss, accuracy, images })?;
         }
-        self.tell_skipped();
+        self.tell_skipped()?;
         self.describe()?;
         if let Some(v) = &val {
             self.log(Metric::Val {
@@ -493,10 +493,13 @@ impl<'a> Fit<'a> {
         Ok(())
     }
 
-    /// Says which training images could not be read since it was last said.
-    fn tell_skipped(&mut self) {
-        let Images::Encoded(files) = &self.job.data.train.images else { return };
+    /// Says which training images could not be read since it was last said, and writes them down.
+    fn tell_skipped(&mut self) -> Result<()> {
+        let Images::Encoded(files) = &self.job.data.train.images else { return Ok(()) };
         let skipped = files.skipped();
+        if skipped.len() > self.skipped {
+            self.job.run.list_skipped(&[&self.job.data.skipped[..], &skipped].concat())?;
+        }
         if let Some((path, reason)) = skipped.get(self.skipped..).and_then(<[_]>::last) {
             self.observer.note(&format!(
                 "{} images could not be read until now, and the next one took the place of each ({path}: {reason})",
@@ -504,6 +507,7 @@ impl<'a> Fit<'a> {
             ));
         }
         self.skipped = skipped.len();
+        Ok(())
     }
 
     /// Between the passes of an epoch: what the second one starts from.
@@ -574,6 +578,8 @@ impl<'a> Fit<'a> {
 
     fn save_as(&mut self, path: PathBuf) -> Result<()> {
         debug_assert_eq!(self.unread, 0, "a halt would go unseen");
+        // What is still being written lies in memory as well.
+        self.writer.wait()?;
         let checkpoint = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
         if checkpoint.first_non_finite().is_some() {
             return Err(self.not_finite(self.position.steps));

@@ -29,7 +29,7 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
     let memory = memory_limit(device);
     let excess_of = |batch: usize, eval: usize| -> Result<(Programs, Option<Excess>)> {
         let programs = Programs::compile(build(batch, eval)?, device)?;
-        let excess = excess(&programs, device, memory);
+        let excess = excess(&programs, device, memory, programs.beside_bytes());
         Ok((programs, excess))
     };
     let (programs, first) = excess_of(recipe.batch, recipe.eval.batch)?;
@@ -80,7 +80,8 @@ pub fn fitting_test(
     loop {
         let graphs = Graphs { eval: test(batch)?, ..Graphs::default() };
         let programs = Programs::compile(graphs, device)?;
-        match excess(&programs, device, memory) {
+        // Its checkpoint is in memory already.
+        match excess(&programs, device, memory, 0) {
             None => return Ok((programs, batch)),
             Some(_) if batch > 1 => batch /= 2,
             Some(e) => {
@@ -97,8 +98,8 @@ pub fn fitting_test(
     }
 }
 
-/// The first limit that programs exceed.
-fn excess(programs: &Programs, device: &Device, memory: Option<u64>) -> Option<Excess> {
+/// The first limit that programs exceed, which take so many bytes of host memory `beside` their plan.
+fn excess(programs: &Programs, device: &Device, memory: Option<u64>, beside: usize) -> Option<Excess> {
     if let Device::Gpu(d) = device {
         let allowed = d.target().max_binding_bytes;
         let largest = programs
@@ -111,10 +112,12 @@ fn excess(programs: &Programs, device: &Device, memory: Option<u64>) -> Option<E
             return Some(Excess { limit, allowed, needed, what: tenant(program, buffer) });
         }
     }
-    let needed = programs.planned_bytes() as u64;
+    let needed = (programs.planned_bytes() + beside) as u64;
     let allowed = memory.filter(|m| needed > *m)?;
     let limit = "the free memory of this machine".to_string();
-    Some(Excess { limit, allowed, needed, what: "the whole plan".into() })
+    let what =
+        if beside > 0 { "the whole plan, with its checkpoint and the batches that wait," } else { "the whole plan" };
+    Some(Excess { limit, allowed, needed, what: what.into() })
 }
 
 /// What decides the size of a buffer.

@@ -3,6 +3,7 @@
 
 use super::checkpoint;
 use super::metrics::take_means;
+use crate::data::BATCHES_AT_ONCE;
 use crate::device::{Device, Executable, Reading, Store};
 use crate::error::Result;
 use crate::graph::{Graph, Value};
@@ -68,6 +69,23 @@ impl Programs {
             }
         }
         own + 4 * shared.values().sum::<usize>()
+    }
+
+    /// Bytes of host memory beside the plan, of what is only there now and then: a checkpoint as a file and as tensors (when one
+    /// is written the tensors alone), and the batches that wait for the device.
+    pub fn beside_bytes(&self) -> usize {
+        let (mut saved, mut inputs) = (HashMap::new(), HashMap::new());
+        for p in self.programs() {
+            for v in checkpoint::leaves(&p.graph) {
+                saved.insert(p.graph.name(v), p.graph.meta(v).bytes());
+            }
+            for b in &p.buffers {
+                if let BufferKind::Input(v) = b.kind {
+                    inputs.insert(p.graph.name(v), 4 * b.words);
+                }
+            }
+        }
+        2 * saved.values().sum::<usize>() + BATCHES_AT_ONCE * inputs.values().sum::<usize>()
     }
 
     /// Bytes that the parts of a step keep from forward to backward, together.

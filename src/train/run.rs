@@ -264,6 +264,14 @@ impl RunDir {
         if skipped.is_empty() {
             return Ok(());
         }
+        self.list_skipped(skipped)
+    }
+
+    /// Writes down path and reason of images that were skipped, when the set was opened and since.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn list_skipped(&self, skipped: &[(String, String)]) -> Result<()> {
         let path = self.path.join("skipped.csv");
         let fail = |e: csv::Error| Error::data(&path, format!("cannot be written as a table: {e}"));
         let mut table = csv::Writer::from_writer(Vec::new());

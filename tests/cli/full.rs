@@ -1,6 +1,6 @@
 //! A standard output that cannot be written: what takes hours goes on, what was only to be said ends with an error that says so.
 
-use crate::program::{Outcome, Place, finish, tiny};
+use crate::program::{Outcome, Place, TINY, finish, tiny};
 use image::RgbImage;
 use std::fs::{self, File};
 
@@ -31,6 +31,24 @@ fn a_run_is_not_lost() {
 }
 
 #[test]
+fn a_sweep_is_not_lost() {
+    let place = Place::new();
+    let mut args = vec!["sweep", "fashion-binary", "--device", "cpu", "--out", "s", "--seeds", "0..2"];
+    let settings = TINY.iter().filter(|s| !s.starts_with("epochs")).chain(&["epochs=1"]);
+    settings.for_each(|s| args.extend(["--set", s]));
+    for more in [&[][..], &["--json"]] {
+        let told = on_full(&place, &[&args[..], more].concat());
+        assert_eq!(told.code, Some(0), "{}", told.err);
+        assert!(told.err.contains("note: standard output cannot be written (No space left on device"), "{}", told.err);
+        assert_eq!(told.err.lines().count(), 1, "told once: {}", told.err);
+        for seed in 0..2 {
+            assert!(place.path(&format!("s/fashion-binary,seed={seed}/summary.json")).exists());
+        }
+        fs::remove_dir_all(place.path("s")).unwrap();
+    }
+}
+
+#[test]
 fn what_cannot_be_said_is_an_error_that_names_standard_output() {
     let place = Place::new();
     place.train("run", &["--epochs", "1"]).ok();
@@ -38,7 +56,10 @@ fn what_cannot_be_said_is_an_error_that_names_standard_output() {
     fs::create_dir_all(place.path("set/a")).unwrap();
     RgbImage::new(28, 28).save(place.path("set/a/0.png")).unwrap();
     for args in [
-        &["devices"][..],
+        &["--help"][..],
+        &["--version"],
+        &["train", "--help"],
+        &["devices"],
         &["devices", "--json"],
         &["recipes"],
         &["recipes", "show", "fashion-binary"],

@@ -1,6 +1,6 @@
 //! A run and its images: the list that it keeps of them, and what it says where they changed or do not fit.
 
-use crate::program::{Place, finish};
+use crate::program::{Place, finish, tiny, wait_for};
 use image::RgbImage;
 use std::fs;
 use std::path::Path;
@@ -148,4 +148,63 @@ fn a_plan_that_the_memory_there_is_cannot_hold_is_refused() {
     let told = finish(limited.spawn().unwrap()).fails_with(&["batch 2", "needs", "data.size=[H,W]"]);
     assert!(told.err.contains("not even a batch of 1 fits") || told.err.contains("--set batch=1"), "{}", told.err);
     assert!(!place.path("run").exists(), "no run directory for a run that cannot start");
+}
+
+/// Pictures that change while a run reads them: it stops, or lists them.
+#[test]
+fn a_picture_that_changes_in_training_is_named_or_listed() {
+    let place = Place::new();
+    // More than data.memory takes.
+    let whole = |class: &str, i: u32| png(&place.path(&format!("set/{class}/{i:03}.png")), 64, 64, i as u8);
+    (0..200).for_each(|i| ["cat", "dog"].iter().for_each(|class| whole(class, i)));
+    let more = ["--set", "data.memory=1", "--set", "data.train_images=1000", "--set", "epochs=200"];
+    let on_set = [ON_SET, &more].concat();
+    let begun = |out: &str, more: &[&str]| {
+        let args = tiny(out, &[&on_set[..], more].concat());
+        let mut child = place.command(&args.iter().map(String::as_str).collect::<Vec<_>>()).spawn().unwrap();
+        wait_for(&place.checkpoint(out), &mut child);
+        child
+    };
+    let run = begun("run", &[]);
+    (0..200).for_each(|i| fs::copy(place.path("set/cat/000.png"), place.path(&format!("set/dog/{i:03}.png"))).unwrap());
+    finish(run).fails_with(&["set/dog/", "the set changed while it was read"]);
+    (0..200).for_each(|i| whole("dog", i));
+    let skip = ["--set", "data.on_error=skip", "--set", "data.most_skipped=0.5", "--set", "epochs=3"];
+    let run = begun("skip", &skip);
+    let list = lines(&place.path("skip/data.csv"));
+    let trained = |l: &&String| l.starts_with("dog/") && l.contains(",train,");
+    let first = list.iter().rfind(trained).unwrap().split(',').next().unwrap().to_string();
+    fs::remove_file(place.path("set").join(&first)).unwrap();
+    let told = finish(run);
+    assert_eq!(told.code, Some(0), "{}{}", told.out, told.err);
+    let list = lines(&place.path("skip/skipped.csv"));
+    assert_eq!((list[0].as_str(), list.len()), ("path,reason", 2));
+    assert!(list[1].contains(&first) && list[1].contains("No such file"), "{}", list[1]);
+}
+
+/// A checkpoint is written from where its tensors are, and a run that has no room for it is refused before it begins.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_with_little_memory_is_made_or_refused() {
+    let place = Place::new();
+    pictures(&place, 6);
+    let (mut made, mut refused) = (0, 0);
+    for kib in [250_000, 350_000, 450_000, 600_000, 1_000_000, 3_000_000] {
+        let args = "train fashion-binary --data set --epochs 1 --device cpu --set batch=4 --set eval.batch=4 --set data.test=0.2 \
+                    --set net.widths=[256,512,512,1024]";
+        let mut limited = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_onebit");
+        limited.arg("-c").arg(format!("ulimit -v {kib}; exec {program} {args} --out run-{kib}"));
+        limited.current_dir(place.path(".")).stdout(Stdio::piped()).stderr(Stdio::piped());
+        limited.env("ONEBIT_CACHE", place.path("cache")).env("RAYON_NUM_THREADS", "2");
+        let told = finish(limited.spawn().unwrap());
+        match told.code {
+            Some(0) => made += 1,
+            _ => {
+                refused += 1;
+                told.fails_with(&["memory"]);
+            }
+        }
+    }
+    assert!(made > 0 && refused > 0, "{made} made, {refused} refused");
 }

@@ -116,6 +116,31 @@ fn what_is_no_file_is_not_waited_for() {
     place.run(&["inspect", "pipe.png"]).fails_with(&["pipe.png", "not a file"]);
 }
 
+/// A folder that cannot be read stands for its pictures; the others are gone on with.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_read_is_named_and_the_others_are_gone_on_with() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = with_model();
+    for name in ["all/cat/good.png", "all/dog/good.png", "good.png"] {
+        put(&place, "predict-stops-and-hangs/good.png", name);
+    }
+    let set = |mode| fs::set_permissions(place.path("all/cat"), fs::Permissions::from_mode(mode)).unwrap();
+    set(0o000);
+    // Whoever may read everything, as the administrator, cannot be refused.
+    if fs::read_dir(place.path("all/cat")).is_err() {
+        let o = place.run(&["predict", "m.1bit", "good.png", "all", "--csv"]);
+        assert_eq!(o.code, Some(1), "{}{}", o.out, o.err);
+        let out = lines(&o);
+        assert!(
+            out.len() == 3 && out[1].starts_with("good.png,") && out[2].starts_with("all/dog/good.png,"),
+            "{out:?}"
+        );
+        assert!(o.err.starts_with("error: all/cat: cannot read the folder: "), "{}", o.err);
+    }
+    set(0o755);
+}
+
 /// Which way is up, and what lies behind, is the same in training and in the model that ships.
 #[test]
 fn the_model_sees_pictures_as_training_did() {

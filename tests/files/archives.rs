@@ -322,3 +322,45 @@ fn a_damaged_zip_is_named() {
     assert!(error.contains("dog/0.png") && error.contains("encrypted"), "{error}");
     assert!(opened("a.zip", b"no zip at all").unwrap_err().contains("a.zip"));
 }
+
+#[test]
+fn a_tar_without_its_end_is_told() {
+    const NOTE: &str = "the tar has no mark at its end";
+    let whole = tar(|_| ());
+    let noted = |bytes: &[u8]| {
+        let folder = tempfile::tempdir().unwrap();
+        let noted = [("a.tar", bytes.to_vec()), ("a.tar.gz", gzip(bytes))].map(|(name, bytes)| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            open(&path).unwrap().notes.iter().any(|n| n.contains(NOTE))
+        });
+        assert_eq!(noted[0], noted[1]);
+        noted[0]
+    };
+    assert!(!noted(&whole));
+    // One block of zeros is an end as well.
+    assert!(!noted(&whole[..whole.len() - 512]));
+    assert!(noted(&whole[..whole.len() - 1024]));
+    // Two archives, one after the other: the first has no end, and goes on.
+    assert!(!noted(&[&whole[..whole.len() - 1024], &whole].concat()));
+    assert!(noted(&[&whole[..], &whole[..whole.len() - 1024]].concat()));
+}
+
+#[test]
+fn what_lies_at_one_place_counts_once() {
+    let mut all = Builder::new(Vec::new());
+    for (i, name) in ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png", "cat/xxx/0.png"].iter().enumerate() {
+        file(&mut all, name, &png(i as u8));
+    }
+    let mut bytes = all.into_inner().unwrap();
+    // A library that writes archives refuses such names.
+    let at = bytes.windows(13).position(|w| w == b"cat/xxx/0.png").unwrap();
+    bytes[at..at + 16].copy_from_slice(b"cat/x/../0.png\0\0");
+    let header = at;
+    bytes[header + 148..header + 156].fill(b' ');
+    let sum: u32 = bytes[header..header + 512].iter().map(|b| u32::from(*b)).sum();
+    bytes[header + 148..header + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let split = opened("a.tar", &bytes).unwrap();
+    assert_eq!(names(&split), ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"]);
+    assert!(split.left_out.to_string().contains("an older version of a file that comes again (cat/0.png)"));
+}

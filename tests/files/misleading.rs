@@ -1,8 +1,9 @@
 //! Sets that could be taken for others than they are: refused with what would make them clear, or read with a note.
 
 use super::sets::{names, open_files, png, refused};
-use onebit::data::Split;
+use onebit::data::{Dataset, OpenOptions, Split};
 use std::io::{Cursor, Write};
+use std::path::Path;
 
 /// `n` pictures in each of these folders.
 fn folders(folders: &[&str], n: u8) -> Vec<(String, Vec<u8>)> {
@@ -155,4 +156,31 @@ fn what_keeps_a_set_from_being_recognised_is_named() {
     let at: Vec<usize> = (0..older.len() - 1).filter(|i| older[*i..].starts_with(b"caXX")).collect();
     at.iter().for_each(|i| older[*i..][..4].copy_from_slice(b"caf\x82"));
     assert_eq!(open_files(&[("set.zip", older)]).unwrap().train.classes, ["caf\u{e9}", "dog"]);
+}
+
+#[test]
+fn a_test_folder_without_classes_is_no_test_part() {
+    let mut files = folders(&["train/cat", "train/dog"], 20);
+    (0..3).for_each(|i| files.push((format!("test/{i}.png"), png(200 + i))));
+    let split = open(&files);
+    assert!(split.drawn && split.test.labels.is_some() && !split.test.is_empty());
+    let said = split.to_string();
+    assert!(said.contains("test has no labels and is left out: data.test draws a share"), "{said}");
+    assert_eq!(split.left_out.count_of("a test image without a label"), 3);
+    // A share that is asked for and cannot be drawn is told.
+    let own = folders(&["train/cat", "train/dog", "test/cat", "test/dog"], 4);
+    let options = OpenOptions { test_share: 0.4, val_share: 0.2, ..OpenOptions::default() };
+    let split = Dataset::open_files(Path::new("x"), own.clone(), &options).unwrap();
+    assert!(split.to_string().contains("data.test = 0.4 is not used: the set has a test part of its own"), "{split}");
+    assert!(!open(&own).to_string().contains("is not used"));
+}
+
+#[test]
+fn a_picture_without_an_ending_is_not_called_no_image() {
+    let mut files = folders(&["cat", "dog"], 2);
+    files.push(("cat/scan".into(), png(9)));
+    files.push(("cat/notes".into(), b"some text".to_vec()));
+    let said = open(&files).left_out.to_string();
+    assert!(said.contains("1 an image by its content, and not by its name (without ending) (cat/scan)"), "{said}");
+    assert!(said.contains("1 not an image (without ending) (cat/notes)"), "{said}");
 }

@@ -145,6 +145,39 @@ fn damaged_sets_are_refused_or_read() {
     }
 }
 
+/// Pages that have a checksum are compared with it (`make.py` has them written).
+#[test]
+fn a_byte_of_a_checked_page_that_turned_is_refused() {
+    let whole_set = Dataset::open(data("parquet-checked"), &whole()).unwrap().train;
+    let pixels = whole_set.pixels().unwrap();
+    let (name, bytes) = files(&data("parquet-checked")).remove(0);
+    let footer = u32::from_le_bytes(*bytes[..bytes.len() - 4].last_chunk().unwrap()) as usize;
+    let mut refused = 0;
+    for at in 4..bytes.len() - 8 - footer {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1 << (at % 8);
+        match Dataset::open_files(Path::new("x"), vec![(name.clone(), changed)], &whole()) {
+            Ok(split) => {
+                assert_eq!((&split.train.labels, split.train.pixels().unwrap()), (&whole_set.labels, pixels.clone()))
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 400, "{refused}");
+}
+
+#[test]
+fn a_label_below_zero_is_called_what_it_is() {
+    // {"data": an array of one image of zeros, "labels": [-1]}, as Python writes it with protocol 2.
+    let (name, bytes) = files(&data("cifar-10-batches-py")).into_iter().find(|(n, _)| n == "data_batch_1").unwrap();
+    let at = bytes.windows(6).position(|w| w == b"labels").unwrap();
+    // The first small number behind it (K n) becomes -1 (J ff ff ff ff).
+    let number = at + bytes[at..].iter().position(|b| *b == b'K').unwrap();
+    let changed = [&bytes[..number], b"J\xff\xff\xff\xff", &bytes[number + 2..]].concat();
+    let said = Dataset::open_files(Path::new("x"), vec![(name, changed)], &whole()).unwrap_err().to_string();
+    assert!(said.contains("is -1, out of the range 0..=9"), "{said}");
+}
+
 // ---- IDX -----------------------------------------------------------------------------------------------------------
 
 fn idx(kind: u8, extents: &[u32], elements: &[u8]) -> Vec<u8> {

@@ -170,6 +170,107 @@ fn a_file_that_goes_bad_is_named_or_another_takes_its_place() {
     assert!(told.contains("at most 2") && told.contains("data.most_skipped"), "{told}");
 }
 
+/// All batches of the training part of an epoch, or the first error.
+fn epoch(split: &Split) -> Result<Vec<Batch>, String> {
+    loader(split, vec![]).epoch(0).collect::<Result<_, _>>().map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_set_that_changes_while_it_is_read_is_noticed() {
+    const CHANGED: &str = "the set changed while it was read";
+    let source = pictures();
+    let packed = |name: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let to = dir.path().join(name);
+        let of = |part: &str, i: usize| source.path().join(format!("{part}/{}/{i}.png", ["ant", "bee"][i % 2]));
+        let all = ["train", "test"].into_iter().flat_map(|part| (0..6).map(move |i| (part, i)));
+        let names = all.map(|(part, i)| (format!("{part}/{}/{i}.png", ["ant", "bee"][i % 2]), of(part, i)));
+        if name.ends_with(".tar") {
+            let mut tar = tar::Builder::new(fs::File::create(&to).unwrap());
+            names.for_each(|(name, path)| tar.append_path_with_name(path, name).unwrap());
+            tar.finish().unwrap();
+        } else {
+            let mut zip = zip::ZipWriter::new(fs::File::create(&to).unwrap());
+            for (name, path) in names {
+                zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+                std::io::Write::write_all(&mut zip, &fs::read(path).unwrap()).unwrap();
+            }
+            zip.finish().unwrap();
+        }
+        (dir, to)
+    };
+    // Other bytes in the place of an archive's: no picture any more, and no damage of the archive either.
+    for name in ["set.tar", "set.zip"] {
+        let (_dir, archive) = packed(name);
+        let split = open(&archive, &options(Some(0), false));
+        assert!(epoch(&split).is_ok());
+        let size = fs::metadata(&archive).unwrap().len() as usize;
+        fs::write(&archive, vec![0x55; size + 1]).unwrap();
+        let told = epoch(&split).unwrap_err();
+        assert!(told.contains(name) && told.contains(CHANGED), "{told}");
+        fs::write(&archive, b"short").unwrap();
+        let told = epoch(&split).unwrap_err();
+        assert!(told.contains(name) && told.contains(CHANGED), "{told}");
+    }
+    // A file in the place of another one, as good a picture as that; one that is gone; and a pipe.
+    let one = source.path().join("train/ant/1.png");
+    let kept = fs::read(&one).unwrap();
+    let split = open(source.path(), &options(Some(0), false));
+    let skip = OpenOptions { on_error: OnError::Skip, most_skipped: 0.1, ..options(Some(0), false) };
+    let skip = open(source.path(), &skip);
+    let mut ways: Vec<fn(&Path)> =
+        vec![|one| assert!(fs::copy(one.with_file_name("2.png"), one).is_ok()), |one| fs::remove_file(one).unwrap()];
+    if cfg!(unix) {
+        ways.push(|one| {
+            assert!(std::process::Command::new("mkfifo").arg(one).status().unwrap().success());
+        });
+    }
+    for change in ways {
+        change(&one);
+        let told = epoch(&split).unwrap_err();
+        assert!(told.contains("ant/1.png") && told.contains(CHANGED), "{told}");
+        assert!(epoch(&skip).is_ok());
+        let Images::Encoded(files) = &skip.train.images else { panic!("the images are in files") };
+        let [(path, reason)] = &files.skipped()[..] else { panic!("{:?}", files.skipped()) };
+        assert!(path.ends_with("1.png") && reason.contains(CHANGED), "{reason}");
+    }
+    fs::remove_file(&one).unwrap();
+    fs::write(&one, &kept).unwrap();
+    assert!(epoch(&split).is_ok(), "the bytes count, and not their time");
+    // Another one with the time of the first.
+    let time = fs::metadata(&one).unwrap().modified().unwrap();
+    let mut other = kept.clone();
+    *other.last_mut().unwrap() ^= 1;
+    fs::write(&one, &other).unwrap();
+    fs::File::options().write(true).open(&one).unwrap().set_modified(time).unwrap();
+    let split = open(source.path(), &options(Some(0), false));
+    fs::write(&one, &kept).unwrap();
+    fs::File::options().write(true).open(&one).unwrap().set_modified(time).unwrap();
+    let told = epoch(&split).unwrap_err();
+    assert!(told.contains("the time and the size of its file are the same") && !told.contains(CHANGED), "{told}");
+}
+
+/// Records of a file that is written anew while they are read.
+#[test]
+fn records_that_change_while_they_are_read_are_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let idx = |extents: &[u32], data: Vec<u8>| {
+        let head =
+            [&[0, 0, 8, extents.len() as u8][..], &extents.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<_>>()];
+        [head.concat(), data].concat()
+    };
+    let images = |first: u8| idx(&[8, 4, 4], (0..128).map(|i| i as u8 ^ first).collect());
+    let at = dir.path().join("train-images-idx3-ubyte");
+    fs::write(&at, images(0)).unwrap();
+    fs::write(dir.path().join("train-labels-idx1-ubyte"), idx(&[8], (0..8).map(|i| i % 2).collect())).unwrap();
+    let options = OpenOptions { memory: Some(0), test_share: 0.0, ..OpenOptions::default() };
+    let split = open(dir.path(), &options);
+    assert!(epoch(&split).is_ok());
+    fs::write(&at, images(1)).unwrap();
+    let told = epoch(&split).unwrap_err();
+    assert!(told.contains("train-images-idx3-ubyte#") && told.contains("it is not what it was"), "{told}");
+}
+
 /// A picture whose header can be read and whose pixels cannot.
 #[test]
 fn what_is_skipped_does_not_depend_on_the_memory() {

@@ -91,3 +91,40 @@ fn folders_and_tables_that_disagree_are_told() {
         &["other classes than the folders (a, b)", "1 of the images"],
     );
 }
+
+#[test]
+fn a_table_that_contradicts_class_folders_is_refused() {
+    let images: Vec<(&str, Vec<u8>)> =
+        ["cat/0.png", "cat/1.png", "dog/2.png", "dog/3.png"].iter().zip(0..).map(|(n, i)| (*n, png(i))).collect();
+    let with = |text: &str| [&images[..], &[("labels.csv", text.as_bytes().to_vec())]].concat();
+    for text in [
+        "file,label\n0.png,dog\n1.png,dog\n2.png,cat\n3.png,cat\n",
+        "file,label,split\n0.png,Dog,train\n1.png,Dog,train\n2.png,Cat,test\n3.png,Cat,test\n",
+    ] {
+        refused(&with(text), &["labels.csv", "cat/0.png", "4 images in all", "move the table elsewhere"]);
+    }
+    // One label of a table of all images is another one: the table is followed, and that is said.
+    let split = open_files(&with("file,label\n0.png,cat\n1.png,dog\n2.png,dog\n3.png,dog\n")).unwrap();
+    assert_eq!(names(&split.train), ["cat", "dog", "dog", "dog"]);
+    assert!(split.to_string().contains("1 of the images lie in the folder of another class"), "{split}");
+    // Numbers that count from another one, and other names for the same, contradict nothing.
+    let numbers: Vec<(&str, Vec<u8>)> =
+        ["1/0.png", "1/1.png", "2/2.png", "2/3.png"].iter().zip(0..).map(|(n, i)| (*n, png(i))).collect();
+    let table = ("labels.csv", b"file,label\n0.png,0\n1.png,0\n2.png,1\n3.png,1\n".to_vec());
+    let split = open_files(&[&numbers[..], &[table]].concat()).unwrap();
+    assert_eq!(names(&split.train), ["1", "1", "2", "2"]);
+    let table = ("labels.csv", b"file,label\n0.png,2\n1.png,2\n2.png,1\n3.png,1\n".to_vec());
+    refused(&[&numbers[..], &[table]].concat(), &["1/0.png", "\"2\""]);
+}
+
+#[test]
+fn an_image_without_a_class_is_left_out_once() {
+    let images: Vec<(String, Vec<u8>)> = (0..4).map(|i| (format!("{i}.png"), png(i))).collect();
+    let mut files: Vec<(&str, Vec<u8>)> = images.iter().map(|(n, b)| (n.as_str(), b.clone())).collect();
+    files.push(("labels.csv", b"file,label\n0.png,cat\n1.png,dog\n2.png,\n".to_vec()));
+    let split = open_files(&files).unwrap();
+    let said = split.left_out.to_string();
+    assert_eq!(split.left_out.count(), 2, "{said}");
+    assert!(said.contains("1 an image without a class in labels.csv (2.png)"), "{said}");
+    assert!(said.contains("1 an image that labels.csv does not list (3.png)"), "{said}");
+}

@@ -1,6 +1,6 @@
 //! One image of a set before it is decoded, and what a reader found of a set.
 
-use super::{Facts, LeftOut};
+use super::{Facts, LeftOut, Seen};
 use crate::data::OpenOptions;
 use crate::data::pixels::{PixelError, PixelRules, Pixels};
 use crate::data::source::Entry;
@@ -75,12 +75,41 @@ impl Item {
         Ok(Some((pixels, origin)))
     }
 
-    /// The image as it is in its file.
+    /// The image as it is in its file, which was `seen` when its set was opened.
     ///
     /// # Errors
-    /// If it cannot be read or decoded.
-    pub(in crate::data) fn original(&self, rules: &PixelRules) -> Result<Pixels> {
-        self.decode(self.read()?.0, rules)
+    /// If it cannot be read or decoded, or is another one now.
+    pub(in crate::data) fn original(&self, rules: &PixelRules, seen: &Seen) -> Result<Pixels> {
+        let read = self.read();
+        let why = match &read {
+            Ok((_, now)) if now.crc32 == seen.crc32 => None,
+            Ok((_, now)) => Some(format!("its checksum is {:08x}, and was {:08x}", now.crc32, seen.crc32)),
+            // What could be read then cannot be now: of a file that changed that is the reason.
+            Err(e) => self.has_changed(seen).then(|| e.reason()),
+        };
+        match why {
+            None => self.decode(read?.0, rules),
+            Some(why) => Err(self.another(&why, seen)),
+        }
+    }
+
+    /// Whether the file that holds it is another one than when it was `seen`.
+    fn has_changed(&self, seen: &Seen) -> bool {
+        seen.stamp.is_some() && self.entry.stamp() != seen.stamp
+    }
+
+    /// The error of an image that is not the one that was seen.
+    fn another(&self, why: &str, seen: &Seen) -> Error {
+        // A record is known by its name: its path is that of its file.
+        let which = if self.entry.name.contains('#') { format!("{}: ", self.entry.name) } else { String::new() };
+        let remedy = match self.has_changed(seen) {
+            true => "the set changed while it was read. Leave it as it is for as long as it is used, and begin again",
+            false => {
+                "the time and the size of its file are the same, so that the disk is at fault or another file was given its \
+                 time. Copy it again, or `touch` it if it is as it should be, and begin again"
+            }
+        };
+        Error::data(&self.entry.path, format!("{which}it is not what it was when the set was opened ({why}): {remedy}"))
     }
 
     /// Height, width and channels of the picture.
@@ -230,6 +259,29 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Leaves out parts for validation and test that have no labels, if the training part has: nothing can be tested on them,
+    /// and part of the training images is drawn for that instead. Where one of them has labels, the other can stay.
+    pub(in crate::data) fn drop_unlabelled(&mut self) {
+        let labelled = |part: &Option<Vec<Item>>| part.iter().flatten().any(|i| i.class.is_some());
+        let [train, rest @ ..] = &mut self.parts;
+        if !labelled(train) || rest.iter().any(labelled) {
+            return;
+        }
+        let mut which = Vec::new();
+        for (part, items) in [Part::Val, Part::Test].into_iter().zip(rest) {
+            let Some(items) = items.take() else { continue };
+            items.iter().for_each(|i| self.left_out.add(format!("a {part} image without a label"), &i.entry.name));
+            which.push(part.word());
+        }
+        match which[..] {
+            [] => {}
+            [one] => self
+                .notes
+                .push(format!("{one} has no labels and is left out: data.test draws a share of train instead")),
+            _ => self.notes.push("neither val nor test has labels: data.test draws a share of train instead".into()),
+        }
+    }
+
     /// The labels of some of its images: a part has labels if its images have.
     pub(in crate::data) fn labels<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Option<Vec<u32>> {
         let labels: Option<Vec<u32>> = items.map(|i| i.class).collect();

@@ -16,4 +16,4 @@ pub use item::{Origin, Part};
 pub use left_out::LeftOut;
 pub use manifest::Manifest;
 pub(crate) use manifest::trained_on;
-pub(in crate::data) use survey::{Facts, survey};
+pub(in crate::data) use survey::{Facts, Seen, survey};

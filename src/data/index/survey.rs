@@ -25,6 +25,15 @@ pub(in crate::data) struct Facts {
     pub extents: [u32; 3],
 }
 
+/// By what an image is known again, which was seen when its set was opened.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::data) struct Seen {
+    /// CRC-32 of its bytes, unpacked.
+    pub crc32: u32,
+    /// Of the file that holds them; `None` if they are in memory.
+    pub stamp: Option<Stamp>,
+}
+
 /// The content of a file of the cache.
 #[derive(Default, Serialize, Deserialize)]
 struct Kept {
@@ -41,9 +50,14 @@ fn place(item: &Item) -> String {
 /// Files whose reading takes so long that it is told.
 const TOLD: usize = 5000;
 
-/// The facts of all `items` of the source at `path`, or why an item cannot be read: with `decode`, each is decoded for it, so
-/// that those that cannot be are found.
-pub(in crate::data) fn survey(path: &Path, items: &[&Item], rules: &PixelRules, decode: bool) -> Vec<Result<Facts>> {
+/// The facts of all `items` of the source at `path` and by what each is known again, or why an item cannot be read: with
+/// `decode`, each is decoded for it, so that those that cannot be are found.
+pub(in crate::data) fn survey(
+    path: &Path,
+    items: &[&Item],
+    rules: &PixelRules,
+    decode: bool,
+) -> Vec<Result<(Facts, Seen)>> {
     let file = kept_file(path, "facts.json");
     let version = format!("{VERSION} {rules:?} {decode}");
     let kept = file.as_deref().map(|file| read_kept(file, &version)).unwrap_or_default();
@@ -70,7 +84,8 @@ pub(in crate::data) fn survey(path: &Path, items: &[&Item], rules: &PixelRules, 
             keep(&file, &Kept { version, facts });
         }
     }
-    found.into_iter().map(|(facts, ..)| facts).collect()
+    let seen = |facts: Facts, stamp| (facts, Seen { crc32: facts.crc32, stamp });
+    found.into_iter().map(|(facts, stamp, _)| facts.map(|facts| seen(facts, stamp))).collect()
 }
 
 /// What was found by another version of the program, or by other rules, may be found otherwise by this one.

@@ -2,7 +2,7 @@
 
 use super::{Budget, Loaded, decoded, mixed_sizes};
 use crate::data::images::{Encoded, Skips};
-use crate::data::index::{Facts, Found, Item, Origin, Part, survey};
+use crate::data::index::{Facts, Found, Item, Origin, Part, Seen, survey};
 use crate::data::{Dataset, OnError, OpenOptions};
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) fn load(path: &Path, found: &Found, options: &OpenOptions, crops: bool, budget: Budget) -> Result<Loaded> {
     let mut known = Known::survey(path, found, options)?;
     let size = known.size(path, options)?;
-    let crops = crops && known.of(Part::Train).any(|(_, f)| extents(&f)[..2] != size);
+    let crops = crops && known.of(Part::Train).any(|(_, f, _)| extents(&f)[..2] != size);
     known.leave_out_narrow(size, crops)?;
     let c = options.channels.or_else(|| known.colours()).unwrap_or(3);
     let all = known.items.len();
@@ -28,10 +28,10 @@ pub(super) fn load(path: &Path, found: &Found, options: &OpenOptions, crops: boo
             continue;
         }
         let crops = crops && part == Part::Train;
-        let of_part: Vec<(&Item, Facts)> = known.of(part).collect();
+        let of_part: Vec<(&Item, Facts, Seen)> = known.of(part).collect();
         let [h, w] = size;
         let bytes: u64 = match crops {
-            true => of_part.iter().map(|(_, f)| f.extents[0] as u64 * f.extents[1] as u64 * c as u64).sum(),
+            true => of_part.iter().map(|(_, f, _)| f.extents[0] as u64 * f.extents[1] as u64 * c as u64).sum(),
             false => (of_part.len() * h * w * c) as u64,
         };
         let fits = bytes <= left;
@@ -49,7 +49,8 @@ pub(super) fn load(path: &Path, found: &Found, options: &OpenOptions, crops: boo
             known.skipped.extend(loaded.skipped);
             continue;
         }
-        let mut files = Encoded::new(of_part.iter().map(|(i, _)| (*i).clone()).collect(), c, options.pixels);
+        let mut files =
+            Encoded::new(of_part.iter().map(|(i, _, seen)| ((*i).clone(), *seen)).collect(), c, options.pixels);
         if crops {
             files = files.cropped();
         }
@@ -80,14 +81,15 @@ pub(super) fn load(path: &Path, found: &Found, options: &OpenOptions, crops: boo
 }
 
 /// A part whose images stay in their files.
-fn dataset(found: &Found, of_part: &[(&Item, Facts)], files: Encoded, [h, w]: [usize; 2], c: usize) -> Dataset {
-    let origin = |(item, f): &(&Item, Facts)| Origin { name: item.entry.name.clone(), bytes: f.bytes, crc32: f.crc32 };
+fn dataset(found: &Found, of_part: &[(&Item, Facts, Seen)], files: Encoded, [h, w]: [usize; 2], c: usize) -> Dataset {
+    let origin =
+        |(item, f, _): &(&Item, Facts, Seen)| Origin { name: item.entry.name.clone(), bytes: f.bytes, crc32: f.crc32 };
     Dataset {
         name: found.name.clone(),
         h,
         w,
         c,
-        labels: found.labels(of_part.iter().map(|(i, _)| *i)),
+        labels: found.labels(of_part.iter().map(|(i, ..)| *i)),
         classes: found.classes.clone(),
         origins: Some(of_part.iter().map(origin).collect()),
         // A part that was drawn may have come out empty.
@@ -101,7 +103,7 @@ struct Known<'a> {
     items: Vec<&'a Item>,
     /// Of each item.
     parts: Vec<Part>,
-    facts: Vec<Option<Facts>>,
+    facts: Vec<Option<(Facts, Seen)>>,
     /// Path and reason.
     skipped: Vec<(String, String)>,
 }
@@ -131,12 +133,13 @@ impl<'a> Known<'a> {
     }
 
     fn all(&self) -> impl Iterator<Item = (&'a Item, Facts)> {
-        self.items.iter().zip(&self.facts).filter_map(|(item, facts)| Some((*item, (*facts)?)))
+        self.items.iter().zip(&self.facts).filter_map(|(item, found)| found.map(|(facts, _)| (*item, facts)))
     }
 
-    fn of(&self, part: Part) -> impl Iterator<Item = (&'a Item, Facts)> {
+    fn of(&self, part: Part) -> impl Iterator<Item = (&'a Item, Facts, Seen)> {
         let of_all = self.parts.iter().zip(self.items.iter().zip(&self.facts));
-        of_all.filter(move |(p, _)| **p == part).filter_map(|(_, (item, facts))| Some((*item, (*facts)?)))
+        let of_part = of_all.filter(move |(p, _)| **p == part);
+        of_part.filter_map(|(_, (item, found))| found.map(|(facts, seen)| (*item, facts, seen)))
     }
 
     /// The size that all have or are brought to.
@@ -165,7 +168,7 @@ impl<'a> Known<'a> {
     fn leave_out_narrow(&mut self, size: [usize; 2], crops: bool) -> Result<()> {
         for i in 0..self.items.len() {
             let squares = !(crops && self.parts[i] == Part::Train);
-            if let (true, Some(f)) = (squares, &self.facts[i])
+            if let (true, Some((f, _))) = (squares, &self.facts[i])
                 && let Err(e) = self.items[i].check_cover([extents(f)[0], extents(f)[1]], size)
             {
                 self.skip(i, e)?;

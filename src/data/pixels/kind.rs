@@ -63,8 +63,6 @@ const UNREAD: &[(usize, &[u8], &str)] = &[
     (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),
     (0, b"II\xbc", "a JPEG XR picture"),
     (0, b"8BPS", "a Photoshop document (PSD)"),
-    (0, b"\0\0\x01\0", "a Windows icon (ICO)"),
-    (0, b"\0\0\x02\0", "a Windows cursor (CUR)"),
     (0, b"icns", "an Apple icon (ICNS)"),
     (0, b"DDS ", "a DirectDraw surface (DDS)"),
     (0, b"\xabKTX", "a KTX texture"),
@@ -98,11 +96,37 @@ fn unread(bytes: &[u8]) -> Option<&'static str> {
     if let Some((.., what)) = UNREAD.iter().find(at) {
         return Some(what);
     }
-    if let Some(what) = of_media_file(bytes) {
+    if let Some(what) = of_media_file(bytes).or_else(|| of_windows(bytes)).or_else(|| of_targa(bytes)) {
         return Some(what);
     }
     let text = beginning(bytes);
     text.contains("<svg").then_some("an SVG drawing")
+}
+
+/// An icon or cursor of Windows: zero, the kind, and how many pictures there are. Of a TGA the last is zero.
+fn of_windows(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0, 0, 1 | 2, 0, 0, 0, ..] => None,
+        [0, 0, 1, 0, _, _, ..] => Some("a Windows icon (ICO)"),
+        [0, 0, 2, 0, _, _, ..] => Some("a Windows cursor (CUR)"),
+        _ => None,
+    }
+}
+
+/// A TGA, which has no signature at its begin, by fields of its header that go together.
+fn of_targa(bytes: &[u8]) -> Option<&'static str> {
+    let head = bytes.first_chunk::<18>()?;
+    let (map, kind, size, bits, flags) = (&head[3..8], head[2], &head[12..16], head[16], head[17]);
+    let fits = match (head[1], kind) {
+        // Colours, or levels of grey; plain or by run lengths.
+        (0, 2 | 10) => map == [0; 5] && matches!(bits, 15 | 16 | 24 | 32),
+        (0, 3 | 11) => map == [0; 5] && matches!(bits, 8 | 16),
+        // Indices into a palette.
+        (1, 1 | 9) => matches!(map[4], 15 | 16 | 24 | 32) && matches!(bits, 8 | 16),
+        _ => false,
+    };
+    let has_pixels = size[..2] != [0; 2] && size[2..] != [0; 2];
+    (fits && has_pixels && flags & 0xc0 == 0).then_some("a TGA picture")
 }
 
 /// An ISO base media file by its brands.
@@ -216,6 +240,10 @@ mod tests {
             (b"8BPS\0\x01", "PSD"),
             (b"%PDF-1.7", "PDF"),
             (b"\0\0\x01\0\x01\0", "ICO"),
+            (b"\0\0\x02\0\x01\0", "CUR"),
+            (b"\0\0\x02\0\0\0\0\0\0\0\0\0\x10\0\x10\0\x18\x20", "TGA"),
+            (b"\0\x01\x09\0\0\0\x01\x18\0\0\0\0\x10\0\x10\0\x08\0", "TGA"),
+            (b"\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\x10\0\x18\x20", "no known format"),
             (b"\x9a\x01\x02", "no known format, which begins with 9a 01 02"),
         ] {
             assert!(said(bytes).contains(what), "{what}: {}", said(bytes));

@@ -22,6 +22,7 @@ use kind::Kind;
 pub use rules::{Background, PixelRules, Truncated};
 
 use crate::error::Error;
+use crate::files::read_file;
 use decoded::MOST_DECODED;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -92,7 +93,7 @@ pub fn image_file(path: &Path, [h, w, c]: [usize; 3], rules: &PixelRules, keep: 
             format!("is a file of {size} MiB, and pictures of at most {most} are read: shrink it"),
         ));
     }
-    let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
+    let bytes = read_file(path).map_err(Error::io(path, "read"))?;
     let pixels = Pixels::decode(&bytes, rules).map_err(|e| Error::data(path, e.sentence(keep)))?;
     let covered = pixels.with_channels(c).cover(h, w);
     Ok(covered.map_err(|e| Error::data(path, format!("{e}: cut it nearer to that shape")))?.data)

@@ -4,13 +4,13 @@
 //! `data` is an array `[n, 3072]` of bytes, each row the red, green and blue plane of an image; `labels`, or `fine_labels`
 //! and `coarse_labels`, are lists. Class names lie in `batches.meta` or `meta`. Source: the authors' page of the data set.
 
-use super::super::dataset::out_of_range;
 use super::super::index::{Found, Item, LeftOut, Part};
 use super::super::open::OpenOptions;
 use super::super::source::{Entry, Source};
 use super::Set;
 use super::array::{Array, Dtype};
 use super::cifar::{CIFAR10_CLASSES, CODING, IMAGE, missing_of_five};
+use super::labels::outside;
 use super::words::part;
 use crate::error::{Error, Result};
 use crate::pickle::{self, Pickled, Rules, Value};
@@ -147,14 +147,13 @@ impl Batch {
         if labels.len() as u64 != shape[0] {
             return fail(format!("holds {} labels for {} images: it is damaged", labels.len(), shape[0]));
         }
+        if let Some(wrong) = outside(&labels, classes) {
+            return fail(wrong);
+        }
         for (i, label) in labels.into_iter().enumerate() {
-            let class = u32::try_from(label).unwrap_or(u32::MAX);
-            if class as usize >= classes {
-                return fail(out_of_range(i, class, classes));
-            }
             let at = data.start + (i * IMAGE) as u64;
             let entry = data.entry.part(format!("{}#{i}", data.entry.name), at, IMAGE as u64);
-            items.push(Item { entry, class: Some(class), coding: CODING });
+            items.push(Item { entry, class: Some(label as u32), coding: CODING });
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ mod words;
 
 pub(in crate::data) use idx::FASHION_CLASSES;
 
-use super::index::{Ending, Found, Item, LeftOut, Part, ending_of};
+use super::index::{Ending, Found, LeftOut, ending_of};
 use super::open::OpenOptions;
 use super::source::{Entry, Source};
 use crate::error::{Error, Result};
@@ -130,31 +130,8 @@ impl<'a> Set<'a> {
             others.add(format!("beside the {} ({ending})", self.what), &entry.name);
         }
         found.left_out.extend(others);
-        drop_unlabelled(&mut found);
+        found.drop_unlabelled();
         Ok(found)
-    }
-}
-
-/// Leaves out parts for validation and test that have no labels, if the training part has: nothing can be tested on them,
-/// and part of the training images is drawn for that instead. Where one of them has labels, the other can stay.
-fn drop_unlabelled(found: &mut Found) {
-    let labelled = |part: &Option<Vec<Item>>| part.iter().flatten().any(|i| i.class.is_some());
-    let [train, rest @ ..] = &mut found.parts;
-    if !labelled(train) || rest.iter().any(labelled) {
-        return;
-    }
-    let mut which = Vec::new();
-    for (part, items) in [Part::Val, Part::Test].into_iter().zip(rest) {
-        let Some(items) = items.take() else { continue };
-        items.iter().for_each(|i| found.left_out.add(format!("a {part} image without a label"), &i.entry.name));
-        which.push(part.word());
-    }
-    match which[..] {
-        [] => {}
-        [one] => {
-            found.notes.push(format!("{one} has no labels and is left out: data.test draws a share of train instead"))
-        }
-        _ => found.notes.push("neither val nor test has labels: data.test draws a share of train instead".into()),
     }
 }
 

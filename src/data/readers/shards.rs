@@ -114,8 +114,11 @@ fn read(source: &Source, shards: Vec<(String, String, &Source)>) -> Result<Found
     let mut found: Vec<(Part, Entry, Said)> = Vec::new();
     let mut unlabelled: Vec<(Part, Entry)> = Vec::new();
     let (mut silent, mut for_training, mut without_classes) = (None, None, Vec::new());
+    let mut of_archives = Vec::new();
     for (shard, prefix, inside) in &shards {
         left_out.extend(if prefix.is_empty() { LeftOut::default() } else { inside.left_out.clone() });
+        let notes = if prefix.is_empty() { &[][..] } else { &inside.notes };
+        of_archives.extend(notes.iter().map(|note| format!("{shard}: {note}")));
         let all = samples(&inside.files);
         let kind = kind_of(&all)?;
         without_classes.extend(kind.is_none().then(|| shard.clone()));
@@ -193,6 +196,7 @@ fn read(source: &Source, shards: Vec<(String, String, &Source)>) -> Result<Found
             KEYS.join(", ")
         ));
     }
+    notes.extend(of_archives);
     notes.extend(missing_shards(&shards.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>()));
     Ok(Found { name: source.name(), classes: classes.names, parts, notes, left_out })
 }

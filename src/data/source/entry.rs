@@ -4,9 +4,10 @@ use super::gzip::Gunzip;
 use super::shared::Shared;
 use super::stamp::Stamp;
 use crate::error::{Error, Result};
+use crate::files::{open_file, read_file};
 use crate::memory;
 use flate2::read::DeflateDecoder;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -164,8 +165,8 @@ impl Entry {
 
     fn stored(&self) -> Result<Vec<u8>> {
         let read = || match (self.slice, &self.store) {
-            (None, Store::Own) => fs::read(&self.path),
-            (None, Store::Within(file)) => fs::read(file.path()),
+            (None, Store::Own) => read_file(&self.path),
+            (None, Store::Within(file)) => read_file(file.path()),
             (None, Store::Memory(bytes)) => Ok(bytes.to_vec()),
             (Some((offset, len)), Store::Memory(bytes)) => {
                 let end = offset.checked_add(len).filter(|end| *end <= bytes.len() as u64);
@@ -256,7 +257,7 @@ impl Entry {
     pub(super) fn open(&self) -> io::Result<Box<dyn Stream>> {
         let stream: Box<dyn Stream> = match &self.store {
             Store::Memory(bytes) => Box::new(Cursor::new(bytes.clone())),
-            _ => Box::new(BufReader::new(File::open(self.file())?)),
+            _ => Box::new(BufReader::new(open_file(self.file())?)),
         };
         Ok(match self.slice {
             None => stream,

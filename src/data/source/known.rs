@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const LEAST_FILES: usize = 1000;
 
 /// Of the form of these files.
-const VERSION: &str = "onebit images 2";
+const VERSION: &str = "onebit images 3";
 
 /// A folder or archive on which a list depends.
 pub(super) type Seen = (PathBuf, Stamp);
@@ -55,6 +55,7 @@ pub(super) fn find(path: &Path) -> Option<Source> {
                 let packed = Packed { method, size: number(5)?, crc: number(6)?.try_into().ok()? };
                 source.files.push(archive.member(text(1)?.into(), number(2)?, number(3)?, Some(packed)));
             }
+            b"note" => source.notes.push(text(1)?.into()),
             b"empty" => source.empty_folders.push(text(1)?.into()),
             b"left out" => {
                 let reason_names = (3..record.len()).filter_map(text).map(String::from).collect();
@@ -131,6 +132,9 @@ fn table(source: &Source, seen: &[Seen]) -> Option<Vec<u8>> {
         let count = count.to_string();
         let row = ["left out", reason, &count].into_iter().chain(names.iter().map(String::as_str));
         rows.write_record(row).ok()?;
+    }
+    for note in &source.notes {
+        rows.write_record(["note", note]).ok()?;
     }
     rows.write_record(["end"]).ok()?;
     rows.into_inner().ok()

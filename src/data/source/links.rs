@@ -22,6 +22,7 @@ pub(super) struct Tree {
     nodes: BTreeMap<String, Node>,
     folders: BTreeSet<String>,
     left_out: LeftOut,
+    notes: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -43,7 +44,7 @@ enum Target {
 impl Tree {
     pub fn new(path: &Path) -> Tree {
         let (nodes, folders, left_out) = (BTreeMap::new(), BTreeSet::new(), LeftOut::default());
-        Tree { path: path.into(), nodes, folders, left_out }
+        Tree { path: path.into(), nodes, folders, left_out, notes: Vec::new() }
     }
 
     /// Adds a file.
@@ -72,6 +73,11 @@ impl Tree {
     /// Counts a member that is no file.
     pub fn left_out(&mut self, reason: &str, name: impl Into<String>) {
         self.left_out.add(reason, name);
+    }
+
+    /// Notes what a user should know of the archive.
+    pub fn note(&mut self, text: String) {
+        self.notes.push(text);
     }
 
     /// Of two members of one name the last counts: it would overwrite the first.
@@ -106,8 +112,8 @@ impl Tree {
         let empty = self.folders.iter().filter(|f| !f.is_empty() && !hidden(f) && !nested(f) && !holds_any(f));
         let empty_folders = empty.cloned().collect();
         self.left_out.extend(listing.left_out);
-        let Tree { path, left_out, .. } = self;
-        Ok(Source { path, files: listing.files, empty_folders, is_archive, left_out })
+        let Tree { path, left_out, notes, .. } = self;
+        Ok(Source { path, files: listing.files, empty_folders, is_archive, left_out, notes })
     }
 
     /// Adds what lies below the folder `real`, under names that begin with `shown`. `at` are the folders that are being
@@ -179,8 +185,7 @@ impl Tree {
                     return Target::Outside;
                 }
                 done.pop();
-                let parts: Vec<String> = names::of_member(target).split('/').map(String::from).collect();
-                left.extend(parts.into_iter().rev().filter(|p| !p.is_empty()));
+                left.extend(names::parts_of(target).into_iter().rev());
             }
         }
         let name = done.join("/");

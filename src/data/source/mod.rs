@@ -35,6 +35,8 @@ pub(crate) struct Source {
     pub is_archive: bool,
     /// What is there and not among the files: hidden files, other programs' folders, links to nothing, ...
     pub left_out: LeftOut,
+    /// What a user should know of it.
+    pub notes: Vec<String>,
 }
 
 /// File names that promise an archive.
@@ -102,7 +104,8 @@ impl Source {
 
     fn of(path: &Path, mut files: Vec<Entry>, is_archive: bool) -> Source {
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        Source { path: path.into(), files, empty_folders: Vec::new(), is_archive, left_out: LeftOut::default() }
+        let (empty_folders, left_out, notes) = (Vec::new(), LeftOut::default(), Vec::new());
+        Source { path: path.into(), files, empty_folders, is_archive, left_out, notes }
     }
 
     /// The last part of the path without archive endings: what an unknown set is called.

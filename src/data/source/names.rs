@@ -62,13 +62,25 @@ pub(super) fn of_system(part: &OsStr) -> String {
     shown(part.as_encoded_bytes())
 }
 
-/// The name of an archive's member without empty parts and dots. A name with backslashes and no '/' was made by a program
-/// for Windows, which took them for '/'. Empty if nothing is left.
+/// The name of an archive's member without empty parts, dots, and folders that it leaves again: what lies at one place when
+/// it is unpacked has one name. A name with backslashes and no '/' was made by a program for Windows, which took them for
+/// '/'. Empty if nothing is left.
 pub(super) fn of_member(name: &[u8]) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for part in parts_of(name) {
+        match part.as_str() {
+            ".." if parts.last().is_some_and(|last| last != "..") => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// The parts of a name or of a link's target, without empty ones and dots.
+pub(super) fn parts_of(name: &[u8]) -> Vec<String> {
     let windows = !name.contains(&b'/');
     let parts = name.split(|b| *b == b'/' || (windows && *b == b'\\'));
-    let parts: Vec<String> = parts.filter(|p| !p.is_empty() && *p != b".").map(shown).collect();
-    parts.join("/")
+    parts.filter(|p| !p.is_empty() && *p != b".").map(shown).collect()
 }
 
 #[cfg(test)]
@@ -104,6 +116,9 @@ mod tests {
         assert_eq!(of_member(b"x/cat\\0.png"), "x/cat\\0.png");
         // A name that leaves the folder is a name like any other: nothing is ever opened by it.
         assert_eq!(of_member(b"../cat/0.png"), "../cat/0.png");
+        assert_eq!(of_member(b"../../cat/x/../0.png"), "../../cat/0.png");
+        assert_eq!(of_member(b"cat/x/../3.png"), "cat/3.png");
+        assert_eq!(of_member(b"cat/../../3.png"), "../3.png");
         assert_eq!(of_member(b"./"), "");
     }
 

@@ -1,5 +1,6 @@
 //! Files that many entries lie in: opened when they are read, and so few at once that the system allows it.
 
+use crate::files::open_file;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -49,7 +50,7 @@ impl Shared {
             if let Some(file) = &*own {
                 return Ok(file.clone());
             }
-            own.insert(Arc::new(File::open(&self.path)?)).clone()
+            own.insert(Arc::new(open_file(&self.path)?)).clone()
         };
         let mut open = lock(&OPEN);
         open.push_back(Arc::downgrade(self));
@@ -72,7 +73,7 @@ fn read_exact_at(file: &File, _: &Path, into: &mut [u8], offset: u64) -> io::Res
 #[cfg(not(unix))]
 fn read_exact_at(_: &File, path: &Path, into: &mut [u8], offset: u64) -> io::Result<()> {
     use std::io::{Read, Seek, SeekFrom};
-    let mut file = File::open(path)?;
+    let mut file = open_file(path)?;
     file.seek(SeekFrom::Start(offset))?;
     file.read_exact(into)
 }

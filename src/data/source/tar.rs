@@ -18,7 +18,7 @@ pub(super) fn list_plain(archive: &Entry) -> Result<Source> {
     let mut stream = archive.open().map_err(fail())?;
     let size = stream.seek(SeekFrom::End(0)).map_err(fail())?;
     let mut tree = Tree::new(path);
-    let mut base = 0;
+    let (mut base, mut is_marked) = (0, true);
     loop {
         stream.seek(SeekFrom::Start(base)).map_err(fail())?;
         let Some((block, skipped)) = next_block(&mut stream).map_err(fail())? else { break };
@@ -28,7 +28,7 @@ pub(super) fn list_plain(archive: &Entry) -> Result<Source> {
             break;
         }
         let section: Section<Box<dyn Stream>> = Section::new(stream, start, size - start).map_err(fail())?;
-        let mut one = ::tar::Archive::new(section);
+        let mut one = ::tar::Archive::new(Ending::of(section));
         for member in one.entries_with_seek().map_err(|e| damaged(path, &e))? {
             let mut member = member.map_err(|e| damaged(path, &e))?;
             let offset = start + member.raw_file_position();
@@ -49,10 +49,12 @@ pub(super) fn list_plain(archive: &Entry) -> Result<Source> {
                 Ok(archive.member(name.to_string(), offset, len, None))
             })?;
         }
-        let section = one.into_inner();
+        let Ending { stream: section, reached } = one.into_inner();
+        is_marked = !reached;
         base = start + section.position();
         stream = section.stream;
     }
+    note_end(&mut tree, is_marked);
     tree.list(true)
 }
 
@@ -60,7 +62,7 @@ pub(super) fn list_plain(archive: &Entry) -> Result<Source> {
 pub(super) fn list_packed(archive: &Entry, mut unpacked: Box<dyn Read>) -> Result<Source> {
     let path = &archive.path;
     let mut tree = Tree::new(path);
-    let mut first = true;
+    let (mut first, mut is_marked) = (true, true);
     while let Some((block, _)) = next_block(&mut unpacked).map_err(|e| damaged(path, &e))? {
         if !first && !is_header(&block) {
             let rest = io::copy(&mut unpacked, &mut io::sink()).map_err(|e| damaged(path, &e))?;
@@ -68,13 +70,48 @@ pub(super) fn list_packed(archive: &Entry, mut unpacked: Box<dyn Read>) -> Resul
             break;
         }
         first = false;
-        let mut one = ::tar::Archive::new(Cursor::new(block).chain(&mut unpacked));
+        let mut one = ::tar::Archive::new(Ending::of(Cursor::new(block).chain(&mut unpacked)));
         for member in one.entries().map_err(|e| damaged(path, &e))? {
             let mut member = member.map_err(|e| damaged(path, &e))?;
             add(path, &mut tree, &mut member, |name, member| read(path, name, member))?;
         }
+        is_marked = !one.into_inner().reached;
     }
+    note_end(&mut tree, is_marked);
     tree.list(true)
+}
+
+/// A stream that knows whether its end was read past. A tar ends before that, at a block of zeros.
+struct Ending<S> {
+    stream: S,
+    reached: bool,
+}
+
+impl<S> Ending<S> {
+    fn of(stream: S) -> Ending<S> {
+        Ending { stream, reached: false }
+    }
+}
+
+impl<S: Read> Read for Ending<S> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.stream.read(into)?;
+        self.reached |= n == 0 && !into.is_empty();
+        Ok(n)
+    }
+}
+
+impl<S: Seek> Seek for Ending<S> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.stream.seek(to)
+    }
+}
+
+/// Says that an archive stops between two members: some programs write it so, and one that was cut there looks the same.
+fn note_end(tree: &mut Tree, is_marked: bool) {
+    if !is_marked {
+        tree.note("the tar has no mark at its end: if it was cut short there, files are missing".into());
+    }
 }
 
 /// The next block that is not all zeros, and the bytes passed over until there. `None` at the end.

@@ -201,7 +201,7 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
     let (name, recipe, data, programs) = (prepared.name(), prepared.recipe(), prepared.data(), prepared.programs());
     let (parameters, binary) = programs.parameters();
     let (steps, kernels) = (prepared.steps(), programs.step.iter().map(|(_, p)| p.steps.len()).sum::<usize>());
-    let (planned, kept) = (programs.planned_bytes(), programs.kept_bytes());
+    let (planned, kept, beside) = (programs.planned_bytes(), programs.kept_bytes(), programs.beside_bytes());
     let device = prepared.device().name();
     let parts = prepared.parts();
     let [val, test] = [parts.val(), parts.test()].map(|set| set.map_or(0, |s| s.len()));
@@ -211,7 +211,7 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
             "event": "plan", "recipe": name, "data": data.to_string(), "device": device, "why": why,
             "steps_an_epoch": steps, "epochs": recipe.epochs, "kernels_a_step": kernels, "lr": recipe.lr, "schedule": rate,
             "train_images": data.train.len(), "val_images": val, "test_images": test, "patience": recipe.patience,
-            "planned_bytes": planned, "kept_bytes": kept, "parameters": parameters, "binary_parameters": binary,
+            "planned_bytes": planned, "kept_bytes": kept, "beside_bytes": beside, "parameters": parameters, "binary_parameters": binary,
             "run": run.path(),
         }));
     }
@@ -219,7 +219,12 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
     say(format!("data    {data}"))?;
     say(format!("device  {device}: {why}"))?;
     say(format!("net     {} parameters, {} of them one bit", grouped(parameters as u64), grouped(binary as u64)))?;
-    say(format!("memory  {} planned, of it {} kept from forward to backward", mib(planned), mib(kept)))?;
+    say(format!(
+        "memory  {} planned, of it {} kept from forward to backward; beside it up to {} for checkpoints and batches that wait",
+        mib(planned),
+        mib(kept),
+        mib(beside)
+    ))?;
     say(format!(
         "plan    {} epochs of {steps} steps of {} images, {kernels} kernels a step, seed {}",
         recipe.epochs, recipe.batch, recipe.seed

@@ -155,6 +155,17 @@ pq.write_table(table, "parquet-plain/train.parquet", compression="snappy", row_g
 rows = [r for r in pq.read_table("parquet-plain/train.parquet").to_pylist() if r["image"] and r["label"]]
 note("parquet-plain", ["a", "b"], train=([decoded(r["image"]) for r in rows], [["a", "b"].index(r["label"]) for r in rows]))
 
+# Pages with checksums, and nothing that would find a changed byte before them.
+os.makedirs("parquet-checked", exist_ok=True)
+images = [{"bytes": png(np.full((4, 4, 3), (40 * i, 10, 20), np.uint8)), "path": f"{i}.png"} for i in range(4)]
+table = pa.table({
+    "image": pa.array(images, pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+    "label": pa.array([0, 1, 1, 0], pa.int64()),
+})
+pq.write_table(table, "parquet-checked/train.parquet", compression="none", use_dictionary=False, write_statistics=False,
+               write_page_checksum=True)
+note("parquet-checked", ["0", "1"], train=parquet(["parquet-checked/train.parquet"], "image", "label"))
+
 # ---- WebDataset ----------------------------------------------------------------------------------------------------
 
 

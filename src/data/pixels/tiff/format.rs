@@ -60,7 +60,7 @@ const UNREAD: &[(u32, &str)] = &[
 /// Compressions that are read: none, Group 4, LZW, Deflate by two numbers, PackBits.
 const READ: &[u32] = &[1, 4, 5, 8, 32946, 32773];
 
-type Tiff<'a> = Decoder<Cursor<&'a [u8]>>;
+pub(super) type Tiff<'a> = Decoder<Cursor<&'a [u8]>>;
 
 impl Format {
     /// # Errors
@@ -102,6 +102,9 @@ impl Format {
         };
         if samples < inks {
             return Err(PixelError::Damaged(format!("its pixels have {samples} samples, not {inks}")));
+        }
+        if samples > 2 && inks == 1 {
+            return refuse(format!("a TIFF of {samples} bands, of which none is said to be a colour"));
         }
         // 0 is something else, 1 alpha that colours are multiplied by, 2 plain alpha. Without the tag a fourth sample of
         // colours is plain alpha, as Pillow has it.

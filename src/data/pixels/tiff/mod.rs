@@ -1,5 +1,6 @@
 //! TIFF and BigTIFF: the first page. What its tags say of depth and range counts, and what they leave open is refused.
 
+mod deflate;
 mod format;
 mod scale;
 
@@ -39,6 +40,7 @@ pub(super) fn decode(bytes: &[u8], truncated: Truncated) -> Result<Decoded, Pixe
         Err(PixelError::Truncated(_)) if truncated == Truncated::Keep && whole.as_bytes().iter().any(|b| *b != 0) => {}
         Err(e) => return Err(e),
     }
+    deflate::check_sums(&mut decoder, bytes, &format)?;
     let (h, w) = (h as usize, w as usize);
     let samples = scale::samples(data, &format, h * w, w)?;
     let samples = if layout.planes > 1 { interleaved(samples, layout.planes) } else { samples };

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use columns::{Columns, columns};
 use files::{Images, Match, part_of_folders};
 use rows::{Table, is_table};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// One image of a table.
 struct Row<'a> {
@@ -35,6 +35,8 @@ struct Said<'a> {
     tables: Vec<&'a Entry>,
     notes: Vec<String>,
     left_out: LeftOut,
+    /// Images that a table lists without a class.
+    unclassed: BTreeSet<&'a str>,
     /// Whether a column says the parts.
     has_parts: bool,
 }
@@ -68,7 +70,7 @@ pub(super) fn find(source: &Source) -> Result<Vec<Set<'_>>> {
         let Some(columns) = columns(&mut table, &images)? else { continue };
         add(source, &table, &columns, &images, &mut said)?;
     }
-    if said.rows.is_empty() || !overrules_folders(source, &said, &images)? {
+    if said.rows.is_empty() || !overrules_folders(source, &mut said, &images)? {
         return Ok(Vec::new());
     }
     let used: Vec<&Entry> = images.all().iter().chain(&said.tables).copied().collect();
@@ -136,7 +138,9 @@ fn add<'a>(
             }
         };
         if row[columns.class].is_empty() {
-            said.left_out.add(format!("an image without a class in {}", file.name), &image.name);
+            if said.unclassed.insert(&image.name) {
+                said.left_out.add(format!("an image without a class in {}", file.name), &image.name);
+            }
             continue;
         }
         let part = own.or_else(|| part_of_folders(image.folder()));
@@ -165,10 +169,25 @@ fn add<'a>(
     Ok(())
 }
 
+/// Names of folders or classes, each with those of the other kind that go with it.
+type Others<'a> = HashMap<&'a str, BTreeSet<&'a str>>;
+
+/// Whether a row's class is what another folder than that of its image is called. Of numbers that means nothing where they are
+/// other ones: of folders that count from 1 and a table that counts from 0.
+fn is_another_folder<'s>(class_of: &Others<'_>, folder_of: &Others<'_>) -> impl Fn(&Row<'s>) -> bool {
+    let folders: HashSet<String> = class_of.keys().map(|folder| folder.to_lowercase()).collect();
+    let same_names = class_of.len() == folder_of.len() && class_of.keys().all(|folder| folder_of.contains_key(folder));
+    move |row| {
+        let class = row.class.to_lowercase();
+        let is_number = class.bytes().all(|b| b.is_ascii_digit());
+        let own = own_folder(row.image).map(str::to_lowercase);
+        (same_names || !is_number) && folders.contains(&class) && own.is_some_and(|own| own != class)
+    }
+}
+
 /// Whether the tables are what says the classes, where images lie in folders that could be classes too.
-fn overrules_folders(source: &Source, said: &Said<'_>, images: &Images<'_>) -> Result<bool> {
-    let mut class_of: HashMap<&str, BTreeSet<&str>> = HashMap::new();
-    let mut folder_of: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+fn overrules_folders(source: &Source, said: &mut Said<'_>, images: &Images<'_>) -> Result<bool> {
+    let (mut class_of, mut folder_of) = (Others::new(), Others::new());
     for row in &said.rows {
         let Some(folder) = own_folder(row.image) else { continue };
         class_of.entry(folder).or_default().insert(&row.class);
@@ -178,16 +197,43 @@ fn overrules_folders(source: &Source, said: &Said<'_>, images: &Images<'_>) -> R
     if class_of.is_empty() {
         return Ok(true);
     }
-    if class_of.values().chain(folder_of.values()).all(|others| others.len() == 1) && are_class_folders(images) {
+    let is_another = is_another_folder(&class_of, &folder_of);
+    let against: Vec<&Row<'_>> = said.rows.iter().filter(|row| is_another(row)).collect();
+    let one_to_one = class_of.values().chain(folder_of.values()).all(|others| others.len() == 1);
+    if let (Some(first), true) = (against.first(), one_to_one && are_class_folders(images)) {
+        // Which of them is wrong, nobody can tell but who made them.
+        return Err(Error::data(
+            &first.table.path,
+            format!(
+                "says that {} is of class {:?}, and there is a folder {:?}, in which it does not lie ({} images in all): move \
+                 the table elsewhere to take the folders as classes, or the images into one folder to take the table's",
+                first.image.name,
+                first.class,
+                first.class,
+                against.len()
+            ),
+        ));
+    }
+    if one_to_one && are_class_folders(images) {
         // Both say the same; the folders are read with all that they hold.
         return Ok(said.has_parts);
     }
     let listed: BTreeSet<&str> = said.rows.iter().map(|r| r.image.name.as_str()).collect();
     let unlisted = images.all().iter().filter(|e| own_folder(e).is_some() && !listed.contains(e.name.as_str())).count();
     if unlisted == 0 || !are_class_folders(images) {
+        if let Some(first) = against.first() {
+            let note = format!(
+                "{} of the images lie in the folder of another class than {} says, which is taken ({} is {:?} there)",
+                against.len(),
+                first.table.name,
+                first.image.name,
+                first.class
+            );
+            said.notes.push(note);
+        }
         return Ok(true);
     }
-    let mut folders: Vec<&str> = class_of.into_keys().collect();
+    let mut folders: Vec<&str> = class_of.keys().copied().collect();
     folders.sort_unstable();
     let table = said.tables.first().map_or("the table", |t| &t.name);
     Err(Error::data(
@@ -201,7 +247,7 @@ fn overrules_folders(source: &Source, said: &Said<'_>, images: &Images<'_>) -> R
 }
 
 fn read(source: &Source, said: Said<'_>, images: &Images<'_>) -> Result<Found> {
-    let Said { mut rows, tables, notes, mut left_out, .. } = said;
+    let Said { mut rows, tables, notes, mut left_out, unclassed, .. } = said;
     // An image that is listed again is one image, with one class and one part.
     rows.sort_by(|a, b| a.image.name.cmp(&b.image.name));
     for pair in rows.windows(2).filter(|pair| pair[0].image.name == pair[1].image.name) {
@@ -268,7 +314,8 @@ fn read(source: &Source, said: Said<'_>, images: &Images<'_>) -> Result<Found> {
     // A folder "test" that no table lists is what a competition asks about.
     let listed: BTreeSet<&str> = rows.iter().map(|r| r.image.name.as_str()).collect();
     let has_test = parts[Part::Test as usize].is_some();
-    for image in images.all().iter().filter(|e| !listed.contains(e.name.as_str())) {
+    let silent = |name: &str| !listed.contains(name) && !unclassed.contains(name);
+    for image in images.all().iter().filter(|e| silent(&e.name)) {
         if !has_test && part_of_folders(image.folder()) == Some(Part::Test) {
             let item = Item { entry: (*image).clone(), class: None, coding: Coding::File };
             parts[Part::Test as usize].get_or_insert_default().push(item);
