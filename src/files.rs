@@ -91,6 +91,17 @@ pub fn check_writable(path: &Path) -> Result<()> {
     fs::remove_file(&temporary).map_err(Error::io(temporary, "remove"))
 }
 
+/// Says how another place is named, where what was to be written to a place that nobody asked for could not be.
+///
+/// # Errors
+/// Those of `written`.
+pub fn unasked<T>(written: Result<T>, asked: bool, flag: &str) -> Result<T> {
+    match written {
+        Err(e @ Error::Io { .. }) if !asked => Err(Error::Config(format!("{e}; name another place with {flag}"))),
+        other => other,
+    }
+}
+
 fn write_through(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     let mut file = BufWriter::new(File::create(path).map_err(Error::io(path, "create"))?);
     write(&mut file)?;

@@ -1,7 +1,7 @@
 //! Turns "this does not parse" into a sentence that says where, and what was probably meant.
 
 /// What others call a setting, and what it is called here: a key, with its table if it stands in one.
-const SYNONYMS: [(&str, &str); 42] = [
+const SYNONYMS: [(&str, &str); 53] = [
     ("learning_rate", "lr"),
     ("base_lr", "lr"),
     ("lr0", "lr"),
@@ -30,6 +30,17 @@ const SYNONYMS: [(&str, &str); 42] = [
     ("channels", "net.widths"),
     ("width", "net.widths"),
     ("widths", "net.widths"),
+    ("early_stopping", "patience"),
+    ("early_stopping_patience", "patience"),
+    ("early_stop", "patience"),
+    ("early_stopping_rounds", "patience"),
+    ("class_weight", "loss.class_weights"),
+    ("pos_weight", "loss.class_weights"),
+    ("checkpoint_every", "checkpoint.every_steps"),
+    ("save_steps", "checkpoint.every_steps"),
+    ("root", "data.path"),
+    ("root_dir", "data.path"),
+    ("data_path", "data.path"),
     ("dataset", "data.path"),
     ("data_dir", "data.path"),
     ("image_size", "data.size"),
@@ -46,9 +57,39 @@ const SYNONYMS: [(&str, &str); 42] = [
     ("warmup_epochs", "schedule.warmup"),
 ];
 
+/// What others have as a setting, and what is a flag here: of where a run is made, and not of what it computes.
+const FLAGS: [(&str, &str); 8] = [
+    ("gpu", "--device"),
+    ("gpus", "--device"),
+    ("device", "--device"),
+    ("cuda", "--device"),
+    ("accelerator", "--device"),
+    ("output_dir", "--out"),
+    ("run_dir", "--out"),
+    ("resume_from_checkpoint", "--resume"),
+];
+
+/// A name as it is looked up.
+fn plain(name: &str) -> String {
+    name.to_lowercase().replace('-', "_")
+}
+
+/// The setting that others call so, by its whole name here; or the flag that takes its place. Of a name with tables in front,
+/// the last part counts if the whole does not.
+pub fn known_elsewhere(name: &str) -> Option<&'static str> {
+    let name = plain(name);
+    let last = name.rsplit('.').next().unwrap_or(&name);
+    let all = || SYNONYMS.iter().chain(&FLAGS);
+    let of = |wanted: &str| all().find(|(other, _)| *other == wanted).map(|(_, here)| *here);
+    of(&name).or_else(|| of(last))
+}
+
 /// What a setting of another program, or at another place, is called here; `known` are the keys that may stand there.
 fn synonym(found: &str, known: &[&str]) -> Option<String> {
-    let found = found.to_lowercase().replace('-', "_");
+    let found = plain(found);
+    if let Some((_, flag)) = FLAGS.iter().find(|(name, _)| *name == found) {
+        return Some(format!("the flag `{flag}`"));
+    }
     let all: Vec<&str> = SYNONYMS.iter().filter(|(name, _)| *name == found).map(|(_, key)| *key).collect();
     let here = |key: &&str| known.contains(key) || key.rsplit_once('.').is_some_and(|(_, last)| known.contains(&last));
     if let Some(key) = all.iter().copied().find(here) {
@@ -149,6 +190,9 @@ mod tests {
             ("optimizer", "`optimiser`"),
             ("momentum", "`optimiser.momentum`"),
             ("arch", "`net.kind`"),
+            ("early_stopping", "`patience`"),
+            ("class_weight", "`loss.class_weights`"),
+            ("gpu", "the flag `--device`"),
         ] {
             let m = with_suggestion(&format!("unknown field `{found}`, {at_top}"));
             assert!(m.ends_with(&format!("did you mean {meant}?")), "{m}");
@@ -156,6 +200,9 @@ mod tests {
         let in_table = |found: &str| {
             with_suggestion(&format!("unknown field `{found}`, expected one of `kind`, `momentum`, `weight_decay`"))
         };
+        assert_eq!(known_elsewhere("learning_rate"), Some("lr"));
+        assert_eq!(known_elsewhere("data.root"), Some("data.path"));
+        assert_eq!((known_elsewhere("gpu"), known_elsewhere("zzz")), (Some("--device"), None));
         assert!(in_table("wd").ends_with("did you mean `weight_decay`?"), "{}", in_table("wd"));
         assert!(in_table("lr").ends_with("did you mean `lr`, which stands in no table?"), "{}", in_table("lr"));
         assert!(

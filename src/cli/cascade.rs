@@ -3,11 +3,11 @@
 use crate::console::progress::observer;
 use crate::console::stop::{INTERRUPTED, NEVER, on_ctrl_c};
 use crate::console::text::{go_on_unheard, grouped, percent, say};
-use crate::data::Split;
+use crate::data::{Part, Split};
 use crate::device::Device;
-use crate::experiments::gradients::{TrainedRun, device_of, extractor, save_mask};
+use crate::experiments::gradients::{Opening, Own, TrainedRun, counted, device_of, extractor, save_mask};
 use crate::features::Rows;
-use crate::files::create_dir;
+use crate::files::{create_dir, unasked};
 use crate::nn::Adapted;
 use crate::train::cascade::{Router, expert_recipe, fused, side_by_side};
 use crate::train::fit::Outcome;
@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let router = Router::fit(&train, args.clusters, t.recipe.seed)?;
     let (of_train, of_test) = (router.route(&train)?, router.route(&test)?);
     go_on_unheard();
-    create_dir(&out)?;
+    unasked(create_dir(&out), args.out.is_some(), "--out DIR")?;
     let folder = RunDir::at(&out);
     folder.write_json("router.json", &router)?;
     let sizes: Vec<usize> = (0..args.clusters as u32).map(|k| of_train.iter().filter(|c| **c == k).count()).collect();
@@ -75,7 +75,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let Some(run) = expert(&t, &device, &out, k, &members, stop)? else {
             return Ok(ExitCode::from(INTERRUPTED));
         };
-        let trained = TrainedRun::open(run.path(), None, None)?;
+        let trained = Opening {
+            run: run.path(),
+            which: None,
+            data: None,
+            part: None,
+            by_class: false,
+            whole: false,
+            own: Own::Drawn,
+        }
+        .open()?;
         let (train, test) = both_parts(&trained, &device)?;
         experts_train.push(train);
         experts_test.push(test);
@@ -88,12 +97,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     results.insert(0, ("dispatcher", (train, test)));
     let mut entries = Vec::new();
-    say("features       k-NN      linear probe")?;
+    say(format!(
+        "features       k-NN      linear probe   (accuracy on {} by {} training images)",
+        counted(t.part, t.data.test.len()),
+        grouped(t.data.train.len() as u64)
+    ))?;
     for (name, (train, test)) in results {
         let labelled = LabelledFeatures::new(&t.data, 1.0, train, test)?;
         let (knn, linear) = (labelled.by_neighbours(&device)?.accuracy, labelled.by_probe()?.0.accuracy);
         say(format!("{name:13}  {}   {}", percent(knn), percent(linear)))?;
-        entries.push(json!({ "features": name, "knn": knn, "linear": linear }));
+        entries.push(json!({ "features": name, "part": t.part.map(Part::word), "images": t.data.test.len(), "knn": knn, "linear": linear }));
     }
     folder.write_json("cascade.json", &json!({ "clusters": sizes, "results": entries }))?;
     say(format!("written to {}", out.display()))?;

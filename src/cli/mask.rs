@@ -106,7 +106,8 @@ fn put_on(base: &Path, mask_path: &Path, out: Option<&Path>, device: &str) -> an
 fn record(base: &Path, origin: &Origin) -> anyhow::Result<(Recipe, RunInfo, Position)> {
     if base.is_dir() {
         let (dir, recipe, info) = RunDir::open(base)?;
-        let position = Checkpoint::load(&dir.chosen(&info))?.position;
+        // With a mask it is another network: no validation has chosen it.
+        let position = Position { best_val: None, ..Checkpoint::load(&dir.chosen(&info)?)?.position };
         let info = RunInfo { recipe: format!("{}-masked", info.recipe), ..info };
         return Ok((Recipe { run: None, ..recipe }, info, position));
     }

@@ -4,7 +4,7 @@ use crate::console::text::{say, say_json};
 use crate::experiments::EXPERIMENTS;
 use crate::recipe::keys::Key;
 use crate::recipe::{DEFAULT, Text, built_in};
-use crate::suggest::nearest;
+use crate::suggest::{known_elsewhere, nearest};
 use anyhow::bail;
 use serde_json::json;
 use std::process::ExitCode;
@@ -116,8 +116,10 @@ fn keys(prefix: Option<&str>, as_json: bool) -> anyhow::Result<()> {
         // A name without its table may be in several.
         let ends: Vec<&str> =
             all.iter().map(|k| k.name.as_str()).filter(|k| k.ends_with(&format!(".{wanted}"))).collect();
-        let near = nearest(wanted, all.iter().map(|k| k.name.as_str()));
-        let meant = if ends.is_empty() { near.map(String::from).unwrap_or_default() } else { ends.join(" or ") };
+        let elsewhere =
+            || known_elsewhere(wanted).map(|k| if k.starts_with('-') { format!("the flag {k}") } else { k.into() });
+        let near = || nearest(wanted, all.iter().map(|k| k.name.as_str())).map(String::from);
+        let meant = if ends.is_empty() { elsewhere().or_else(near).unwrap_or_default() } else { ends.join(" or ") };
         let meant = if meant.is_empty() { String::new() } else { format!("; did you mean {meant}?") };
         bail!("there is no setting {wanted}{meant}");
     }

@@ -2,7 +2,7 @@
 
 use super::compare::runs_of;
 use crate::console::text::{percent, say};
-use crate::files::{create_dir, write_atomic};
+use crate::files::{create_dir, unasked, write_atomic};
 use crate::report::{Comparison, Drawn, Format, Piece, curves_svg, groups, page, title, weights_svg};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::layer_stats::LayerStats;
@@ -64,10 +64,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (None, Some(one)) => one.path.clone(),
         (None, None) => PathBuf::from("report"),
     };
-    create_dir(&out)?;
+    let in_place = |written| unasked(written, args.out.is_some(), "--out DIR");
+    in_place(create_dir(&out))?;
     let write = |name: &str, text: &str| -> anyhow::Result<()> {
         let path = out.join(name);
-        write_atomic(&path, text.as_bytes())?;
+        in_place(write_atomic(&path, text.as_bytes()))?;
         Ok(say(format!("written to {}", path.display()))?)
     };
     say(&title)?;

@@ -2,7 +2,7 @@
 
 use crate::console::runs::Runs;
 use crate::console::stop::{INTERRUPTED, on_ctrl_c};
-use crate::console::text::{go_on_unheard, percent, say};
+use crate::console::text::{go_on_unheard, grouped, percent, say};
 use crate::device::Device;
 use crate::experiments::EXPERIMENTS;
 use crate::hash::fnv1a;
@@ -205,7 +205,9 @@ fn tell(as_json: bool, job: &Job, event: &Event, runs: &mut Runs, ended: &mut En
                     }
                 }
                 Some(part @ ("val" | "test")) => {
-                    let accuracy = number("accuracy").map(|a| format!("{part} accuracy {}", percent(a)));
+                    let of = number("images").map_or(String::new(), |n| format!(" of {} images", grouped(n as u64)));
+                    let called = line["of"].as_str().map_or_else(|| format!("{part} accuracy"), String::from);
+                    let accuracy = number("accuracy").map(|a| format!("{called} {}{of}", percent(a)));
                     accuracy.into_iter().for_each(|a| runs.tested(name, a));
                 }
                 _ => {}

@@ -4,12 +4,12 @@
 use super::plot::{beside, line_plot};
 use super::text::{duration, grouped, mib, percent, say};
 use crate::data::Part;
-use crate::methods::EvaluatedBy;
 use crate::recipe::Recipe;
 use crate::train::checkpoint::Position;
 use crate::train::evaluate::Evaluation;
 use crate::train::fit::{Observer, Status};
 use crate::train::prepare::Started;
+use crate::train::right::{Guessed, Right};
 use crate::train::run::Metric;
 use ::console::Term;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,21 +20,13 @@ use std::time::{Duration, Instant};
 /// Time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// What an accuracy on a part is the accuracy of.
-pub fn accuracy_of(recipe: &Recipe, part: Part) -> String {
-    match recipe.method().evaluated_by(recipe) {
-        EvaluatedBy::Logits => format!("{} accuracy", part.word()),
-        EvaluatedBy::Neighbours => format!("{} accuracy by nearest neighbours", part.word()),
-    }
-}
-
 /// How a run is shown.
 pub fn observer(as_json: bool, started: &Started) -> Box<dyn Observer> {
     let prepared = started.prepared();
     let about = format!("{}  {}", prepared.device().name(), mib(prepared.programs().planned_bytes()));
     let recipe = prepared.recipe().clone();
     if as_json {
-        Box::new(Json)
+        Box::new(Json { recipe })
     } else if std::io::stderr().is_terminal() {
         let bar = ProgressBar::no_length();
         let style = "{prefix}{bar:24} {percent:>3}%  {msg}";
@@ -52,14 +44,16 @@ pub fn silent() -> Box<dyn Observer> {
     Box::new(Silent)
 }
 
-fn describe(l: &Status, about: &str) -> String {
+fn describe(l: &Status, recipe: &Recipe, about: &str) -> String {
     format!(
-        "epoch {} step {}/{}  loss {:.4}  train accuracy {}  {:.0} images/s  {} left  {about}",
+        "epoch {} step {}/{}  loss {:.4}  {} {} of {} images  {:.0} images/s  {} left  {about}",
         l.epoch + 1,
         l.step,
         l.per_epoch,
         l.loss,
-        percent(l.accuracy),
+        Right::of(recipe).in_training(),
+        percent(l.right.share()),
+        grouped(l.images),
         l.images_per_second,
         duration(l.seconds_left),
     )
@@ -68,7 +62,7 @@ fn describe(l: &Status, about: &str) -> String {
 fn evaluated(epoch: u64, recipe: &Recipe, part: Part, e: &Evaluation) -> String {
     format!(
         "epoch {epoch:3}  {} {}  top-5 {}  loss {:.4}  ({} images)",
-        accuracy_of(recipe, part),
+        Right::of(recipe).on(part),
         percent(e.accuracy),
         percent(e.top5),
         e.loss,
@@ -76,8 +70,9 @@ fn evaluated(epoch: u64, recipe: &Recipe, part: Part, e: &Evaluation) -> String 
     )
 }
 
-fn trained(epoch: u64, loss: f64, accuracy: f64, images: u64) -> String {
-    format!("epoch {epoch:3}  train accuracy {}  loss {loss:.4}  ({} images)", percent(accuracy), grouped(images))
+fn trained(epoch: u64, recipe: &Recipe, loss: f64, right: Guessed, images: u64) -> String {
+    let (called, share) = (Right::of(recipe).in_training(), percent(right.share()));
+    format!("epoch {epoch:3}  {called} {share}  loss {loss:.4}  ({} images)", grouped(images))
 }
 
 fn resumed(p: &Position) -> String {
@@ -96,10 +91,12 @@ struct Bar {
 struct Curves {
     /// Mean loss by steps.
     loss: Vec<(f64, f64)>,
-    /// Accuracy on the validation images in percent, by epochs.
+    /// Accuracy on the validation images in percent, by epochs; and their number.
     val: Vec<(f64, f64)>,
-    /// The same on the training images, for a run without validation images.
+    val_images: u64,
+    /// The share of right answers on the training images, for a run without validation images.
     train: Vec<(f64, f64)>,
+    train_images: u64,
 }
 
 impl Curves {
@@ -109,8 +106,14 @@ impl Curves {
     fn add(&mut self, line: &Metric) {
         match line {
             Metric::Train { steps, loss, .. } => self.loss.push((*steps as f64, *loss)),
-            Metric::Epoch { epoch, accuracy, .. } => self.train.push((*epoch as f64, 100.0 * accuracy)),
-            Metric::Val { epoch, accuracy, .. } => self.val.push((*epoch as f64, 100.0 * accuracy)),
+            Metric::Epoch { epoch, right, images, .. } => {
+                self.train.push((*epoch as f64, 100.0 * right.share()));
+                self.train_images = *images;
+            }
+            Metric::Val { epoch, accuracy, images, .. } => {
+                self.val.push((*epoch as f64, 100.0 * accuracy));
+                self.val_images = *images as u64;
+            }
             _ => {}
         }
     }
@@ -123,9 +126,10 @@ impl Curves {
         }
         let width = (usize::from(columns).saturating_sub(4) / 2).min(Self::SIZE.1);
         let loss = line_plot("training loss", "steps", &self.loss, width, Self::SIZE.0);
+        let of = |what: &str, images: u64| format!("{what}, % of {} images", grouped(images));
         let (title, points) = match self.val.is_empty() {
-            true => ("train accuracy, %".to_string(), &self.train),
-            false => (format!("{}, %", accuracy_of(recipe, Part::Val)), &self.val),
+            true => (of(Right::of(recipe).in_training(), self.train_images), &self.train),
+            false => (of(&Right::of(recipe).on(Part::Val), self.val_images), &self.val),
         };
         let accuracy = line_plot(&title, "epochs", points, width, Self::SIZE.0);
         if loss.is_empty() {
@@ -143,11 +147,11 @@ impl Observer for Bar {
     fn progressed(&mut self, l: &Status) {
         self.bar.set_length(l.total);
         self.bar.set_position(l.steps);
-        self.bar.set_message(describe(l, &self.about));
+        self.bar.set_message(describe(l, &self.recipe, &self.about));
     }
 
-    fn trained(&mut self, epoch: u64, loss: f64, accuracy: f64, images: u64) {
-        self.bar.println(trained(epoch, loss, accuracy, images));
+    fn trained(&mut self, epoch: u64, loss: f64, right: Guessed, images: u64) {
+        self.bar.println(trained(epoch, &self.recipe, loss, right, images));
     }
 
     fn evaluated(&mut self, epoch: u64, part: Part, e: &Evaluation) {
@@ -186,12 +190,12 @@ impl Observer for Lines {
     fn progressed(&mut self, l: &Status) {
         if self.last.is_none_or(|t| t.elapsed() >= LINE_EVERY) {
             self.last = Some(Instant::now());
-            put(describe(l, &self.about));
+            put(describe(l, &self.recipe, &self.about));
         }
     }
 
-    fn trained(&mut self, epoch: u64, loss: f64, accuracy: f64, images: u64) {
-        put(trained(epoch, loss, accuracy, images));
+    fn trained(&mut self, epoch: u64, loss: f64, right: Guessed, images: u64) {
+        put(trained(epoch, &self.recipe, loss, right, images));
     }
 
     fn evaluated(&mut self, epoch: u64, part: Part, e: &Evaluation) {
@@ -203,7 +207,9 @@ impl Observer for Lines {
     }
 }
 
-struct Json;
+struct Json {
+    recipe: Recipe,
+}
 
 impl Observer for Json {
     fn resumed(&mut self, p: &Position) {
@@ -212,21 +218,21 @@ impl Observer for Json {
 
     fn progressed(&mut self, l: &Status) {
         put(json!({
-            "event": "train", "epoch": l.epoch, "step": l.step, "steps": l.steps, "total": l.total, "loss": l.loss,
-            "accuracy": l.accuracy, "images_per_second": l.images_per_second, "seconds_left": l.seconds_left,
+            "event": "train", "epoch": l.epoch + 1, "step": l.step, "steps": l.steps, "total": l.total, "part": "train",
+            "images": l.images, "loss": l.loss, l.right.name(): l.right.share(), "images_per_second": l.images_per_second, "seconds_left": l.seconds_left,
         }));
     }
 
-    fn trained(&mut self, epoch: u64, loss: f64, accuracy: f64, images: u64) {
+    fn trained(&mut self, epoch: u64, loss: f64, right: Guessed, images: u64) {
         put(json!({
-            "event": "epoch", "epoch": epoch, "part": "train", "images": images, "accuracy": accuracy, "loss": loss,
+            "event": "epoch", "epoch": epoch, "part": "train", "images": images, right.name(): right.share(), "loss": loss,
         }));
     }
 
     fn evaluated(&mut self, epoch: u64, part: Part, e: &Evaluation) {
         put(json!({
             "event": part.word(), "epoch": epoch, "part": part.word(), "images": e.images, "accuracy": e.accuracy,
-            "top5": e.top5, "loss": e.loss,
+            "of": Right::of(&self.recipe).on(part), "top5": e.top5, "loss": e.loss,
         }));
     }
 

@@ -148,7 +148,11 @@ fn start(options: &TrainOptions) -> Result<Start> {
         return Ok(Start::New(Text::find(recipe.unwrap_or(DEFAULT))?));
     }
     Ok(Start::Resumed(match (&options.out, recipe) {
-        (Some(out), _) => out.clone(),
+        (Some(out), Some(named)) => {
+            of_recipe(out, named)?;
+            out.clone()
+        }
+        (Some(out), None) => out.clone(),
         (None, Some(run)) if Path::new(run).join("config.toml").is_file() => PathBuf::from(run),
         (None, _) => {
             let wanted = Path::new("runs").join(Text::find(recipe.unwrap_or(DEFAULT))?.run_name());
@@ -160,6 +164,25 @@ fn start(options: &TrainOptions) -> Result<Start> {
             })?
         }
     }))
+}
+
+/// Checks that a run which goes on is of the recipe that is named beside it.
+fn of_recipe(run: &Path, named: &str) -> Result<()> {
+    let config = run.join("config.toml");
+    // What is wrong with the run itself is said when it is opened.
+    if !config.is_file() {
+        return Ok(());
+    }
+    let of = |path: &Path| Text::find(&path.display().to_string()).map(|text| text.run_name());
+    let (its, asked) = (of(&config)?, of(Path::new(named))?);
+    match its == asked {
+        true => Ok(()),
+        false => Err(Error::Config(format!(
+            "--resume --out {}: that is a run of the recipe {its}, and {asked} is named: leave the recipe out to go on with it, or \
+             give the --out of a run of {asked}",
+            run.display()
+        ))),
+    }
 }
 
 #[cfg(test)]
@@ -227,6 +250,22 @@ mod tests {
         }
         for key in &EXPERIMENTS.keys() {
             assert!(!key.meaning.is_empty(), "{} has no doc comment", key.name);
+        }
+    }
+
+    /// What is no number decides nothing, and passes for every comparison that is the wrong way round.
+    #[test]
+    fn no_number_of_a_recipe_may_be_nan_or_infinite() {
+        for key in Gradients.keys().iter().filter(|k| k.takes == "number") {
+            let of = key.of.first().filter(|m| METHODS.get(m).is_ok());
+            let recipe = recipe_of(of.map_or("supervised", String::as_str));
+            for value in ["nan", "inf", "-inf"] {
+                let kind = key.of.first().filter(|_| key.name.starts_with("schedule."));
+                let mut settings: Vec<String> = kind.map(|k| format!("schedule.kind={k}")).into_iter().collect();
+                settings.push(format!("{}={value}", key.name));
+                let e = recipe.with(&settings).map(|_| ()).unwrap_err().to_string();
+                assert!(e.contains(key.name.rsplit('.').next().unwrap()), "{} = {value}: {e}", key.name);
+            }
         }
     }
 

@@ -279,6 +279,7 @@ mod tests {
             val_images: None,
             test_images: None,
             lengthened: Vec::new(),
+            lengthened_at: Vec::new(),
         };
         let table = table_of(&Recipe { run: Some(run), ..recipe });
         assert_eq!(table.keys().map(String::as_str).collect::<Vec<_>>(), COMMON);

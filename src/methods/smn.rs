@@ -128,6 +128,11 @@ impl Method for Smn {
         if let Some(keep) = spec.keep.filter(|k| !(*k > 0.0 && *k <= 1.0)) {
             return fail(format!("smn.keep = {keep}: give the share of weights to keep, over 0 and at most 1"));
         }
+        for (name, v) in [("threshold", spec.threshold), ("start", spec.start)] {
+            if !v.is_finite() {
+                return fail(format!("smn.{name} = {v}: give a finite number"));
+            }
+        }
         for (name, v) in [("score_lr", spec.score_lr), ("score_decay", spec.score_decay)] {
             if !(v >= 0.0 && v.is_finite()) {
                 return fail(format!("smn.{name} = {v}: give a number from 0 on"));

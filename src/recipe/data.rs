@@ -105,8 +105,14 @@ impl DataSpec {
                 self.label_share
             ));
         }
-        if !(0.0..1.0).contains(&self.hold_out) {
-            return fail(format!("data.hold_out = {}: give a share from 0 up to, but not, 1", self.hold_out));
+        // Also of sets that have these parts already: a share that is none says that something else was meant.
+        for (name, share) in [("hold_out", self.hold_out), ("test", self.test), ("val", self.val)] {
+            if !(0.0..1.0).contains(&share) {
+                return fail(format!("data.{name} = {share}: give a share from 0 up to, but not, 1"));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.most_skipped) {
+            return fail(format!("data.most_skipped = {}: give a share from 0 to 1", self.most_skipped));
         }
         Ok(())
     }

@@ -176,6 +176,9 @@ pub struct RunInfo {
     /// Numbers of epochs that the run was to have before it was given more or fewer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lengthened: Vec<u64>,
+    /// Steps that were done each time; none of runs that are older than this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lengthened_at: Vec<u64>,
 }
 
 impl RunInfo {

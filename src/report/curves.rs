@@ -10,10 +10,19 @@ use plotters::prelude::*;
 
 const COLUMNS: usize = 2;
 const CELL: (u32, u32) = (560, 330);
-/// Room for the title, and for a line of the legend.
+/// Room for the title, for one more line of it, and for a line of the legend.
 const TITLE: u32 = 44;
+const TITLE_LINE: u32 = 26;
 const LEGEND_LINE: u32 = 20;
+/// Room at the sides, and of a stroke in a legend; the size of its letters.
+const MARGIN: u32 = 16;
+const KEY: u32 = 26;
+const LETTERS: u32 = 14;
+/// The radius of a ring.
+const RING: i32 = 5;
 
+/// The fewest and the most images.
+type Counted = Option<(u64, u64)>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Done = std::result::Result<(), Box<dyn std::error::Error>>;
 
@@ -30,30 +39,38 @@ pub fn curves_svg(groups: &[Group<'_>]) -> Result<String> {
 
 fn draw(svg: &mut String, groups: &[Group<'_>], charts: &[Chart]) -> Done {
     let rows = charts.len().div_ceil(COLUMNS).max(1);
-    let legend = if groups.len() > 1 { groups.len() as u32 + 1 } else { 1 };
-    let head = TITLE + LEGEND_LINE * legend + 8;
-    let size = (COLUMNS as u32 * CELL.0, rows as u32 * CELL.1 + head);
+    let width = COLUMNS as u32 * CELL.0;
+    let heading = wrapped(&title(groups), width - 2 * MARGIN, 20);
+    // What each colour is, in as many lines as that takes.
+    let names: Vec<Vec<String>> = match groups {
+        [] | [_] => Vec::new(),
+        _ => groups.iter().map(|group| wrapped(&called(group), width - 2 * MARGIN - KEY, LETTERS)).collect(),
+    };
+    let lines = names.iter().map(Vec::len).sum::<usize>() as u32;
+    let under_title = TITLE + (heading.len() as u32 - 1) * TITLE_LINE;
+    let head = under_title + LEGEND_LINE * (lines + 1) + 8;
+    let size = (width, rows as u32 * CELL.1 + head);
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
-    root.draw(&Text::new(title(groups), (16, 12), ("sans-serif", 20)))?;
+    for (i, line) in heading.into_iter().enumerate() {
+        root.draw(&Text::new(line, (MARGIN as i32, 12 + i as i32 * TITLE_LINE as i32), ("sans-serif", 20)))?;
+    }
     let (top, below) = root.split_vertically(head);
-    if groups.len() > 1 {
-        for (i, group) in groups.iter().enumerate() {
-            let y = (TITLE + LEGEND_LINE * i as u32) as i32;
-            let n = group.runs.len();
-            let seeds = if n == 1 { "1 seed".to_string() } else { format!("{n} seeds") };
-            key(&top, (16, y), &colour(i, groups.len()), false, &format!("{} ({seeds})", group.name))?;
+    let mut y = under_title as i32;
+    for (i, lines) in names.iter().enumerate() {
+        for (k, line) in lines.iter().enumerate() {
+            let place = (MARGIN as i32, y);
+            match k {
+                0 => key(&top, place, &colour(i, groups.len()), Stroke::Solid, line)?,
+                _ => words(&top, place, line)?,
+            }
+            y += LEGEND_LINE as i32;
         }
     }
-    let y = (TITLE + LEGEND_LINE * (legend - 1)) as i32;
-    let band =
-        if groups.iter().any(|g| g.runs.len() > 1) { "; bands: from the least to the greatest seed" } else { "" };
-    let words = match groups.len() {
-        1 if band.is_empty() => String::new(),
-        1 => format!("Lines: mean over the seeds{band}"),
-        _ => format!("Solid: validation or test images; dashed: training images{band}"),
-    };
-    top.draw(&Text::new(words, (16, y), ("sans-serif", 14).into_font().color(&RGBColor(90, 90, 90))))?;
+    let several = groups.iter().any(|g| g.runs.len() > 1);
+    let note = if several { "Lines: mean over the seeds; bands: from the least to the greatest seed" } else { "" };
+    let grey = ("sans-serif", LETTERS).into_font().color(&RGBColor(90, 90, 90));
+    top.draw(&Text::new(note, (MARGIN as i32, y), grey))?;
     for (chart, cell) in charts.iter().zip(below.split_evenly((rows, COLUMNS))) {
         one(&cell, chart, groups.len())?;
     }
@@ -61,22 +78,90 @@ fn draw(svg: &mut String, groups: &[Group<'_>], charts: &[Chart]) -> Done {
     Ok(())
 }
 
+/// What a group is called in a legend.
+fn called(group: &Group<'_>) -> String {
+    let n = group.runs.len();
+    let seeds = if n == 1 { "1 seed".to_string() } else { format!("{n} seeds") };
+    format!("{} ({seeds})", group.name)
+}
+
+/// About how wide a text is, in letters of a size: the widths of letters are those of whoever looks at it.
+fn width_of(text: &str, size: u32) -> u32 {
+    (text.chars().count() as u32 * size * 11).div_ceil(20)
+}
+
+/// A text in lines that are no wider than that, cut between words where it can be.
+fn wrapped(text: &str, width: u32, size: u32) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut word = word.to_string();
+        loop {
+            let line = lines.last_mut().expect("there is one from the start");
+            let joined = if line.is_empty() { word.clone() } else { format!("{line} {word}") };
+            if width_of(&joined, size) <= width {
+                *line = joined;
+                break;
+            }
+            if line.is_empty() {
+                // A word that fills more than a line.
+                let fits = (1..=word.chars().count()).rev();
+                let fits =
+                    fits.into_iter().find(|n| width_of(&word.chars().take(*n).collect::<String>(), size) <= width);
+                let n = fits.unwrap_or(1);
+                *line = word.chars().take(n).collect();
+                word = word.chars().skip(n).collect();
+                if word.is_empty() {
+                    break;
+                }
+            }
+            lines.push(String::new());
+        }
+    }
+    lines
+}
+
+/// How something is drawn.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Stroke {
+    Solid,
+    Dashed,
+    /// A single number, as a ring.
+    Ring,
+}
+
 /// A stroke and what it stands for.
-fn key(at: &Area<'_>, (x, y): (i32, i32), colour: &RGBColor, dashed: bool, text: &str) -> Done {
-    for part in if dashed { vec![(0, 7), (11, 18)] } else { vec![(0, 18)] } {
+fn key(at: &Area<'_>, (x, y): (i32, i32), colour: &RGBColor, stroke: Stroke, text: &str) -> Done {
+    let parts = match stroke {
+        Stroke::Solid => vec![(0, 18)],
+        Stroke::Dashed => vec![(0, 7), (11, 18)],
+        Stroke::Ring => Vec::new(),
+    };
+    for part in parts {
         at.draw(&PathElement::new([(x + part.0, y + 8), (x + part.1, y + 8)], colour.stroke_width(3)))?;
     }
-    at.draw(&Text::new(text.to_string(), (x + 26, y), ("sans-serif", 14)))?;
+    if stroke == Stroke::Ring {
+        at.draw(&Circle::new((x + 9, y + 8), RING, colour.stroke_width(2)))?;
+    }
+    words(at, (x, y), text)
+}
+
+/// The words of a legend, behind the place of a stroke.
+fn words(at: &Area<'_>, (x, y): (i32, i32), text: &str) -> Done {
+    at.draw(&Text::new(text.to_string(), (x + KEY as i32, y), ("sans-serif", LETTERS)))?;
     Ok(())
 }
 
-/// How a line is drawn: its colour, and whether it is dashed.
-fn style(line: &Line, chart: &Chart, groups: usize) -> (RGBColor, bool) {
+/// How a line is drawn: its colour and its stroke.
+fn style(line: &Line, chart: &Chart, groups: usize) -> (RGBColor, Stroke) {
+    let once = matches!(line.of, Of::Held(_)) && line.points.len() == 1;
+    let beside_others = line.of == Of::Training && chart.lines.iter().any(|l| l.of != Of::Training);
+    let stroke = match (once, groups > 1 && beside_others) {
+        (true, _) => Stroke::Ring,
+        (false, true) => Stroke::Dashed,
+        (false, false) => Stroke::Solid,
+    };
     if groups > 1 {
-        return (
-            colour(line.group, groups),
-            line.of == Of::Training && chart.lines.iter().any(|l| l.of != Of::Training),
-        );
+        return (colour(line.group, groups), stroke);
     }
     let place = chart.lines.iter().position(|l| l.of == line.of).unwrap_or(0);
     match line.of {
@@ -84,9 +169,9 @@ fn style(line: &Line, chart: &Chart, groups: usize) -> (RGBColor, bool) {
         Of::Layer(n) => {
             let share = (n - 1) as f64 / (chart.lines.len() - 1).max(1) as f64;
             let mix = |from: f64, to: f64| (from + share * (to - from)) as u8;
-            (RGBColor(mix(150.0, 8.0), mix(200.0, 48.0), mix(235.0, 107.0)), false)
+            (RGBColor(mix(150.0, 8.0), mix(200.0, 48.0), mix(235.0, 107.0)), stroke)
         }
-        _ => (colour(place, chart.lines.len()), false),
+        _ => (colour(place, chart.lines.len()), stroke),
     }
 }
 
@@ -102,12 +187,21 @@ fn one(cell: &Area<'_>, chart: &Chart, groups: usize) -> Done {
     let y = span(&mut points().flat_map(|p| [p.band.0, p.band.1]));
     let (x_ticks, y_ticks) = (Ticks::of(&x, 6), Ticks::of(&y, 5));
     let legend = legend(chart, groups);
-    let (head, plot) = cell.split_vertically(if legend.is_empty() { 34 } else { 54 });
+    // As many in a line as there is room for.
+    let (mut places, mut at) = (Vec::new(), (76, 36));
+    for (text, ..) in &legend {
+        let wide = (KEY + width_of(text, LETTERS) + 14) as i32;
+        if at.0 > 76 && at.0 + wide > CELL.0 as i32 {
+            at = (76, at.1 + LEGEND_LINE as i32);
+        }
+        places.push(at);
+        at.0 += wide;
+    }
+    let head_size = places.last().map_or(34, |(_, y)| *y as u32 + 18);
+    let (head, plot) = cell.split_vertically(head_size);
     head.draw(&Text::new(chart.title.clone(), (76, 14), ("sans-serif", 16)))?;
-    let mut at = 76;
-    for (text, colour, dashed) in &legend {
-        key(&head, (at, 36), colour, *dashed, text)?;
-        at += 26 + 13 * text.chars().count() as i32 / 2 + 14;
+    for ((text, colour, stroke), place) in legend.iter().zip(places) {
+        key(&head, place, colour, *stroke, text)?;
     }
     let mut axes = ChartBuilder::on(&plot)
         .margin_left(10)
@@ -130,34 +224,64 @@ fn one(cell: &Area<'_>, chart: &Chart, groups: usize) -> Done {
         .axis_desc_style(("sans-serif", 13))
         .draw()?;
     for line in &chart.lines {
-        let (colour, dashed) = style(line, chart, groups);
+        let (colour, stroke) = style(line, chart, groups);
         if line.points.iter().any(|p| p.band.1 > p.band.0) {
             let there = line.points.iter().map(|p| (p.x, p.band.0));
             let back = line.points.iter().rev().map(|p| (p.x, p.band.1));
             axes.draw_series(std::iter::once(Polygon::new(there.chain(back).collect::<Vec<_>>(), colour.mix(0.18))))?;
         }
         let all = || line.points.iter().map(|p| (p.x, p.y));
-        match dashed {
-            true => drop(axes.draw_series(DashedLineSeries::new(all(), 6, 4, colour.stroke_width(1)))?),
-            false => drop(axes.draw_series(LineSeries::new(all(), colour.stroke_width(2)))?),
+        match stroke {
+            Stroke::Dashed => drop(axes.draw_series(DashedLineSeries::new(all(), 6, 4, colour.stroke_width(1)))?),
+            Stroke::Solid => drop(axes.draw_series(LineSeries::new(all(), colour.stroke_width(2)))?),
+            Stroke::Ring => drop(axes.draw_series(all().map(|p| Circle::new(p, RING, colour.stroke_width(2))))?),
         }
         // A line of few points is seen as such, and one of a single point is seen at all.
-        if line.points.len() <= 12 && !matches!(line.of, Of::Layer(_)) {
+        if line.points.len() <= 12 && stroke != Stroke::Ring && !matches!(line.of, Of::Layer(_)) {
             axes.draw_series(all().map(|p| Circle::new(p, 3, colour.filled())))?;
         }
     }
     Ok(())
 }
 
-/// What the lines of a chart are, where the legend of the whole drawing does not say it.
-fn legend(chart: &Chart, groups: usize) -> Vec<(String, RGBColor, bool)> {
-    let word = |of: &Of| match of {
-        Of::Training => "training images".to_string(),
-        Of::Held(part) => part.clone(),
+/// What a line is of, with the number of images.
+fn word(of: &Of, images: Option<(u64, u64)>) -> String {
+    let counted = match images {
+        Some((least, most)) if least == most => format!(" ({least} images)"),
+        Some((least, most)) => format!(" ({least} to {most} images)"),
+        None => String::new(),
+    };
+    match of {
+        Of::Training => format!("training{}", if counted.is_empty() { " images".into() } else { counted }),
+        Of::Held(part) => format!("{part}{counted}"),
         Of::Named(name) => name.clone(),
         Of::Layer(n) => format!("binary layer {n}"),
-    };
-    if groups > 1 || matches!(&chart.lines[..], [one] if matches!(one.of, Of::Training | Of::Named(_))) {
+    }
+}
+
+/// What the lines of a chart are, where the legend of the whole drawing does not say it: that tells groups by their colours.
+fn legend(chart: &Chart, groups: usize) -> Vec<(String, RGBColor, Stroke)> {
+    if groups > 1 {
+        let mut parts: Vec<(&Of, Stroke, Counted)> = Vec::new();
+        for line in chart.lines.iter().filter(|l| matches!(l.of, Of::Training | Of::Held(_))) {
+            let (_, stroke) = style(line, chart, groups);
+            match parts.iter_mut().find(|(of, drawn, _)| **of == line.of && *drawn == stroke) {
+                Some((.., images)) => {
+                    *images = images.zip(line.images).map(|((a, b), (c, d))| (a.min(c), b.max(d)));
+                }
+                None => parts.push((&line.of, stroke, line.images)),
+            }
+        }
+        // A rate is of no images.
+        let of_images = |(of, ..): &(&Of, Stroke, _)| chart.title != "learning rate" || **of != Of::Training;
+        let grey = RGBColor(90, 90, 90);
+        return parts
+            .into_iter()
+            .filter(of_images)
+            .map(|(of, stroke, images)| (word(of, images), grey, stroke))
+            .collect();
+    }
+    if matches!(&chart.lines[..], [one] if matches!(one.of, Of::Named(_)) || chart.title == "learning rate") {
         return Vec::new();
     }
     let layers = chart.lines.iter().filter(|l| matches!(l.of, Of::Layer(_))).count();
@@ -167,8 +291,27 @@ fn legend(chart: &Chart, groups: usize) -> Vec<(String, RGBColor, bool)> {
         _ => chart.lines.iter().collect(),
     };
     let one = |l: &Line| {
-        let (colour, dashed) = style(l, chart, groups);
-        (word(&l.of), colour, dashed)
+        let (colour, stroke) = style(l, chart, groups);
+        (word(&l.of, l.images), colour, stroke)
     };
     shown.into_iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_cut_into_lines_that_fit() {
+        let name =
+            "fashion-binary, augment.random_resized_crop.scale = [0.08, 1.0], net.widths = [16, 32, 64, 64] (3 seeds)";
+        let lines = wrapped(name, 300, LETTERS);
+        assert!(lines.len() > 1 && lines.iter().all(|l| width_of(l, LETTERS) <= 300), "{lines:?}");
+        assert_eq!(lines.join(" "), name);
+        let word = "x".repeat(100);
+        let lines = wrapped(&word, 300, LETTERS);
+        assert!(lines.len() > 1 && lines.iter().all(|l| width_of(l, LETTERS) <= 300), "{lines:?}");
+        assert_eq!(lines.concat(), word);
+        assert_eq!(wrapped("", 300, LETTERS), [""]);
+    }
 }

@@ -1,8 +1,8 @@
 //! Runs as their curves are drawn: what each logged, and which of them are one line.
 
-use super::compare::{Settings, settings, telling};
+use super::compare::{Settings, Trained, letters, settings, telling, told};
 use crate::error::Result;
-use crate::methods::EvaluatedBy;
+use crate::train::right::Right;
 use crate::train::run::{Metric, MetricsFile, RunDir};
 use std::path::{Path, PathBuf};
 
@@ -18,8 +18,10 @@ pub struct Drawn {
     pub seed: u64,
     /// What its images are.
     pub data: String,
-    /// Whether its loss and its accuracy in training are those of a task without labels.
-    pub pretext: bool,
+    /// Which of them it was trained on, and how long.
+    pub trained: Trained,
+    /// What its share of right answers is of.
+    pub right: Right,
     /// What it logged.
     pub metrics: Vec<Metric>,
 }
@@ -37,11 +39,12 @@ impl Drawn {
         };
         Ok(Drawn {
             path: path.to_path_buf(),
+            trained: Trained::of(&run, &recipe, &info)?,
             recipe: info.recipe,
             settings: settings(&recipe)?,
             seed: recipe.seed,
             data,
-            pretext: recipe.method().evaluated_by(&recipe) == EvaluatedBy::Neighbours,
+            right: Right::of(&recipe),
             metrics: MetricsFile::read(&run)?,
         })
     }
@@ -60,7 +63,8 @@ pub fn groups(runs: &[Drawn]) -> Vec<Group<'_>> {
     let mut groups: Vec<Vec<&Drawn>> = Vec::new();
     for run in runs {
         let same = |g: &&mut Vec<&Drawn>| {
-            (&g[0].recipe, &g[0].settings, &g[0].data) == (&run.recipe, &run.settings, &run.data)
+            (&g[0].recipe, &g[0].settings, &g[0].data, &g[0].trained)
+                == (&run.recipe, &run.settings, &run.data, &run.trained)
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.push(run),
@@ -69,11 +73,19 @@ pub fn groups(runs: &[Drawn]) -> Vec<Group<'_>> {
     }
     let keys = telling(&groups.iter().map(|g| (g[0].recipe.as_str(), &g[0].settings)).collect::<Vec<_>>());
     let one_set = groups.iter().all(|g| g[0].data == groups[0][0].data);
+    let one_train = groups.iter().all(|g| g[0].trained.train == groups[0][0].trained.train);
+    let one_val = groups.iter().all(|g| g[0].trained.val == groups[0][0].trained.val);
+    let sets = letters(groups.iter().map(|g| g[0].trained.train.id.as_deref()));
+    let val_sets = letters(groups.iter().map(|g| g[0].trained.val.id.as_deref()));
     let named = groups.into_iter().map(|runs| {
         let first = runs[0];
         let values = keys.iter().filter_map(|k| Some(format!("{k} = {}", first.settings.get(k)?)));
         let data = (!one_set).then(|| first.data.clone());
-        let name = std::iter::once(first.recipe.clone()).chain(values).chain(data).collect::<Vec<_>>().join(", ");
+        let train = (!one_train).then(|| format!("training images {}", told(&first.trained.train, &sets)));
+        let val = (!one_val).then(|| format!("validation images {}", told(&first.trained.val, &val_sets)));
+        let longer = Some(&first.trained.lengthened).filter(|l| !l.is_empty()).map(|l| format!("lengthened {l}"));
+        let more = [data, train, val, longer].into_iter().flatten();
+        let name = std::iter::once(first.recipe.clone()).chain(values).chain(more).collect::<Vec<_>>().join(", ");
         Group { name, runs }
     });
     named.collect()
@@ -86,7 +98,9 @@ pub fn title(groups: &[Group<'_>]) -> String {
         [one] => one.runs[0].recipe.clone(),
         _ => {
             let mut names: Vec<&str> = groups.iter().map(|g| g.runs[0].recipe.as_str()).collect();
-            names.dedup();
+            // Each once, in the order in which they come.
+            let mut seen = std::collections::BTreeSet::new();
+            names.retain(|name| seen.insert(*name));
             match names.len() {
                 1..=4 => names.join(", "),
                 n => format!("{n} recipes"),

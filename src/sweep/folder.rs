@@ -1,6 +1,6 @@
 //! The folder of a sweep: `sweep.json`, which says what each run in it is of, and a run directory for each.
 
-use super::grid::{Asked, Job};
+use super::grid::{Asked, Job, same_setting};
 use crate::error::{Error, Result};
 use crate::files::{create_dir, read_text, write_atomic};
 use crate::train::run::RunDir;
@@ -120,7 +120,12 @@ impl Folder {
 
 /// The run among `all`, which it is added to.
 fn place(all: &mut Vec<Job>, job: Job) -> Job {
-    let same = |of: &Asked| *of == job.of;
+    // A value that is written in another way makes no other run.
+    let same = |of: &Asked| {
+        let alike = of.settings.len() == job.of.settings.len()
+            && of.settings.iter().zip(&job.of.settings).all(|(a, b)| same_setting(a, b));
+        alike && Asked { settings: Vec::new(), ..of.clone() } == Asked { settings: Vec::new(), ..job.of.clone() }
+    };
     if let Some(there) = all.iter().find(|j| same(&j.of)) {
         return there.clone();
     }
@@ -150,7 +155,7 @@ mod tests {
         folder.keep(&first).unwrap();
         let mut folder = Folder::open(&path).unwrap();
         // The same under another name, and another one under the same name.
-        let again = folder.named(vec![job("z", &["lr=2"]), job("a", &["lr=3"]), job("a", &["lr=4"])]);
+        let again = folder.named(vec![job("z", &["lr=2.0"]), job("a", &["lr=3"]), job("a", &["lr=4"])]);
         assert_eq!(again.iter().map(|j| j.name.as_str()).collect::<Vec<_>>(), ["b", "a-2", "a-3"]);
         folder.keep(&again).unwrap();
         assert_eq!(Folder::open(&path).unwrap().runs().len(), 4);

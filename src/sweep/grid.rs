@@ -25,10 +25,41 @@ impl Setting {
         if key.trim().is_empty() || values.iter().any(|v| v.is_empty()) {
             return Err(fail("a key or a value is missing".into()));
         }
-        if let Some(twice) = values.iter().enumerate().find(|(i, v)| values[..*i].contains(v)) {
-            return Err(fail(format!("the value {} is there twice", twice.1)));
+        for (i, value) in values.iter().enumerate() {
+            if let Some(first) = values[..i].iter().find(|v| meaning(v) == meaning(value)) {
+                let as_what = if first == value { String::new() } else { format!(" (as {first})") };
+                return Err(fail(format!("the value {value} is there twice{as_what}")));
+            }
         }
         Ok(Setting { key: key.trim().to_string(), values })
+    }
+}
+
+/// What a value means, however it is written: `1e-3` and `0.001` are one, and so are `[16,16]` and `[16, 16]`.
+fn meaning(value: &str) -> String {
+    fn plain(value: &toml::Value) -> String {
+        match value {
+            toml::Value::Integer(n) => format!("{:?}", *n as f64),
+            toml::Value::Float(x) => format!("{x:?}"),
+            toml::Value::Array(all) => format!("[{}]", all.iter().map(plain).collect::<Vec<_>>().join(", ")),
+            toml::Value::Table(table) => {
+                let mut entries: Vec<String> = table.iter().map(|(k, v)| format!("{k} = {}", plain(v))).collect();
+                entries.sort();
+                format!("{{{}}}", entries.join(", "))
+            }
+            other => other.to_string(),
+        }
+    }
+    let read: Option<toml::Table> = toml::from_str(&format!("v = {value}")).ok();
+    // A word without quotes is one with them.
+    read.as_ref().and_then(|t| t.get("v")).map_or_else(|| toml::Value::String(value.into()).to_string(), plain)
+}
+
+/// Whether two settings, each `key=value`, say the same.
+pub(super) fn same_setting(a: &str, b: &str) -> bool {
+    match (a.split_once('='), b.split_once('=')) {
+        (Some((key, value)), Some((other, its))) => key == other && meaning(value) == meaning(its),
+        _ => a == b,
     }
 }
 
@@ -216,6 +247,9 @@ mod tests {
             ("lr=1,", "missing"),
             ("=1", "missing"),
             ("lr=1,1", "twice"),
+            ("lr=1e-3,0.001", "0.001 is there twice (as 1e-3)"),
+            ("data.size=[16,16],[16, 16]", "twice"),
+            ("net.kind=convnet,\"convnet\"", "twice"),
             ("a=[1,2", "not closed"),
             ("a=(1]", "not closed"),
             ("a=\"x", "not closed"),

@@ -27,10 +27,11 @@ pub fn confusion_svg(e: &Evaluation, title: &str) -> String {
         for (c, &count) in e.confusion[r].iter().enumerate() {
             let share = count as f64 / class.images.max(1) as f64;
             let x = left + c * cell;
-            let (hue, light) = (if r == c { 212 } else { 14 }, 97.0 - 55.0 * share.sqrt());
+            let (hue, light) = (if r == c { 212.0 } else { 14.0 }, 97.0 - 55.0 * share.sqrt());
             put(format_args!(
-                "<rect x=\"{x}\" y=\"{y}\" width=\"{cell}\" height=\"{cell}\" fill=\"hsl({hue},70%,{light:.0}%)\" \
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{cell}\" height=\"{cell}\" fill=\"{}\" \
                  stroke=\"white\"><title>{name} taken for {}: {count}</title></rect>\n",
+                rgb(hue, light),
                 escape(&e.classes[c].name)
             ));
             if n <= 20 && count > 0 {
@@ -48,6 +49,20 @@ pub fn confusion_svg(e: &Evaluation, title: &str) -> String {
         height - 10
     ));
     s
+}
+
+/// A colour of that hue in degrees and that lightness in percent, 70 % saturated, as SVG 1.1 has colours: it knows no `hsl()`,
+/// and programs that read no more draw it black.
+fn rgb(hue: f64, light: f64) -> String {
+    let light = light / 100.0;
+    let reach = 0.7 * light.min(1.0 - light);
+    // CSS Color Module Level 4, section 7.1.
+    let channel = |n: f64| {
+        let k = (n + hue / 30.0) % 12.0;
+        let value = light - reach * (k - 3.0).min(9.0 - k).clamp(-1.0, 1.0);
+        (255.0 * value).round() as u8
+    };
+    format!("#{:02x}{:02x}{:02x}", channel(0.0), channel(8.0), channel(4.0))
 }
 
 fn escape(text: &str) -> String {
@@ -86,5 +101,12 @@ mod tests {
         // One cell is not labelled, because nothing is in it.
         assert_eq!(svg.matches("<rect").count(), 5);
         assert!(!svg.contains(">0<"));
+        assert!(!svg.contains("hsl(") && svg.contains("fill=\"#"), "{svg}");
+    }
+
+    #[test]
+    fn colours_are_those_of_css() {
+        // hsl(212, 70%, 42%) and hsl(14, 70%, 97%), as browsers compute them.
+        assert_eq!((rgb(212.0, 42.0), rgb(14.0, 97.0)), ("#2066b6".to_string(), "#fdf4f2".to_string()));
     }
 }

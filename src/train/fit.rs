@@ -7,8 +7,10 @@ use super::layer_stats::{Before, layer_stats};
 use super::metrics::{EpochSums, Sums};
 use super::parts::Parts;
 use super::programs::Programs;
-use super::run::{Metric, MetricsFile, RunDir, Summary};
+use super::right::{Guessed, Right};
+use super::run::{At, Metric, MetricsFile, RunDir, Summary};
 use super::steps::Steps;
+use super::time::{Clock, Time};
 use super::writer::Writer;
 use crate::data::{Batch, Dataset, Images, Part, Split, Stats};
 use crate::device::Device;
@@ -80,7 +82,9 @@ pub struct Status {
     /// Mean loss of this epoch so far.
     pub loss: f64,
     /// Share of right answers of this epoch so far.
-    pub accuracy: f64,
+    pub right: Guessed,
+    /// Training images that both are of.
+    pub images: u64,
     /// Images per second.
     pub images_per_second: f64,
     /// Seconds until the last step is done.
@@ -95,7 +99,7 @@ pub trait Observer {
     fn progressed(&mut self, _status: &Status) {}
     /// An epoch of a run without validation images is done: the mean loss, the share of right answers, and of how many
     /// training images.
-    fn trained(&mut self, _epoch: u64, _loss: f64, _accuracy: f64, _images: u64) {}
+    fn trained(&mut self, _epoch: u64, _loss: f64, _right: Guessed, _images: u64) {}
     /// A part was tested on after `epoch` epochs: the validation part, and at the end the test part.
     fn evaluated(&mut self, _epoch: u64, _part: Part, _result: &Evaluation) {}
     /// A line was logged, now or before the run was resumed.
@@ -109,7 +113,6 @@ pub trait Observer {
 pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Result<Outcome> {
     let (planned_bytes, kept_bytes) = (programs.planned_bytes(), programs.kept_bytes());
     let (parameters, binary_parameters) = programs.parameters();
-    let started = Instant::now();
     let mut fit = Fit::new(job, programs, observer)?;
     let tested = match fit.run()? {
         true => fit.test_chosen()?,
@@ -119,6 +122,7 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
         let saved = fit.job.run.last();
         return Ok(Outcome::Stopped { saved, position: fit.position });
     };
+    let time = fit.keep_time()?;
     let (job, position) = (&fit.job, &fit.position);
     let images = ImageInfo::normalised(&job.data, &Stats::neutral(job.data.train.c));
     // Features alone need no classes.
@@ -141,8 +145,9 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
         test_loss: test.as_ref().map(|t| t.loss),
         chosen_epoch: Some(fit.chosen_epoch()),
         stopped_early: position.epoch < job.recipe.epochs,
-        images_per_second: fit.clock.rate(job.recipe.batch),
-        seconds: started.elapsed().as_secs_f64(),
+        images_per_second: time.training.rate(job.recipe.batch),
+        seconds: time.seconds,
+        seconds_since: Some(time.since),
         planned_bytes,
         kept_bytes,
         parameters,
@@ -155,22 +160,11 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
     Ok(Outcome::Finished(Box::new(summary)))
 }
 
-/// Time spent in training steps, tests and saving left out.
-#[derive(Default)]
-struct Clock {
-    spent: Duration,
-    steps: u64,
-}
-
-impl Clock {
-    fn add(&mut self, spent: Duration, steps: u64) {
-        self.spent += spent;
-        self.steps += steps;
-    }
-
-    fn rate(&self, batch: usize) -> f64 {
-        (self.steps * batch as u64) as f64 / self.spent.as_secs_f64().max(1e-9)
-    }
+/// Whether training has ended where it stands because validation has not got better for too long.
+pub fn has_stopped_early(recipe: &Recipe, position: &Position) -> bool {
+    let Position { epoch, step, best_val, .. } = position;
+    let waited = |best: &BestVal| recipe.patience.is_some_and(|p| epoch.saturating_sub(best.epoch) >= p);
+    *step == 0 && best_val.as_ref().is_some_and(waited)
 }
 
 struct Fit<'a> {
@@ -191,7 +185,12 @@ struct Fit<'a> {
     writer: Writer,
     /// Images that could not be read, and of which it was told.
     skipped: usize,
+    /// Time in training steps, of this process.
     clock: Clock,
+    /// What earlier processes took, and when this one began.
+    before_time: Time,
+    started: Instant,
+    right: Right,
     /// The bits of an epoch ago.
     before: Before,
     /// What is validated and tested on.
@@ -202,6 +201,7 @@ struct Fit<'a> {
 
 impl<'a> Fit<'a> {
     fn new(job: Job<'a>, programs: Programs, observer: &'a mut dyn Observer) -> Result<Self> {
+        let started = Instant::now();
         let mut steps = Steps::new(job.recipe.clone(), &job.data, programs, &job.device)?;
         let mut position = Position {
             recipe: format!("{:016x}", job.recipe.hash()?),
@@ -249,11 +249,17 @@ impl<'a> Fit<'a> {
             observer.resumed(&position);
         } else {
             // From now on there is something to go on from: a run without it has lost it.
+            Time::default().keep(&job.run)?;
             Checkpoint { position: position.clone(), tensors: steps.runner.gather()? }.save(&path)?;
         }
         let to_be_tested = resumed && position.epoch >= job.recipe.epochs;
         let lines = job.run.metrics(position.steps, position.epoch, to_be_tested)?;
         lines.kept().iter().for_each(|line| observer.logged(line));
+        if let Some(lost) = lines.lost() {
+            observer.note(lost);
+        }
+        // A run that begins has not taken any time yet, whatever lies there.
+        let before_time = if resumed { Time::of(&job.run, position.steps)? } else { Time::default() };
         let line_steps = steps.per_epoch().div_ceil(LINES).clamp(LINE_STEPS.0, LINE_STEPS.1);
         let mut before = Before::default();
         if position.step == 0 {
@@ -277,6 +283,9 @@ impl<'a> Fit<'a> {
             writer: Writer::default(),
             skipped: 0,
             clock: Clock::default(),
+            before_time,
+            started,
+            right: Right::of(&job.recipe),
             before,
             job,
             observer,
@@ -329,9 +338,7 @@ impl<'a> Fit<'a> {
 
     /// Whether all epochs are done, or validation has not got better for too long.
     fn is_finished(&self) -> bool {
-        let Position { epoch, step, best_val, .. } = &self.position;
-        let waited = |best: &BestVal| self.job.recipe.patience.is_some_and(|p| epoch - best.epoch >= p);
-        *epoch >= self.job.recipe.epochs || (*step == 0 && best_val.as_ref().is_some_and(waited))
+        self.position.epoch >= self.job.recipe.epochs || has_stopped_early(&self.job.recipe, &self.position)
     }
 
     /// Epochs done when the checkpoint was written that stands for the run.
@@ -356,6 +363,8 @@ impl<'a> Fit<'a> {
         self.log(Metric::Test {
             epoch,
             steps: self.position.steps,
+            // Those of an epoch are always as many.
+            of_steps: Some(epoch * self.steps.per_epoch() as u64),
             images: test.images,
             loss: test.loss,
             accuracy: test.accuracy,
@@ -411,10 +420,10 @@ impl<'a> Fit<'a> {
             let lr = self.steps.method.scalar(&self.job.recipe, last, "lr").unwrap_or(0.0);
             let images_per_second = std::mem::take(&mut self.line_clock).rate(batch);
             self.log(Metric::Train {
-                epoch: self.position.epoch,
+                at: At::InEpoch(self.position.epoch + 1),
                 steps: self.position.steps,
                 loss,
-                accuracy,
+                right: self.right.trained(accuracy),
                 images: sums.steps * batch as u64,
                 lr: lr as f64,
                 images_per_second,
@@ -429,7 +438,8 @@ impl<'a> Fit<'a> {
             steps: self.position.steps,
             total: at.total * self.steps.passes(),
             loss,
-            accuracy,
+            right: self.right.trained(accuracy),
+            images: self.position.sums.epoch.steps * batch as u64,
             images_per_second,
             seconds_left: ((at.total * self.steps.passes() - self.position.steps) * batch as u64) as f64
                 / images_per_second,
@@ -451,9 +461,10 @@ impl<'a> Fit<'a> {
         (self.position.epoch, self.position.step) = (done, 0);
         let sums = std::mem::take(&mut self.position.sums.epoch);
         let (loss, accuracy) = sums.means(self.job.recipe.batch);
+        let right = self.right.trained(accuracy);
         let images = sums.steps * self.job.recipe.batch as u64;
         if sums.steps > 0 {
-            self.log(Metric::Epoch { epoch: done, steps: self.position.steps, loss, accuracy, images })?;
+            self.log(Metric::Epoch { epoch: done, steps: self.position.steps, loss, right, images })?;
         }
         self.tell_skipped()?;
         self.describe()?;
@@ -475,7 +486,7 @@ impl<'a> Fit<'a> {
             }
         }
         if self.parts.val().is_none() {
-            self.observer.trained(done, loss, accuracy, images);
+            self.observer.trained(done, loss, right, images);
             self.save_as(self.job.run.best())?;
         }
         self.save()?;
@@ -517,8 +528,8 @@ impl<'a> Fit<'a> {
             return Ok(());
         }
         let Some(Some(v)) = self.validate()? else { return Ok(()) };
-        let (epoch, steps) = (self.position.epoch, self.position.steps);
-        self.log(Metric::BeforeRefresh { epoch, steps, images: v.images, loss: v.loss, accuracy: v.accuracy })
+        let (at, steps) = (At::InEpoch(done), self.position.steps);
+        self.log(Metric::BeforeRefresh { at, steps, images: v.images, loss: v.loss, accuracy: v.accuracy })
     }
 
     /// Whether a validation belongs to the end of `epoch` epochs.
@@ -571,9 +582,20 @@ impl<'a> Fit<'a> {
 
     fn save(&mut self) -> Result<()> {
         self.save_as(self.job.run.last())?;
+        self.keep_time()?;
         self.saved_at = Instant::now();
         self.unread_since = Instant::now();
         Ok(())
+    }
+
+    /// Writes down how long the run took until now, and gives it back.
+    fn keep_time(&self) -> Result<Time> {
+        let mut time = self.before_time;
+        time.seconds += self.started.elapsed().as_secs_f64();
+        time.training.steps += self.clock.steps;
+        time.training.step_seconds += self.clock.step_seconds;
+        time.keep(&self.job.run)?;
+        Ok(time)
     }
 
     fn save_as(&mut self, path: PathBuf) -> Result<()> {

@@ -35,6 +35,19 @@ pub fn exists(path: &Path) -> bool {
     path.is_dir() || is_foreign(path)
 }
 
+/// Why there is no network to take at a path that is no folder and no file of weights.
+pub fn not_there(path: &Path) -> String {
+    if path.extension().is_some_and(|e| e == "1bit") && path.is_file() {
+        return "which is a packed model: it has bits in place of the weights that training goes on from, so name the run directory \
+                that it was exported from"
+            .into();
+    }
+    match path.exists() {
+        true => "which is no run directory, and no file of weights by its name (.safetensors, .pt, .pth, .bin)".into(),
+        false => "which is not there".into(),
+    }
+}
+
 impl Origin {
     /// Reads the checkpoint that stands for a run ([`RunDir::chosen`]), one of a run's checkpoints by its file, or a file of
     /// weights.
@@ -49,7 +62,7 @@ impl Origin {
             return Ok(Origin { net: made.net, tensors: made.tensors, head: None, classes: Vec::new(), mean, std });
         }
         let (run, recipe, info) = RunDir::open(of_run.as_deref().unwrap_or(path))?;
-        let file = if of_run.is_some() { path.to_path_buf() } else { run.chosen(&info) };
+        let file = if of_run.is_some() { path.to_path_buf() } else { run.chosen(&info)? };
         if !file.is_file() {
             return Err(Error::data(file, "there is no such checkpoint: that run has none yet"));
         }

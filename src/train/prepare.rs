@@ -5,13 +5,14 @@ use super::fit::{Job, Observer, Outcome, fit};
 use super::limits::fitting_programs;
 use super::lock::RunLock;
 use super::origin::exists;
+use super::own_images::changed;
 use super::parts::Parts;
 use super::programs::Programs;
 use super::run::RunDir;
 use super::ships::Ships;
 use super::start::{normalised_as, start_from};
 use super::steps::loader;
-use crate::data::{Dataset, Manifest, Split, Stats};
+use crate::data::{Dataset, Manifest, Part, Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::methods::{ImageInfo, Targets, Task, Teacher};
@@ -193,7 +194,7 @@ impl Prepared {
     /// If it has others; what changed is told.
     pub fn check_data(&self, run: &RunDir, info: &RunInfo) -> Result<()> {
         let fail = |what: String| Err(Error::data(&self.request.recipe.data.path, what));
-        let Some(began) = &info.data else {
+        if info.data.is_none() {
             if self.request.data.drawn {
                 return fail(format!(
                     "the run {} is older than the list of images that runs keep, and its test images were drawn in another \
@@ -202,18 +203,15 @@ impl Prepared {
                 ));
             }
             return Ok(());
-        };
-        if began == self.manifest.fingerprint() {
+        }
+        if info.data.as_deref() == Some(self.manifest.fingerprint()) {
             return Ok(());
         }
-        let list = run.images();
-        let what = match std::fs::read(&list) {
-            Ok(table) => Manifest::changes(&table, &list, &self.manifest)?,
-            Err(_) => format!("{} is missing, which would tell what changed", list.display()),
-        };
+        let what = changed(run, info, &self.manifest, &Part::ALL, true)?;
         fail(format!(
-            "these are not the images that the run {} began with: {what}; put them back as they were, or start a new run",
-            run.path().display()
+            "these are not the images that the run {} began with: {}; put them back as they were, or start a new run",
+            run.path().display(),
+            what.as_deref().unwrap_or("their order or the classes differ")
         ))
     }
 
@@ -241,6 +239,7 @@ impl Prepared {
             val_images: images(parts.val()),
             test_images: images(parts.test()),
             lengthened: Vec::new(),
+            lengthened_at: Vec::new(),
         }
     }
 

@@ -8,15 +8,18 @@
 //!                 layers tell, and one of the test at the end
 //! metrics.csv     the same as a table, without the layers; events.out.tfevents.*: the same for TensorBoard
 //! summary.json    the result
+//! time.json       how long it took so far (`super::time`)
 //! protocols.json  what `onebit eval --protocol` found
 //! checkpoints/    last.safetensors (to go on from) and best.safetensors (of the best validation; without validation images
 //!                 of the last whole epoch)
 //! .lock           locked by the process that trains the run (`super::lock`)
 //! ```
 
+use super::checkpoint::{Checkpoint, Position};
 use super::layer_stats::LayerStats;
 use super::logs::Logs;
 use super::protocol::ProtocolResult;
+use super::right::Guessed;
 use super::ships::Ships;
 use crate::data::Manifest;
 use crate::error::{Error, Result};
@@ -41,15 +44,17 @@ pub struct RunDir {
 pub enum Metric {
     /// Means over the steps since the last such line of the same epoch.
     Train {
-        /// Epoch, from 0.
-        epoch: u64,
+        /// The epoch that they belong to.
+        #[serde(flatten)]
+        at: At,
         /// Steps done since the start.
         steps: u64,
         /// Mean loss.
         loss: f64,
-        /// Share of images whose class was right.
-        accuracy: f64,
-        /// Training images that loss and accuracy are of, as augmentation makes them.
+        /// Share of right answers.
+        #[serde(flatten)]
+        right: Guessed,
+        /// Training images that loss and share are of, as augmentation makes them.
         #[serde(default)]
         images: u64,
         /// Learning rate of the last step.
@@ -65,9 +70,10 @@ pub enum Metric {
         steps: u64,
         /// Mean loss.
         loss: f64,
-        /// Share of images whose class was right.
-        accuracy: f64,
-        /// Training images that loss and accuracy are of, as augmentation makes them.
+        /// Share of right answers.
+        #[serde(flatten)]
+        right: Guessed,
+        /// Training images that loss and share are of, as augmentation makes them.
         #[serde(default)]
         images: u64,
     },
@@ -91,8 +97,11 @@ pub enum Metric {
     Test {
         /// Epochs done when the checkpoint that is tested was written.
         epoch: u64,
-        /// Steps done since the start.
+        /// Steps done since the start when it is tested.
         steps: u64,
+        /// Steps done when that checkpoint was written; none in runs of earlier versions, which did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of_steps: Option<u64>,
         /// Test images; 0 in runs of earlier versions, which did not say.
         #[serde(default)]
         images: usize,
@@ -106,8 +115,9 @@ pub enum Metric {
     /// A test on the validation part in the middle of an epoch that has a second pass, before that pass; left out if it was
     /// stopped.
     BeforeRefresh {
-        /// Epoch, from 0.
-        epoch: u64,
+        /// The epoch in which it is.
+        #[serde(flatten)]
+        at: At,
         /// Steps done since the start.
         steps: u64,
         /// Validation images.
@@ -138,8 +148,36 @@ pub enum Metric {
     },
 }
 
+/// The epoch that goes on when a line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum At {
+    /// From 1.
+    InEpoch(u64),
+    /// From 0, as runs of earlier versions count it; where others say `epoch` they mean epochs done.
+    Epoch(u64),
+}
+
+impl At {
+    /// From 1.
+    pub fn number(self) -> u64 {
+        match self {
+            At::InEpoch(n) => n,
+            At::Epoch(n) => n + 1,
+        }
+    }
+}
+
 impl Metric {
-    /// Steps done since the start.
+    /// Steps done since the start of what its numbers are of: of a test those of the checkpoint that is tested.
+    pub fn of_steps(&self) -> u64 {
+        match self {
+            Metric::Test { of_steps: Some(steps), .. } => *steps,
+            other => other.steps(),
+        }
+    }
+
+    /// Steps done since the start when it was written.
     pub fn steps(&self) -> u64 {
         match self {
             Metric::Train { steps, .. }
@@ -214,8 +252,12 @@ pub struct Summary {
     pub stopped_early: bool,
     /// Images trained on per second of training, tests and saving left out.
     pub images_per_second: f64,
-    /// Seconds since the program started or resumed the run.
+    /// Seconds, of all processes that trained the run together.
     pub seconds: f64,
+    /// Steps that were done when these seconds began to count: 0 if they are those of the whole run. None in runs of earlier
+    /// versions, which counted from when a run was last resumed.
+    #[serde(default)]
+    pub seconds_since: Option<u64>,
     /// Bytes of all buffers of all programs.
     pub planned_bytes: usize,
     /// Bytes kept from forward to backward.
@@ -341,11 +383,46 @@ impl RunDir {
     }
 
     /// The checkpoint that stands for the run: the best one where validation images chose it, else the last one.
-    pub fn chosen(&self, info: &RunInfo) -> PathBuf {
-        match info.val_images.is_some_and(|n| n > 0) && self.best().is_file() {
-            true => self.best(),
-            false => self.last(),
+    ///
+    /// # Errors
+    /// If one was chosen, and is not there any more: another one has other weights.
+    pub fn chosen(&self, info: &RunInfo) -> Result<PathBuf> {
+        if info.val_images.is_none_or(|n| n == 0) || !self.last().is_file() {
+            // Whoever reads it says best that it is missing.
+            return Ok(if self.best().is_file() && info.val_images.is_some_and(|n| n > 0) {
+                self.best()
+            } else {
+                self.last()
+            });
         }
+        if self.best().is_file() {
+            return Ok(self.best());
+        }
+        self.check_best(&Checkpoint::load(&self.last())?.position)?;
+        Ok(self.last())
+    }
+
+    /// Checks that the checkpoint is there which validation has chosen, if it has.
+    ///
+    /// # Errors
+    /// If it is missing.
+    pub fn check_best(&self, last: &Position) -> Result<()> {
+        let Some(best) = last.best_val.filter(|_| !self.best().is_file()) else { return Ok(()) };
+        // What was made of a run's weights keeps their position, and no history.
+        if !self.path.join("metrics.jsonl").exists() && !self.path.join("summary.json").exists() {
+            return Ok(());
+        }
+        Err(Error::data(
+            self.best(),
+            format!(
+                "there is no such checkpoint, and validation has chosen it (after epoch {}, with {:.2} % of {} images right): put a \
+                 copy of it back; --checkpoint last takes the weights after epoch {}, which are others",
+                best.epoch,
+                100.0 * best.accuracy,
+                best.images,
+                last.epoch
+            ),
+        ))
     }
 
     /// Whether training ever began: from then on there is a checkpoint to go on from.
@@ -445,12 +522,16 @@ impl RunDir {
     /// or past the end of `epochs` epochs; and without the test at the end, if that is still to be done.
     pub fn metrics(&self, steps: u64, epochs: u64, to_be_tested: bool) -> Result<MetricsFile> {
         let path = self.path.join("metrics.jsonl");
-        let mut kept = Vec::new();
+        let (mut kept, mut lost) = (Vec::new(), None);
         if path.exists() {
             let text = read_text(&path)?;
-            let mut keep = String::new();
+            let (mut keep, mut unread) = (String::new(), 0);
             for line in text.split_inclusive('\n') {
-                let Ok(metric) = serde_json::from_str::<Metric>(line) else { continue };
+                let Ok(metric) = serde_json::from_str::<Metric>(line) else {
+                    // A killed run may have written part of its last line.
+                    unread += line.ends_with('\n') as usize;
+                    continue;
+                };
                 let again = to_be_tested && matches!(&metric, Metric::Test { steps: at, .. } if *at == steps);
                 let past = metric.steps() > steps || metric.epochs_done().is_some_and(|done| done > epochs);
                 if !again && !past {
@@ -458,13 +539,42 @@ impl RunDir {
                     kept.push(metric);
                 }
             }
+            if unread > 0 {
+                let aside = self.aside("metrics.jsonl", steps)?;
+                write_atomic(&aside, text.as_bytes())?;
+                lost = Some(format!(
+                    "{unread} lines of {} do not read and are left out; {} is the file as it was",
+                    path.display(),
+                    aside.display()
+                ));
+            }
             if keep != text {
                 write_atomic(&path, keep.as_bytes())?;
             }
+        } else if steps > 0 {
+            let mut told = format!("{} is missing: what was logged until step {steps} is lost", path.display());
+            let table = self.path.join("metrics.csv");
+            if table.exists() {
+                let aside = self.aside("metrics.csv", steps)?;
+                std::fs::rename(&table, &aside).map_err(Error::io(&aside, "rename to"))?;
+                told += &format!("; what metrics.csv had of it is kept as {}", aside.display());
+            }
+            lost = Some(told);
         }
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io(&path, "open"))?;
         let logs = Logs::open(&self.path, &kept, steps)?;
-        Ok(MetricsFile { path, file, kept, logs })
+        Ok(MetricsFile { path, file, kept, lost, logs })
+    }
+
+    /// A free name for what is there of a log after `steps` steps.
+    fn aside(&self, name: &str, steps: u64) -> Result<PathBuf> {
+        let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+        let names = (1u32..).map(|n| match n {
+            1 => format!("{stem}-until-{steps}.{ending}"),
+            n => format!("{stem}-until-{steps}-{n}.{ending}"),
+        });
+        let free = names.map(|name| self.path.join(name)).find(|path| !path.exists());
+        free.ok_or_else(|| Error::data(self.path.join(name), "there is no free name beside it"))
     }
 }
 
@@ -473,6 +583,7 @@ pub struct MetricsFile {
     path: PathBuf,
     file: File,
     kept: Vec<Metric>,
+    lost: Option<String>,
     logs: Logs,
 }
 
@@ -490,6 +601,11 @@ impl MetricsFile {
     /// The lines that were there when it was opened.
     pub fn kept(&self) -> &[Metric] {
         &self.kept
+    }
+
+    /// What is to be said of lines that should be there and are not.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
     }
 
     /// Appends a line, here and to the other logs.
@@ -521,6 +637,7 @@ mod tests {
             val_images: Some(0),
             test_images: Some(1),
             lengthened: Vec::new(),
+            lengthened_at: Vec::new(),
         }
     }
 
@@ -557,7 +674,8 @@ mod tests {
     fn lines_past_the_checkpoint_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::create(&folder.path().join("a"), &recipe(), info()).unwrap();
-        let test = |steps| Metric::Test { epoch: 1, steps, images: 3, loss: 1.0, accuracy: 0.5, top5: 0.9 };
+        let test =
+            |steps| Metric::Test { epoch: 1, steps, of_steps: None, images: 3, loss: 1.0, accuracy: 0.5, top5: 0.9 };
         let mut file = run.metrics(0, 0, false).unwrap();
         (1..=4).for_each(|s| file.push(&test(s)).unwrap());
         fs::OpenOptions::new()
@@ -573,5 +691,46 @@ mod tests {
         // A checkpoint made after the last step of the second epoch, and before its test.
         run.metrics(2, 0, false).unwrap();
         assert_eq!(MetricsFile::read(&run).unwrap(), []);
+    }
+    #[test]
+    fn lines_of_earlier_versions_read_and_those_of_this_one_come_back() {
+        let old = [
+            r#"{"kind":"train","epoch":0,"steps":6,"loss":2.0,"accuracy":0.25,"lr":0.003,"images_per_second":9.5}"#,
+            r#"{"kind":"epoch","epoch":1,"steps":6,"loss":2.0,"accuracy":0.25}"#,
+            r#"{"kind":"before-refresh","epoch":0,"steps":6,"loss":2.0,"accuracy":0.25}"#,
+            r#"{"kind":"test","epoch":1,"steps":6,"loss":2.0,"accuracy":0.25,"top5":0.5}"#,
+        ];
+        let read = old.map(|line| serde_json::from_str::<Metric>(line).unwrap());
+        let Metric::Train { at, right, images: 0, .. } = &read[0] else { panic!("{:?}", read[0]) };
+        assert_eq!((at.number(), *right), (1, Guessed::Accuracy(0.25)));
+        assert!(matches!(&read[1], Metric::Epoch { right: Guessed::Accuracy(_), .. }), "{:?}", read[1]);
+        assert!(matches!(&read[2], Metric::BeforeRefresh { at: At::Epoch(0), .. }), "{:?}", read[2]);
+        assert_eq!(read[3].of_steps(), 6);
+        let right = Guessed::Agreement(0.1);
+        let new = Metric::Train {
+            at: At::InEpoch(2),
+            steps: 7,
+            loss: 0.1,
+            right,
+            images: 9,
+            lr: 0.1,
+            images_per_second: 0.3,
+        };
+        let text = serde_json::to_string(&new).unwrap();
+        assert!(text.contains("\"in_epoch\":2") && text.contains("\"agreement\":0.1"), "{text}");
+        assert_eq!(serde_json::from_str::<Metric>(&text).unwrap(), new);
+    }
+
+    #[test]
+    fn lines_that_are_lost_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&folder.path().join("a"), &recipe(), info()).unwrap();
+        assert_eq!(run.metrics(0, 0, false).unwrap().lost(), None);
+        fs::remove_file(run.path().join("metrics.jsonl")).unwrap();
+        let told = run.metrics(5, 1, false).unwrap().lost().unwrap().to_string();
+        assert!(told.contains("until step 5") && run.path().join("metrics-until-5.csv").is_file(), "{told}");
+        fs::write(run.path().join("metrics.jsonl"), "nonsense\n{\"ki").unwrap();
+        let told = run.metrics(5, 1, false).unwrap().lost().unwrap().to_string();
+        assert!(told.contains("1 lines") && run.path().join("metrics-until-5.jsonl").is_file(), "{told}");
     }
 }

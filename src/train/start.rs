@@ -1,7 +1,7 @@
 //! What a run takes from an earlier one that it starts from.
 
 use super::checkpoint::leaves;
-use super::origin::{Origin, exists};
+use super::origin::{Origin, exists, not_there};
 use super::programs::Programs;
 use crate::error::{Error, Result};
 use crate::methods::{ImageInfo, Teacher};
@@ -43,11 +43,12 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
     if !exists(path) {
         // A run is called after its recipe unless the user names it.
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let known = built_in().iter().any(|(built_in, _)| *built_in == name);
+        let known = !path.exists() && built_in().iter().any(|(built_in, _)| *built_in == name);
         let first = if known { format!(": train it first with  onebit train {name}") } else { String::new() };
         return Err(Error::Config(format!(
-            "the recipe starts from the run start_from = {:?}, which is not there{first}; or name another one with --from DIR",
-            recipe.start_from
+            "the recipe starts from the run start_from = {:?}, {}{first}; or name another one with --from DIR",
+            recipe.start_from,
+            not_there(path)
         )));
     }
     let fail = |m: String| Err(Error::Config(format!("start_from = {:?}: {m}", recipe.start_from)));

@@ -1,6 +1,6 @@
 //! Reads the network that a recipe learns from.
 
-use super::origin::{Origin, exists};
+use super::origin::{Origin, exists, not_there};
 use super::run::RunDir;
 use crate::error::{Error, Result};
 use crate::methods::projector::Projector;
@@ -36,7 +36,11 @@ impl Teacher {
         };
         let path = Path::new(&spec.run);
         if !exists(path) {
-            return Err(missing("there is no such run directory, nor such a file of weights".into()));
+            let why = match path.exists() {
+                true => format!("{} is there, {}", path.display(), not_there(path)),
+                false => "there is no such run directory, nor such a file of weights".into(),
+            };
+            return Err(missing(why));
         }
         if path.is_dir() && !RunDir::open(path)?.0.last().is_file() {
             return Err(missing("that run has no checkpoint yet".into()));

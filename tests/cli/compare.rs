@@ -1,6 +1,7 @@
 //! Runs side by side, in every form.
 
 use crate::program::Place;
+use crate::runs::{goes, insects};
 use serde_json::Value;
 use std::fs;
 
@@ -76,6 +77,53 @@ fn other_test_images_are_never_mixed_in_silence() {
     let found = json(&place, &["all", "few", "--against", "all"]);
     assert_ne!(found["rows"][0]["test_set"], found["rows"][1]["test_set"]);
     assert_eq!(found["rows"][1]["difference"], Value::Null);
+}
+
+#[test]
+fn other_training_images_and_lengthened_runs_are_rows_of_their_own() {
+    let place = insects();
+    let train = "train tiny.toml --data col3 --epochs 2 --device cpu";
+    goes(&place, &format!("{train} --out a --seed 0"));
+    goes(&place, &format!("{train} --out b --seed 1"));
+    fs::remove_file(place.path("col3/train/ant/0.png")).unwrap();
+    goes(&place, &format!("{train} --out c --seed 2"));
+    // Of the seed of another one, and no duplicate.
+    goes(&place, &format!("{train} --out d --seed 0"));
+    let found = json(&place, &["a", "b", "c", "d"]);
+    let rows = found["rows"].as_array().unwrap();
+    assert_eq!((rows.len(), &found["left_out"]), (2, &serde_json::json!([])), "{found}");
+    assert!(rows.iter().all(|r| r["runs"].as_array().unwrap().len() == 2), "{found}");
+    assert_ne!(rows[0]["train_set"], rows[1]["train_set"]);
+    let text = place.run(&["compare", "a", "b", "c", "d"]).ok().out;
+    let n = rows[1]["train_images"].as_u64().unwrap();
+    for part in ["training images", &format!("A ({} images)", n + 1), &format!("B ({n} images)")] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    goes(&place, "report a b c d --out two");
+    let svg = fs::read_to_string(place.path("two/curves.svg")).unwrap();
+    assert!(svg.contains("training images B"), "the legend tells them apart");
+
+    let longer = Place::new();
+    longer.train("l", &["--epochs", "2"]).ok();
+    longer.run(&["train", "--resume", "--out", "l", "--epochs", "4"]).ok();
+    longer.train("s", &["--epochs", "4"]).ok();
+    let found = json(&longer, &["l", "s"]);
+    assert_eq!((found["rows"].as_array().unwrap().len(), &found["left_out"]), (2, &serde_json::json!([])), "{found}");
+    let text = longer.run(&["compare", "l", "s"]).ok().out;
+    assert!(text.contains("lengthened") && text.contains("from 2 epochs at step 12"), "{text}");
+}
+
+#[test]
+fn every_form_says_the_number_of_images() {
+    let place = Place::new();
+    place.train("r", &["--set", "data.val=0.05"]).ok();
+    place.run(&["eval", "r", "--protocol", "knn"]);
+    for format in ["text", "markdown", "csv", "latex", "html"] {
+        let out = place.run(&["compare", "r", "--format", format]).ok().out;
+        for part in ["images", "100", "val images", "knn, 100 images"] {
+            assert!(out.contains(part), "{format}: {part}: {out}");
+        }
+    }
 }
 
 /// What the table says of the size of a network is what `inspect` says of its export.

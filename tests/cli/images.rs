@@ -58,10 +58,15 @@ fn a_run_keeps_the_list_of_its_images_and_goes_on_with_these_alone() {
     let kept: Vec<&String> = before.iter().filter(|l| !l.contains("dog/07.png")).filter(old).collect();
     assert_eq!(after.iter().filter(old).collect::<Vec<_>>(), kept);
 
-    // Other parts, and it is said that some of the images were trained on.
+    // Other parts are not the run's; of the same images named on purpose it is said that some were trained on.
     let config = fs::read_to_string(place.path("run/config.toml")).unwrap();
     fs::write(place.path("run/config.toml"), config.replace("split_seed = 0", "split_seed = 1")).unwrap();
-    let told = place.run(&["eval", "run", "--device", "cpu"]);
+    place.run(&["eval", "run", "--device", "cpu"]).fails_with(&[
+        "not the test images",
+        "in another part",
+        "--data PATH",
+    ]);
+    let told = place.run(&["eval", "run", "--device", "cpu", "--data", "set"]);
     assert!(told.code == Some(0) && told.err.contains("are among those that the run learned from"), "{}", told.err);
     fs::write(place.path("run/config.toml"), config).unwrap();
     fs::remove_file(place.path("set/cat/new.png")).unwrap();

@@ -109,8 +109,15 @@ fn what_a_method_logs_gets_columns_of_its_own() {
     {
         args.extend(["--set".to_string(), s.to_string()]);
     }
-    place.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+    let out = place.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).ok().out;
     let rows = table(&place, "run");
+    // What is guessed without labels is no accuracy, wherever it stands.
+    assert!(out.contains("agreement in the task without labels") && !out.contains("train accuracy"), "{out}");
+    for row in rows.iter().filter(|r| r["part"] == "train" && !r["images"].is_empty()) {
+        assert!(row["accuracy"].is_empty() && !row["agreement"].is_empty(), "{row:?}");
+    }
+    let events = script("read_events.py", "tensorboard", &["run"], &place);
+    assert!(events.contains("\"agreement/train\"") && !events.contains("\"accuracy/train"), "{events}");
     let own: Vec<&String> =
         rows[0].keys().filter(|k| !["epoch", "steps", "every", "part", "images"].contains(&k.as_str())).collect();
     assert!(own.len() > 5, "{own:?}");
@@ -152,4 +159,7 @@ fn a_terminal_shows_curves_and_nothing_else_does() {
     assert!(quiet.out.starts_with("test accuracy ") && !quiet.out.contains("epoch   1"), "{}", quiet.out);
     let piped = place.train("piped", &[]).ok();
     assert!(!has_curves(&piped.out) && piped.out.contains("epoch   3"), "{}", piped.out);
+    // Also while an epoch goes on, a share says of how many images it is.
+    let going_on = piped.out.lines().find(|l| l.contains(" images/s")).expect("a line of progress");
+    assert!(going_on.contains(" % of 50 images  "), "{going_on}");
 }

@@ -17,6 +17,7 @@ mod images;
 mod logs;
 mod mbn;
 mod methods;
+mod own_images;
 mod pack;
 mod predict;
 mod profile;

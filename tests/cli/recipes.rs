@@ -27,6 +27,15 @@ fn settings_are_listed_with_type_default_and_meaning() {
     assert_eq!((&gamma["of"][0], &gamma["type"]), (&"step".into(), &"number".into()), "{gamma}");
     place.run(&["recipes", "keys", "momentum"]).fails_with(&["optimiser.momentum"]);
     place.run(&["recipes", "keys", "optimizer"]).fails_with(&["optimiser"]);
+    for (other, here) in [
+        ("learning_rate", "did you mean lr?"),
+        ("early_stopping", "patience"),
+        ("class_weight", "loss.class_weights"),
+        ("data.root", "data.path"),
+        ("gpu", "the flag --device"),
+    ] {
+        place.run(&["recipes", "keys", other]).fails_with(&[other, here]);
+    }
 }
 
 #[test]
@@ -54,6 +63,10 @@ fn names_of_other_programs_are_understood() {
         ("batch_size=8", "did you mean `batch`?"),
         ("optimiser.lr=0.1", "`lr`"),
         ("momentum=0.9", "did you mean `optimiser.momentum`?"),
+        ("early_stopping=5", "did you mean `patience`?"),
+        ("class_weight=balanced", "did you mean `loss.class_weights`?"),
+        ("gpu=0", "did you mean the flag `--device`?"),
+        ("data.root=x", "did you mean `path`?"),
     ] {
         place.run(&["train", "--set", setting]).fails_with(&[setting, meant]);
     }

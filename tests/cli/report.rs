@@ -34,6 +34,8 @@ fn several_runs_are_one_picture_and_one_page() {
         "training step",
         "%",
         "nats",
+        "training (300 images)",
+        "test (100 images)",
     ] {
         assert!(has(part), "{part} in {words:?}");
     }
@@ -82,4 +84,51 @@ fn a_task_without_labels_has_axes_of_its_own() {
         assert!(words.iter().any(|w| w == part), "{part} in {words:?}");
     }
     assert!(!words.iter().any(|w| w == "accuracy" || w == "cross-entropy"), "{words:?}");
+    // Words and units in place of names; and the loss stands once.
+    for part in ["entropy of the prototypes' use in a batch", "entropy, nats"] {
+        assert!(words.iter().any(|w| w.replace("&#x27;", "'").replace("&apos;", "'") == part), "{part} in {words:?}");
+    }
+    assert!(
+        !words.iter().any(|w| w.contains("sinkhorn residual") || w.to_lowercase().contains("swav loss")),
+        "{words:?}"
+    );
+}
+
+#[test]
+fn long_names_have_room_and_titles_repeat_nothing() {
+    let place = Place::new();
+    let wide = "net.widths=[8,8,8,16]";
+    for (run, recipe, more) in [
+        ("a", "fashion-binary", vec![]),
+        ("b", "small-sign", vec![]),
+        ("c", "fashion-binary", vec!["--set", wide, "--set", "label_smoothing=0.125", "--set", "lr=0.0015625"]),
+        (
+            "d",
+            "fashion-binary",
+            vec!["--set", "optimiser.weight_decay=0.00390625", "--set", "patience=7", "--set", "data.val=0.1"],
+        ),
+    ] {
+        let mut args = vec!["train", recipe, "--out", run, "--device", "cpu"];
+        crate::program::TINY.iter().for_each(|s| args.extend(["--set", s]));
+        place.run(&[&args[..], &more[..]].concat()).ok();
+    }
+    let out = place.run(&["report", "a", "b", "c", "d", "--out", "figures"]).ok().out;
+    assert!(out.lines().next().unwrap().starts_with("fashion-binary, small-sign on Fashion-MNIST"), "{out}");
+    let svg = fs::read_to_string(place.path("figures/curves.svg")).unwrap();
+    let number = |text: &str, key: &str| -> f64 {
+        let at = text.find(&format!("{key}=\"")).unwrap_or_else(|| panic!("{key} in {text}")) + key.len() + 2;
+        text[at..].split('"').next().unwrap().parse().unwrap()
+    };
+    let width = number(&svg, "width");
+    for text in svg.split("<text ").skip(1) {
+        // Those of axes stand at their middle or end.
+        let Some((head, words)) = text.split_once('>') else { continue };
+        if head.contains("text-anchor=\"start\"") || !head.contains("text-anchor") {
+            let words = words.split("</text>").next().unwrap().trim();
+            let end = number(head, "x") + 0.55 * number(head, "font-size") * words.chars().count() as f64;
+            assert!(end <= width, "{words} ends at {end} of {width}");
+        }
+    }
+    let words = words(&svg).join("\n");
+    assert!(words.contains("label_smoothing = 0.125") && words.contains("(1 seed)"), "{words}");
 }

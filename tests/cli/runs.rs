@@ -28,7 +28,7 @@ kind = "adam"
 kind = "cosine"
 "#;
 
-fn json(path: &Path) -> Value {
+pub fn json(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
@@ -38,7 +38,7 @@ fn field(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/field").join(name)
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -51,7 +51,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A place with the recipe, and a run `r` of three classes (ant, bee, cow) that tells all their pictures apart.
-fn insects() -> Place {
+pub fn insects() -> Place {
     let place = Place::new();
     fs::write(place.path("tiny.toml"), RECIPE).unwrap();
     copy(&field("classes-by-position"), &place.path("."));
@@ -66,12 +66,12 @@ fn said(o: &Outcome) -> String {
     format!("{}{}", o.out, o.err)
 }
 
-fn run(place: &Place, line: &str) -> Outcome {
+pub fn run(place: &Place, line: &str) -> Outcome {
     place.run(&line.split(' ').collect::<Vec<_>>())
 }
 
 /// The command must have gone well; it may have said notes.
-fn goes(place: &Place, line: &str) -> Outcome {
+pub fn goes(place: &Place, line: &str) -> Outcome {
     let o = run(place, line);
     assert_eq!(o.code, Some(0), "{line}: {}", said(&o));
     o
@@ -333,6 +333,11 @@ fn another_head_starts_anew_and_says_so() {
     let weights = golden("foreign/resnet18.safetensors").display().to_string();
     let o = goes(&place, &format!("{start} --data col3 --set data.size=[64,64] {net} --from {weights} --out f"));
     assert!(o.out.contains("starts anew") && o.out.contains("(5, whose names are not known)"), "{}", o.out);
+    // Of the chosen classes there is none: both lists of names tell it.
+    goes(&place, &format!("{start} --data col3 --set data.classes=[0,1] --out g"));
+    copy(&place.path("other/test/dog"), &place.path("strange/test/dog"));
+    copy(&place.path("other/test/dog"), &place.path("strange/test/emu"));
+    run(&place, "eval g --data strange --device cpu").fails_with(&["dog, emu", "ant, bee", "by name"]);
     let clash = run(&place, "train --resume --out r --from a");
     assert!(clash.code == Some(2) && clash.err.contains("--from"), "{}", said(&clash));
 }
@@ -398,6 +403,136 @@ fn training_ends_when_validation_gets_no_better() {
     assert!(epochs == best + 1 && epochs < 40 && summary["stopped_early"] == true, "{summary}");
     let done = goes(&place, "train --resume --out r").out;
     assert!(done.contains("finished"), "{done}");
+    // The test is of the best checkpoint, and stands at its step.
+    let test = &metrics(&place, "r", "test")[0];
+    assert_eq!((&test["epoch"], &test["of_steps"]), (&best.into(), &(6 * best).into()));
+    let table = fs::read_to_string(place.path("r/metrics.csv")).unwrap();
+    let row = format!("\n{best},{},epoch,test,100,", 6 * best);
+    assert!(table.contains(&row), "{row} in {table}");
+    // More epochs would train nothing: that is said, and nothing is touched.
+    let record = || ["config.toml", "summary.json"].map(|name| fs::read(place.path("r").join(name)).unwrap());
+    let before = record();
+    run(&place, "train --resume --out r --epochs 50").fails_with(&[
+        "--epochs 50",
+        "ended early",
+        "patience = 1",
+        "--set patience",
+    ]);
+    assert!(record() == before);
+}
+
+#[test]
+fn a_chosen_checkpoint_that_is_missing_is_an_error() {
+    let place = Place::new();
+    place.train("r", &["--epochs", "3", "--set", "data.val=0.05"]).ok();
+    fs::remove_file(place.path("r/checkpoints/best.safetensors")).unwrap();
+    let record = || ["config.toml", "summary.json"].map(|name| fs::read(place.path("r").join(name)).unwrap());
+    let before = record();
+    for line in [
+        "eval r --device cpu",
+        "export r -o m.1bit",
+        "embed r --device cpu",
+        "train fashion-binary --from r --epochs 1 --set net.widths=[8,8,8,8] --out s --device cpu",
+        "train --resume --out r --epochs 6",
+    ] {
+        run(&place, line).fails_with(&["best.safetensors", "validation has chosen it", "--checkpoint last"]);
+    }
+    assert!(record() == before && !place.path("s").exists() && !place.path("m.1bit").exists());
+    goes(&place, "eval r --device cpu --checkpoint last");
+    // Without validation nothing is chosen, and the last checkpoint stands for the run.
+    place.train("n", &["--epochs", "1"]).ok();
+    fs::remove_file(place.path("n/checkpoints/best.safetensors")).unwrap();
+    goes(&place, "eval n --device cpu");
+}
+
+#[test]
+fn the_time_of_a_run_is_that_of_all_its_processes() {
+    let place = Place::new();
+    place.train("r", &["--epochs", "2"]).ok();
+    let summary = || json(&place.path("r/summary.json"));
+    let seconds = || summary()["seconds"].as_f64().unwrap();
+    let first = seconds();
+    goes(&place, "train --resume --out r --epochs 4");
+    let both = seconds();
+    assert!(both > first && summary()["seconds_since"] == 0, "{}", summary());
+    let timed = json(&place.path("r/time.json"));
+    assert_eq!((&timed["steps"], &timed["since"]), (&24.into(), &0.into()), "{timed}");
+    // Only the test is still to be done: what training took is known.
+    fs::remove_file(place.path("r/summary.json")).unwrap();
+    let o = goes(&place, "train --resume --out r");
+    assert!(seconds() >= both && o.out.contains(" images/s, ") && !o.out.contains(" 0 images/s"), "{}", o.out);
+    // A run of an earlier version: what is not known is not made up.
+    for file in ["summary.json", "time.json"] {
+        fs::remove_file(place.path("r").join(file)).unwrap();
+    }
+    let o = goes(&place, "train --resume --out r");
+    assert!(o.out.contains("since step 24") && !o.out.contains(" images/s"), "{}", o.out);
+    assert_eq!(summary()["seconds_since"], 24);
+    let table = goes(&place, "compare r").out;
+    assert!(table.contains("How long runs took that an earlier version began"), "{table}");
+}
+
+#[test]
+fn a_history_that_is_lost_is_told_and_what_is_left_is_kept() {
+    let place = Place::new();
+    place.train("r", &["--epochs", "1"]).ok();
+    fs::remove_file(place.path("r/metrics.jsonl")).unwrap();
+    let o = goes(&place, "train --resume --out r --epochs 2");
+    assert!(o.out.contains("metrics.jsonl is missing") && o.out.contains("until step 6 is lost"), "{}", o.out);
+    let kept = fs::read_to_string(place.path("r/metrics-until-6.csv")).unwrap();
+    assert!(kept.contains("\n1,6,epoch,train,300,"), "{kept}");
+}
+
+#[test]
+fn a_run_goes_on_as_the_recipe_that_it_is_of() {
+    let place = Place::new();
+    place.train("r", &["--epochs", "1"]).ok();
+    fs::remove_file(place.path("r/summary.json")).unwrap();
+    run(&place, "train small-sign --resume --out r").fails_with(&["fashion-binary", "small-sign", "--out"]);
+    goes(&place, "train fashion-binary --resume --out r");
+}
+
+#[test]
+fn what_is_no_network_to_start_from_is_told_as_what_it_is() {
+    let place = Place::new();
+    place.train("r", &["--epochs", "1"]).ok();
+    goes(&place, "export r -o a.1bit");
+    fs::write(place.path("notes.txt"), "").unwrap();
+    let from = |what: &str| run(&place, &format!("train fashion-binary --from {what} --out s --device cpu"));
+    from("a.1bit").fails_with(&["a.1bit", "packed model", "run directory"]);
+    from("notes.txt").fails_with(&["notes.txt", "no run directory", ".safetensors"]);
+    from("nowhere").fails_with(&["nowhere", "not there"]);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_and_was_not_asked_for_is_told_with_the_flag() {
+    let place = Place::new();
+    place.train("r", &["--epochs", "1"]).ok();
+    // Even a user who may do everything cannot write a file where a folder is.
+    for name in ["network.safetensors.tmp", "curves.svg.tmp", "embed.tmp"] {
+        fs::create_dir(place.path("r").join(name)).unwrap();
+    }
+    fs::write(place.path("r/embed"), "").unwrap();
+    for command in ["export r", "report r", "embed r --device cpu"] {
+        run(&place, command).fails_with(&["r/", "name another place with --out"]);
+    }
+    goes(&place, "report r --out elsewhere");
+}
+
+#[test]
+fn shares_that_are_none_are_refused_by_name() {
+    let place = Place::new();
+    for (key, values) in [
+        ("data.val", &["nan", "-0.1", "1.5", "inf"][..]),
+        ("data.test", &["nan", "2", "-1"]),
+        ("data.most_skipped", &["nan", "1.5"]),
+        ("data.hold_out", &["nan", "1"]),
+    ] {
+        for value in values {
+            place.train("r", &["--set", &format!("{key}={value}")]).fails_with(&[&format!("{key} = ")]);
+        }
+    }
+    assert!(!place.path("r").exists());
 }
 
 #[test]
@@ -438,16 +573,17 @@ fn a_run_is_lengthened_whether_it_ended_or_not() {
     let place = Place::new();
     place.train("r", &["--epochs", "2"]).ok();
     let run_lr =
-        |epoch: u64| metrics(&place, "r", "train").iter().find(|m| m["epoch"] == epoch).unwrap()["lr"].as_f64();
-    let ended = run_lr(1).unwrap();
+        |epoch: u64| metrics(&place, "r", "train").iter().find(|m| m["in_epoch"] == epoch).unwrap()["lr"].as_f64();
+    let ended = run_lr(2).unwrap();
     run(&place, "train --resume --out r --epochs 1").fails_with(&["--epochs 1", "2 epochs already"]);
     let o = goes(&place, "train --resume --out r --epochs 4");
     assert!(o.out.contains("4 epochs in place of 2") && o.out.contains("resumed after 12 steps"), "{}", o.out);
+    assert!(o.out.contains("after 2 epochs its rate is") && o.out.contains("where it had come to 0e0"), "{}", o.out);
     let summary = json(&place.path("r/summary.json"));
     assert_eq!((&summary["epochs"], &summary["steps"]), (&4.into(), &24.into()));
     assert_eq!(json(&place.path("r/summary-2.json"))["epochs"], 2);
     // The cosine is that of four epochs: its rate is higher again than where that of two had come to.
-    assert!(run_lr(2).unwrap() > ended, "{:?} after {ended}", run_lr(2));
+    assert!(run_lr(3).unwrap() > ended, "{:?} after {ended}", run_lr(3));
     let config: Table = fs::read_to_string(place.path("r/config.toml")).unwrap().parse().unwrap();
     assert_eq!(config["epochs"].as_integer(), Some(4));
     // The longer run is finished too, and can be looked at.

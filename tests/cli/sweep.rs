@@ -39,6 +39,11 @@ fn every_combination_is_a_run_and_more_can_be_asked_for_later() {
     let names =
         ["lr=1e-3,seed=0", "lr=1e-3,seed=1", "lr=3e-3,seed=0", "lr=3e-3,seed=1"].map(|n| format!("fashion-binary,{n}"));
     assert_eq!(runs(&place), names.iter().map(|n| (n.clone(), true)).collect(), "{out}");
+    let ended: Vec<&str> = out.lines().filter(|l| l.starts_with('[')).collect();
+    assert!(
+        ended.len() == 4 && ended.iter().all(|l| l.contains("test accuracy") && l.contains(" of 100 images")),
+        "{out}"
+    );
     let table: Vec<&str> = out.lines().filter(|l| l.starts_with("fashion-binary ")).collect();
     assert!(out.contains("lr") && table.len() == 2 && table.iter().all(|l| l.contains('±')), "{out}");
 
@@ -109,6 +114,7 @@ fn what_cannot_be_is_refused_before_anything_begins() {
     refused(&["--set", "learning_rate=1,2"], &["learning_rate"]);
     refused(&["--set", "data.size=[16,16"], &["not closed"]);
     refused(&["--set", "lr=1", "--set", "lr=2"], &["lr", "twice"]);
+    refused(&["--set", "lr=1e-3,0.001"], &["0.001 is there twice (as 1e-3)"]);
     refused(&["--seeds", "3..1"], &["--seeds 3..1"]);
     refused(&["--seeds", "one"], &["0..3"]);
     refused(&["--jobs", "0"], &["--jobs 0"]);

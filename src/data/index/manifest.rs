@@ -86,10 +86,36 @@ impl Manifest {
     /// # Errors
     /// If it is no such table.
     pub fn changes(table: &[u8], path: &Path, now: &Manifest) -> Result<String> {
-        let then = rows_in(table, path)?;
+        let told = Self::changes_in(table, path, now, &Part::ALL, true)?;
+        Ok(told.unwrap_or_else(|| ORDER.into()))
+    }
+
+    /// As [`Manifest::changes`], of some parts, and without classes where these are not the images' own; nothing if those parts
+    /// are the same.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn changes_in(
+        table: &[u8],
+        path: &Path,
+        now: &Manifest,
+        parts: &[Part],
+        with_classes: bool,
+    ) -> Result<Option<String>> {
+        let mut then = rows_in(table, path)?;
+        let mut rows = now.rows.clone();
+        if !with_classes {
+            then.iter_mut().chain(&mut rows).for_each(|row| row.class.clear());
+        }
+        fn within<'a>(rows: &'a [Row], parts: &'a [Part]) -> impl Iterator<Item = &'a Row> {
+            rows.iter().filter(|r| parts.contains(&r.part))
+        }
+        if within(&then, parts).eq(within(&rows, parts)) {
+            return Ok(None);
+        }
         let by_name =
             |rows: &[Row]| -> HashMap<String, Row> { rows.iter().map(|r| (r.name.clone(), r.clone())).collect() };
-        let (old, new) = (by_name(&then), by_name(&now.rows));
+        let (old, new) = (by_name(&then), by_name(&rows));
         let differing = |what: &str, names: Vec<&str>| match names.first() {
             Some(first) => vec![format!("{} {what} (the first is {first})", names.len())],
             None => Vec::new(),
@@ -97,10 +123,13 @@ impl Manifest {
         let of = |rows: &'_ [Row], is: &dyn Fn(&Row) -> bool| -> Vec<String> {
             rows.iter().filter(|r| is(r)).map(|r| r.name.clone()).collect()
         };
-        let both = |is: &dyn Fn(&Row, &Row) -> bool| of(&now.rows, &|r| old.get(&r.name).is_some_and(|o| is(o, r)));
+        let asked = |part: Part| parts.contains(&part);
+        let both = |is: &dyn Fn(&Row, &Row) -> bool| {
+            of(&rows, &|r| old.get(&r.name).is_some_and(|o| (asked(o.part) || asked(r.part)) && is(o, r)))
+        };
         let kinds = [
-            ("added", of(&now.rows, &|r| !old.contains_key(&r.name))),
-            ("removed", of(&then, &|r| !new.contains_key(&r.name))),
+            ("added", of(&rows, &|r| asked(r.part) && !old.contains_key(&r.name))),
+            ("removed", of(&then, &|r| asked(r.part) && !new.contains_key(&r.name))),
             ("with other content", both(&|o, r| (o.bytes, o.crc32) != (r.bytes, r.crc32))),
             ("of another class", both(&|o, r| o.class != r.class)),
             ("in another part", both(&|o, r| o.part != r.part)),
@@ -109,9 +138,12 @@ impl Manifest {
             .iter()
             .flat_map(|(what, names)| differing(what, names.iter().map(String::as_str).collect()))
             .collect();
-        Ok(if told.is_empty() { "their order or the classes differ".into() } else { told.join(", ") })
+        Ok(Some(if told.is_empty() { ORDER.into() } else { told.join(", ") }))
     }
 }
+
+/// What has changed where each image is as it was.
+const ORDER: &str = "their order or the classes differ";
 
 /// How many images of a set stand in a table that [`Manifest::to_csv`] made as images to train on: same name, size and
 /// checksum.
@@ -199,6 +231,17 @@ mod tests {
         assert_eq!(told(&turned), "their order or the classes differ");
         let seen = |names: &[&str]| trained_on(&table, path, &set(names)).unwrap();
         assert_eq!((seen(&["dog/1.png", "dog/3.png"]), seen(&["cat/3.png"])), (1, 0));
+        // By part, and without classes.
+        let now = Split::new(set(&["cat/\"1\".png", "dog/1.png"]), set(&["cat/3.png", "dog/2.png"])).manifest();
+        let in_part = |part: Part| Manifest::changes_in(&table, path, &now, &[part], true).unwrap();
+        assert_eq!(in_part(Part::Val), None);
+        assert_eq!(in_part(Part::Test).unwrap(), "1 in another part (the first is dog/2.png)");
+        let mut other = set(&["cat/3.png"]);
+        other.labels = Some(vec![1]);
+        let now = Split::new(set(&["cat/\"1\".png", "dog/1.png", "dog/2.png"]), other).manifest();
+        let changes = |with_classes| Manifest::changes_in(&table, path, &now, &[Part::Test], with_classes).unwrap();
+        assert_eq!(changes(true).unwrap(), "1 of another class (the first is cat/3.png)");
+        assert_eq!(changes(false), None);
         assert!(Manifest::changes(b"name,class\na,b\n", path, &old).unwrap_err().to_string().contains("data.csv"));
     }
 

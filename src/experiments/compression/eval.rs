@@ -3,7 +3,7 @@
 use super::taught;
 use crate::cache::note;
 use crate::console::stop::NEVER;
-use crate::console::text::{percent, say, say_json, size};
+use crate::console::text::{grouped, percent, say, say_json, size};
 use crate::data::{Dataset, Loader, LoaderOptions, Stats};
 use crate::error::{Error, Result};
 use crate::experiments::EvalOptions;
@@ -25,7 +25,9 @@ struct Part {
     part: &'static str,
     teacher: Option<Agreement>,
     student: Option<Agreement>,
-    /// Share of images that both put into the same cluster.
+    /// Images.
+    images: usize,
+    /// Share of them that both put into the same cluster.
     agreement: f64,
 }
 
@@ -59,6 +61,7 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<()> {
         let same = said.iter().zip(meant).filter(|(a, b)| a == b).count();
         parts.push(Part {
             part,
+            images: said.len(),
             teacher: Agreement::of(meant, set),
             student: Agreement::of(&said, set),
             agreement: same as f64 / said.len() as f64,
@@ -83,10 +86,11 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<()> {
 
 fn say_result(result: &Comparison, device: &str) -> Result<()> {
     for p in &result.parts {
-        say(format!("{}: student and model agree on {}", p.part, percent(p.agreement)))?;
+        let images = grouped(p.images as u64);
+        say(format!("{}: student and model agree on {} of {images} images", p.part, percent(p.agreement)))?;
         for (who, found) in [("model", p.teacher), ("student", p.student)] {
             if let Some(found) = found {
-                say(format!("  {who:8} {} of {} images", found.say(), found.images))?;
+                say(format!("  {who:8} {}", found.say()))?;
             }
         }
     }

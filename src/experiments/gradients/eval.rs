@@ -24,6 +24,9 @@ struct Found<'a> {
     part: &'static str,
     /// What the images are.
     data: &'a str,
+    /// Where they are, if they are not the run's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_place_of_own: Option<String>,
     /// The checkpoint's file.
     checkpoint: String,
     /// Epochs done when it was written.
@@ -59,6 +62,7 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<Ending> {
     let found = Found {
         part: word,
         data: data.test.name.as_str(),
+        in_place_of_own: options.data.as_ref().map(|path| path.display().to_string()),
         checkpoint: path.display().to_string(),
         epoch: checkpoint.position.epoch,
         result: &result,
@@ -78,7 +82,8 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<Ending> {
             result.macro_f1
         ))?;
     }
-    let title = format!("{} on {}, {images}, {} right", info.recipe, data.test.name, percent(result.accuracy));
+    let other = if options.data.is_some() { " (not the run's own)" } else { "" };
+    let title = format!("{} on {}{other}, {images}, {} right", info.recipe, data.test.name, percent(result.accuracy));
     let written = run.write_json("eval.json", &found);
     match written.and_then(|()| run.write_text("confusion.svg", &confusion_svg(&result, &title))) {
         Ok(picture) if !options.json => say(format!("confusion matrix: {}", picture.display()))?,

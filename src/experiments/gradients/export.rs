@@ -9,7 +9,7 @@ use crate::deploy::{Net, Runtime, file, masked, onnx, pack, web};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::experiments::{ExportOptions, Form};
-use crate::files::write_atomic;
+use crate::files::{unasked, write_atomic};
 use crate::masks::plain;
 use crate::methods::{EvaluatedBy, ImageInfo, Targets, Task};
 use crate::tensor::HostTensor;
@@ -60,7 +60,8 @@ pub fn write(
     if form != Form::Tensors {
         return write_model(options, t, &task, form, shipped, data, &out);
     }
-    save(&out, shipped, &About { net: &recipe.net, images, classes: &data.test.classes })?;
+    let saved = save(&out, shipped, &About { net: &recipe.net, images, classes: &data.test.classes });
+    unasked(saved, options.out.is_some(), "--out FILE")?;
     let bytes = std::fs::metadata(&out).map_err(Error::io(&out, "read"))?.len();
     say(format!("{}: {} tensors, {}", out.display(), grouped(shipped.len() as u64), size(bytes as usize)))?;
     let accuracy = |tensors: &Tensors| -> Result<f64> {
@@ -71,7 +72,8 @@ pub fn write(
     say(format!("top-1 {} of {}", percent(accuracy(shipped)?), counted(t.part, data.test.len())))?;
     if has_matrices {
         let which = if options.mean_matrices { "with the matrices themselves" } else { "with their means" };
-        say(format!("top-1 {} {which}", percent(accuracy(other)?)))?;
+        let of = counted(t.part, data.test.len());
+        say(format!("top-1 {} of {of} {which}", percent(accuracy(other)?)))?;
     }
     Ok(())
 }

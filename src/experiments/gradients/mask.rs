@@ -18,7 +18,7 @@ use std::path::Path;
 /// # Errors
 /// If the run has none.
 pub fn save_mask(run: &RunDir, recipe: &Recipe, info: &RunInfo, path: &Path) -> Result<String> {
-    let checkpoint = Checkpoint::load(&run.chosen(info))?;
+    let checkpoint = Checkpoint::load(&run.chosen(info)?)?;
     check_writable(path)?;
     let images = images_of(&recipe.net, &checkpoint.tensors, info.mean.len());
     let mask = from_run(recipe, &images, &checkpoint.tensors)

@@ -10,7 +10,7 @@ mod trained;
 mod tuning;
 
 pub use mask::{images_of, save_mask};
-pub use trained::{Opening, TrainedRun, device_of, extractor};
+pub use trained::{Opening, Own, TrainedRun, counted, device_of, extractor};
 pub use tuning::{before_training, say_tuned, taken_another};
 
 pub(super) use export::write as write_export;
@@ -64,6 +64,7 @@ impl Experiment for Gradients {
             part: options.part.map(Part::from),
             by_class,
             whole: by_class,
+            own: if by_class { Own::Part } else { Own::AndTraining },
         }
         .open()?;
         match options.protocol {
@@ -84,6 +85,7 @@ impl Experiment for Gradients {
             part: None,
             by_class: true,
             whole: true,
+            own: Own::Part,
         }
         .open()?;
         run.notes.iter().try_for_each(|n| say(format!("note: {n}")))?;

@@ -1,7 +1,7 @@
 //! Training, from the command to the summary.
 
 use super::{before_training, save_mask, say_tuned};
-use crate::console::progress::{accuracy_of, observer, silent};
+use crate::console::progress::{observer, silent};
 use crate::console::stop::on_ctrl_c;
 use crate::console::text::{duration, go_on_unheard, grouped, mib, percent, say};
 use crate::data::{Part, Split};
@@ -11,11 +11,12 @@ use crate::experiments::{Ending, Start, TrainOptions};
 use crate::methods::Targets;
 use crate::nn::Adapted;
 use crate::recipe::{Recipe, RunInfo, absolute};
-use crate::train::checkpoint::Checkpoint;
+use crate::train::checkpoint::{Checkpoint, Position};
 use crate::train::choose::choose;
-use crate::train::fit::Outcome;
+use crate::train::fit::{Outcome, has_stopped_early};
 use crate::train::lock::RunLock;
 use crate::train::prepare::{Place, Request, Started};
+use crate::train::right::Right;
 use crate::train::run::{RunDir, Summary};
 use serde_json::json;
 use std::path::Path;
@@ -36,8 +37,8 @@ struct Old {
     /// Its record.
     info: RunInfo,
     lock: RunLock,
-    /// How many epochs it was to have, if it has more or fewer from now on.
-    epochs_before: Option<u64>,
+    /// How many epochs it was to have, if it has more or fewer from now on; and where it stands.
+    longer: Option<(u64, Position)>,
 }
 
 /// What a network learns besides the recipe's images: targets with the hash of what made them, and the images with labels
@@ -58,7 +59,7 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
         ));
     }
     let Wanted { name, recipe, select, old } = wanted(start, options)?;
-    if let Some(Old { run, epochs_before: None, .. }) = &old
+    if let Some(Old { run, longer: None, .. }) = &old
         && let Some(summary) = run.summary()?
     {
         if !options.json {
@@ -95,11 +96,14 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
     let began_on = old.as_ref().map(|old| old.info.device.clone()).filter(|began| *began != prepared.device().name());
     let mut longer = None;
     let place = match old {
-        Some(Old { run, info, lock, epochs_before }) => {
-            if let Some(before) = epochs_before {
+        Some(Old { run, info, lock, longer: asked }) => {
+            if let Some((before, position)) = asked {
                 let lengthened = [&info.lengthened[..], &[before]].concat();
-                run.lengthen(prepared.recipe(), RunInfo { lengthened, ..info }, before)?;
-                longer = Some(of_length(prepared.recipe(), before, prepared.steps() as u64));
+                // What earlier versions did not keep is not made up: then the places of all are unknown.
+                let known = info.lengthened_at.len() == info.lengthened.len();
+                let at = if known { [&info.lengthened_at[..], &[position.steps]].concat() } else { Vec::new() };
+                run.lengthen(prepared.recipe(), RunInfo { lengthened, lengthened_at: at, ..info }, before)?;
+                longer = Some(of_length(prepared.recipe(), before, &position, prepared.steps() as u64));
             }
             Place::Resumed(run, lock)
         }
@@ -152,27 +156,39 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
             // Only now does nobody change it any more.
             let (run, mut recipe, info) = RunDir::open(&path)?;
             run.check_last()?;
+            let position = match run.last().is_file() {
+                true => Checkpoint::load(&run.last())?.position,
+                false => Position::default(),
+            };
+            run.check_best(&position)?;
             if let Some(data) = &options.data {
                 recipe.data.path = absolute(data);
             }
-            let epochs_before = lengthened(&run, &mut recipe, options.epochs)?;
+            let before = lengthened(&run, &mut recipe, options.epochs, &position)?;
+            let longer = before.map(|before| (before, position));
             let select = options.device.clone().unwrap_or(info.select.clone());
-            Ok(Wanted { name: info.recipe.clone(), recipe, select, old: Some(Old { run, info, lock, epochs_before }) })
+            Ok(Wanted { name: info.recipe.clone(), recipe, select, old: Some(Old { run, info, lock, longer }) })
         }
     }
 }
 
 /// Gives a run another number of epochs, if that is asked for; the number that it had.
-fn lengthened(run: &RunDir, recipe: &mut Recipe, epochs: Option<u64>) -> Result<Option<u64>> {
+fn lengthened(run: &RunDir, recipe: &mut Recipe, epochs: Option<u64>, position: &Position) -> Result<Option<u64>> {
     let Some(epochs) = epochs.filter(|e| *e != recipe.epochs) else { return Ok(None) };
-    let done = match run.last().is_file() {
-        true => Checkpoint::load(&run.last())?.position.epoch,
-        false => 0,
-    };
+    let (done, path) = (position.epoch, run.path().display());
     if epochs <= done {
         return Err(Error::Config(format!(
-            "--epochs {epochs}: {} has done {done} epochs already: give more to lengthen it",
-            run.path().display()
+            "--epochs {epochs}: {path} has done {done} epochs already: give more to lengthen it"
+        )));
+    }
+    if has_stopped_early(recipe, position) {
+        return Err(Error::Config(format!(
+            "--epochs {epochs}: training of {path} ended early, after epoch {done}, because validation had got no better for patience = \
+             {} epochs (the best was after epoch {}): more epochs would train nothing. Begin a new run with more patience:  onebit \
+             train {path} --epochs {epochs} --set patience={}  (--from {path} starts it from these weights)",
+            recipe.patience.unwrap_or_default(),
+            position.best_val.map_or(0, |best| best.epoch),
+            epochs
         )));
     }
     let before = std::mem::replace(&mut recipe.epochs, epochs);
@@ -180,15 +196,18 @@ fn lengthened(run: &RunDir, recipe: &mut Recipe, epochs: Option<u64>) -> Result<
     Ok(Some(before))
 }
 
-/// What another length does to the learning rate.
-fn of_length(recipe: &Recipe, before: u64, steps: u64) -> String {
+/// What another length does to the learning rate from where the run stands.
+fn of_length(recipe: &Recipe, before: u64, at: &Position, steps: u64) -> String {
     let epochs = recipe.epochs;
-    let rate = |epoch: u64, of: u64| recipe.schedule.at(recipe.lr, epoch * steps, steps, of);
+    // Of a second pass the rate is that of the end of the first one.
+    let step = at.epoch * steps + (at.step as u64).min(steps);
+    let rate = |of: u64| recipe.schedule.at(recipe.lr, step.min(of * steps), steps, of);
     let what = match recipe.schedule.follows_length() {
         true => format!(
-            "the schedule is that of {epochs} epochs from here on; at epoch {before} its rate is {:e}, where it had come to {:e}",
-            rate(before, epochs),
-            rate(before, before)
+            "the schedule is that of {epochs} epochs from here on; after {} epochs its rate is {:e}, where it had come to {:e}",
+            at.epoch,
+            rate(epochs),
+            rate(before)
         ),
         false => "the schedule does not depend on the length".into(),
     };
@@ -289,20 +308,22 @@ fn finish(options: &TrainOptions, run: &RunDir, s: &Summary) -> Result<Ending> {
     }
     let of = |part: Part, share: f64, images: usize, epoch: u64| {
         let of = if images > 0 { format!(" of {} images", grouped(images as u64)) } else { String::new() };
-        format!("{} {}{of} after {epoch} epochs", accuracy_of(&recipe, part), percent(share))
+        format!("{} {}{of} after {epoch} epochs", Right::of(&recipe).on(part), percent(share))
     };
     let chosen = s.chosen_epoch.unwrap_or(s.epochs);
     let test = s.test_accuracy.map(|a| of(Part::Test, a, s.test_images, chosen));
     let val = s.best_val_accuracy.zip(s.best_val_epoch).map(|(a, epoch)| of(Part::Val, a, s.val_images, epoch));
     let found: Vec<String> = [val.map(|v| format!("best {v}")), test].into_iter().flatten().collect();
     let found = if found.is_empty() { "no images to test on".into() } else { found.join("; ") };
-    say(format!(
-        "{found} ({} epochs of training, {} steps), {:.0} images/s, {}",
-        s.epochs,
-        s.steps,
-        s.images_per_second,
-        duration(s.seconds)
-    ))?;
+    // Nothing is timed where only the test was still to be done.
+    let rate = if s.images_per_second > 0.0 { format!(", {:.0} images/s", s.images_per_second) } else { String::new() };
+    let time = match s.seconds_since {
+        Some(step @ 1..) => {
+            format!("{} since step {step}, until when an earlier version kept no time", duration(s.seconds))
+        }
+        _ => duration(s.seconds),
+    };
+    say(format!("{found} ({} epochs of training, {} steps){rate}, {time}", s.epochs, s.steps))?;
     if let Some(mask) = mask {
         say(mask)?;
     }

@@ -10,6 +10,7 @@ use crate::recipe::{DataSpec, EMBEDDED, Recipe, RunInfo};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::choose::choose;
 use crate::train::classes::{by_name, missing, only_known};
+use crate::train::own_images::check;
 use crate::train::programs::Runner;
 use crate::train::protocol::feature_programs;
 use crate::train::run::RunDir;
@@ -53,6 +54,19 @@ pub struct Opening<'a> {
     pub by_class: bool,
     /// Whether other images that have no parts are taken as a whole, because nothing was trained on them.
     pub whole: bool,
+    /// What of the run's own images must be as it was when the run began.
+    pub own: Own,
+}
+
+/// What of a run's own images must be as it was when it began, so that a number passes for the run's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// The part that is looked at; where neighbours in the training images are asked, these too.
+    Part,
+    /// That part and the training images.
+    AndTraining,
+    /// Nothing: the run was trained on some images of a set, which whoever opens it has drawn.
+    Drawn,
 }
 
 impl TrainedRun {
@@ -62,7 +76,8 @@ impl TrainedRun {
     /// If there is no such run or checkpoint, there are no images of the part, they have not the channels of the run's, or are of
     /// other classes.
     pub fn open(run: &Path, which: impl Into<Option<Which>>, data: Option<&Path>) -> Result<TrainedRun> {
-        Opening { run, which: which.into(), data, part: None, by_class: false, whole: false }.open()
+        Opening { run, which: which.into(), data, part: None, by_class: false, whole: false, own: Own::AndTraining }
+            .open()
     }
 }
 
@@ -74,14 +89,15 @@ impl Opening<'_> {
     pub fn open(self) -> Result<TrainedRun> {
         let (run, mut recipe, info) = RunDir::open(self.run)?;
         let path = match self.which {
-            None => run.chosen(&info),
+            None => run.chosen(&info)?,
             Some(Which::Last) => run.last(),
             Some(Which::Best) => run.best(),
         };
         let checkpoint = Checkpoint::load(&path)?;
         let mut notes = Vec::new();
         let own_classes = recipe.data.classes.clone();
-        let by_class = self.by_class && recipe.method().evaluated_by(&recipe) == EvaluatedBy::Logits;
+        let by_neighbours = recipe.method().evaluated_by(&recipe) == EvaluatedBy::Neighbours;
+        let by_class = self.by_class && !by_neighbours;
         let known = if by_class { &info.classes[..] } else { &[] };
         if let Some(data) = self.data {
             recipe.data.path = data.display().to_string();
@@ -96,11 +112,15 @@ impl Opening<'_> {
         if whole {
             notes.push("the set has no parts: all of it is tested on".into());
         }
+        // As the run lists them, before classes are numbered as its network has them.
+        let opened = data.clone();
         if !known.is_empty() {
             if self.data.is_some() && !own_classes.is_empty() {
-                let left_out;
-                (data, left_out) = only_known(&data, known);
-                if left_out > 0 {
+                let (some, left_out) = only_known(&data, known);
+                // Where none is left, the lists of names tell why.
+                let none = some.train.is_empty() && some.val.is_empty() && some.test.is_empty();
+                data = if none { data } else { some };
+                if left_out > 0 && !none {
                     notes
                         .push(format!("{left_out} images of other classes than the run's are left out (data.classes)"));
                 }
@@ -110,6 +130,18 @@ impl Opening<'_> {
         let part = (!whole).then(|| self.part.unwrap_or_else(|| default_part(&data, recipe.data.hold_out)));
         if let Some(part) = part {
             data.test = part_of(&data, part)?.clone();
+        }
+        if let (None, Some(part), true) = (self.data, part, self.own != Own::Drawn) {
+            let with_training = self.own == Own::AndTraining || (self.by_class && by_neighbours);
+            let parts = [Part::Train, part];
+            let parts = if with_training && part != Part::Train { &parts[..] } else { &parts[1..] };
+            check(&run, &recipe, &info, &opened, parts)?;
+            if info.data.is_none() {
+                notes.push(format!(
+                    "{} keeps no fingerprint of its images: whether these are those that it began with is not known",
+                    run.path().display()
+                ));
+            }
         }
         notes.extend(by_class.then(|| missing(&data.test)).flatten());
         let stats = Stats { mean: info.mean.clone(), std: info.std.clone() };

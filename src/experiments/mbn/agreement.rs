@@ -1,6 +1,6 @@
 //! How well clusters agree with classes.
 
-use crate::console::text::percent;
+use crate::console::text::{grouped, percent};
 use crate::data::Dataset;
 use crate::features::{clustering_accuracy, normalized_mutual_information};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,7 @@ impl Agreement {
 
     /// For people.
     pub fn say(&self) -> String {
-        format!("accuracy {}  NMI {:.4}", percent(self.accuracy), self.nmi)
+        let images = grouped(self.images as u64);
+        format!("accuracy {} of {images} images  NMI {:.4}", percent(self.accuracy), self.nmi)
     }
 }

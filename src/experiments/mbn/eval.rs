@@ -31,7 +31,7 @@ pub(super) fn run(options: &EvalOptions, fitted: FittedRun) -> Result<()> {
             result.insert("pace".into(), json!(pace));
         }
         if let Some(agreement) = Agreement::of(&found.clusters, set) {
-            said.push(format!("{name:5}  {:6} images  {}", agreement.images, agreement.say()));
+            said.push(format!("{name:5}  {}", agreement.say()));
             result.insert(name.into(), json!(agreement));
         }
     }

@@ -13,11 +13,12 @@ pub use predict::{Found, Pace, assigned, points, predicted};
 
 use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOptions, Start, TrainOptions};
 use crate::console::text::pretty_json;
-use crate::data::Split;
+use crate::data::{Part, Split};
 use crate::error::{Error, Result};
 use crate::mbn::{METHOD, MbnRecipe, Model};
 use crate::recipe::keys::{Key, keys_of};
 use crate::recipe::{RunInfo, Text};
+use crate::train::own_images::check_of;
 use crate::train::run::RunDir;
 use std::path::Path;
 
@@ -97,7 +98,12 @@ impl FittedRun {
         if let Some(data) = data {
             recipe.data.path = data.display().to_string();
         }
-        let data = recipe.data.open()?;
+        let images = recipe.data.open()?;
+        if data.is_none() {
+            // All of it is tested, side by side.
+            check_of(&run, &recipe.data.path, &info, &images, &Part::ALL, true)?;
+        }
+        let data = images;
         Ok(FittedRun { run, recipe, info, model, data })
     }
 }

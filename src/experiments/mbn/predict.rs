@@ -44,7 +44,7 @@ pub fn points(recipe: &MbnRecipe, set: &Arc<Dataset>, device: &Device, stop: &At
     let task = Task { recipe: &network, images: &images, teacher: None, targets: None };
     let (programs, batch) = feature_programs(&task, device)?;
     let mut runner = Runner::load(programs, device, network.seed)?;
-    let path = run.chosen(&info);
+    let path = run.chosen(&info)?;
     runner.restore(&Checkpoint::load(&path)?, &path)?;
     features(&mut runner, set, batch, stop)
 }

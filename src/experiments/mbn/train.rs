@@ -3,13 +3,14 @@
 use super::{Agreement, LayerBar, not_one, points};
 use crate::console::stop::on_ctrl_c;
 use crate::console::text::{duration, go_on_unheard, grouped, mib, say};
-use crate::data::Split;
+use crate::data::{Part, Split};
 use crate::error::{Error, Result};
 use crate::experiments::{Ending, Start, TrainOptions};
 use crate::mbn::{MbnRecipe, Model, Output, Watch, Work};
 use crate::recipe::{RunInfo, absolute};
 use crate::train::choose::{Choice, choose};
 use crate::train::lock::RunLock;
+use crate::train::own_images::changed;
 use crate::train::run::RunDir;
 use serde::Serialize;
 use serde_json::json;
@@ -22,7 +23,7 @@ struct Wanted {
     name: String,
     recipe: MbnRecipe,
     select: String,
-    old: Option<(RunDir, RunLock)>,
+    old: Option<(RunDir, RunLock, RunInfo)>,
 }
 
 /// The result of a fit: `summary.json`.
@@ -61,7 +62,7 @@ struct Fit {
 /// Fits the model, and keeps a run directory.
 pub(super) fn run(start: Start, options: &TrainOptions) -> Result<Ending> {
     let wanted = wanted(start, options)?;
-    if let Some((run, _)) = &wanted.old
+    if let Some((run, ..)) = &wanted.old
         && run.path().join("summary.json").is_file()
     {
         say(format!("{} is finished; there is nothing to resume", run.path().display()))?;
@@ -70,6 +71,8 @@ pub(super) fn run(start: Start, options: &TrainOptions) -> Result<Ending> {
     let began = Instant::now();
     let stop = on_ctrl_c()?;
     let Some(mut fit) = begin(wanted, options, stop)? else { return Ok(Ending::Stopped) };
+    // Of layers that an earlier process fitted their own time counts.
+    let before: f64 = fit.model.work.iter().map(|work| work.seconds).sum();
     go_on_unheard();
     if !options.quiet {
         announce(options.json, &fit)?;
@@ -94,7 +97,7 @@ pub(super) fn run(start: Start, options: &TrainOptions) -> Result<Ending> {
         clusterings: fit.model.spec.clusterings,
         layers: fit.model.work.clone(),
         output_seconds: output_began.elapsed().as_secs_f64(),
-        seconds: began.elapsed().as_secs_f64(),
+        seconds: before + began.elapsed().as_secs_f64(),
         planned_bytes: fit.planned_bytes,
         train,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -134,13 +137,13 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
             if let Some(data) = &options.data {
                 recipe.data.path = absolute(data);
             }
-            let select = options.device.clone().unwrap_or(info.select);
+            let select = options.device.clone().unwrap_or(info.select.clone());
             if options.epochs.is_some() {
                 return Err(no_epochs());
             }
             let run = RunDir::at(&path);
             let lock = RunLock::take(&run)?;
-            Ok(Wanted { name: info.recipe, recipe, select, old: Some((run, lock)) })
+            Ok(Wanted { name: info.recipe.clone(), recipe, select, old: Some((run, lock, info)) })
         }
     }
 }
@@ -163,7 +166,18 @@ fn begin(wanted: Wanted, options: &TrainOptions, stop: &AtomicBool) -> Result<Op
     let manifest = data.manifest();
     let resumed = old.is_some();
     let (run, lock) = match old {
-        Some(old) => old,
+        Some((run, lock, info)) => {
+            if let Some(what) = changed(&run, &info, &manifest, &Part::ALL, true)? {
+                return Err(Error::data(
+                    &recipe.data.path,
+                    format!(
+                        "these are not the images that the run {} began with: {what}; put them back as they were, or start a new run",
+                        run.path().display()
+                    ),
+                ));
+            }
+            (run, lock)
+        }
         None => {
             let info = RunInfo {
                 recipe: name.clone(),

@@ -109,6 +109,13 @@ impl SwavSpec {
                 small.views, small.size
             ));
         }
+        if let Some(SmallViews { scale: [least, most], .. }) = self.small
+            && !(0.0 < least && least <= most && most.is_finite())
+        {
+            return fail(format!(
+                "swav.small.scale = [{least}, {most}]: give two numbers over 0, the smaller one first"
+            ));
+        }
         for (name, v) in [("temperature", self.temperature), ("epsilon", self.epsilon)] {
             if !(v > 0.0 && v.is_finite()) {
                 return fail(format!("swav.{name} = {v}: give a number over 0"));

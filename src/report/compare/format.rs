@@ -74,10 +74,13 @@ impl Cell {
                 Some(std) => format!("{:.digits$} {pm} {std:.digits$}", s.mean),
                 None => format!("{:.digits$}", s.mean),
             },
-            Cell::Difference(s) => match s.half_interval() {
-                Some(half) => format!("{:+.2} ({:.2} to {:.2})", s.mean, s.mean - half, s.mean + half),
-                None => format!("{:+.2}", s.mean),
-            },
+            Cell::Difference(s) => {
+                let pairs = if s.n == 1 { "1 pair".to_string() } else { format!("{} pairs", s.n) };
+                match s.half_interval() {
+                    Some(half) => format!("{:+.2} ({:.2} to {:.2}), {pairs}", s.mean, s.mean - half, s.mean + half),
+                    None => format!("{:+.2}, {pairs}", s.mean),
+                }
+            }
         }
     }
 
@@ -192,7 +195,12 @@ impl Table {
                 Cell::Text(t) => escaped(t),
                 Cell::None => "--".into(),
                 Cell::Times(v) => format!("${v:.1}\\times$"),
-                other => format!("${}$", other.shown("\\pm").replace(" to ", "\\text{ to }")),
+                Cell::Difference(_) => {
+                    let shown = c.shown("\\pm");
+                    let (numbers, pairs) = shown.rsplit_once(", ").unwrap_or((&shown, ""));
+                    format!("${}$, {pairs}", numbers.replace(" to ", "\\text{ to }"))
+                }
+                other => format!("${}$", other.shown("\\pm")),
             };
             put(&mut out, format_args!("{} \\\\\n", row.iter().map(cell).collect::<Vec<_>>().join(" & ")));
         }

@@ -5,11 +5,13 @@ mod run;
 mod settings;
 mod stats;
 mod table;
+mod trained;
 
 pub use format::Format;
 pub use run::Compared;
 pub(super) use settings::{Settings, settings, telling};
 pub use stats::{CONFIDENCE, Spread};
+pub(super) use trained::{Trained, letters, told};
 
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -142,7 +144,8 @@ impl Comparison {
 
 #[cfg(test)]
 mod tests {
-    use super::run::Score;
+    use super::run::{Score, Seconds};
+    use super::trained::Set;
     use super::*;
     use crate::recipe::Recipe;
     use crate::train::ships::Ships;
@@ -156,6 +159,7 @@ mod tests {
             settings: settings::settings(&recipe_of).unwrap(),
             seed,
             data: "d".into(),
+            trained: trained("t", 200),
             score: Score {
                 of: "test accuracy",
                 part: "test",
@@ -164,13 +168,19 @@ mod tests {
                 set: "s".into(),
             },
             best_val: None,
+            val_images: 0,
             steps: 10,
-            seconds: 10.0 * seed as f64,
+            seconds: Seconds::Whole(10.0 * seed as f64),
             planned_bytes: 1 << 20,
             ships: Some(Ships { bytes: 200, binary_weights: 1000, numbers: 10, binary_macs: 640, real_macs: 10 }),
             device: "cpu".into(),
             more: BTreeMap::new(),
         }
+    }
+
+    fn trained(id: &str, images: usize) -> Trained {
+        let set = |id: &str, images| Set { id: Some(id.into()), images: Some(images) };
+        Trained { train: set(id, images), val: set("none", 0), lengthened: String::new() }
     }
 
     fn comparison(runs: Vec<Compared>) -> Comparison {
@@ -197,6 +207,7 @@ mod tests {
                 "lr",
                 "seeds",
                 "test accuracy %",
+                "images",
                 "steps",
                 "time s",
                 "memory MiB",
@@ -205,7 +216,10 @@ mod tests {
                 "fewer OPs"
             ]
         );
-        assert_eq!(lines[1], ["small-sign", "0.003", "3", "82.00 ± 2.00", "10", "20", "1.0", "1.3", "0.000", "32.5x"]);
+        assert_eq!(
+            lines[1],
+            ["small-sign", "0.003", "3", "82.00 ± 2.00", "100", "10", "20", "1.0", "1.3", "0.000", "32.5x"]
+        );
         assert_eq!(lines[2][..4], ["small-sign", "0.01", "1", "50.00"]);
         let mut c = c;
         let twice = c.add(run("small-sign", &[], 2, 0.9)).unwrap_err().to_string();
@@ -228,8 +242,46 @@ mod tests {
         assert!(close(&d["mean"], 2.0) && close(&d["low"], 2.0 - half) && close(&d["high"], 2.0 + half), "{d}");
         assert_eq!((&d["pairs"], &json["rows"][2]["difference"]), (&3.into(), &Value::Null));
         let text = c.text(Some(0)).unwrap();
-        assert!(text.contains("+2.00 (-0.48 to 4.48)") && text.contains("Student's t"), "{text}");
-        assert!(text.contains("small-bireal has no seed in common"), "{text}");
+        assert!(text.contains("+2.00 (-0.48 to 4.48), 3 pairs") && text.contains("Student's t"), "{text}");
+        assert!(text.contains("row 3 (small-bireal) has no seed in common with row 1 (small-sign)"), "{text}");
+        let latex = c.write(Format::Latex, Some(0)).unwrap();
+        assert!(latex.contains("$+2.00 (-0.48 \\text{ to } 4.48)$, 3 pairs"), "{latex}");
+    }
+
+    #[test]
+    fn other_training_images_and_other_lengths_are_other_rows() {
+        let of = |seed, trained: Trained| Compared { trained, ..run("small-sign", &[], seed, 0.8) };
+        let longer = Trained { lengthened: "from 6 epochs at step 36".into(), ..trained("t", 200) };
+        let unknown = Set { id: None, images: None };
+        let old = Trained { train: unknown.clone(), val: unknown, lengthened: String::new() };
+        let c = comparison(vec![
+            of(0, trained("t", 200)),
+            of(1, trained("t", 200)),
+            // Of the same seed, and no duplicates.
+            of(0, trained("u", 199)),
+            of(0, longer),
+            of(0, old),
+        ]);
+        assert_eq!(c.rows.iter().map(|r| r.runs.len()).collect::<Vec<_>>(), [2, 1, 1, 1]);
+        let text = c.text(Some(0)).unwrap();
+        for part in
+            ["training images", "A (200 images)", "B (199 images)", "lengthened", "from 6 epochs at step 36", "?"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(text.contains("row 4 (small-sign) keeps no list"), "{text}");
+    }
+
+    #[test]
+    fn times_that_are_not_known_are_not_made_up() {
+        let mut some = run("small-sign", &[], 1, 0.8);
+        some.seconds = Seconds::Unknown;
+        let mut old = run("small-xnor", &[], 1, 0.8);
+        old.seconds = Seconds::SinceResumed(7.0);
+        let c = comparison(vec![some, old]);
+        let text = c.text(None).unwrap();
+        assert!(text.contains("last resumed") && text.contains("began"), "{text}");
+        assert_eq!(c.json(None)["rows"][0]["seconds"], Value::Null);
     }
 
     #[test]
@@ -251,7 +303,7 @@ mod tests {
         let odd = Compared { recipe: "small_x%".into(), ..run("small-xnor", &[], 1, 0.5) };
         let c = comparison(vec![run("small-sign", &[], 1, 0.8), run("small-sign", &[], 2, 0.82), odd]);
         let of = |format| c.write(format, Some(0)).unwrap();
-        assert!(of(Format::Markdown).contains("| small-sign | 2 | 81.00 ± 1.41 |"), "{}", of(Format::Markdown));
+        assert!(of(Format::Markdown).contains("| small-sign | 2 | 81.00 ± 1.41 | 100 |"), "{}", of(Format::Markdown));
         let latex = of(Format::Latex);
         assert!(
             latex.contains("small\\_x\\%") && latex.contains("$81.00 \\pm 1.41$") && latex.contains("\\toprule"),

@@ -1,10 +1,11 @@
 //! A run as it is compared.
 
 use super::settings::{Settings, settings};
+use super::trained::Trained;
 use crate::error::{Error, Result};
 use crate::hash::fnv1a;
-use crate::methods::EvaluatedBy;
 use crate::recipe::Recipe;
+use crate::train::right::Right;
 use crate::train::run::{Metric, MetricsFile, RunDir, Summary};
 use crate::train::ships::Ships;
 use std::collections::BTreeMap;
@@ -38,14 +39,18 @@ pub struct Compared {
     pub seed: u64,
     /// What its images are.
     pub data: String,
+    /// Which of them it was trained on, and how long.
+    pub trained: Trained,
     /// How good it is.
     pub score: Score,
     /// The best accuracy on validation images after any epoch.
     pub best_val: Option<f64>,
     /// Steps done.
     pub steps: u64,
-    /// Seconds that it took.
-    pub seconds: f64,
+    /// Images that this is of; 0 if a run does not tell.
+    pub val_images: usize,
+    /// Seconds that it took, if they are known.
+    pub seconds: Seconds,
     /// Bytes that it planned.
     pub planned_bytes: usize,
     /// What ships of it; none of runs of earlier versions.
@@ -54,6 +59,27 @@ pub struct Compared {
     pub device: String,
     /// What else is known, by the name of its column: shares of right answers in percent, or other numbers.
     pub more: BTreeMap<String, f64>,
+}
+
+/// How long a run took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Seconds {
+    /// All of it.
+    Whole(f64),
+    /// From when it was last resumed on, if it was: an earlier version trained it.
+    SinceResumed(f64),
+    /// That is not known: an earlier version began it.
+    Unknown,
+}
+
+impl Seconds {
+    /// As far as they are known.
+    pub fn known(self) -> Option<f64> {
+        match self {
+            Seconds::Whole(s) | Seconds::SinceResumed(s) => Some(s),
+            Seconds::Unknown => None,
+        }
+    }
 }
 
 impl Compared {
@@ -72,10 +98,16 @@ impl Compared {
             recipe: info.recipe.clone(),
             settings: settings(&recipe)?,
             seed: summary.seed,
+            trained: Trained::of(&run, &recipe, &info)?,
             score: score(&run, &recipe, &summary)?,
             best_val: summary.best_val_accuracy,
             steps: summary.steps,
-            seconds: summary.seconds,
+            val_images: summary.val_images,
+            seconds: match summary.seconds_since {
+                Some(0) => Seconds::Whole(summary.seconds),
+                Some(_) => Seconds::Unknown,
+                None => Seconds::SinceResumed(summary.seconds),
+            },
             planned_bytes: summary.planned_bytes,
             ships: summary.ships,
             more: more(&run, &summary)?,
@@ -89,21 +121,24 @@ impl Compared {
         self.recipe == other.recipe
             && self.settings == other.settings
             && (&self.data, &self.score.set, self.score.part) == (&other.data, &other.score.set, other.score.part)
+            && self.trained == other.trained
     }
 }
 
 fn score(run: &RunDir, recipe: &Recipe, s: &Summary) -> Result<Score> {
-    let by = recipe.method().evaluated_by(recipe);
+    let by = Right::of(recipe);
     // A run that has no test part, or leaves it alone, is told apart by its validation images.
     let (part, images, accuracy) = match (s.test_accuracy, s.best_val_accuracy) {
         (None, Some(best)) => ("val", s.val_images, Some(best)),
         (test, _) => ("test", s.test_images, test),
     };
     let of = match (by, part) {
-        (EvaluatedBy::Logits, "val") => "val accuracy, best",
-        (EvaluatedBy::Logits, _) => "test accuracy",
-        (EvaluatedBy::Neighbours, "val") => "nearest neighbours, val, best",
-        (EvaluatedBy::Neighbours, _) => "nearest neighbours, test",
+        (Right::Classes, "val") => "val accuracy, best",
+        (Right::Classes, _) => "test accuracy",
+        (Right::Neighbours, "val") => "nearest neighbours, val, best",
+        (Right::Neighbours, _) => "nearest neighbours, test",
+        (Right::Model, "val") => "agreement with the model, val, best",
+        (Right::Model, _) => "agreement with the model, test",
     };
     let images = (images > 0).then_some(images);
     Ok(Score { of, part, images, accuracy, set: images_of(run, recipe, part)? })
@@ -134,8 +169,10 @@ fn images_of(run: &RunDir, recipe: &Recipe, part: &str) -> Result<String> {
 
 /// What protocols found, in percent, and the mutual information of a target after the last epoch.
 fn more(run: &RunDir, summary: &Summary) -> Result<BTreeMap<String, f64>> {
-    let evaluated =
-        run.protocol_results()?.into_iter().map(|j| (format!("{} %", j.column(&summary.data)), 100.0 * j.accuracy));
+    let evaluated = run
+        .protocol_results()?
+        .into_iter()
+        .map(|j| (format!("{}, {} images %", j.column(&summary.data), j.test_images), 100.0 * j.accuracy));
     let mut more: BTreeMap<String, f64> = evaluated.collect();
     let means = MetricsFile::read(run)?.into_iter().rev().find_map(|m| match m {
         Metric::Means { values, .. } => Some(values),

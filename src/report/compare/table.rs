@@ -1,9 +1,10 @@
 //! The columns of a comparison.
 
 use super::format::{Cell, Table};
-use super::run::Compared;
+use super::run::{Compared, Seconds};
 use super::settings::telling;
 use super::stats::CONFIDENCE;
+use super::trained::{Set, letters, told};
 use super::{Row, Spread};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,9 @@ const NOTE: &str = "± std over seeds (n - 1). Steps include those of second pas
 /// A column: its name, and what a row has in it.
 type Column<'a> = (String, Box<dyn Fn(&Row) -> Cell + 'a>);
 
+/// One part of a run's images.
+type PartOf = fn(&Compared) -> &Set;
+
 /// The table, with differences from a row.
 pub fn table(rows: &[Row], against: Option<usize>) -> Table {
     let mut columns: Vec<Column<'_>> = vec![("recipe".into(), Box::new(|r| Cell::Text(r.first().recipe.clone())))];
@@ -28,6 +32,21 @@ pub fn table(rows: &[Row], against: Option<usize>) -> Table {
     let differs = |of: &dyn Fn(&Compared) -> String| rows.iter().any(|r| of(r.first()) != of(rows[0].first()));
     if differs(&|r| r.data.clone()) {
         columns.push(("data".into(), Box::new(|r| Cell::Text(r.first().data.clone()))));
+    }
+    let parts: [(&str, PartOf); 2] =
+        [("training images", |r| &r.trained.train), ("validation images", |r| &r.trained.val)];
+    for (name, of) in parts {
+        if rows.iter().any(|r| of(r.first()) != of(rows[0].first())) {
+            let letters = letters(rows.iter().map(|r| of(r.first()).id.as_deref()));
+            columns.push((name.into(), Box::new(move |r| Cell::Text(told(of(r.first()), &letters)))));
+        }
+    }
+    if differs(&|r| r.trained.lengthened.clone()) {
+        let of = |r: &Row| match r.first().trained.lengthened.as_str() {
+            "" => Cell::None,
+            text => Cell::Text(text.into()),
+        };
+        columns.push(("lengthened".into(), Box::new(of)));
     }
     let sets = sets(rows);
     if sets.len() > 1 {
@@ -45,9 +64,12 @@ pub fn table(rows: &[Row], against: Option<usize>) -> Table {
         };
         columns.push((format!("{of} %"), Box::new(accuracy)));
     }
+    let images = |n: Option<usize>| n.filter(|n| *n > 0).map_or(Cell::None, |n| Cell::Count(n as u64));
+    columns.push(("images".into(), Box::new(move |r| images(r.first().score.images))));
     if rows.iter().any(|r| r.first().best_val.is_some()) {
         let best = |r: &Row| r.spread(|run| Some(100.0 * run.best_val?)).map_or(Cell::None, |s| Cell::Spread(s, 2));
         columns.push(("best val accuracy %".into(), Box::new(best)));
+        columns.push(("val images".into(), Box::new(move |r| images(Some(r.first().val_images)))));
     }
     if let Some(base) = against {
         let name = format!("difference from row {}, points", base + 1);
@@ -60,7 +82,7 @@ pub fn table(rows: &[Row], against: Option<usize>) -> Table {
         columns.push((name, Box::new(of)));
     }
     columns.push(("steps".into(), Box::new(|r| Cell::Count(r.first().steps))));
-    columns.push(("time s".into(), Box::new(|r| mean(r, |run| Some(run.seconds), 0))));
+    columns.push(("time s".into(), Box::new(|r| mean(r, |run| run.seconds.known(), 0))));
     columns
         .push(("memory MiB".into(), Box::new(|r| Cell::Number(r.first().planned_bytes as f64 / (1 << 20) as f64, 1))));
     let ships = |of: fn(&super::run::Compared) -> Option<f64>, digits| {
@@ -96,14 +118,13 @@ fn by_seed(row: &Row) -> String {
 
 /// Letters for the sets of images that accuracies are of.
 fn sets(rows: &[Row]) -> BTreeMap<String, String> {
-    let mut sets: BTreeMap<String, String> = BTreeMap::new();
-    for row in rows {
-        let score = &row.first().score;
-        let letter = char::from_u32('A' as u32 + sets.len() as u32).unwrap_or('?').to_string();
-        let images = score.images.map_or(String::new(), |n| format!(" ({n} images)"));
-        sets.entry(score.set.clone()).or_insert(letter + &images);
-    }
-    sets
+    letters(rows.iter().map(|r| Some(r.first().score.set.as_str())))
+}
+
+/// What a row is called in notes: several may be of one recipe.
+fn called(rows: &[Row], row: &Row) -> String {
+    let number = rows.iter().position(|r| std::ptr::eq(r, row)).map_or(0, |i| i + 1);
+    format!("row {number} ({})", row.first().recipe)
 }
 
 /// How accuracies differ from another row's, in points; none for that row, without a seed in common, or where accuracies are of
@@ -120,6 +141,23 @@ fn notes(rows: &[Row], against: Option<usize>) -> Vec<String> {
     let mut notes = vec![NOTE.to_string()];
     if sets(rows).len() > 1 {
         notes.push("Test sets A, B, ... are not the same images: accuracies on different ones do not compare.".into());
+    }
+    let unknown = |r: &&Row| r.first().trained.train.id.is_none() || r.first().trained.train.images.is_none();
+    for row in rows.iter().filter(unknown) {
+        notes.push(format!(
+            "{} keeps no list of its images: which ones its runs were trained on is not known.",
+            called(rows, row)
+        ));
+    }
+    let times = |is: fn(&Seconds) -> bool| rows.iter().any(|row| row.runs.iter().any(|r| is(&r.seconds)));
+    if times(|s| matches!(s, Seconds::Unknown)) {
+        notes.push(
+            "How long runs took that an earlier version began and this one ended is not known: their time is left out."
+                .into(),
+        );
+    }
+    if times(|s| matches!(s, Seconds::SinceResumed(_))) {
+        notes.push("Times of runs of earlier versions are those since they were last resumed, where they were.".into());
     }
     if rows.iter().any(|r| r.first().ships.is_none()) {
         notes.push(
@@ -146,15 +184,15 @@ fn notes(rows: &[Row], against: Option<usize>) -> Vec<String> {
         notes.push(format!(
             "Differences from {}, paired by seed, with the {:.0} % confidence interval of their mean (Student's t, number of pairs \
              less one degrees of freedom); of one pair there is no interval.",
-            base.first().recipe,
+            called(rows, base),
             100.0 * CONFIDENCE
         ));
         for row in rows.iter().filter(|r| !std::ptr::eq(*r, base)) {
-            let (name, same) = (&row.first().recipe, row.first().score.set == base.first().score.set);
-            if !same {
-                notes.push(format!("{name} is tested on other images than {}: no difference.", base.first().recipe));
+            let (name, of) = (called(rows, row), called(rows, base));
+            if row.first().score.set != base.first().score.set {
+                notes.push(format!("{name} is tested on other images than {of}: no difference."));
             } else if row.differences(base).is_empty() {
-                notes.push(format!("{name} has no seed in common with {}: no difference.", base.first().recipe));
+                notes.push(format!("{name} has no seed in common with {of}: no difference."));
             }
         }
     }
@@ -175,7 +213,7 @@ pub fn json(rows: &[Row], left_out: &[(PathBuf, String)], against: Option<usize>
             .iter()
             .map(|run| {
                 json!({ "run": run.path, "seed": run.seed, "accuracy": run.score.accuracy, "best_val_accuracy": run.best_val,
-                    "seconds": run.seconds, "device": run.device })
+                    "seconds": run.seconds.known(), "device": run.device })
             })
             .collect();
         let more: BTreeMap<&String, Value> =
@@ -189,10 +227,12 @@ pub fn json(rows: &[Row], left_out: &[(PathBuf, String)], against: Option<usize>
             "recipe": f.recipe,
             "settings": keys.iter().map(|k| (k.clone(), f.settings.get(k).cloned().into())).collect::<serde_json::Map<_, Value>>(),
             "data": f.data, "of": f.score.of, "part": f.score.part, "images": f.score.images, "test_set": f.score.set,
+            "train_set": f.trained.train.id, "train_images": f.trained.train.images, "val_set": f.trained.val.id,
+            "val_images": f.trained.val.images, "lengthened": f.trained.lengthened,
             "accuracy": spread(r.spread(|run| Some(100.0 * run.score.accuracy?))),
             "best_val_accuracy": spread(r.spread(|run| Some(100.0 * run.best_val?))),
             "difference": difference, "more": more, "steps": f.steps,
-            "seconds": spread(r.spread(|run| Some(run.seconds))), "planned_bytes": f.planned_bytes,
+            "seconds": spread(r.spread(|run| run.seconds.known())), "planned_bytes": f.planned_bytes,
             "ships": f.ships, "operations": f.ships.map(|s| s.operations()), "runs": runs,
         })
     };

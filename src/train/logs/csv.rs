@@ -1,6 +1,6 @@
 //! `metrics.csv`: the numbers of a run as a table, a line an interval of steps and lines for each epoch.
 //!
-//! Columns: the epoch (from 1), the steps done, over what the numbers were taken (`steps`: since the line before, `epoch`), of
+//! Columns: the epoch (from 1), the steps done (of a test, those of the checkpoint that is tested), over what the numbers were taken (`steps`: since the line before, `epoch`), of
 //! which part of the images and how many of them, and the numbers by their names; a number that a line does not have is empty. What a method logs
 //! under names of its own gets columns as it comes. The statistics of layers stand in `metrics.jsonl` alone.
 
@@ -77,7 +77,7 @@ fn add_columns(columns: &mut Vec<String>, metric: &Metric) {
 fn row(columns: &[String], metric: &Metric) -> Option<Vec<String>> {
     let l = line(metric)?;
     let images = l.images.map_or(String::new(), |n| n.to_string());
-    let keys = [l.epoch.to_string(), metric.steps().to_string(), l.every.name().into(), l.part.into(), images];
+    let keys = [l.epoch.to_string(), metric.of_steps().to_string(), l.every.name().into(), l.part.into(), images];
     let value = |name: &String| l.values.iter().find(|(n, _)| n == name).map_or(String::new(), |(_, v)| v.to_string());
     Some(keys.into_iter().chain(columns[KEYS..].iter().map(value)).collect())
 }

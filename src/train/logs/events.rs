@@ -31,7 +31,7 @@ pub struct Events {
 
 impl Events {
     /// A new file of the run in `folder`, which goes on after `steps` steps and has `kept` lines until then. Events from that step
-    /// on are cut from the older files; what was kept of the step itself stands in the new one.
+    /// on, and what was written behind them, are cut from the older files; what was kept of the step itself stands in the new one.
     pub fn open(folder: &Path, kept: &[Metric], steps: u64) -> Result<Events> {
         let path = folder.join(format!("{EVENTS}{steps:010}.onebit"));
         for older in event_files(folder)? {
@@ -61,7 +61,7 @@ impl Events {
         let summary = values.iter().fold(Message::default(), |summary, (tag, value)| {
             summary.bytes(1, &Message::default().bytes(1, tag.as_bytes()).float(2, *value as f32).into_bytes())
         });
-        self.write(event(metric.steps()).bytes(5, &summary.into_bytes()))
+        self.write(event(metric.of_steps()).bytes(5, &summary.into_bytes()))
     }
 
     fn write(&mut self, event: Message) -> Result<()> {
@@ -184,7 +184,15 @@ mod tests {
     #[test]
     fn a_run_that_goes_on_has_no_event_twice() {
         let folder = tempfile::tempdir().unwrap();
-        let test = |steps| Metric::Test { epoch: steps, steps, images: 9, loss: 1.0, accuracy: 0.5, top5: 0.9 };
+        let test = |steps| Metric::Test {
+            epoch: steps,
+            steps,
+            of_steps: Some(steps),
+            images: 9,
+            loss: 1.0,
+            accuracy: 0.5,
+            top5: 0.9,
+        };
         let lines: Vec<Metric> = (1..=5).map(test).collect();
         let mut events = Events::open(folder.path(), &[], 0).unwrap();
         lines[..4].iter().for_each(|m| events.push(m).unwrap());

@@ -40,24 +40,24 @@ pub struct Line {
 pub fn line(metric: &Metric) -> Option<Line> {
     let named = |values: &[(&str, f64)]| values.iter().map(|(name, v)| (name.to_string(), *v)).collect();
     Some(match metric {
-        Metric::Train { epoch, loss, accuracy, images, lr, images_per_second, .. } => Line {
-            epoch: epoch + 1,
+        Metric::Train { at, loss, right, images, lr, images_per_second, .. } => Line {
+            epoch: at.number(),
             every: Every::Steps,
             part: "train",
             images: Some(*images),
             values: named(&[
                 ("loss", *loss),
-                ("accuracy", *accuracy),
+                (right.name(), right.share()),
                 ("lr", *lr),
                 ("images_per_second", *images_per_second),
             ]),
         },
-        Metric::Epoch { epoch, loss, accuracy, images, .. } => Line {
+        Metric::Epoch { epoch, loss, right, images, .. } => Line {
             epoch: *epoch,
             every: Every::Epoch,
             part: "train",
             images: Some(*images),
-            values: named(&[("loss", *loss), ("accuracy", *accuracy)]),
+            values: named(&[("loss", *loss), (right.name(), right.share())]),
         },
         Metric::Val { epoch, loss, accuracy, top5, images, .. } => Line {
             epoch: *epoch,
@@ -73,8 +73,8 @@ pub fn line(metric: &Metric) -> Option<Line> {
             images: Some(*images as u64),
             values: named(&[("loss", *loss), ("accuracy", *accuracy), ("top5", *top5)]),
         },
-        Metric::BeforeRefresh { epoch, loss, accuracy, images, .. } => Line {
-            epoch: epoch + 1,
+        Metric::BeforeRefresh { at, loss, accuracy, images, .. } => Line {
+            epoch: at.number(),
             every: Every::Epoch,
             part: "val before the second pass",
             images: Some(*images as u64),
