@@ -38,6 +38,8 @@ pub struct Line {
     pub of: Of,
     /// The fewest and the most images that a point of a run is of, where it is of images and their number is known.
     pub images: Option<(u64, u64)>,
+    /// Whether it is of other images than those learned from, and each run tells it once: points that belong to no curve.
+    pub once: bool,
     /// Its points, in order.
     pub points: Vec<Point>,
 }
@@ -79,7 +81,9 @@ pub fn charts(groups: &[Group<'_>]) -> Vec<Chart> {
         }
         for (title, y, of, values, images) in lines {
             let images = images.iter().min().zip(images.iter().max()).map(|(a, b)| (*a, *b));
-            let line = Line { group: number, of, images, points: values.into_iter().map(point).collect() };
+            let told = values.values().map(Vec::len).sum::<usize>();
+            let once = matches!(of, Of::Held(_)) && told <= group.runs.len();
+            let line = Line { group: number, of, images, once, points: values.into_iter().map(point).collect() };
             match charts.iter_mut().find(|c| c.title == title) {
                 Some(chart) => chart.lines.push(line),
                 None => charts.push(Chart { title, y, lines: vec![line] }),

@@ -153,9 +153,8 @@ fn words(at: &Area<'_>, (x, y): (i32, i32), text: &str) -> Done {
 
 /// How a line is drawn: its colour and its stroke.
 fn style(line: &Line, chart: &Chart, groups: usize) -> (RGBColor, Stroke) {
-    let once = matches!(line.of, Of::Held(_)) && line.points.len() == 1;
     let beside_others = line.of == Of::Training && chart.lines.iter().any(|l| l.of != Of::Training);
-    let stroke = match (once, groups > 1 && beside_others) {
+    let stroke = match (line.once, groups > 1 && beside_others) {
         (true, _) => Stroke::Ring,
         (false, true) => Stroke::Dashed,
         (false, false) => Stroke::Solid,
@@ -225,7 +224,7 @@ fn one(cell: &Area<'_>, chart: &Chart, groups: usize) -> Done {
         .draw()?;
     for line in &chart.lines {
         let (colour, stroke) = style(line, chart, groups);
-        if line.points.iter().any(|p| p.band.1 > p.band.0) {
+        if !line.once && line.points.iter().any(|p| p.band.1 > p.band.0) {
             let there = line.points.iter().map(|p| (p.x, p.band.0));
             let back = line.points.iter().rev().map(|p| (p.x, p.band.1));
             axes.draw_series(std::iter::once(Polygon::new(there.chain(back).collect::<Vec<_>>(), colour.mix(0.18))))?;

@@ -49,8 +49,13 @@ fn images_of(run: &RunDir, recipe: &Recipe, info: &RunInfo, part: &str) -> Resul
     let list = run.images();
     if !list.is_file() {
         // Which of the program's own images they are follows from the settings.
-        let own = (recipe.data.path == EMBEDDED).then(|| EMBEDDED.to_string());
-        return Ok(own.or_else(|| info.data.clone()));
+        let d = &recipe.data;
+        let parts = format!("{} {} {} {:?}", d.val, d.hold_out, d.split_seed, d.classes);
+        let own = match part {
+            "train" => format!("{EMBEDDED} {parts} {:?} {}", d.train_images, d.label_share),
+            _ => format!("{EMBEDDED} {parts}"),
+        };
+        return Ok(if d.path == EMBEDDED { Some(own) } else { info.data.clone() });
     }
     // Labels that a model made are another model's with each seed.
     let with_class = Right::of(recipe) != Right::Model;
@@ -83,5 +88,9 @@ pub fn letters<'a>(ids: impl Iterator<Item = Option<&'a str>>) -> BTreeMap<Strin
 /// A set by its letter and number.
 pub fn told(set: &Set, letters: &BTreeMap<String, String>) -> String {
     let letter = set.id.as_ref().and_then(|id| letters.get(id)).map_or("?", String::as_str);
-    set.images.map_or(letter.to_string(), |n| format!("{letter} ({n} images)"))
+    match set.images {
+        Some(0) => "none".into(),
+        Some(n) => format!("{letter} ({n} images)"),
+        None => letter.into(),
+    }
 }
