@@ -110,10 +110,24 @@ fn table(settings: &impl Serialize) -> Result<toml::Table> {
     toml::from_str(&text).map_err(|e| Error::Config(format!("settings are no TOML: {e}")))
 }
 
+/// Checks that all numbers below a key are some: what is none decides nothing, and passes for every comparison that is the
+/// wrong way round.
+fn check_numbers(key: &str, value: &toml::Value) -> Read<()> {
+    match value {
+        toml::Value::Float(x) if !x.is_finite() => {
+            Err(toml::de::Error::custom(format!("`{key}` is {x}: give it a finite number")))
+        }
+        toml::Value::Table(table) => table.iter().try_for_each(|(key, value)| check_numbers(key, value)),
+        toml::Value::Array(values) => values.iter().try_for_each(|value| check_numbers(key, value)),
+        _ => Ok(()),
+    }
+}
+
 impl Recipe {
     /// The common keys, and the method's tables with every default filled in; tables of other methods as they are.
     pub fn read(source: Source<'_>, tables: &[OwnTable]) -> Read<Recipe> {
         let mut recipe: Recipe = source.read()?;
+        check_numbers("", &toml::Value::Table(source.read()?))?;
         let mut given = std::mem::take(&mut recipe.own);
         for of in tables {
             if let Some(table) = (of.complete)(source, of.name)? {

@@ -50,7 +50,10 @@ fn figures_are_printed_written_drawn_kept_and_compared() {
     }
     fs::write(place.path("old.json"), old.to_string()).unwrap();
     let out = bench(&place, &["--baseline", "old.json"]).ok().out;
-    let ratios = out.lines().filter(|l| l.contains(" of f32 ") || l.contains(" of bits")).collect::<Vec<_>>();
+    let ratios = out
+        .lines()
+        .filter(|l| [" of f32 ", " of sums", " of bits"].iter().any(|roof| l.contains(roof)))
+        .collect::<Vec<_>>();
     assert!(out.contains("the baseline is of another device") && out.contains("an older one"), "{out}");
     assert!(ratios.len() == 6 && ratios[5].ends_with("is new"), "{out}");
     assert!(ratios[..5].iter().all(|l| l.split(' ').next_back().unwrap().parse::<f64>().unwrap() < 5.0), "{out}");
