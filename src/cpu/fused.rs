@@ -149,7 +149,7 @@ fn decode(words: &[u32], dtype: DType, shape: &Shape) -> Vec<f32> {
 /// Rows as words and as elements, each with the length of one: a single one where rows fill their words, and so follow each
 /// other without a gap.
 fn row(words: usize, dtype: DType, columns: usize, elements: usize) -> (usize, usize) {
-    let gaps = columns % dtype.per_word() > 0;
+    let gaps = !columns.is_multiple_of(dtype.per_word());
     if gaps { (dtype.row_words(columns), columns) } else { (words.max(1), elements.max(1)) }
 }
 
