@@ -162,7 +162,7 @@ fn what_keeps_a_set_from_being_recognised_is_named() {
 fn a_test_folder_without_classes_is_no_test_part() {
     let mut files = folders(&["train/cat", "train/dog"], 20);
     (0..3).for_each(|i| files.push((format!("test/{i}.png"), png(200 + i))));
-    let split = open(&files);
+    let split = Dataset::open_files(Path::new("x"), files, &OpenOptions::default()).unwrap();
     assert!(split.drawn && split.test.labels.is_some() && !split.test.is_empty());
     let said = split.to_string();
     assert!(said.contains("test has no labels and is left out: data.test draws a share"), "{said}");
