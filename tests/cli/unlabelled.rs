@@ -46,7 +46,10 @@ fn features_are_judged_by_every_protocol_and_drawn() {
     place.run(&["eval", "base", "--protocol", "knn"]).ok();
     assert_eq!(json(&place, "base/protocols.json").as_array().map(Vec::len), Some(3));
     let table = place.run(&["compare", "base"]).ok().out;
-    assert!(table.contains("linear (10% of the labels) %") && table.contains("knn %"), "{table}");
+    assert!(
+        table.contains("linear (10% of the labels), 100 images %") && table.contains("knn, 100 images %"),
+        "{table}"
+    );
 
     let out = place.run(&["embed", "base", "--part", "train"]).ok().out;
     assert!(out.contains("300 images, 8 numbers"), "{out}");
