@@ -72,7 +72,8 @@ mod tests {
             }
         }
         // A few bits of the headers say how it was packed, and lengths of strips may be more than there is.
-        assert!(taken < 8 * 64, "{taken}");
+        // All that this file has of them.
+        assert!(taken <= 257, "{taken}");
     }
 
     #[test]
