@@ -10,7 +10,7 @@ use crate::features::Rows;
 use crate::files::{create_dir, unasked};
 use crate::nn::Adapted;
 use crate::train::cascade::{Router, expert_recipe, fused, side_by_side};
-use crate::train::fit::Outcome;
+use crate::train::job::Outcome;
 use crate::train::prepare::{Place, Request};
 use crate::train::protocol::{LabelledFeatures, features};
 use crate::train::run::RunDir;

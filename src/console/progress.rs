@@ -7,7 +7,7 @@ use crate::data::Part;
 use crate::recipe::Recipe;
 use crate::train::checkpoint::Position;
 use crate::train::evaluate::Evaluation;
-use crate::train::fit::{Observer, Status};
+use crate::train::job::{Observer, Status};
 use crate::train::prepare::Started;
 use crate::train::right::{Guessed, Right};
 use crate::train::run::Metric;

@@ -110,14 +110,17 @@ fn table(settings: &impl Serialize) -> Result<toml::Table> {
     toml::from_str(&text).map_err(|e| Error::Config(format!("settings are no TOML: {e}")))
 }
 
-/// Checks that all numbers below a key are some: what is none decides nothing, and passes for every comparison that is the
+/// Checks that all numbers below a dotted key are some: what is none decides nothing, and passes for every comparison that is the
 /// wrong way round.
 fn check_numbers(key: &str, value: &toml::Value) -> Read<()> {
     match value {
         toml::Value::Float(x) if !x.is_finite() => {
-            Err(toml::de::Error::custom(format!("`{key}` is {x}: give it a finite number")))
+            Err(toml::de::Error::custom(format!("{key} = {x}: give a finite number")))
         }
-        toml::Value::Table(table) => table.iter().try_for_each(|(key, value)| check_numbers(key, value)),
+        toml::Value::Table(table) => table.iter().try_for_each(|(name, value)| {
+            let below = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+            check_numbers(&below, value)
+        }),
         toml::Value::Array(values) => values.iter().try_for_each(|value| check_numbers(key, value)),
         _ => Ok(()),
     }

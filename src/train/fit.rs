@@ -1,14 +1,15 @@
 //! The training loop.
 
 use super::checkpoint::{BestVal, Checkpoint, Position};
-use super::diagnose::first_non_finite;
 use super::evaluate::{Evaluation, evaluate};
+use super::job::{Job, Observer, Outcome, Status};
 use super::layer_stats::{Before, layer_stats};
 use super::metrics::{EpochSums, Sums};
+use super::non_finite::NonFinite;
 use super::parts::Parts;
 use super::programs::Programs;
-use super::right::{Guessed, Right};
-use super::run::{At, Metric, MetricsFile, RunDir, Summary};
+use super::right::Right;
+use super::run::{At, Metric, MetricsFile, Summary};
 use super::steps::Steps;
 use super::time::{Clock, Time};
 use super::writer::Writer;
@@ -19,7 +20,7 @@ use crate::methods::{EvaluatedBy, ImageInfo};
 use crate::recipe::Recipe;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Lines of training in `metrics.jsonl` an epoch, and the fewest and the most steps between two of them.
@@ -27,86 +28,6 @@ const LINES: usize = 10;
 const LINE_STEPS: (usize, usize) = (10, 100);
 /// How long the device works until its sums are read again. Also what may be in flight at once.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);
-
-/// Everything that a run needs.
-pub struct Job<'a> {
-    /// Name of the recipe.
-    pub name: String,
-    /// The recipe.
-    pub recipe: Recipe,
-    /// The images.
-    pub data: Split,
-    /// Where it runs.
-    pub device: Device,
-    /// Images in a test batch.
-    pub eval_batch: usize,
-    /// Fingerprint of the list of images.
-    pub fingerprint: String,
-    /// Where results go.
-    pub run: RunDir,
-    /// Go on from the run's last checkpoint, if it has one.
-    pub resume: bool,
-    /// Numbers of epochs that the run was to have earlier: its checkpoint may be of one of them.
-    pub lengthened: Vec<u64>,
-    /// Set from outside to end after the step that runs.
-    pub stop: &'a AtomicBool,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// All epochs are done.
-    Finished(Box<Summary>),
-    /// It was stopped and saved.
-    Stopped {
-        /// The checkpoint.
-        saved: PathBuf,
-        /// Where it stood.
-        position: Position,
-    },
-}
-
-/// Where a run is, for people.
-#[derive(Clone, Copy, Debug)]
-pub struct Status {
-    /// Epoch, from 0.
-    pub epoch: u64,
-    /// Steps done in it.
-    pub step: usize,
-    /// Steps of an epoch.
-    pub per_epoch: usize,
-    /// Steps done since the start.
-    pub steps: u64,
-    /// Steps of the whole run.
-    pub total: u64,
-    /// Mean loss of this epoch so far.
-    pub loss: f64,
-    /// Share of right answers of this epoch so far.
-    pub right: Guessed,
-    /// Training images that both are of.
-    pub images: u64,
-    /// Images per second.
-    pub images_per_second: f64,
-    /// Seconds until the last step is done.
-    pub seconds_left: f64,
-}
-
-/// Who is told what happens.
-pub trait Observer {
-    /// A run goes on from a checkpoint.
-    fn resumed(&mut self, _position: &Position) {}
-    /// Steps were done.
-    fn progressed(&mut self, _status: &Status) {}
-    /// An epoch of a run without validation images is done: the mean loss, the share of right answers, and of how many
-    /// training images.
-    fn trained(&mut self, _epoch: u64, _loss: f64, _right: Guessed, _images: u64) {}
-    /// A part was tested on after `epoch` epochs: the validation part, and at the end the test part.
-    fn evaluated(&mut self, _epoch: u64, _part: Part, _result: &Evaluation) {}
-    /// A line was logged, now or before the run was resumed.
-    fn logged(&mut self, _line: &Metric) {}
-    /// A sentence for people.
-    fn note(&mut self, _text: &str) {}
-}
 
 /// Trains until the recipe's last epoch is done or `job.stop` is set. `plan` is what it runs, from
 /// [`super::limits::fitting_programs`].
@@ -611,75 +532,14 @@ impl<'a> Fit<'a> {
 
     /// The error of a run whose loss was not finite at step `bad`, counted from 0 since the start.
     fn not_finite(&mut self, bad: u64) -> Error {
-        let cause = match self.cause(bad) {
-            Ok(Some((step, cause))) => format!("in step {step} {cause}"),
-            Ok(None) => "running the step again gave no such number".to_string(),
-            Err(e) => format!("looking for the cause failed: {e}"),
-        };
-        let path = self.job.run.last();
-        // What was still being written counts once it is there.
-        let written = self.writer.wait();
-        let kept = match written.and_then(|()| Checkpoint::load(&path)) {
-            Ok(c) if c.position.steps > 0 => {
-                format!("{} (after {} steps) is as it was", path.display(), c.position.steps)
-            }
-            _ => "no checkpoint had been written yet".to_string(),
-        };
-        let lr = self.steps.method.scalar(&self.job.recipe, self.steps.progress(bad), "lr");
-        let lr = lr.map_or(String::new(), |lr| format!(" (learning rate {lr:e})"));
-        Error::NonFinite(format!(
-            "training stopped at step {bad}{lr}, where the loss or the weights were no longer finite: {cause}. {kept}. \
-             A lower learning rate is the usual cure"
-        ))
-    }
-
-    /// The step and op that made the first number that is not finite.
-    fn cause(&mut self, bad: u64) -> Result<Option<(u64, String)>> {
-        if self.steps.runner.first_bad_parameter()?.is_none()
-            && let Some(cause) = self.find(bad)?
-        {
-            return Ok(Some((bad, cause)));
+        let last = self.job.run.last();
+        NonFinite {
+            steps: &mut self.steps,
+            position: &self.position,
+            last: &last,
+            writer: &mut self.writer,
+            observer: &mut *self.observer,
         }
-        self.replay(bad)
-    }
-
-    /// The damage was done in an earlier step: goes back to what was saved, and looks at every step on the way here.
-    fn replay(&mut self, bad: u64) -> Result<Option<(u64, String)>> {
-        self.observer.note("the weights are not finite: going back to the last checkpoint to find out why");
-        let path = self.job.run.last();
-        self.writer.wait()?;
-        self.steps.runner.initialise(self.job.recipe.seed)?;
-        let mut from = 0;
-        if path.exists() {
-            let checkpoint = Checkpoint::load(&path)?;
-            self.steps.runner.restore(&checkpoint, &path)?;
-            from = checkpoint.position.steps;
-        }
-        for step in from..=bad {
-            let before = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
-            let batch = self.steps.batch(step)?;
-            self.steps.upload(&batch)?;
-            self.steps.run_parts(step)?;
-            let after = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
-            if after.first_non_finite().is_some() {
-                self.steps.runner.initialise(self.job.recipe.seed)?;
-                self.steps.runner.restore(&before, &path)?;
-                return Ok(self.find(step)?.map(|cause| (step, cause)));
-            }
-        }
-        Ok(None)
-    }
-
-    fn find(&mut self, step: u64) -> Result<Option<String>> {
-        let batch = self.steps.batch(step)?;
-        self.steps.upload(&batch)?;
-        for i in self.steps.runner.parts_of(self.steps.is_refresh(step)) {
-            let graph = self.steps.runner.parts()[i].program().graph.clone();
-            let values = self.steps.scalars(i, step)?;
-            if let Some(cause) = first_non_finite(self.steps.runner.store(), &graph, &values)? {
-                return Ok(Some(cause));
-            }
-        }
-        Ok(None)
+        .error(bad)
     }
 }

@@ -1,7 +1,8 @@
 //! From a recipe, its images and a device to a run that trains: what every command that trains a network goes through.
 
 use super::checkpoint::Checkpoint;
-use super::fit::{Job, Observer, Outcome, fit};
+use super::fit::fit;
+use super::job::{Job, Observer, Outcome};
 use super::limits::fitting_programs;
 use super::lock::RunLock;
 use super::origin::exists;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::experiments::{Ending, EvalOptions};
 use crate::features::low_shot;
 use crate::train::evaluate::Evaluation;
-use crate::train::fit::Outcome;
+use crate::train::job::Outcome;
 use crate::train::prepare::{Place, Request};
 use crate::train::protocol::{LabelledFeatures, Protocol, ProtocolResult, features, finetune_recipe};
 use serde_json::json;
