@@ -47,7 +47,7 @@ fn features_are_judged_by_every_protocol_and_drawn() {
     assert_eq!(json(&place, "base/protocols.json").as_array().map(Vec::len), Some(3));
     let table = place.run(&["compare", "base"]).ok().out;
     assert!(
-        table.contains("linear (10% of the labels), 100 images %") && table.contains("knn, 100 images %"),
+        table.contains("linear (10% of the labels), % of 100 images") && table.contains("knn, % of 100 images"),
         "{table}"
     );
 

@@ -172,7 +172,7 @@ fn more(run: &RunDir, summary: &Summary) -> Result<BTreeMap<String, f64>> {
     let evaluated = run
         .protocol_results()?
         .into_iter()
-        .map(|j| (format!("{}, {} images %", j.column(&summary.data), j.test_images), 100.0 * j.accuracy));
+        .map(|j| (format!("{}, % of {} images", j.column(&summary.data), j.test_images), 100.0 * j.accuracy));
     let mut more: BTreeMap<String, f64> = evaluated.collect();
     let means = MetricsFile::read(run)?.into_iter().rev().find_map(|m| match m {
         Metric::Means { values, .. } => Some(values),
