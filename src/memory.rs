@@ -26,9 +26,13 @@ pub struct TooMuch {
 
 impl fmt::Display for TooMuch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
-        write!(f, "{:.1} MiB of memory, and there are {:.1} MiB", mib(self.needed), mib(self.available))
+        write!(f, "{} of memory, and there are {}", mib(self.needed), mib(self.available))
     }
+}
+
+/// Bytes for people.
+pub fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64)
 }
 
 /// Whether `needed` bytes can be had.
@@ -86,6 +90,13 @@ fn control_group() -> Option<u64> {
         }
     }
     least
+}
+
+/// Address space that the allocator of most Linux systems sets aside for each thread that asks it for memory, used or not: it
+/// counts where the address space is limited.
+pub fn set_aside(threads: usize) -> u64 {
+    const ARENA: u64 = 64 << 20;
+    address_space().map_or(0, |_| threads as u64 * ARENA)
 }
 
 /// What is left of a limit of the address space (`ulimit -v`).

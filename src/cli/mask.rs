@@ -107,7 +107,7 @@ fn record(base: &Path, origin: &Origin) -> anyhow::Result<(Recipe, RunInfo, Posi
     if base.is_dir() {
         let (dir, recipe, info) = RunDir::open(base)?;
         // With a mask it is another network: no validation has chosen it.
-        let position = Position { best_val: None, ..Checkpoint::load(&dir.chosen(&info)?)?.position };
+        let position = Position { best_val: None, ..dir.checkpoint(&dir.chosen(&info)?, &recipe, &info)?.position };
         let info = RunInfo { recipe: format!("{}-masked", info.recipe), ..info };
         return Ok((Recipe { run: None, ..recipe }, info, position));
     }

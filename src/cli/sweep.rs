@@ -5,11 +5,13 @@ use crate::console::stop::{INTERRUPTED, on_ctrl_c};
 use crate::console::text::{go_on_unheard, grouped, percent, say};
 use crate::device::Device;
 use crate::experiments::EXPERIMENTS;
+use crate::files::create_dir;
 use crate::hash::fnv1a;
 use crate::recipe::{DEFAULT, Recipe, Text, absolute};
 use crate::report::Comparison;
 use crate::sweep::{Event, Folder, Grid, Job, Plan, Setting, State, run as run_all, seeds};
 use crate::train::choose::choose;
+use crate::train::lock::RunLock;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -66,12 +68,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("--jobs 0: give at least 1");
     }
     let (grid, out) = asked(args)?;
-    let mut folder = Folder::open(&out)?;
-    let jobs = folder.named(grid.jobs()?);
+    let folder = Folder::open(&out)?;
     if args.dry_run {
-        return list(args.json, &folder, &jobs);
+        return list(args.json, &folder, &folder.named(grid.jobs()?));
     }
     go_on_unheard();
+    create_dir(&out)?;
+    let _lock = RunLock::of(&out, "the runs of this sweep are being made")?;
+    // Only now does nobody change it any more.
+    let mut folder = Folder::open(&out)?;
+    let jobs = folder.named(grid.jobs()?);
     folder.keep(&jobs)?;
     let left: Vec<&Job> = jobs.iter().filter(|j| folder.state(j) != State::Finished).collect();
     let mut ended = Ended::default();

@@ -146,6 +146,7 @@ fn split_of(source: Source, options: &OpenOptions) -> Result<Split> {
     }
     lost_classes(path, &parts, &skipped)?;
     notes.extend(again(&parts));
+    notes.extend(never_learned(&parts));
     let [train, val, test] = parts.map(|p| p.map(Arc::new));
     let empty = || [&train, &val, &test].into_iter().flatten().next().map(|p| Arc::new(p.select(&[])));
     let Some(empty) = empty() else { return Err(nothing(&source)) };
@@ -190,6 +191,27 @@ fn again(parts: &[Option<Dataset>; 3]) -> Option<String> {
     };
     let said: Vec<String> = [Part::Val, Part::Test].into_iter().filter_map(in_part).collect();
     (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// Says which classes are there and have no training image: they are never learned.
+fn never_learned(parts: &[Option<Dataset>; 3]) -> Option<String> {
+    let train = parts[Part::Train as usize].as_ref().filter(|part| part.labels.is_some())?;
+    let learned = train.class_counts();
+    let rest: Vec<Vec<usize>> = parts[1..].iter().flatten().map(Dataset::class_counts).collect();
+    let others = |class: usize| -> usize { rest.iter().filter_map(|counts| counts.get(class)).sum() };
+    let never: Vec<String> = (0..train.classes.len())
+        .filter(|class| learned.get(*class).is_none_or(|n| *n == 0) && others(*class) > 0)
+        .map(|class| format!("{} ({})", train.classes[class], others(class)))
+        .collect();
+    let more = if never.len() > 5 { ", ..." } else { "" };
+    (!never.is_empty()).then(|| {
+        format!(
+            "{} of {} classes have no training image, and images to be tested on: {}{more}",
+            never.len(),
+            train.classes.len(),
+            never[..never.len().min(5)].join(", ")
+        )
+    })
 }
 
 /// Stops if all images of a class were skipped: it would be there by name alone.

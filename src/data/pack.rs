@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::files::write_atomic_with;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 use rayon::prelude::*;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -133,7 +133,7 @@ fn png(p: &Pixels) -> Result<Vec<u8>, String> {
     written.map_err(|e| e.to_string()).map(|()| bytes)
 }
 
-/// With colours at half of the resolution, as cameras write them, and tables made for the image.
+/// With colours at half of the resolution, each the mean of four, as cameras write them, and tables made for the image.
 fn jpeg(p: &Pixels, quality: u8) -> Result<Vec<u8>, String> {
     let side = |n: usize| {
         u16::try_from(n).map_err(|_| format!("scaled it has a side of {n} pixels, and a JPEG at most 65535"))
@@ -141,8 +141,29 @@ fn jpeg(p: &Pixels, quality: u8) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, quality);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    // The colour of the first pixel of four, which is the encoder's default, would shift and alias what was just scaled.
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     encoder.set_optimized_huffman_tables(true);
     let colour = if p.c == 1 { ColorType::Luma } else { ColorType::Rgb };
     let written = encoder.encode(&p.data, side(p.w)?, side(p.h)?, colour);
     written.map_err(|e| e.to_string()).map(|()| bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::pixels::PixelRules;
+
+    /// Columns of red and blue by turns have one colour at half of the resolution: the mean of both, not either.
+    #[test]
+    fn colours_are_averaged_where_they_are_halved() {
+        let (h, w) = (16, 32);
+        let data = (0..h * w).flat_map(|i| if i % 2 == 0 { [255, 0, 0] } else { [0, 0, 255] }).collect();
+        let bytes = jpeg(&Pixels { h, w, c: 3, data }, 95).unwrap();
+        let decoded = Pixels::decode(&bytes, &PixelRules::default()).unwrap();
+        for channel in [0, 2] {
+            let mean = decoded.data.iter().skip(channel).step_by(3).map(|x| *x as f64).sum::<f64>() / (h * w) as f64;
+            assert!((mean - 127.5).abs() < 4.0, "channel {channel}: {mean}");
+        }
+    }
 }

@@ -110,7 +110,7 @@ fn without_test(classes: &[String], train: &[Item], test: &[Item]) -> Option<Str
     Some(format!(
         "{} of {} classes are so small that none of their images fell to the test part: {shown}{more}",
         none.len(),
-        train.len()
+        classes.len()
     ))
 }
 

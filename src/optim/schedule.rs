@@ -192,7 +192,7 @@ impl Schedule {
         *warmup
     }
 
-    /// Checks that warm-up ends before training does.
+    /// Checks that warm-up is no longer than training.
     ///
     /// # Errors
     /// [`Error::Config`] with both lengths.

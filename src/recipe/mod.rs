@@ -265,10 +265,15 @@ impl Recipe {
 
     /// A number that changes with whatever changes the weights (FNV-1a of the recipe as TOML).
     pub fn hash(&self) -> Result<u64> {
+        Ok(fnv1a(as_it_was(&self.weights_only().to_toml()?).bytes()))
+    }
+
+    /// Without what changes no weights.
+    pub(crate) fn weights_only(&self) -> Recipe {
         // What is cropped makes no difference without crops, or where images keep their size.
         let matters = self.augment.random_resized_crop.is_some() && self.data.size.is_some();
         let crops = if matters { self.data.crops } else { Crops::Resized };
-        let weights_only = Recipe {
+        Recipe {
             description: String::new(),
             data: DataSpec { path: String::new(), test_images: None, memory: None, crops, ..self.data.clone() },
             eval: EvalSpec::default(),
@@ -277,8 +282,7 @@ impl Recipe {
             start_from: String::new(),
             teacher: self.teacher.as_ref().map(|_| TeacherSpec { run: String::new(), trained_by: None }),
             ..self.clone()
-        };
-        Ok(fnv1a(as_it_was(&weights_only.to_toml()?).bytes()))
+        }
     }
 }
 

@@ -22,7 +22,10 @@ pub fn changed<T: Serialize + Clone>(
     let mut table = toml::Table::try_from(recipe)
         .map_err(|e| Error::Config(format!("the recipe cannot be written as TOML: {e}")))?;
     for setting in settings {
-        apply(&mut table, setting)?;
+        let set = apply(&mut table, setting)?;
+        if let Some(of) = set.strip_suffix(".kind") {
+            leave_to_kind(&mut table, of, &read);
+        }
     }
     let joined = settings.iter().map(|s| format!("--set {s}")).collect::<Vec<_>>().join(" ");
     let recipe = read(Source::Table(&table)).map_err(|e| {
@@ -44,8 +47,32 @@ pub fn changed<T: Serialize + Clone>(
 /// Keys that have another name now. In files serde reads both.
 const RENAMED: [(&str, &str); 1] = [("data.test_share", "data.test")];
 
-/// Sets one dotted key of a table.
-fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
+/// Leaves out what a table has of another kind than its own: `optimiser.kind=sgd` means sgd as it is unless more is said, whatever the
+/// recipe's optimiser had for settings.
+fn leave_to_kind<T>(table: &mut toml::Table, of: &str, read: impl Fn(Source<'_>) -> Result<T, toml::de::Error>) {
+    fn part<'a>(table: &'a mut toml::Table, of: &str) -> Option<&'a mut toml::Table> {
+        of.split('.').try_fold(table, |at, name| at.get_mut(name)?.as_table_mut())
+    }
+    let Some(own) = part(table, of) else { return };
+    let keys: Vec<String> = own.keys().filter(|key| *key != "kind").cloned().collect();
+    for key in keys {
+        // Whether the kind has a setting is known where it is read.
+        let mut alone = table.clone();
+        if let Some(own) = part(&mut alone, of) {
+            own.retain(|name, _| name == "kind" || *name == key);
+        }
+        let refused = read(Source::Table(&alone)).err().is_some_and(|e| {
+            let message = e.message();
+            message.contains(&format!("unknown field `{key}`")) || message.contains(&format!("{key} is no setting"))
+        });
+        if let Some(own) = part(table, of).filter(|_| refused) {
+            own.remove(&key);
+        }
+    }
+}
+
+/// Sets one dotted key of a table; the key.
+fn apply(table: &mut toml::Table, setting: &str) -> Result<String> {
     let fail = |why: &str| Error::Config(format!("--set {setting}: {why}"));
     let (key, value) = setting.split_once('=').ok_or_else(|| fail("write it as key=value, for example epochs=10"))?;
     let value = value.trim();
@@ -70,5 +97,32 @@ fn apply(table: &mut toml::Table, setting: &str) -> Result<()> {
         (_, v) => v,
     };
     at.insert(last.to_string(), value);
-    Ok(())
+    Ok(key.trim().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{DEFAULT, Recipe};
+
+    fn with(settings: &[&str]) -> Result<Recipe> {
+        let recipe = Recipe::find(DEFAULT).unwrap().1;
+        let settings: Vec<String> = settings.iter().map(|s| s.to_string()).collect();
+        changed(&recipe, &settings, |source| Recipe::read(source, &[]), |_| Ok(()))
+    }
+
+    #[test]
+    fn another_kind_is_as_it_is_by_itself() {
+        let text = |settings: &[&str]| with(settings).unwrap().to_toml().unwrap();
+        let sgd = text(&["optimiser.kind=sgd", "optimiser.momentum=0.9", "schedule.kind=constant"]);
+        let table: toml::Table = sgd.parse().unwrap();
+        let (optimiser, schedule) = (table["optimiser"].as_table().unwrap(), table["schedule"].as_table().unwrap());
+        assert!(!optimiser.contains_key("beta1") && !schedule.contains_key("min"), "{sgd}");
+        assert_eq!((optimiser["kind"].as_str(), optimiser["momentum"].as_float()), (Some("sgd"), Some(0.9)));
+        // What is given for another kind is refused as ever, and what a kind must have is asked for.
+        let message = |settings: &[&str]| with(settings).unwrap_err().to_string();
+        assert!(message(&["optimiser.kind=sgd", "optimiser.beta1=0.5"]).contains("beta1"));
+        assert!(message(&["schedule.kind=step"]).contains("milestones"));
+        assert!(message(&["optimiser.kind=sdg"]).contains("sdg"));
+    }
 }

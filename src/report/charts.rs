@@ -1,6 +1,7 @@
 //! What is drawn of runs: charts by what they show, each with the lines of every group of runs.
 
 use super::runs::{Drawn, Group};
+use crate::data::Part;
 use crate::train::layer_stats::LayerStats;
 use crate::train::right::Right;
 use crate::train::run::Metric;
@@ -82,7 +83,9 @@ pub fn charts(groups: &[Group<'_>]) -> Vec<Chart> {
         for (title, y, of, values, images) in lines {
             let images = images.iter().min().zip(images.iter().max()).map(|(a, b)| (*a, *b));
             let told = values.values().map(Vec::len).sum::<usize>();
-            let once = matches!(of, Of::Held(_)) && told <= group.runs.len();
+            // A test ends a run, also one that was lengthened and tested again; earlier versions tested after each epoch.
+            let ends = of == Of::Held(Part::Test.to_string()) && group.runs.iter().all(|run| tests_at_the_end(run));
+            let once = ends || (matches!(of, Of::Held(_)) && told <= group.runs.len());
             let line = Line { group: number, of, images, once, points: values.into_iter().map(point).collect() };
             match charts.iter_mut().find(|c| c.title == title) {
                 Some(chart) => chart.lines.push(line),
@@ -91,6 +94,10 @@ pub fn charts(groups: &[Group<'_>]) -> Vec<Chart> {
         }
     }
     charts
+}
+
+fn tests_at_the_end(run: &Drawn) -> bool {
+    run.metrics.iter().all(|m| !matches!(m, Metric::Test { of_steps: None, .. }))
 }
 
 fn point((step, values): (u64, Vec<f64>)) -> Point {
@@ -114,6 +121,8 @@ fn step(run: &Drawn, metric: &Metric) -> u64 {
 /// The number of images that a number is of.
 fn images(run: &Drawn, metric: &Metric, of: &Of) -> Option<u64> {
     let known = match (of, metric) {
+        // A point is of the steps since the one before.
+        (Of::Training, Metric::Train { images, .. }) => *images,
         (Of::Training, _) => run.trained.train.images.unwrap_or(0) as u64,
         (_, Metric::Val { images, .. } | Metric::Test { images, .. } | Metric::BeforeRefresh { images, .. }) => {
             *images as u64

@@ -4,6 +4,7 @@ use super::axis::{Ticks, colour};
 use super::charts::{Chart, Line, Of, charts};
 use super::runs::{Group, title};
 use super::undrawn;
+use crate::data::Part;
 use crate::error::Result;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -18,7 +19,7 @@ const LEGEND_LINE: u32 = 20;
 const MARGIN: u32 = 16;
 const KEY: u32 = 26;
 const LETTERS: u32 = 14;
-/// The radius of a ring.
+/// The radius of a ring, and half of the side of a square.
 const RING: i32 = 5;
 
 /// The fewest and the most images.
@@ -125,8 +126,17 @@ fn wrapped(text: &str, width: u32, size: u32) -> Vec<String> {
 enum Stroke {
     Solid,
     Dashed,
-    /// A single number, as a ring.
+    /// A single number of validation images, as a ring.
     Ring,
+    /// A single number of test images, as a square.
+    Square,
+}
+
+impl Stroke {
+    /// Whether it is of points that belong to no curve.
+    fn is_apart(self) -> bool {
+        matches!(self, Stroke::Ring | Stroke::Square)
+    }
 }
 
 /// A stroke and what it stands for.
@@ -134,13 +144,17 @@ fn key(at: &Area<'_>, (x, y): (i32, i32), colour: &RGBColor, stroke: Stroke, tex
     let parts = match stroke {
         Stroke::Solid => vec![(0, 18)],
         Stroke::Dashed => vec![(0, 7), (11, 18)],
-        Stroke::Ring => Vec::new(),
+        Stroke::Ring | Stroke::Square => Vec::new(),
     };
     for part in parts {
         at.draw(&PathElement::new([(x + part.0, y + 8), (x + part.1, y + 8)], colour.stroke_width(3)))?;
     }
     if stroke == Stroke::Ring {
         at.draw(&Circle::new((x + 9, y + 8), RING, colour.stroke_width(2)))?;
+    }
+    if stroke == Stroke::Square {
+        let (x, y) = (x + 9, y + 8);
+        at.draw(&Rectangle::new([(x - RING, y - RING), (x + RING, y + RING)], colour.stroke_width(2)))?;
     }
     words(at, (x, y), text)
 }
@@ -155,6 +169,7 @@ fn words(at: &Area<'_>, (x, y): (i32, i32), text: &str) -> Done {
 fn style(line: &Line, chart: &Chart, groups: usize) -> (RGBColor, Stroke) {
     let beside_others = line.of == Of::Training && chart.lines.iter().any(|l| l.of != Of::Training);
     let stroke = match (line.once, groups > 1 && beside_others) {
+        (true, _) if line.of == Of::Held(Part::Test.to_string()) => Stroke::Square,
         (true, _) => Stroke::Ring,
         (false, true) => Stroke::Dashed,
         (false, false) => Stroke::Solid,
@@ -234,9 +249,13 @@ fn one(cell: &Area<'_>, chart: &Chart, groups: usize) -> Done {
             Stroke::Dashed => drop(axes.draw_series(DashedLineSeries::new(all(), 6, 4, colour.stroke_width(1)))?),
             Stroke::Solid => drop(axes.draw_series(LineSeries::new(all(), colour.stroke_width(2)))?),
             Stroke::Ring => drop(axes.draw_series(all().map(|p| Circle::new(p, RING, colour.stroke_width(2))))?),
+            Stroke::Square => drop(axes.draw_series(all().map(|p| {
+                let corners = [(-RING, -RING), (RING, RING)];
+                EmptyElement::at(p) + Rectangle::new(corners, colour.stroke_width(2))
+            }))?),
         }
         // A line of few points is seen as such, and one of a single point is seen at all.
-        if line.points.len() <= 12 && stroke != Stroke::Ring && !matches!(line.of, Of::Layer(_)) {
+        if line.points.len() <= 12 && !stroke.is_apart() && !matches!(line.of, Of::Layer(_)) {
             axes.draw_series(all().map(|p| Circle::new(p, 3, colour.filled())))?;
         }
     }

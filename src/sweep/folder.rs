@@ -3,6 +3,7 @@
 use super::grid::{Asked, Job, same_setting};
 use crate::error::{Error, Result};
 use crate::files::{create_dir, read_text, write_atomic};
+use crate::train::lock::is_of_lock;
 use crate::train::run::RunDir;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -41,7 +42,7 @@ impl Folder {
         let record = if file.is_file() {
             serde_json::from_str(&read_text(&file)?)
                 .map_err(|e| Error::data(&file, format!("this is not the record of a sweep: {e}")))?
-        } else if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+        } else if fs::read_dir(path).is_ok_and(|entries| entries.flatten().any(|e| !is_of_lock(&e.file_name()))) {
             return Err(Error::data(
                 path,
                 "is not empty, and no sweep's folder: it has no sweep.json; give another --out",

@@ -35,6 +35,9 @@ pub struct Position {
     /// Fingerprint of the list of images; none of checkpoints that are older than it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// What of the run's `config.toml` decides what the weights mean; none of checkpoints that are older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<toml::Table>,
 }
 
 /// The best of a run's validations.

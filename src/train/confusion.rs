@@ -3,6 +3,8 @@
 use super::evaluate::Evaluation;
 use std::fmt::Write;
 
+const CAPTION: &str = "rows: the class of the image, columns: the answer";
+
 /// An SVG drawing: rows are what an image is, columns what it was taken for; the share of the row is the darkness.
 pub fn confusion_svg(e: &Evaluation, title: &str) -> String {
     let n = e.classes.len();
@@ -10,7 +12,9 @@ pub fn confusion_svg(e: &Evaluation, title: &str) -> String {
     let cell = if n <= 20 { 44 } else { (880 / n.max(1)).max(4) };
     let longest = e.classes.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
     let (left, top) = (40 + 8 * longest.max(4), 60 + 7 * longest.max(4));
-    let (width, height) = (left + n * cell + 30, top + n * cell + 30);
+    // The words are as wide as they are, however few the classes.
+    let words = 24 + 8 * title.chars().count().max(CAPTION.len());
+    let (width, height) = ((left + n * cell + 30).max(words), top + n * cell + 30);
     let mut s = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
@@ -44,10 +48,7 @@ pub fn confusion_svg(e: &Evaluation, title: &str) -> String {
             }
         }
     }
-    put(format_args!(
-        "<text x=\"12\" y=\"{}\" fill=\"gray\">rows: the class of the image, columns: the answer</text>\n</svg>\n",
-        height - 10
-    ));
+    put(format_args!("<text x=\"12\" y=\"{}\" fill=\"gray\">{CAPTION}</text>\n</svg>\n", height - 10));
     s
 }
 
@@ -101,6 +102,17 @@ mod tests {
         // One cell is not labelled, because nothing is in it.
         assert_eq!(svg.matches("<rect").count(), 5);
         assert!(!svg.contains(">0<"));
+        // A title that is wider than the matrix is shown whole.
+        let wide = confusion_svg(&e, &"a long title ".repeat(10));
+        let width = |svg: &str| -> usize {
+            svg["<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"".len()..]
+                .split('"')
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap()
+        };
+        assert!(width(&wide) > 900 && width(&svg) < 500, "{} {}", width(&wide), width(&svg));
         assert!(!svg.contains("hsl(") && svg.contains("fill=\"#"), "{svg}");
     }
 

@@ -9,7 +9,7 @@ use super::non_finite::NonFinite;
 use super::parts::Parts;
 use super::programs::Programs;
 use super::right::Right;
-use super::run::{At, Metric, MetricsFile, Summary};
+use super::run::{At, Metric, MetricsFile, Summary, record};
 use super::steps::Steps;
 use super::time::{Clock, Time};
 use super::writer::Writer;
@@ -75,6 +75,7 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
         binary_parameters,
         count: job.recipe.network().count(images.eval_extents(&job.recipe.augment), classes)?,
         ships: None,
+        recipe_hash: Some(position.recipe.clone()),
         version: env!("CARGO_PKG_VERSION").into(),
     };
     job.run.write_summary(&summary)?;
@@ -133,6 +134,7 @@ impl<'a> Fit<'a> {
             best_val: None,
             sums: EpochSums::default(),
             data: Some(job.fingerprint.clone()),
+            record: Some(record(&job.recipe, &job.info)?),
         };
         let path = job.run.last();
         if job.resume {
@@ -140,16 +142,11 @@ impl<'a> Fit<'a> {
         }
         let resumed = job.resume && path.exists();
         if resumed {
-            let checkpoint = Checkpoint::load(&path)?;
-            let of_earlier_length = |epochs: &u64| -> Result<bool> {
-                let earlier = Recipe { epochs: *epochs, ..job.recipe.clone() };
-                Ok(checkpoint.position.recipe == format!("{:016x}", earlier.hash()?))
-            };
-            let mut known = checkpoint.position.recipe == position.recipe;
-            for epochs in &job.lengthened {
-                known = known || of_earlier_length(epochs)?;
-            }
-            if !known {
+            let checkpoint = job.run.checkpoint(&path, &job.recipe, &job.info)?;
+            // A run that was lengthened may have been killed before it wrote a checkpoint of its new length.
+            let lengths = job.info.lengthened.iter().map(|epochs| Recipe { epochs: *epochs, ..job.recipe.clone() });
+            let mut hashes = lengths.chain([job.recipe.clone()]).map(|of| of.hash());
+            if !hashes.any(|hash| hash.is_ok_and(|hash| format!("{hash:016x}") == checkpoint.position.recipe)) {
                 return Err(Error::data(
                     &path,
                     format!(
@@ -166,7 +163,8 @@ impl<'a> Fit<'a> {
                 ));
             }
             steps.runner.restore(&checkpoint, &path)?;
-            position = Position { data: position.data, recipe: position.recipe, ..checkpoint.position };
+            let Position { data, recipe, record, .. } = position;
+            position = Position { data, recipe, record, ..checkpoint.position };
             observer.resumed(&position);
         } else {
             // From now on there is something to go on from: a run without it has lost it.
@@ -277,7 +275,7 @@ impl<'a> Fit<'a> {
         let epoch = self.chosen_epoch();
         if epoch != self.position.epoch {
             let path = self.job.run.best();
-            let best = Checkpoint::load(&path)?;
+            let best = self.job.run.checkpoint(&path, &self.job.recipe, &self.job.info)?;
             self.steps.runner.restore(&best, &path)?;
         }
         let Some(test) = self.evaluate(&set)? else { return Ok(None) };

@@ -6,7 +6,7 @@ use super::right::Guessed;
 use super::run::{Metric, RunDir, Summary};
 use crate::data::{Part, Split};
 use crate::device::Device;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, RunInfo};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -28,8 +28,8 @@ pub struct Job<'a> {
     pub run: RunDir,
     /// Go on from the run's last checkpoint, if it has one.
     pub resume: bool,
-    /// Numbers of epochs that the run was to have earlier: its checkpoint may be of one of them.
-    pub lengthened: Vec<u64>,
+    /// The record of the run, as `config.toml` has it.
+    pub info: RunInfo,
     /// Set from outside to end after the step that runs.
     pub stop: &'a AtomicBool,
 }

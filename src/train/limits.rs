@@ -4,7 +4,7 @@ use super::programs::Programs;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::memory;
+use crate::memory::{self, mib};
 use crate::methods::{Graphs, Task};
 use crate::program::{BufferKind, Program};
 
@@ -19,6 +19,13 @@ pub struct Excess {
     pub needed: u64,
     /// What needs it.
     pub what: String,
+}
+
+impl Excess {
+    /// As a part of a sentence.
+    fn told(&self) -> String {
+        format!("{} needs {}, but {} is {}", self.what, mib(self.needed), self.limit, mib(self.allowed))
+    }
 }
 
 /// Programs that fit the device; with the batch size of the test, which is made smaller where that helps.
@@ -59,13 +66,10 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
         n => format!("the largest batch that fits is {n} (--set batch={n}); smaller images (--set data.size=[H,W]) take less"),
     };
     Err(Error::Device(format!(
-        "batch {} does not fit {}: {} needs {} bytes, but {} is {}; {advice}",
+        "batch {} does not fit {}: {}; {advice}",
         recipe.batch,
         device.name(),
-        excess_now.what,
-        excess_now.needed,
-        excess_now.limit,
-        excess_now.allowed
+        excess_now.told()
     )))
 }
 
@@ -86,12 +90,9 @@ pub fn fitting_test(
             Some(_) if batch > 1 => batch /= 2,
             Some(e) => {
                 return Err(Error::Device(format!(
-                    "not even one image at a time fits {}: {} needs {} bytes, but {} is {}",
+                    "not even one image at a time fits {}: {}",
                     device.name(),
-                    e.what,
-                    e.needed,
-                    e.limit,
-                    e.allowed
+                    e.told()
                 )));
             }
         }
@@ -142,6 +143,9 @@ fn memory_limit(device: &Device) -> Option<u64> {
         Device::Cpu => true,
         Device::Gpu(d) => d.target().software,
     };
-    // A share of it is left for what is not planned: kernels' scratch, batches that wait, stacks of threads.
-    host.then(memory::available)?.map(|bytes| bytes - bytes / 8 - (bytes / 8).min(128 << 20))
+    // A share of it is left for what is not planned: kernels' scratch, batches that wait, stacks of threads, and the address space
+    // of those that work, read images and write checkpoints.
+    let set_aside = memory::set_aside(rayon::current_num_threads() + 3);
+    let left = |bytes: u64| (bytes - bytes / 8 - (bytes / 8).min(128 << 20)).saturating_sub(set_aside);
+    host.then(memory::available)?.map(left)
 }

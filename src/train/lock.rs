@@ -6,12 +6,18 @@
 
 use super::run::RunDir;
 use crate::error::{Error, Result};
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const LOCK: &str = ".lock";
 const HOLDER: &str = ".lock-holder";
+
+/// Whether a file of this name belongs to a lock.
+pub fn is_of_lock(name: &OsStr) -> bool {
+    name == LOCK || name == HOLDER
+}
 
 /// The right to write into a run's directory, as long as it lives.
 #[derive(Debug)]
@@ -27,7 +33,15 @@ impl RunLock {
     /// # Errors
     /// If another process trains it, which is named; or if nothing can be written there.
     pub fn take(run: &RunDir) -> Result<RunLock> {
-        let (path, holder) = (run.path().join(LOCK), run.path().join(HOLDER));
+        Self::of(run.path(), "this run is being trained")
+    }
+
+    /// Takes the lock of a folder; `being` is what another process that holds it is at.
+    ///
+    /// # Errors
+    /// As of [`RunLock::take`].
+    pub fn of(folder: &Path, being: &str) -> Result<RunLock> {
+        let (path, holder) = (folder.join(LOCK), folder.join(HOLDER));
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(Error::io(&path, "open"))?;
         match file.try_lock() {
@@ -41,10 +55,7 @@ impl RunLock {
                     "" => "another process".to_string(),
                     number => format!("process {number}"),
                 };
-                return Err(Error::data(
-                    run.path(),
-                    format!("this run is being trained by {process}: wait until that ends, or end it"),
-                ));
+                return Err(Error::data(folder, format!("{being} by {process}: wait until that ends, or end it")));
             }
         }
         std::fs::write(&holder, std::process::id().to_string()).map_err(Error::io(&holder, "write"))?;

@@ -66,7 +66,7 @@ impl Origin {
         if !file.is_file() {
             return Err(Error::data(file, "there is no such checkpoint: that run has none yet"));
         }
-        let checkpoint = Checkpoint::load(&file)?;
+        let checkpoint = run.checkpoint(&file, &recipe, &info)?;
         let tensors = checkpoint.tensors.into_iter().filter(|(n, _)| !n.starts_with("optim.")).collect();
         let head = recipe.method().head(&recipe);
         Ok(Origin { net: recipe.network(), tensors, head, classes: info.classes, mean: info.mean, std: info.std })

@@ -16,7 +16,7 @@ use super::steps::loader;
 use crate::data::{Dataset, Manifest, Part, Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::methods::{ImageInfo, Targets, Task, Teacher};
+use crate::methods::{ImageInfo, LABELS, Targets, Task, Teacher};
 use crate::recipe::{Recipe, RunInfo};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub struct Started {
     run: RunDir,
     lock: RunLock,
     resume: bool,
-    lengthened: Vec<u64>,
+    info: RunInfo,
     inherited: Option<String>,
 }
 
@@ -103,6 +103,12 @@ impl Request {
         }
         let compiled = compile(&self, &images, teacher.as_ref());
         let (programs, eval_batch) = compiled.map_err(|e| self.with_notes(e, images.classes))?;
+        if self.data.train.labels.is_none() && programs.programs().any(|p| p.graph.find(LABELS).is_some()) {
+            return Err(Error::Config(format!(
+                "{}: training goes by labels, and the training images have none, though others have ({}): put the images of each class                  into a folder of its own below train, or take a recipe that needs no labels",
+                self.recipe.data.path, self.data
+            )));
+        }
         let manifest = self.data.manifest();
         Ok(Prepared { request: self, images, teacher, manifest, steps, programs, eval_batch })
     }
@@ -275,8 +281,8 @@ impl Prepared {
                 (run, lock, true)
             }
         };
-        let lengthened = if resume { RunDir::open(run.path())?.2.lengthened } else { Vec::new() };
-        Ok(Started { prepared: self, run, lock, resume, lengthened, inherited })
+        let (.., info) = RunDir::open(run.path())?;
+        Ok(Started { prepared: self, run, lock, resume, info, inherited })
     }
 }
 
@@ -312,7 +318,7 @@ impl Started {
             fingerprint,
             run: self.run,
             resume: self.resume,
-            lengthened: self.lengthened,
+            info: self.info,
             stop,
         };
         let mut outcome = fit(job, programs, observer);
@@ -325,8 +331,8 @@ impl Started {
         }
         drop(lock);
         let nothing_done = || Checkpoint::load(&begun.last()).map_or(true, |c| c.position.steps == 0);
-        if matches!(outcome, Err(Error::Limit(_))) && !resumed && nothing_done() {
-            // There was no memory for a run that had only begun: it leaves nothing behind. The first error is the one worth
+        if matches!(outcome, Err(Error::Limit(_) | Error::Io { .. })) && !resumed && nothing_done() {
+            // There was no memory, or no room on the disk, for a run that had only begun: it leaves nothing behind. The first error is the one worth
             // telling.
             let _ = std::fs::remove_dir_all(begun.path());
         }

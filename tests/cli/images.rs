@@ -2,6 +2,7 @@
 
 use crate::program::{Place, finish, tiny, wait_for};
 use image::RgbImage;
+use onebit::train::checkpoint::Checkpoint;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -91,6 +92,10 @@ fn older_runs_are_read_and_go_on_where_that_is_right() {
         let end = at + old[at..].find('\n').unwrap();
         fs::write(&path, format!("{}{}", &old[..at], &old[end + 1..])).unwrap();
         fs::remove_file(place.path(out).join("summary.json")).unwrap();
+        let last = place.path(out).join("checkpoints/last.safetensors");
+        let mut checkpoint = Checkpoint::load(&last).unwrap();
+        checkpoint.position.record = None;
+        checkpoint.save(&last).unwrap();
     };
     place.train("embedded", &[]).ok();
     older("embedded");
@@ -112,6 +117,14 @@ fn sets_that_cannot_be_learned_say_what_was_found_and_what_to_do() {
     let there = path.to_str().unwrap();
     let missing = [there, "at least 2 classes", "no labels", "one folder (cat)", "folder of its own"];
     place.train("run", &["--data", "one", "--set", "batch=2"]).fails_with(&missing);
+    // Others than the training images have labels.
+    (0..8).for_each(|i| png(&place.path(&format!("flat/train/{i}.png")), 12, 12, i));
+    let classes = ["ant", "bee"];
+    classes.iter().for_each(|c| (0..2).for_each(|i| png(&place.path(&format!("flat/test/{c}/{i}.png")), 12, 12, i)));
+    let flat = ["flat", "training images have none", "training part unlabelled", "folder of its own below train"];
+    place.train("run", &["--data", "flat", "--set", "batch=2"]).fails_with(&flat);
+    place.run(&["pack", "flat", "flat.1img"]).ok();
+    place.train("run", &["--data", "flat.1img", "--set", "batch=2"]).fails_with(&flat[1..]);
     pictures(&place, 10);
     png(&place.path("set/cat/big.png"), 20, 12, 0);
     place.train("run", &["--data", "set"]).fails_with(&["big.png", "20x12", "--set data.size=[12,12]"]);

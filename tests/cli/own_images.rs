@@ -2,6 +2,7 @@
 
 use crate::program::Place;
 use crate::runs::{copy, goes, insects, run};
+use onebit::train::checkpoint::Checkpoint;
 use serde_json::Value;
 use std::fs;
 
@@ -48,6 +49,11 @@ fn training_images_matter_where_they_are_looked_at() {
     let at = run_table + config[run_table..].find("\ndata = ").expect("the fingerprint") + 1;
     let end = at + config[at..].find('\n').expect("its end") + 1;
     fs::write(place.path("r/config.toml"), format!("{}{}", &config[..at], &config[end..])).unwrap();
+    run(&place, "eval r --device cpu").fails_with(&["run.data"]);
+    let last = place.path("r/checkpoints/last.safetensors");
+    let mut checkpoint = Checkpoint::load(&last).unwrap();
+    checkpoint.position.record = None;
+    checkpoint.save(&last).unwrap();
     let o = goes(&place, "eval r --device cpu");
     assert!(o.err.contains("is not known"), "{}", o.err);
 }

@@ -203,10 +203,10 @@ fn means_and_deviations_that_do_not_fit_are_refused() {
     let config = fs::read_to_string(place.path("r/config.toml")).unwrap();
     let line = |key: &str| config.lines().find(|l| l.starts_with(&format!("{key} = ["))).unwrap().to_string();
     let bad = [
-        ("mean", "[0.5]", "mean has 1 numbers, the images have 3 channels"),
-        ("mean", "[]", "mean has 0 numbers, the images have 3 channels"),
+        ("mean", "[0.5]", "run.mean"),
+        ("mean", "[]", "run.mean"),
         ("mean", "[0.5, nan, 0.5]", "run.mean"),
-        ("std", "[0.5, 0.5]", "std has 2 numbers, the images have 3 channels"),
+        ("std", "[0.5, 0.5]", "run.std"),
         ("std", "[0.5, 0.0, 0.5]", "run.std"),
         ("std", "[0.5, -1.0, 0.5]", "run.std"),
         ("std", "[0.5, inf, 0.5]", "run.std"),
@@ -217,6 +217,51 @@ fn means_and_deviations_that_do_not_fit_are_refused() {
             run(&place, command).fails_with(&["config.toml", told]);
         }
     }
+}
+
+/// An edit that could be right says other numbers than those of the run: whatever reads its weights refuses it by name.
+#[test]
+fn an_edit_between_a_checkpoint_and_its_record_is_refused_by_all_that_read_it() {
+    let place = insects();
+    let config = fs::read_to_string(place.path("r/config.toml")).unwrap();
+    let line = |key: &str| config.lines().find(|l| l.starts_with(&format!("{key} = "))).unwrap();
+    let edits = [
+        ("classes", "classes = [\"ant\", \"cow\", \"bee\"]\n", "run.classes"),
+        ("mean", "mean = [0.1, 0.1, 0.1]\n", "run.mean"),
+        ("standardise", "standardise = true\n", "net.binarization.standardise"),
+        ("val_images", "val_images = 7\n", "run.val_images"),
+        ("lr", "lr = 0.02\n", "lr = 0.01"),
+    ];
+    for (key, value, told) in edits {
+        let edited = config.replace(&format!("{}\n", line(key)), value);
+        assert_ne!(edited, config);
+        fs::write(place.path("r/config.toml"), edited).unwrap();
+        let commands = [
+            "train --resume --out r --epochs 61",
+            "eval r --device cpu",
+            "export r -o m.1bit",
+            "embed r --device cpu",
+            "train tiny.toml --data col3 --from r --device cpu --out x",
+        ];
+        commands.into_iter().for_each(|command| drop(run(&place, command).fails_with(&[told, "config.toml"])));
+    }
+    let (run_table, fingerprint) = (config.find("[run]").unwrap(), "\ndata = \"");
+    let at = run_table + config[run_table..].find(fingerprint).unwrap() + 1;
+    let end = at + config[at..].find('\n').unwrap() + 1;
+    fs::write(place.path("r/config.toml"), format!("{}{}", &config[..at], &config[end..])).unwrap();
+    run(&place, "train --resume --out r --epochs 61").fails_with(&["run.data", "nothing"]);
+    // A table of runs is of settings that were trained with.
+    fs::write(place.path("r/config.toml"), config.replace("lr = 0.01\n", "lr = 0.02\n")).unwrap();
+    let out = run(&place, "compare r").out;
+    assert!(out.contains("left out: r") && out.contains("another recipe"), "{out}");
+    fs::write(place.path("r/config.toml"), &config).unwrap();
+    goes(&place, "eval r --device cpu");
+    let summary = fs::read_to_string(place.path("r/summary.json")).unwrap();
+    let mut edited: Value = serde_json::from_str(&summary).unwrap();
+    edited["test_accuracy"] = 1.7.into();
+    fs::write(place.path("r/summary.json"), edited.to_string()).unwrap();
+    let out = run(&place, "compare r").out;
+    assert!(out.contains("left out: r") && out.contains("test_accuracy = 1.7"), "{out}");
 }
 
 /// Every setting of a run's record with values that make no sense, and some that do: it goes on, or says what is wrong.

@@ -68,6 +68,8 @@ fn a_killed_sweep_goes_on_and_its_runs_stop_with_it() {
     let last = |seed: u32| place.path(&format!("s/fashion-binary,seed={seed}/checkpoints/last.safetensors"));
     wait_for(&last(0), &mut child);
     wait_for(&last(1), &mut child);
+    let process = format!("process {}", child.id());
+    place.run(&long).fails_with(&["s:", "are being made by", &process]);
     child.kill().unwrap();
     child.wait().unwrap();
     // What it began saves and stops, and lets go of its directory.

@@ -184,3 +184,13 @@ fn a_picture_without_an_ending_is_not_called_no_image() {
     assert!(said.contains("1 an image by its content, and not by its name (without ending) (cat/scan)"), "{said}");
     assert!(said.contains("1 not an image (without ending) (cat/notes)"), "{said}");
 }
+
+#[test]
+fn a_class_that_is_drawn_away_from_training_is_told() {
+    let files: Vec<(String, Vec<u8>)> = (0..40).map(|i| (format!("class{i:02}/0.png"), png(i))).collect();
+    let split = open(&files);
+    let never = split.test.len();
+    assert!(never > 0, "{split}");
+    let told = format!("{never} of 40 classes have no training image");
+    assert!(split.notes.iter().any(|note| note.starts_with(&told)), "{:?}", split.notes);
+}

@@ -8,7 +8,6 @@ use crate::methods::ImageInfo;
 use crate::nn::{NetKind, NetSpec};
 use crate::recipe::{Recipe, RunInfo};
 use crate::tensor::HostTensor;
-use crate::train::checkpoint::Checkpoint;
 use crate::train::run::RunDir;
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,7 +17,7 @@ use std::path::Path;
 /// # Errors
 /// If the run has none.
 pub fn save_mask(run: &RunDir, recipe: &Recipe, info: &RunInfo, path: &Path) -> Result<String> {
-    let checkpoint = Checkpoint::load(&run.chosen(info)?)?;
+    let checkpoint = run.checkpoint(&run.chosen(info)?, recipe, info)?;
     check_writable(path)?;
     let images = images_of(&recipe.net, &checkpoint.tensors, info.mean.len());
     let mask = from_run(recipe, &images, &checkpoint.tensors)

@@ -11,7 +11,7 @@ use crate::experiments::{Ending, Start, TrainOptions};
 use crate::methods::Targets;
 use crate::nn::Adapted;
 use crate::recipe::{Recipe, RunInfo, absolute};
-use crate::train::checkpoint::{Checkpoint, Position};
+use crate::train::checkpoint::Position;
 use crate::train::choose::choose;
 use crate::train::fit::has_stopped_early;
 use crate::train::job::Outcome;
@@ -70,7 +70,12 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
     }
     let data = recipe.open_images()?;
     if data.train.is_empty() {
-        return Err(Error::Config(format!("{}: there are no training images", recipe.data.path)));
+        let left_out = if data.left_out.is_empty() { String::new() } else { format!("; left out: {}", data.left_out) };
+        return Err(Error::Config(format!(
+            "{}: there are no training images ({data}{left_out}): put them into a folder train, with a folder for each class, or in a \
+             table of classes give them their class and the part train",
+            recipe.data.path
+        )));
     }
     let choice = choose(&select)?;
     let stop = on_ctrl_c()?;
@@ -158,7 +163,7 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
             let (run, mut recipe, info) = RunDir::open(&path)?;
             run.check_last()?;
             let position = match run.last().is_file() {
-                true => Checkpoint::load(&run.last())?.position,
+                true => run.checkpoint(&run.last(), &recipe, &info)?.position,
                 false => Position::default(),
             };
             run.check_best(&position)?;

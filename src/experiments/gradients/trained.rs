@@ -93,7 +93,7 @@ impl Opening<'_> {
             Some(Which::Last) => run.last(),
             Some(Which::Best) => run.best(),
         };
-        let checkpoint = Checkpoint::load(&path)?;
+        let checkpoint = run.checkpoint(&path, &recipe, &info)?;
         let mut notes = Vec::new();
         let own_classes = recipe.data.classes.clone();
         let by_neighbours = recipe.method().evaluated_by(&recipe) == EvaluatedBy::Neighbours;

@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::features::Rows;
 use crate::mbn::{MbnRecipe, Model, Watch};
 use crate::methods::{ImageInfo, Task};
-use crate::train::checkpoint::Checkpoint;
 use crate::train::programs::Runner;
 use crate::train::protocol::{feature_programs, features};
 use crate::train::run::RunDir;
@@ -45,7 +44,7 @@ pub fn points(recipe: &MbnRecipe, set: &Arc<Dataset>, device: &Device, stop: &At
     let (programs, batch) = feature_programs(&task, device)?;
     let mut runner = Runner::load(programs, device, network.seed)?;
     let path = run.chosen(&info)?;
-    runner.restore(&Checkpoint::load(&path)?, &path)?;
+    runner.restore(&run.checkpoint(&path, &network, &info)?, &path)?;
     features(&mut runner, set, batch, stop)
 }
 

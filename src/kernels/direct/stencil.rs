@@ -83,10 +83,17 @@ fn outputs<S: Simd, const V: usize>(
             }
         };
     }
-    // AVX-512 has 32 registers; the 16 of AVX2 hold twelve sums, a row of the panel and a float of a window.
+    // AVX-512 has 32 registers; the 16 of AVX2 hold twelve sums, a row of the panel and a float of a window. Eight sums are too
+    // few for two additions a cycle: outputs are cut into sixes and fives where that is possible.
     if S::F32_LANES == 16 {
         tiles!(8);
     } else {
+        let fives = (6 - places.len() % 6) % 6 * 5;
+        if let Some((some, rest)) = places.split_at_checked(fives) {
+            places = some;
+            tiles!(5);
+            places = rest;
+        }
         tiles!(6);
     }
     tiles!(4);

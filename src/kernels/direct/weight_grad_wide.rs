@@ -70,12 +70,13 @@ impl WithSimd for Block<'_> {
                     }
                 };
             }
-            // AVX-512 has 32 registers; the 16 of AVX2 hold twelve sums and what is multiplied.
+            // AVX-512 has 32 registers; the 16 of AVX2 hold twelve sums and what is multiplied, and eight sums would be too few
+            // for two additions a cycle: 2 x 6 + 4 x 5.
             if S::F32_LANES == 16 {
                 tiles!(8, 0);
             } else {
-                tiles!(6, 8);
-                tiles!(4, 0);
+                tiles!(6, 20);
+                tiles!(5, 0);
             }
         }
     }

@@ -93,6 +93,7 @@ impl Compared {
             Error::data(path, format!("it is not finished; go on with  onebit train --resume --out {}", path.display()))
         };
         let summary = run.summary()?.ok_or_else(unfinished)?;
+        check(&run, &recipe, &summary)?;
         Ok(Compared {
             path: path.to_path_buf(),
             recipe: info.recipe.clone(),
@@ -122,6 +123,27 @@ impl Compared {
             && self.settings == other.settings
             && (&self.data, &self.score.set, self.score.part) == (&other.data, &other.score.set, other.score.part)
             && self.trained == other.trained
+    }
+}
+
+/// Checks that a result is one, and of the recipe that stands beside it: both may have been edited.
+fn check(run: &RunDir, recipe: &Recipe, s: &Summary) -> Result<()> {
+    let fail = |what: String| Err(Error::data(run.path().join("summary.json"), what));
+    let hash = format!("{:016x}", recipe.hash()?);
+    if let Some(of) = s.recipe_hash.as_ref().filter(|of| **of != hash) {
+        return fail(format!(
+            "the result is of another recipe (hash {of}) than config.toml has now ({hash}): put that back as it was"
+        ));
+    }
+    let shares = [
+        ("val_accuracy", s.val_accuracy),
+        ("best_val_accuracy", s.best_val_accuracy),
+        ("test_accuracy", s.test_accuracy),
+        ("test_top5", s.test_top5),
+    ];
+    match shares.into_iter().find(|(_, share)| share.is_some_and(|x| !(0.0..=1.0).contains(&x))) {
+        Some((key, Some(share))) => fail(format!("{key} = {share} is no share of right answers, which are 0 to 1")),
+        _ => Ok(()),
     }
 }
 

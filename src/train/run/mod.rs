@@ -15,10 +15,12 @@
 //! .lock           locked by the process that trains the run (`super::lock`)
 //! ```
 
+mod checked;
 mod metric;
 mod metrics_file;
 mod summary;
 
+pub(super) use checked::record;
 pub use metric::{At, Metric};
 pub use metrics_file::MetricsFile;
 pub use summary::Summary;

@@ -72,6 +72,9 @@ pub struct Summary {
     /// What ships of it; none of runs of earlier versions, and of what cannot ship.
     #[serde(default)]
     pub ships: Option<Ships>,
+    /// [`Recipe::hash`](crate::recipe::Recipe::hash) of the recipe that it is of, in hexadecimal; none of runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe_hash: Option<String>,
     /// Version of the program.
     pub version: String,
 }

@@ -256,9 +256,10 @@ pub fn weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut
     let words = (g.n * plan.positions.per_image()).div_ceil(TURNED);
     let parts = if tasks >= 2 * PARTS { 1 } else { PARTS.min(words) };
     let per_part = words.div_ceil(parts);
-    let mut partial = vec![0.0; parts * dw.len()];
-    let work: Vec<Sums> = partial
-        .chunks_mut(dw.len())
+    // The sums of one part alone are the gradient.
+    let mut partial = vec![0.0; if parts == 1 { 0 } else { parts * dw.len() }];
+    let work: Vec<Sums> = if parts == 1 { &mut *dw } else { &mut partial[..] }
+        .chunks_mut(g.o * k)
         .enumerate()
         .flat_map(|(part, sums)| {
             let words = part * per_part..((part + 1) * per_part).min(words);
@@ -271,6 +272,9 @@ pub fn weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut
         .collect();
     // Measured with AVX-512: vectors of 16 floats took 1.3 times as long.
     work.into_par_iter().for_each(|task| isa.arch_of_eight().dispatch(task));
+    if parts == 1 {
+        return;
+    }
     dw.par_chunks_mut(k).enumerate().for_each(|(o, dw)| {
         dw.fill(0.0);
         for sums in partial.chunks(partial.len() / parts) {
