@@ -1,7 +1,7 @@
 //! A line plot in text: Braille dots, two across and four down a character.
 
 /// Room for the labels of the y axis, the axis among it.
-const LABELS: usize = 8;
+pub const LABELS: usize = 8;
 /// Fewest characters that a line is drawn in.
 const LEAST_WIDTH: usize = 16;
 

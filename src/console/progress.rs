@@ -1,7 +1,7 @@
 //! What is seen of a run while it trains: a bar on a terminal, a plain line now and then elsewhere, JSON lines for
 //! programs.
 
-use super::plot::{beside, line_plot};
+use super::plot::{LABELS, beside, line_plot};
 use super::text::{duration, grouped, mib, percent, say};
 use crate::data::Part;
 use crate::recipe::Recipe;
@@ -12,7 +12,7 @@ use crate::train::prepare::Started;
 use crate::train::right::{Guessed, Right};
 use crate::train::run::Metric;
 use ::console::Term;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -28,7 +28,8 @@ pub fn observer(as_json: bool, started: &Started) -> Box<dyn Observer> {
     if as_json {
         Box::new(Json { recipe })
     } else if std::io::stderr().is_terminal() {
-        let bar = ProgressBar::no_length();
+        // Plots are drawn anew each time: through a slow line as well.
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
         let style = "{prefix}{bar:24} {percent:>3}%  {msg}";
         bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
         Box::new(Bar { bar, about, recipe, curves: Curves::default() })
@@ -126,7 +127,11 @@ impl Curves {
         }
         let width = (usize::from(columns).saturating_sub(4) / 2).min(Self::SIZE.1);
         let loss = line_plot("training loss", "steps", &self.loss, width, Self::SIZE.0);
-        let of = |what: &str, images: u64| format!("{what}, % of {} images", grouped(images));
+        let of = |what: &str, images: u64| {
+            let whole = format!("{what}, % of {} images", grouped(images));
+            // A number that is cut is another one.
+            if whole.chars().count() + LABELS <= width { whole } else { format!("{what}, %") }
+        };
         let (title, points) = match self.val.is_empty() {
             true => (of(Right::of(recipe).in_training(), self.train_images), &self.train),
             false => (of(&Right::of(recipe).on(Part::Val), self.val_images), &self.val),

@@ -32,7 +32,7 @@ impl Runs {
     /// A view of runs, of which `names` are to be made and `finished` others were made before.
     pub fn new(names: &[&str], finished: usize) -> Runs {
         let live = std::io::stderr().is_terminal();
-        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if live { ProgressDrawTarget::stderr_with_hz(4) } else { ProgressDrawTarget::hidden() };
         let all = MultiProgress::with_draw_target(target);
         let total = all.add(ProgressBar::new((names.len() + finished) as u64));
         total.set_style(style("{bar:24} {pos}/{len} runs  {msg}"));

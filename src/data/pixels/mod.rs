@@ -61,7 +61,9 @@ impl Pixels {
         };
         // Decoders are others' code, and some count past the end of a number where a file is made for it.
         let decoded = catch_unwind(AssertUnwindSafe(decode));
-        let decoded = decoded.map_err(|_| PixelError::Damaged("its decoder failed".into()))??;
+        let failed =
+            || PixelError::Unsupported("a picture that its decoder fails on, damaged or of a rare form".into());
+        let decoded = decoded.map_err(|_| failed())??;
         Ok(decoded.finish(rules.background))
     }
 
