@@ -43,7 +43,7 @@ fn graph(kind: NetKind, binary: bool, batch: usize) -> Graph {
 
 fn prepare(store: &mut Store, exe: &Executable) {
     let program = exe.program().clone();
-    store.initialise(&program.graph, 1).unwrap();
+    store.initialise(program.graph(), 1).unwrap();
     for name in ["x", "labels"] {
         let meta = store.meta(name).unwrap().clone();
         let words = (0..meta.words() as u32).map(|i| match meta.dtype {
@@ -77,9 +77,9 @@ fn main() {
                 for v in program.kept() {
                     println!(
                         "    {:8.2} MiB {} {}",
-                        mib(program.graph.meta(v).bytes()),
-                        program.graph.meta(v),
-                        program.graph.name(v)
+                        mib(program.graph().meta(v).bytes()),
+                        program.graph().meta(v),
+                        program.graph().name(v)
                     );
                 }
             }
@@ -104,7 +104,7 @@ fn main() {
         println!(
             "{name:14} batch {batch}: {ms:9.2} ms, {:8.1} images/s, load {load:.2} s, {} steps, planned {:.1} MiB, kept {:.1} MiB, loss {:.4}",
             batch as f64 / ms * 1e3,
-            program.steps.len(),
+            program.steps().len(),
             mib(program.planned_bytes()),
             mib(program.kept_bytes()),
             exe.read("loss").unwrap().f32s()[0]
@@ -126,7 +126,7 @@ fn main() {
         }
         if flag("--by-op") {
             let mut by_op: BTreeMap<String, (f64, usize)> = BTreeMap::new();
-            for i in 0..program.steps.len() {
+            for i in 0..program.steps().len() {
                 let t = Instant::now();
                 exe.run_steps(&[0.01], i..i + 1).unwrap();
                 args.device.wait().unwrap();

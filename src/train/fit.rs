@@ -224,8 +224,8 @@ impl<'a> Fit<'a> {
         while !self.is_finished() {
             if self.position.step < per_epoch {
                 let batch = batches.next().expect("batches go on without end")?;
-                debug_assert_eq!(batch.epoch, self.position.epoch * passes + (self.position.step / per_pass) as u64);
-                debug_assert_eq!(batch.step, self.position.step % per_pass);
+                assert_eq!(batch.epoch, self.position.epoch * passes + (self.position.step / per_pass) as u64);
+                assert_eq!(batch.step, self.position.step % per_pass);
                 self.step(&batch)?;
                 batches.recycle(batch);
                 let within = self.position.step < per_epoch;
@@ -520,7 +520,7 @@ impl<'a> Fit<'a> {
     }
 
     fn save_as(&mut self, path: PathBuf) -> Result<()> {
-        debug_assert_eq!(self.unread, 0, "a halt would go unseen");
+        assert_eq!(self.unread, 0, "a halt would go unseen");
         // What is still being written lies in memory as well.
         self.writer.wait()?;
         let checkpoint = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
