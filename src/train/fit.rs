@@ -18,7 +18,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::methods::{EvaluatedBy, ImageInfo};
 use crate::recipe::Recipe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -120,6 +120,38 @@ struct Fit<'a> {
     last_val: Option<f64>,
 }
 
+/// Restores the checkpoint of a run that goes on; where it was. `position` is that of a run of this recipe and these images that
+/// begins.
+fn go_on(job: &Job<'_>, steps: &mut Steps, position: Position, path: &Path) -> Result<Position> {
+    let checkpoint = Checkpoint::load(path)?;
+    let of_earlier_length = |epochs: &u64| -> Result<bool> {
+        let earlier = Recipe { epochs: *epochs, ..job.recipe.clone() };
+        Ok(checkpoint.position.recipe == format!("{:016x}", earlier.hash()?))
+    };
+    let mut known = checkpoint.position.recipe == position.recipe;
+    for epochs in &job.lengthened {
+        known = known || of_earlier_length(epochs)?;
+    }
+    if !known {
+        return Err(Error::data(
+            path,
+            format!(
+                "the checkpoint was made with another recipe (hash {}, config.toml has {}): put config.toml \
+                 back as it was, or start a new run",
+                checkpoint.position.recipe, position.recipe
+            ),
+        ));
+    }
+    if checkpoint.position.data.as_ref().is_some_and(|data| *data != job.fingerprint) {
+        return Err(Error::data(
+            path,
+            "the checkpoint was made with other images than these: put them back as they were, or start a new run",
+        ));
+    }
+    steps.runner.restore(&checkpoint, path)?;
+    Ok(Position { data: position.data, recipe: position.recipe, ..checkpoint.position })
+}
+
 impl<'a> Fit<'a> {
     fn new(job: Job<'a>, programs: Programs, observer: &'a mut dyn Observer) -> Result<Self> {
         let started = Instant::now();
@@ -140,33 +172,7 @@ impl<'a> Fit<'a> {
         }
         let resumed = job.resume && path.exists();
         if resumed {
-            let checkpoint = Checkpoint::load(&path)?;
-            let of_earlier_length = |epochs: &u64| -> Result<bool> {
-                let earlier = Recipe { epochs: *epochs, ..job.recipe.clone() };
-                Ok(checkpoint.position.recipe == format!("{:016x}", earlier.hash()?))
-            };
-            let mut known = checkpoint.position.recipe == position.recipe;
-            for epochs in &job.lengthened {
-                known = known || of_earlier_length(epochs)?;
-            }
-            if !known {
-                return Err(Error::data(
-                    &path,
-                    format!(
-                        "the checkpoint was made with another recipe (hash {}, config.toml has {}): put config.toml \
-                         back as it was, or start a new run",
-                        checkpoint.position.recipe, position.recipe
-                    ),
-                ));
-            }
-            if checkpoint.position.data.as_ref().is_some_and(|data| *data != job.fingerprint) {
-                return Err(Error::data(
-                    &path,
-                    "the checkpoint was made with other images than these: put them back as they were, or start a new run",
-                ));
-            }
-            steps.runner.restore(&checkpoint, &path)?;
-            position = Position { data: position.data, recipe: position.recipe, ..checkpoint.position };
+            position = go_on(&job, &mut steps, position, &path)?;
             observer.resumed(&position);
         } else {
             // From now on there is something to go on from: a run without it has lost it.
