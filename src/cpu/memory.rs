@@ -75,6 +75,9 @@ impl Drop for Lent<'_> {
     }
 }
 
+/// Buffers of a run.
+type Buffers = [Box<[u32]>];
+
 /// Buffers that were taken out of others, for an op to write them while it reads the rest. Puts them back when it goes, also
 /// after a panic.
 pub(super) struct TakenOut<'a> {
@@ -91,7 +94,7 @@ impl<'a> TakenOut<'a> {
     }
 
     /// What is left, and what was taken, in the order of the places.
-    pub fn parts(&mut self) -> (&[Box<[u32]>], &mut [Box<[u32]>]) {
+    pub fn parts(&mut self) -> (&Buffers, &mut Buffers) {
         (self.from, &mut self.taken)
     }
 }

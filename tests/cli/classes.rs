@@ -1,7 +1,6 @@
 //! Classes are told apart by their names.
 
 use crate::golden::golden;
-use crate::program::{Place, tiny};
 use crate::runs::{copy, goes, insects, json, run, said};
 use serde_json::Value;
 use std::fs;

@@ -1,6 +1,6 @@
 //! Runs that go on for longer, and how long they took and are to take.
 
-use crate::program::{Place, finish};
+use crate::program::Place;
 use crate::runs::{goes, json, metrics, run};
 use serde_json::Value;
 use std::fs;

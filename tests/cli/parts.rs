@@ -1,6 +1,6 @@
 //! Training, validation and test images: what is chosen by which, and what is said of it.
 
-use crate::program::{Place, finish, tiny};
+use crate::program::Place;
 use crate::runs::{goes, insects, json, metrics, run};
 use serde_json::Value;
 use std::fs;

@@ -135,7 +135,7 @@ fn read(source: &Source, shards: Vec<(String, String, &Source)>) -> Result<Found
                     files.for_each(|e| left_out.add("a label without an image", named(e)));
                     continue;
                 }
-                _ => return Err(several_images(source, &key, sample.images.iter().map(|e| named(e)).collect())),
+                _ => return Err(several_images(source, key, sample.images.iter().map(|e| named(e)).collect())),
             };
             // The folders within a shard can say the part, else the shard's name and folders.
             let part = part_of_path(image.folder()).or_else(|| part_of_path(shard));
