@@ -53,22 +53,7 @@ fn main() {
         ms(loaded),
         ms(start.elapsed())
     );
-    for threads in [1, 2] {
-        let mut runtime = Runtime::new(&net, threads).expect("fits");
-        let mut least: BTreeMap<&str, Duration> = BTreeMap::new();
-        for _ in 0..50 {
-            let mut by_kind: BTreeMap<&str, Duration> = BTreeMap::new();
-            for (name, time) in runtime.times(&image).expect("an image of that size") {
-                *by_kind.entry(name).or_default() += time;
-            }
-            for (name, time) in by_kind {
-                let known = least.entry(name).or_insert(time);
-                *known = time.min(*known);
-            }
-        }
-        let all: Vec<String> = least.iter().map(|(name, time)| format!("{name} {:.2}", ms(*time))).collect();
-        println!("  ms by kind, {threads} threads: {}", all.join(", "));
-    }
+    by_kind(&net, &image);
     if args.iter().any(|a| a == "--list") {
         for (name, time) in runtime.times(&image).expect("an image of that size") {
             println!("    {name}: {:.3} ms", ms(time));
@@ -83,6 +68,31 @@ fn main() {
             println!("whole network, {isa:?}, {threads} threads: {:.2} ms (median {:.2})", ms(least), ms(median));
         }
     }
+    convolutions();
+}
+
+/// The time of each kind of layer, by one thread and by two.
+fn by_kind(net: &Net, image: &[u8]) {
+    for threads in [1, 2] {
+        let mut runtime = Runtime::new(net, threads).expect("fits");
+        let mut least: BTreeMap<&str, Duration> = BTreeMap::new();
+        for _ in 0..50 {
+            let mut by_kind: BTreeMap<&str, Duration> = BTreeMap::new();
+            for (name, time) in runtime.times(image).expect("an image of that size") {
+                *by_kind.entry(name).or_default() += time;
+            }
+            for (name, time) in by_kind {
+                let known = least.entry(name).or_insert(time);
+                *known = time.min(*known);
+            }
+        }
+        let all: Vec<String> = least.iter().map(|(name, time)| format!("{name} {:.2}", ms(*time))).collect();
+        println!("  ms by kind, {threads} threads: {}", all.join(", "));
+    }
+}
+
+/// The 3x3 convolutions of the network one by one.
+fn convolutions() {
     for (side, c) in [(56, 64), (28, 128), (14, 256), (7, 512)] {
         let g = Conv2dGeometry::new("bench", &[1, side, side, c], &[c, 3, 3, c], 1, 1, 1).expect("fits");
         let p = Philox::new(1, 0);

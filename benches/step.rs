@@ -11,6 +11,7 @@
 mod shared;
 
 use onebit::device::{Executable, Store};
+use onebit::gpu::GpuExecutable;
 use onebit::graph::{Graph, Meta};
 use onebit::nn::{Mode, NetKind, NetSpec, Skip};
 use onebit::optim::{OptimSpec, Rule};
@@ -43,7 +44,7 @@ fn graph(kind: NetKind, binary: bool, batch: usize) -> Graph {
 
 fn prepare(store: &mut Store, exe: &Executable) {
     let program = exe.program().clone();
-    store.initialise(&program.graph, 1).unwrap();
+    store.initialise(program.graph(), 1).unwrap();
     for name in ["x", "labels"] {
         let meta = store.meta(name).unwrap().clone();
         let words = (0..meta.words() as u32).map(|i| match meta.dtype {
@@ -54,10 +55,70 @@ fn prepare(store: &mut Store, exe: &Executable) {
     }
 }
 
+fn mib(bytes: usize) -> f64 {
+    bytes as f64 / (1 << 20) as f64
+}
+
+/// What a step of each keeps, and with `list` all of it.
+fn memory(cases: &[(&str, NetKind, bool, usize)], list: bool) {
+    for (name, kind, binary, _) in cases.iter().copied() {
+        let program = Program::compile(graph(kind, binary, 128), Backend::Cpu).unwrap();
+        println!(
+            "{name:14} batch 128: kept {:.1} MiB, planned {:.1} MiB, transient {:.1} MiB",
+            mib(program.kept_bytes()),
+            mib(program.planned_bytes()),
+            mib(program.transient_bytes())
+        );
+        if list {
+            for v in program.kept() {
+                println!(
+                    "    {:8.2} MiB {} {}",
+                    mib(program.graph().meta(v).bytes()),
+                    program.graph().meta(v),
+                    program.graph().name(v)
+                );
+            }
+        }
+    }
+}
+
+/// What a dispatch costs the host.
+fn recording(e: &GpuExecutable, args: &Args) {
+    let least = (0..5)
+        .map(|_| {
+            args.device.wait().unwrap();
+            let t = Instant::now();
+            e.run(&[0.01]).unwrap();
+            t.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min);
+    println!(
+        "    recording and submitting: {:.2} us a dispatch ({} dispatches)",
+        least * 1e6 / e.command_count() as f64,
+        e.command_count()
+    );
+}
+
+/// The time of each step of a program, by what it is.
+fn by_op(exe: &mut Executable, args: &Args) {
+    let mut by_op: BTreeMap<String, (f64, usize)> = BTreeMap::new();
+    for i in 0..exe.program().steps().len() {
+        let t = Instant::now();
+        exe.run_steps(&[0.01], i..i + 1).unwrap();
+        args.device.wait().unwrap();
+        let e = by_op.entry(exe.program().step_name(i)).or_default();
+        *e = (e.0 + t.elapsed().as_secs_f64() * 1e3, e.1 + 1);
+    }
+    let mut rows: Vec<_> = by_op.into_iter().collect();
+    rows.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
+    for (op, (ms, n)) in rows.iter().take(20) {
+        println!("    {ms:9.2} ms {n:4} x {op}");
+    }
+}
+
 fn main() {
     let flag = |f: &str| std::env::args().any(|a| a == f);
     let args = Args::parse();
-    let mib = |b: usize| b as f64 / (1 << 20) as f64;
     let cases = [
         ("resnet18", NetKind::Resnet18, false, 32),
         ("resnet20", NetKind::Resnet20, false, 64),
@@ -65,26 +126,7 @@ fn main() {
         ("bin-resnet20", NetKind::Resnet20, true, 64),
     ];
     if flag("--memory") {
-        for (name, kind, binary, _) in cases {
-            let program = Program::compile(graph(kind, binary, 128), Backend::Cpu).unwrap();
-            println!(
-                "{name:14} batch 128: kept {:.1} MiB, planned {:.1} MiB, transient {:.1} MiB",
-                mib(program.kept_bytes()),
-                mib(program.planned_bytes()),
-                mib(program.transient_bytes())
-            );
-            if flag("--list") {
-                for v in program.kept() {
-                    println!(
-                        "    {:8.2} MiB {} {}",
-                        mib(program.graph.meta(v).bytes()),
-                        program.graph.meta(v),
-                        program.graph.name(v)
-                    );
-                }
-            }
-        }
-        return;
+        return memory(&cases, flag("--list"));
     }
     println!("{}", args.device.name());
     for (name, kind, binary, batch) in cases {
@@ -104,40 +146,16 @@ fn main() {
         println!(
             "{name:14} batch {batch}: {ms:9.2} ms, {:8.1} images/s, load {load:.2} s, {} steps, planned {:.1} MiB, kept {:.1} MiB, loss {:.4}",
             batch as f64 / ms * 1e3,
-            program.steps.len(),
+            program.steps().len(),
             mib(program.planned_bytes()),
             mib(program.kept_bytes()),
             exe.read("loss").unwrap().f32s()[0]
         );
         if let Executable::Gpu(e) = &exe {
-            let least = (0..5)
-                .map(|_| {
-                    args.device.wait().unwrap();
-                    let t = Instant::now();
-                    e.run(&[0.01]).unwrap();
-                    t.elapsed().as_secs_f64()
-                })
-                .fold(f64::INFINITY, f64::min);
-            println!(
-                "    recording and submitting: {:.2} us a dispatch ({} dispatches)",
-                least * 1e6 / e.command_count() as f64,
-                e.command_count()
-            );
+            recording(e, &args);
         }
         if flag("--by-op") {
-            let mut by_op: BTreeMap<String, (f64, usize)> = BTreeMap::new();
-            for i in 0..program.steps.len() {
-                let t = Instant::now();
-                exe.run_steps(&[0.01], i..i + 1).unwrap();
-                args.device.wait().unwrap();
-                let e = by_op.entry(program.step_name(i)).or_default();
-                *e = (e.0 + t.elapsed().as_secs_f64() * 1e3, e.1 + 1);
-            }
-            let mut rows: Vec<_> = by_op.into_iter().collect();
-            rows.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
-            for (op, (ms, n)) in rows.iter().take(20) {
-                println!("    {ms:9.2} ms {n:4} x {op}");
-            }
+            by_op(&mut exe, &args);
         }
     }
 }

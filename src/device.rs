@@ -119,7 +119,14 @@ impl Store {
     }
 
     /// Loads a compiled program.
+    ///
+    /// # Errors
+    /// If a tensor of the store has another shape, the program is not for a GPU and the store is on one, or the device has
+    /// not the memory.
     pub fn load_program(&mut self, program: Program, guarded: bool) -> Result<Executable> {
+        if matches!((&self.device, &program.backend), (Device::Gpu(_), Backend::Cpu)) {
+            return Err(Error::Config("a program that was compiled for the CPU has no kernels for a GPU".into()));
+        }
         for plan in &program.buffers {
             if let BufferKind::Persistent(v) | BufferKind::Input(v) = plan.kind {
                 self.ensure(program.graph.name(v), program.graph.meta(v))?;
@@ -177,14 +184,16 @@ impl Store {
     }
 
     /// Replaces a tensor, or makes it.
+    ///
+    /// # Errors
+    /// If it has another shape or type in the store, or the device was lost or has not the memory.
     pub fn write(&mut self, name: &str, t: &HostTensor) -> Result<()> {
         self.ensure(name, &Meta::new(t.shape().clone(), t.dtype()))?;
         match (&self.device, &self.tensors[name].1) {
             (Device::Gpu(d), Memory::Gpu(b)) => d.write(b, t.words()),
-            (_, Memory::Cpu(number)) => self.host.write(*number, t.words())?,
+            (_, Memory::Cpu(number)) => self.host.write(*number, t.words()),
             _ => unreachable!("a store's memory is its device's"),
         }
-        Ok(())
     }
 
     /// A copy of a tensor, after all work submitted before.
@@ -242,11 +251,10 @@ impl Executable {
     }
 
     /// Runs some of the program's steps.
+    ///
+    /// # Errors
+    /// If there are not as many scalars as the graph has, or no such steps, or the device failed.
     pub fn run_steps(&mut self, scalars: &[f32], steps: Range<usize>) -> Result<()> {
-        let wanted = self.program().graph.scalars().len();
-        if scalars.len() != wanted {
-            return Err(Error::Config(format!("the program has {wanted} scalars, {} were given", scalars.len())));
-        }
         match self {
             Executable::Cpu(e) => e.run(scalars, steps),
             Executable::Gpu(e) => e.submit(scalars, steps),

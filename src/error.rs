@@ -1,6 +1,7 @@
 //! The one error type of the library. Every message names the thing that is wrong (file, key, op,
 //! limit), the value that was found, and what to do.
 
+use std::io;
 use std::path::PathBuf;
 
 /// What can go wrong in `onebit`.
@@ -58,6 +59,19 @@ pub enum Error {
 /// `std::result::Result` with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What the system says of a file that may not be as large, with what sets the limit: it names none.
+fn with_remedy(cause: io::Error) -> io::Error {
+    match cause.kind() {
+        io::ErrorKind::FileTooLarge => {
+            let m = format!(
+                "{cause}: the limit is that of this shell (`ulimit -f unlimited` lifts it) or of the file system"
+            );
+            io::Error::new(cause.kind(), m)
+        }
+        _ => cause,
+    }
+}
+
 impl Error {
     /// A shape error of `op`.
     pub fn shape(op: &'static str, message: impl Into<String>) -> Self {
@@ -72,7 +86,7 @@ impl Error {
     /// Wraps an I/O error with the file and what was tried.
     pub fn io(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |cause| Error::Io { path, action, cause }
+        move |cause| Error::Io { path, action, cause: with_remedy(cause) }
     }
 
     /// What it says, without the path that is told beside it.

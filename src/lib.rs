@@ -84,6 +84,10 @@
 //!
 //! `train` (default) is everything. Without it the crate builds only what an edge device needs.
 
+// Tests that lie in both places name it from outside.
+#[cfg(all(test, feature = "train"))]
+extern crate self as onebit;
+
 #[cfg(feature = "train")]
 pub mod bench;
 #[cfg(feature = "train")]
@@ -102,6 +106,10 @@ pub mod data;
 pub mod deploy;
 #[cfg(feature = "train")]
 pub mod device;
+// The devices of all tests, those of this crate too, which it is `onebit` for.
+#[cfg(all(test, feature = "train"))]
+#[path = "../tests/common/devices.rs"]
+mod devices;
 pub mod error;
 #[cfg(feature = "train")]
 pub mod experiments;

@@ -121,25 +121,41 @@ pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, _, k)| k)
 }
 
-/// Adds the nearest known name to a message of the form "unknown field `x`, expected one of `a`, `b`".
+/// Puts the nearest known name into a message of the form "unknown field `x`, expected one of `a`, `b`", in front of the list,
+/// which may be long; a name that the list has twice stands there once.
 pub fn with_suggestion(message: &str) -> String {
     // Names listed in words: `kind "sdg" is not known: choose sgd, adam or lars`.
     if let Some((before, list)) = message.split_once(" is not known: choose ") {
         let found = before.rsplit('"').nth(1).unwrap_or("");
         let known = list.split([',', ' ']).filter(|k| !k.is_empty() && *k != "or");
         return match nearest(found, known) {
-            Some(near) => format!("{message}; did you mean `{near}`?"),
+            Some(near) => format!("{before} is not known: did you mean `{near}`? Choose {list}"),
             None => message.to_string(),
         };
     }
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let Some(found) = quoted.next().filter(|_| message.starts_with("unknown ")) else { return message.to_string() };
-    let known: Vec<&str> = quoted.collect();
-    let meant = synonym(found, &known).or_else(|| nearest(found, known).map(|near| format!("`{near}`")));
-    match meant {
-        Some(meant) => format!("{message}; did you mean {meant}?"),
-        None => message.to_string(),
+    let Some((unknown, list)) = message.split_once(", expected ").filter(|_| message.starts_with("unknown ")) else {
+        return message.to_string();
+    };
+    let list = without_repeats(list);
+    let found = unknown.split('`').nth(1).unwrap_or("");
+    let known: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    match synonym(found, &known).or_else(|| nearest(found, known).map(|near| format!("`{near}`"))) {
+        Some(meant) => format!("{unknown}: did you mean {meant}? Expected {list}"),
+        None => format!("{unknown}, expected {list}"),
     }
+}
+
+/// A list "one of `a`, `b`, `a`" without the second `a`.
+fn without_repeats(list: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in list.split(", ") {
+        // The first one has words in front.
+        let name = |part: &str| part.split('`').nth(1).map(str::to_string);
+        if name(part).is_none() || !parts.iter().any(|p| name(p) == name(part)) {
+            parts.push(part);
+        }
+    }
+    parts.join(", ")
 }
 
 /// Names that settings have elsewhere, with the keys that they mean here.
@@ -178,9 +194,13 @@ mod tests {
     #[test]
     fn messages_name_what_was_meant() {
         let m = with_suggestion("unknown field `epoch`, expected one of `batch`, `epochs`");
-        assert!(m.ends_with("did you mean `epochs`?"), "{m}");
+        assert_eq!(m, "unknown field `epoch`: did you mean `epochs`? Expected one of `batch`, `epochs`");
+        let m = with_suggestion("unknown field `zzzz`, expected one of `swav`, `net`, `swav`, `data`, `swav`");
+        assert_eq!(m, "unknown field `zzzz`, expected one of `swav`, `net`, `data`");
+        let m = with_suggestion("unknown variant `sdg`, expected `sgd` or `adam`");
+        assert_eq!(m, "unknown variant `sdg`: did you mean `sgd`? Expected `sgd` or `adam`");
         let m = with_suggestion("kind \"sdg\" is not known: choose adam, sgd or lars");
-        assert!(m.ends_with("did you mean `sgd`?"), "{m}");
+        assert_eq!(m, "kind \"sdg\" is not known: did you mean `sgd`? Choose adam, sgd or lars");
         assert_eq!(with_suggestion("invalid type: string"), "invalid type: string");
         // What other programs call it, and keys of other tables.
         let at_top = "expected one of `batch`, `epochs`, `lr`, `net`, `optimiser`";
@@ -195,7 +215,7 @@ mod tests {
             ("gpu", "the flag `--device`"),
         ] {
             let m = with_suggestion(&format!("unknown field `{found}`, {at_top}"));
-            assert!(m.ends_with(&format!("did you mean {meant}?")), "{m}");
+            assert!(m.contains(&format!(": did you mean {meant}? Expected one of `batch`")), "{m}");
         }
         let in_table = |found: &str| {
             with_suggestion(&format!("unknown field `{found}`, expected one of `kind`, `momentum`, `weight_decay`"))
@@ -203,10 +223,10 @@ mod tests {
         assert_eq!(known_elsewhere("learning_rate"), Some("lr"));
         assert_eq!(known_elsewhere("data.root"), Some("data.path"));
         assert_eq!((known_elsewhere("gpu"), known_elsewhere("zzz")), (Some("--device"), None));
-        assert!(in_table("wd").ends_with("did you mean `weight_decay`?"), "{}", in_table("wd"));
-        assert!(in_table("lr").ends_with("did you mean `lr`, which stands in no table?"), "{}", in_table("lr"));
+        assert!(in_table("wd").contains("did you mean `weight_decay`?"), "{}", in_table("wd"));
+        assert!(in_table("lr").contains("did you mean `lr`, which stands in no table?"), "{}", in_table("lr"));
         assert!(
-            in_table("num_epochs").ends_with("`epochs`, which stands elsewhere in a recipe?"),
+            in_table("num_epochs").contains("`epochs`, which stands elsewhere in a recipe?"),
             "{}",
             in_table("num_epochs")
         );

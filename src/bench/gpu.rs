@@ -135,7 +135,7 @@ impl<'a> Bench<'a> {
 
     /// Writes the plan, submits, waits.
     fn rounds(&self, rounds: u32, submit: impl Fn() -> Result<()>) -> Result<()> {
-        self.device.write(&self.plan, &[rounds, 0.999f32.to_bits(), 0.001f32.to_bits(), 0]);
+        self.device.write(&self.plan, &[rounds, 0.999f32.to_bits(), 0.001f32.to_bits(), 0])?;
         submit()?;
         self.device.wait()
     }

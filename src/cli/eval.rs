@@ -13,7 +13,7 @@ use std::process::ExitCode;
 ///
 ///     onebit eval runs/fashion-binary
 ///     onebit eval runs/fashion-binary --checkpoint best --device cpu
-///     onebit eval runs/small-swav --protocol linear --labels 10%
+///     onebit eval runs/small-swav --protocol linear --labels 1% 10% 100%
 ///     onebit eval runs/fashion-binary --data ~/fashion-mnist --json
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]

@@ -23,7 +23,7 @@ mod train;
 mod tune;
 mod verify;
 
-use crate::console::stop::INTERRUPTED;
+use crate::console::stop::{INTERRUPTED, survive_file_limits};
 use crate::console::text::{STDOUT, is_broken_pipe};
 use crate::experiments::Ending;
 use clap::{Parser, Subcommand};
@@ -76,6 +76,7 @@ const COULD_NOT: u8 = 2;
 pub fn main() -> ExitCode {
     panic::set_hook(Box::new(|_| {}));
     quiet_graphics_libraries();
+    survive_file_limits();
     match panic::catch_unwind(|| Cli::try_parse().map_or_else(|e| told(&e), run)) {
         Ok(Ok(code)) => code,
         Ok(Err(e)) => {

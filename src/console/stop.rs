@@ -1,7 +1,8 @@
-//! Ctrl-C: the first one asks the run to end after its step, the second one ends the program.
+//! What would end the program from outside. Ctrl-C: the first one asks the run to end after its step, the second one ends the program.
 
 use crate::error::{Error, Result};
 use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Exit code of a program ended by Ctrl-C, as shells have it.
@@ -22,14 +23,30 @@ pub fn at_end_of_input() {
     });
 }
 
-/// Installs the handler; the flag that it sets.
+/// Has writes fail past the limit on the size of files (`ulimit -f`), as they do on a full disk, with an error that names the
+/// file. Without this the system ends the program on the spot, and what was begun is left lying there.
+pub fn survive_file_limits() {
+    #[cfg(unix)]
+    // SAFETY: nothing but how the system answers a write is changed.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+/// Installs the handler, the first time that it is asked; the flag that it sets.
 pub fn on_ctrl_c() -> Result<&'static AtomicBool> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED.into());
-        }
-        eprintln!("\nfinishing this step, then saving; Ctrl-C again quits at once");
-    })
-    .map_err(|e| Error::Device(format!("the handler for Ctrl-C could not be installed: {e}")))?;
-    Ok(&STOP)
+    static INSTALLED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    let installed = INSTALLED.get_or_init(|| {
+        let stop = || {
+            if STOP.swap(true, Ordering::Relaxed) {
+                std::process::exit(INTERRUPTED.into());
+            }
+            eprintln!("\nfinishing this step, then saving; Ctrl-C again quits at once");
+        };
+        ctrlc::set_handler(stop).map_err(|e| e.to_string())
+    });
+    match installed {
+        Ok(()) => Ok(&STOP),
+        Err(e) => Err(Error::Device(format!("the handler for Ctrl-C could not be installed: {e}"))),
+    }
 }

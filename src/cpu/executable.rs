@@ -1,13 +1,12 @@
 //! A program loaded on the CPU device.
 
 use super::fused::run_fused;
-use super::memory::{SharedTensors, read, write, zeros};
+use super::memory::{SharedTensors, TakenOut, read, write, zeros};
 use crate::error::Result;
 use crate::graph::{CpuIo, Def, Leaf, Meta, Value};
 use crate::kernels::Isa;
 use crate::program::{BufferKind, Program, Step, Work};
 use crate::tensor::HostTensor;
-use std::mem::take;
 use std::sync::Arc;
 
 /// A program with its memory.
@@ -53,8 +52,12 @@ impl CpuExecutable {
     }
 
     /// Runs some steps, after runs of other programs of the store.
+    ///
+    /// # Errors
+    /// If there are not as many scalars as the graph has, or no such steps, or an op fails.
     pub fn run(&mut self, scalars: &[f32], steps: std::ops::Range<usize>) -> Result<()> {
         let program = &self.program;
+        program.check_run(scalars, &steps)?;
         let lent = self.shared.lend(&self.numbers, &mut self.buffers)?;
         for step in &program.steps[steps] {
             match &step.work {
@@ -96,19 +99,20 @@ fn run_node(isa: Isa, program: &Program, node: usize, step: &Step, buffers: &mut
     let place = |v: &Value| program.place[v.index()].expect("what a step touches has a buffer");
     let places: Vec<usize> = step.outputs.iter().map(place).collect();
     let metas: Vec<Meta> = step.outputs.iter().map(|v| graph.meta(*v).clone()).collect();
-    let mut made: Vec<Box<[u32]>> = places.iter().map(|p| take(&mut buffers[*p])).collect();
+    let mut taken = TakenOut::new(buffers, places);
+    let (buffers, made) = taken.parts();
     let inputs = step.inputs.iter().map(|v| (graph.meta(*v), &buffers[place(v)][..graph.meta(*v).words()])).collect();
     let outputs = made.iter_mut().zip(&metas).map(|(b, m)| &mut b[..m.words()]).collect();
-    let done = graph.nodes()[node].op.cpu(&mut CpuIo { isa, inputs, outputs, metas: &metas });
-    places.into_iter().zip(made).for_each(|(p, b)| buffers[p] = b);
-    done
+    graph.nodes()[node].op.cpu(&mut CpuIo { isa, inputs, outputs, metas: &metas })
 }
 
 #[cfg(test)]
 mod tests {
     use crate::device::{Device, Executable, Store};
-    use crate::graph::{Graph, Init, Meta, Role};
-    use crate::tensor::HostTensor;
+    use crate::error::Result;
+    use crate::graph::{CpuIo, Grads, Graph, Init, LowerCx, Meta, Op, Role, Value};
+    use crate::launch::Lowering;
+    use crate::tensor::{HostTensor, RefTensor};
 
     /// `w` becomes `w + 1`.
     fn counter(store: &mut Store, n: usize) -> Executable {
@@ -138,6 +142,86 @@ mod tests {
             }
         });
         assert!(store.read("w").unwrap().f32s().iter().all(|w| *w == (2 * RUNS) as f32));
+    }
+
+    /// An op of another crate may panic, and then the store has what it had, or some of what was made.
+    #[derive(Clone, Debug)]
+    struct Panics;
+
+    impl Op for Panics {
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+        fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+            Ok(inputs.to_vec())
+        }
+        fn grad(&self, _: &mut Graph, x: &[Value], _: &[Value], _: &[Option<Value>]) -> Result<Grads> {
+            Ok(vec![None; x.len()])
+        }
+        fn reference(&self, inputs: &[&RefTensor], _: &[Meta]) -> Vec<RefTensor> {
+            vec![inputs[0].clone()]
+        }
+        fn bound(&self, inputs: &[&RefTensor], _: &[RefTensor]) -> Vec<Vec<f64>> {
+            vec![vec![0.0; inputs[0].data.len()]]
+        }
+        fn lower(&self, _: &LowerCx<'_>) -> Result<Lowering> {
+            Ok(Lowering::default())
+        }
+        fn cpu(&self, _: &mut CpuIo<'_>) -> Result<()> {
+            panic!("an op panicked")
+        }
+    }
+
+    crate::pointwise! {
+        /// It cannot be computed.
+        PanicsToo {} "panics_too" (x) => if x < 0.0 { x } else { panic!("a formula panicked") };
+        reference x;
+        grad |_me, g, x, y, dy| Ok(vec![None])
+    }
+
+    #[test]
+    fn a_store_is_whole_after_an_op_that_panicked() {
+        let build: [fn(&mut Graph, Value) -> Result<Value>; 2] =
+            [|g, w| g.apply1(Panics, &[w]), |g, w| g.apply1(PanicsToo {}, &[w])];
+        for build in build {
+            let mut store = Store::new(Device::Cpu);
+            let mut g = Graph::new();
+            let w = g.param("w", [4], Init::Zeros, Role::Weight).unwrap();
+            let kept = g.state("kept", Meta::f32([4]), Init::Zeros).unwrap();
+            let next = build(&mut g, w).unwrap();
+            // In place: what is made lies in the store.
+            g.assign(kept, next).unwrap();
+            let mut broken = store.load(g).unwrap();
+            let mut sound = counter(&mut store, 4);
+            for name in ["w", "kept"] {
+                store.write(name, &HostTensor::from_f32([4], vec![3.0; 4])).unwrap();
+            }
+            let run = std::panic::AssertUnwindSafe(|| broken.run(&[]));
+            assert!(std::panic::catch_unwind(run).is_err());
+            assert_eq!(store.read("kept").unwrap().f32s(), [3.0; 4]);
+            sound.run(&[]).unwrap();
+            assert_eq!(store.read("w").unwrap().f32s(), [4.0; 4]);
+        }
+    }
+
+    #[test]
+    fn a_run_of_other_scalars_or_steps_is_refused() {
+        let mut g = Graph::new();
+        let x = g.input("x", Meta::f32([4])).unwrap();
+        let factor = g.scalar("factor").unwrap();
+        let y = g.mul(x, factor).unwrap();
+        g.output("y", y);
+        let Executable::Cpu(mut program) = Store::new(Device::Cpu).load(g).unwrap() else { panic!("a CPU store") };
+        program.run(&[2.0], 0..1).unwrap();
+        for (scalars, steps, why) in [
+            (&[][..], 0..1, "has 1 scalars, 0 were given"),
+            (&[1.0, 2.0], 0..1, "has 1 scalars, 2 were given"),
+            (&[1.0], 0..999, "has 1 steps, 0..999"),
+            (&[1.0], std::ops::Range { start: 1, end: 0 }, "has 1 steps, 1..0"),
+        ] {
+            let message = program.run(scalars, steps).unwrap_err().to_string();
+            assert!(message.contains(why), "{message}");
+        }
     }
 
     #[test]

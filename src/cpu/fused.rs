@@ -1,6 +1,7 @@
 //! Runs a fused kernel in blocks that stay in the first-level cache: each op of the chain sweeps over
 //! a block of some hundred elements before the next op does.
 
+use super::memory::TakenOut;
 use crate::graph::{Graph, Value};
 use crate::kernels::isa::vectorised;
 use crate::kernels::lines::Lines;
@@ -9,7 +10,6 @@ use crate::program::{Access, Expr, Fused};
 use crate::tensor::{DType, Shape};
 use rayon::prelude::*;
 use std::marker::PhantomData;
-use std::mem::take;
 
 /// Elements of a block: 4 KiB for each expression of a chain, so that some eight of them stay in a first-level cache of
 /// 32 KiB. A multiple of 32, so that a piece of a row of bits ends on a word.
@@ -100,7 +100,8 @@ pub(super) fn run_fused(
     let block_rows = (BLOCK / columns).clamp(1, rows);
     let packing = |v: Value| Packing { dtype: graph.dtype(v), row_words: graph.dtype(v).row_words(columns) };
     let places: Vec<usize> = fused.stores.iter().map(|(v, _)| at(*v)).collect();
-    let mut stored: Vec<Box<[u32]>> = places.iter().map(|p| take(&mut buffers[*p])).collect();
+    let mut taken = TakenOut::new(buffers, places.clone());
+    let (buffers, stored) = taken.parts();
     let source = |(v, access): &(Value, Access)| {
         let meta = graph.meta(*v);
         // Of a buffer that was taken out nothing is left: only a full load may find it so.
@@ -121,9 +122,8 @@ pub(super) fn run_fused(
         }
     };
     let sources = fused.loads.iter().map(source).collect();
-    let targets = fused.stores.iter().zip(&mut stored).map(|((v, _), words)| Target::new(packing(*v), words)).collect();
+    let targets = fused.stores.iter().zip(stored).map(|((v, _), words)| Target::new(packing(*v), words)).collect();
     Kernel { graph, fused, sources, targets, columns }.run(rows, block_rows);
-    places.into_iter().zip(stored).for_each(|(p, words)| buffers[p] = words);
 }
 
 /// Rows and columns that the kernel runs over. Rows are merged into one when nothing depends on where they end.

@@ -41,7 +41,7 @@ impl SharedTensors {
     /// Waits for its turn. A worker of a thread pool must not: while it waits inside of a run it takes up other tasks,
     /// and one that runs a program of the same store would wait for itself.
     fn lock(&self) -> Result<MutexGuard<'_, Vec<Box<[u32]>>>> {
-        // A run that panicked left what a run that failed leaves: whole buffers, of which some are new.
+        // A run that panicked left what a run that failed leaves: whole buffers, of which some are new ([`TakenOut`], [`Lent`]).
         if rayon::current_thread_index().is_none() {
             return Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner));
         }
@@ -71,6 +71,38 @@ impl Drop for Lent<'_> {
             if let Some(n) = number {
                 self.all[*n] = take(buffer);
             }
+        }
+    }
+}
+
+/// Buffers of a run.
+type Buffers = [Box<[u32]>];
+
+/// Buffers that were taken out of others, for an op to write them while it reads the rest. Puts them back when it goes, also
+/// after a panic.
+pub(super) struct TakenOut<'a> {
+    from: &'a mut [Box<[u32]>],
+    places: Vec<usize>,
+    taken: Vec<Box<[u32]>>,
+}
+
+impl<'a> TakenOut<'a> {
+    /// Takes out those at `places`.
+    pub fn new(from: &'a mut [Box<[u32]>], places: Vec<usize>) -> Self {
+        let taken = places.iter().map(|p| take(&mut from[*p])).collect();
+        TakenOut { from, places, taken }
+    }
+
+    /// What is left, and what was taken, in the order of the places.
+    pub fn parts(&mut self) -> (&Buffers, &mut Buffers) {
+        (self.from, &mut self.taken)
+    }
+}
+
+impl Drop for TakenOut<'_> {
+    fn drop(&mut self) {
+        for (place, taken) in self.places.iter().zip(&mut self.taken) {
+            self.from[*place] = take(taken);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The C interface: `include/onebit.h` beside the sources declares it.
+//! The C interface: `c/onebit.h` beside this file declares it.
 
 use super::runtime::Runtime;
 use std::cell::RefCell;

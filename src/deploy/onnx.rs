@@ -260,7 +260,7 @@ pub fn onnx(net: &Net) -> Result<Vec<u8>> {
     let mut values = vec![b.node("Transpose", &["image"], &[Attribute::Ints("perm", &[0, 3, 1, 2])])];
     for node in &net.nodes {
         let meta = metas[node.inputs[0]];
-        debug_assert!(meta.kind != Kind::Bytes || matches!(node.op, Op::Affine { .. }));
+        assert!(meta.kind != Kind::Bytes || matches!(node.op, Op::Affine { .. }));
         let other = node.inputs.get(1).map(|v| values[*v].as_str());
         let y = b.apply(&node.op, &values[node.inputs[0]], other, meta.shape);
         values.push(y);

@@ -202,8 +202,8 @@ mod tests {
 
     /// The names that a message about an unknown key says could stand there.
     fn expected(message: &str) -> BTreeSet<String> {
-        let list = message.split_once("expected").map_or("", |(_, list)| list);
-        let list = list.split("; did you mean").next().unwrap_or("");
+        // After a suggestion a sentence begins with it.
+        let list = message.split_once("xpected").map_or("", |(_, list)| list);
         list.split('`').skip(1).step_by(2).map(String::from).collect()
     }
 
@@ -276,7 +276,7 @@ mod tests {
             assert!(keys.contains(here) && !keys.contains(other), "{other}: {here}");
         }
         let m = recipe_of("supervised").with(&["batch_size=3".into()]).unwrap_err().to_string();
-        assert!(m.starts_with("--set batch_size=3: ") && m.ends_with("did you mean `batch`?"), "{m}");
+        assert!(m.starts_with("--set batch_size=3: ") && m.contains("did you mean `batch`?"), "{m}");
     }
 
     #[test]

@@ -75,9 +75,11 @@ pub struct EvalOptions {
     /// new last layer); unless given, the network is tested as its method says, with eval.json and confusion.svg.
     #[arg(long, value_name = "HOW", value_parser = protocol)]
     pub protocol: Option<Protocol>,
-    /// With --protocol, the share of the training images that have labels, the same ones for every run.
-    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "100%", requires = "protocol")]
-    pub labels: f64,
+    /// With --protocol, the share of the training images that have labels, the same ones for every run; several, each for a result
+    /// of its own: 1% 10% 100%.
+    #[arg(long, value_name = "SHARE", value_parser = share, num_args = 1.., value_delimiter = ',', default_value = "100%")]
+    #[arg(requires = "protocol")]
+    pub labels: Vec<f64>,
     /// Other images than the run's; their classes are found by name. Without parts of their own all of them are tested on.
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,

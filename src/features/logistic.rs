@@ -23,9 +23,12 @@ use argmin::solver::quasinewton::LBFGS;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
+/// These three are the paper's: the weight of `|W|² / 2N`, the largest entry of a gradient that is near enough to zero, and
+/// when to give up.
 const PENALTY: f64 = 0.01;
 const TOLERANCE: f64 = 1e-3;
 const ITERATIONS: u64 = 500;
+/// Pairs that L-BFGS keeps: SciPy's default (`maxcor`), with which the paper's probe was fitted.
 const MEMORY: usize = 10;
 
 /// A linear classifier on features.

@@ -106,6 +106,7 @@ pub(super) const BLOCK: usize = 256;
 /// `f` of consecutive parts of `0..n`, in order. Where the parts lie depends on `n` alone, so that sums over them are the
 /// same with any number of threads.
 pub(super) fn in_parts<T: Send>(n: usize, f: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    /// As many threads as this keeps busy, each with a copy of the sums, which for a covariance of 2,048 numbers are 32 MiB.
     const PARTS: usize = 16;
     let size = n.div_ceil(PARTS).next_multiple_of(BLOCK);
     (0..n.div_ceil(size.max(1))).into_par_iter().map(|i| f(i * size..n.min((i + 1) * size))).collect()

@@ -216,7 +216,9 @@ impl GpuDevice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::{Device, Store};
     use crate::gpu::adapters;
+    use crate::tensor::HostTensor;
 
     #[test]
     fn a_lost_device_fails_at_every_call() {
@@ -225,9 +227,14 @@ mod tests {
         let device = GpuDevice::open(adapter, GpuOptions::default()).unwrap();
         let buffer = device.allocate(4, "x").unwrap();
         assert_eq!(device.read_words(&buffer, 4).unwrap(), [0; 4]);
+        let mut store = Store::new(Device::Gpu(device.clone()));
+        let x = HostTensor::from_f32([4], vec![1.0; 4]);
+        store.write("x", &x).unwrap();
         device.0.device.destroy();
         for call in 0..3 {
-            for answer in [device.wait(), device.read_words(&buffer, 4).map(|_| ()), device.check()] {
+            let answers =
+                [device.wait(), device.read_words(&buffer, 4).map(|_| ()), device.check(), store.write("x", &x)];
+            for answer in answers {
                 let message = answer.expect_err(&format!("call {call} passed")).to_string();
                 assert!(message.contains("lost") && message.contains("--resume"), "call {call}: {message}");
             }

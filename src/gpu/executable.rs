@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// A device buffer. Clones share it.
 #[derive(Clone)]
-pub struct GpuBuffer {
+pub(crate) struct GpuBuffer {
     pub(super) buffer: wgpu::Buffer,
     /// What it holds, without a guard behind it.
     pub(super) words: usize,
@@ -58,22 +58,26 @@ pub struct GpuExecutable {
 
 impl GpuDevice {
     /// A zeroed buffer of `words` words.
-    pub fn allocate(&self, words: usize, what: &str) -> Result<GpuBuffer> {
+    pub(crate) fn allocate(&self, words: usize, what: &str) -> Result<GpuBuffer> {
         Ok(GpuBuffer { buffer: self.buffer(words.max(1), 0, what)?, words: words.max(1) })
     }
 
     /// Replaces a buffer's content from its start.
-    pub fn write(&self, to: &GpuBuffer, words: &[u32]) {
+    ///
+    /// # Errors
+    /// If the device was lost, or refuses what was asked of it until now.
+    pub(crate) fn write(&self, to: &GpuBuffer, words: &[u32]) -> Result<()> {
         self.0.queue.write_buffer(&to.buffer, 0, bytemuck::cast_slice(words));
+        self.check()
     }
 
     /// Reads a buffer's first `words` words, after all work before.
-    pub fn read_words(&self, from: &GpuBuffer, words: usize) -> Result<Vec<u32>> {
+    pub(crate) fn read_words(&self, from: &GpuBuffer, words: usize) -> Result<Vec<u32>> {
         self.read(&from.buffer, 0, words)
     }
 
     /// Reads several buffers back, each so many words, in as few waits as memory allows.
-    pub fn read_all_words(&self, from: &[(&GpuBuffer, usize)]) -> Result<Vec<Vec<u32>>> {
+    pub(crate) fn read_all_words(&self, from: &[(&GpuBuffer, usize)]) -> Result<Vec<Vec<u32>>> {
         let from: Vec<_> = from.iter().map(|(b, words)| (&b.buffer, 0, *words)).collect();
         self.read_all(&from)
     }
@@ -81,7 +85,7 @@ impl GpuDevice {
     /// Loads a program. `leaf` gives the buffer of a parameter, state or input; with `guarded`, words
     /// of known content stand behind every other buffer and [`GpuExecutable::check_guards`] tells
     /// whether they still do.
-    pub fn load(
+    pub(crate) fn load(
         &self,
         program: Arc<Program>,
         mut leaf: impl FnMut(&str, usize) -> Result<GpuBuffer>,
@@ -106,7 +110,7 @@ impl GpuDevice {
                 BufferKind::Constant(v) => {
                     let b = own(program.graph.name(v))?;
                     if let Def::Leaf(Leaf::Const(t)) = program.graph.def(v) {
-                        self.write(&b, t.words());
+                        self.write(&b, t.words())?;
                     }
                     b
                 }
@@ -234,13 +238,17 @@ impl GpuExecutable {
     /// Replaces a value.
     pub fn write(&mut self, v: Value, t: &HostTensor) -> Result<()> {
         let place = self.program.stored(v)?;
-        self.device.write(&self.buffers[place], t.words());
-        self.device.check()
+        self.device.write(&self.buffers[place], t.words())
     }
 
-    /// Fails if a kernel wrote behind one of the program's own buffers.
+    /// Whether all that stands behind the program's own buffers is still there.
+    ///
+    /// # Errors
+    /// If a kernel wrote behind a buffer, or the program was loaded without guards.
     pub fn check_guards(&self) -> Result<()> {
-        assert!(self.guarded, "the executable was loaded without guards");
+        if !self.guarded {
+            return Err(Error::Config("the program was loaded without guards behind its buffers".into()));
+        }
         for (i, (plan, b)) in self.program.buffers.iter().zip(&self.buffers).enumerate() {
             if matches!(plan.kind, BufferKind::Persistent(_) | BufferKind::Input(_)) {
                 continue;

@@ -1,4 +1,4 @@
-//! A kernel that runs outside of any program: what ceilings are measured with.
+//! A kernel that runs outside of any program: what ceilings are measured with, and nothing else.
 
 use super::device::GpuDevice;
 use super::executable::GpuBuffer;
@@ -7,18 +7,19 @@ use crate::program::Kernel;
 use std::sync::Arc;
 
 /// A compiled kernel with its buffers.
-pub struct GpuKernel {
+pub(crate) struct GpuKernel {
     device: GpuDevice,
     pipeline: Arc<wgpu::ComputePipeline>,
     bind: wgpu::BindGroup,
 }
 
 impl GpuDevice {
-    /// Compiles a kernel and binds `buffers` to group 0, in order.
+    /// Compiles a kernel and binds `buffers` to group 0, in order. Those of this crate check their bounds for what they are
+    /// launched with here, so that nobody else may.
     ///
     /// # Errors
     /// If the device does not accept the kernel.
-    pub fn kernel(&self, kernel: &Kernel, buffers: &[&GpuBuffer]) -> Result<GpuKernel> {
+    pub(crate) fn kernel(&self, kernel: &Kernel, buffers: &[&GpuBuffer]) -> Result<GpuKernel> {
         let pipeline = self.pipelines(&[kernel])?.remove(0);
         let resources = buffers.iter().map(|b| b.buffer.as_entire_binding());
         let entries: Vec<_> =

@@ -12,8 +12,8 @@ mod timer;
 
 pub use adapter::{AdapterReport, adapters};
 pub use device::{GpuDevice, GpuOptions, LimitSet};
-pub use executable::{GpuBuffer, GpuExecutable};
-pub use kernel::GpuKernel;
+pub(crate) use executable::GpuBuffer;
+pub use executable::GpuExecutable;
 pub use readback::Readback;
 pub use replay::{Timed, TimedRun};
 pub use timer::Span;

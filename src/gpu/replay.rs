@@ -31,13 +31,20 @@ pub enum Timed {
 }
 
 impl GpuExecutable {
-    /// Submits one run. Returns before the device is done.
+    /// Submits one run. Returns before the device is done. `scalars` in the order of the graph's.
+    ///
+    /// # Errors
+    /// If there are not as many scalars as the graph has, or the device failed.
     pub fn run(&self, scalars: &[f32]) -> Result<()> {
         self.submit(scalars, 0..self.program.steps.len())
     }
 
     /// Submits the commands of some steps only.
+    ///
+    /// # Errors
+    /// As [`GpuExecutable::run`], or if the program has no such steps.
     pub fn submit(&self, scalars: &[f32], steps: Range<usize>) -> Result<()> {
+        self.program.check_run(scalars, &steps)?;
         self.write_scalars(scalars);
         let mut encoder = self.device.0.device.create_command_encoder(&Default::default());
         self.encode(&mut encoder, self.commands.iter().filter(|c| steps.contains(&c.step())), None);
@@ -46,7 +53,11 @@ impl GpuExecutable {
     }
 
     /// Runs once and waits, with the times of host and device.
+    ///
+    /// # Errors
+    /// As [`GpuExecutable::run`].
     pub fn run_timed(&self, scalars: &[f32], timed: Timed) -> Result<TimedRun> {
+        self.program.check_run(scalars, &(0..self.program.steps.len()))?;
         self.device.wait()?;
         let start = Instant::now();
         self.write_scalars(scalars);

@@ -34,7 +34,10 @@ impl Graph {
             let outer = std::mem::replace(&mut self.scope, vec![node.scope.clone()]);
             let dx = node.op.grad(self, &node.inputs, &node.outputs, &dy);
             let sums = dx.and_then(|dx| {
-                debug_assert_eq!(dx.len(), node.inputs.len(), "{}: one gradient an input", node.op.name());
+                if dx.len() != node.inputs.len() {
+                    let m = format!("has {} inputs, and made gradients of {}", node.inputs.len(), dx.len());
+                    return Err(Error::shape(node.op.name(), m));
+                }
                 for (&x, d) in node.inputs.iter().zip(dx) {
                     let Some(d) = d.filter(|_| needs[x.index()]) else { continue };
                     if self.shape(d) != self.shape(x) {

@@ -4,6 +4,7 @@
 //! inputs are leaves (parameters, state, batch inputs, scalars, constants) or outputs of earlier nodes.
 
 mod backward;
+mod built_in;
 mod init;
 mod op;
 mod value;
@@ -14,6 +15,7 @@ pub use value::Value;
 
 use crate::error::{Error, Result};
 use crate::tensor::{DType, HostTensor, Shape};
+use built_in::is_built_in;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -125,11 +127,6 @@ pub struct Node {
     pub phase: Phase,
 }
 
-/// Whether a type is one of this crate. A name that is not understood is one of another: then a kernel is checked in vain.
-fn is_built_in<T>(_: &T) -> bool {
-    std::any::type_name::<T>().split("::").next() == module_path!().split("::").next()
-}
-
 /// A step as data. What is asked of it, or built in it, with a value of another graph makes every later step of building
 /// and compiling it fail: see [`Graph::check`].
 #[derive(Default, Debug)]
@@ -194,6 +191,9 @@ impl Graph {
             return Ok(v);
         }
         self.check()?;
+        if !meta.shape.is_countable() {
+            return Err(Error::Config(format!("{name} is {meta}, more than memory has addresses")));
+        }
         let v = self.push_value(meta, Def::Leaf(leaf), name.to_string());
         self.leaves.insert(name.to_string(), v);
         Ok(v)
@@ -308,6 +308,9 @@ impl Graph {
         self.check_own(inputs)?;
         let metas: Vec<Meta> = inputs.iter().map(|v| self.meta(*v).clone()).collect();
         let out = op.infer(&metas)?;
+        if let Some(huge) = out.iter().find(|m| !m.shape.is_countable()) {
+            return Err(Error::shape(op.name(), format!("its result {huge} is more than memory has addresses")));
+        }
         if op.is_view() && (out.len() != 1 || metas.first().map(Meta::words) != Some(out[0].words())) {
             return Err(Error::shape(op.name(), "a view has one output, of as many words as its input".to_string()));
         }

@@ -94,6 +94,9 @@ pub trait Pointwise: Debug + Send + Sync + 'static {
     /// The field's name of the op.
     fn name(&self) -> &'static str;
 
+    /// Number of inputs.
+    fn arity(&self) -> usize;
+
     /// Number of outputs.
     fn ports(&self) -> usize {
         1

@@ -2,6 +2,7 @@
 //! windows stay in the second-level cache.
 
 use super::direct;
+use super::entry::check;
 use super::gemm::{View, product};
 use super::im2col::{gather, scatter_add};
 use super::isa::Isa;
@@ -26,7 +27,11 @@ fn of_single_pixels(g: &Conv2dGeometry) -> bool {
 }
 
 /// `y = conv(x, w)`.
+///
+/// # Panics
+/// If `g` contradicts itself ([`Conv2dGeometry::check`]), or a slice has not the numbers that it says.
 pub fn conv2d_forward(isa: Isa, g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mut [f32]) {
+    check("conv2d_forward", g, [x.len(), w.len(), y.len()], Conv2dGeometry::numbers);
     if direct::suits(g, g.o) {
         return direct::forward(isa.arch(), g, x, w, y);
     }
@@ -49,7 +54,11 @@ pub fn conv2d_forward(isa: Isa, g: &Conv2dGeometry, x: &[f32], w: &[f32], y: &mu
 }
 
 /// dx from dy and w.
+///
+/// # Panics
+/// As [`conv2d_forward`].
 pub fn conv2d_input_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    check("conv2d_input_grad", g, [dx.len(), w.len(), dy.len()], Conv2dGeometry::numbers);
     if direct::suits(g, g.c) {
         return direct::input_grad(isa.arch(), g, dy, w, dx);
     }
@@ -98,7 +107,11 @@ pub(super) fn sum_over_images(
 }
 
 /// dw from dy and x.
+///
+/// # Panics
+/// As [`conv2d_forward`].
 pub fn conv2d_weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) {
+    check("conv2d_weight_grad", g, [x.len(), dw.len(), dy.len()], Conv2dGeometry::numbers);
     if direct::weight_grad(isa.arch(), g, dy, x, dw) {
         return;
     }

@@ -1,6 +1,7 @@
 //! Convolution of real numbers for one image on one thread: a tile of outputs stays in registers while weights and
 //! windows pass by. Sums run from the first to the last number of a window.
 
+use crate::kernels::entry::{check_length, check_one_group};
 use crate::kernels::grid::Grid;
 use crate::kernels::isa::Isa;
 use crate::kernels::lines::Lines;
@@ -45,9 +46,13 @@ impl Dense {
     /// AVX-512, 6 x 2 + 2 + 1 of the 16 of AVX2.
     pub const TILE: usize = 6;
 
-    /// Of weights `[o, kh, kw, c]`; the convolution has no groups.
+    /// Of weights `[o, kh, kw, c]`.
+    ///
+    /// # Panics
+    /// If `g` contradicts itself ([`Conv2dGeometry::check`]) or has groups, or if these are not its weights.
     pub fn new(g: &Conv2dGeometry, w: &[f32], isa: Isa) -> Dense {
-        assert!(g.groups == 1 && w.len() == g.o * g.kh * g.kw * g.c, "weights of another shape, or groups");
+        check_one_group("a panel of numbers", g);
+        check_length("a panel of numbers", "the weights", w.len(), g.o * g.kh * g.kw * g.c);
         let (grid, taps) = output_taps(g, g.c);
         let runs = joined(taps.taps.iter().map(|t| t.0 * g.c..(t.0 + 1) * g.c));
         let k = g.kh * g.kw * g.c;
@@ -68,6 +73,9 @@ impl Dense {
     }
 
     /// Output pixels `pixels` of a padded image `x` into `y`, which is theirs alone, `[pixels, o]`.
+    ///
+    /// # Panics
+    /// If `x` is smaller than the grid, or there are no such pixels, or `y` is not as long as they are.
     pub fn rows(&self, x: &[f32], y: &mut [f32], pixels: Range<usize>) {
         // The kernel reads windows without asking.
         assert!(x.len() >= self.grid.elements(), "an image without its border");
@@ -139,7 +147,8 @@ impl Dense {
                 // SAFETY: to the next row, or the end of the panel.
                 row = unsafe { row.add(self.block) };
                 for (sum, window) in sums.iter_mut().zip(windows) {
-                    // SAFETY: the padded image reaches as far as windows do.
+                    // SAFETY: `rows` saw that the image is as large as the grid, which reaches as far as windows do, since
+                    // `new` held the geometry against itself.
                     let a = simd.splat_f32s(unsafe { *window.add(i) });
                     for v in 0..V {
                         sum[v] = simd.mul_add_f32s(a, b[v], sum[v]);

@@ -29,8 +29,16 @@ impl<'a, T> View<'a, T> {
     }
 
     fn holds(&self, rows: usize, columns: usize) -> bool {
-        rows == 0 || columns == 0 || (rows - 1) * self.row + (columns - 1) * self.column < self.data.len()
+        reach((rows, self.row), (columns, self.column)).is_some_and(|reach| reach <= self.data.len())
     }
+}
+
+/// How many elements of a slice a matrix spans whose rows and columns lie so far apart, if they can be counted.
+fn reach((rows, row): (usize, usize), (columns, column): (usize, usize)) -> Option<usize> {
+    if rows == 0 || columns == 0 {
+        return Some(0);
+    }
+    (rows - 1).checked_mul(row)?.checked_add((columns - 1).checked_mul(column)?)?.checked_add(1)
 }
 
 /// `C (+)= A B` on this thread: A `[m, k]`, B `[k, n]`, and C `[m, n]` with rows `stride` apart.
@@ -42,7 +50,8 @@ pub(crate) fn product<T: Float>(
     (c, stride): (&mut [T], usize),
     add: bool,
 ) {
-    assert!(a.holds(m, k) && b.holds(k, n) && (m == 0 || n == 0 || (m - 1) * stride + n <= c.len()));
+    let c_holds = reach((m, stride), (n, 1)).is_some_and(|reach| reach <= c.len());
+    assert!(a.holds(m, k) && b.holds(k, n) && c_holds, "a product {m}x{k}x{n} of matrices that are smaller");
     let problem = Problem { extents: (m, n, k), c: c.as_mut_ptr(), steps: (stride, 1), add, a, b };
     // The microkernels write columns: rows of C are the columns of C' = B' A'.
     let problem = if stride > 1 { problem.transposed() } else { problem };

@@ -1,5 +1,6 @@
 //! Batches of matrix products on all threads.
 
+use super::entry::check_length;
 use super::gemm::{View, product};
 use super::isa::Isa;
 use crate::tensor::MatMulExtents;
@@ -10,8 +11,17 @@ use rayon::prelude::*;
 const ROWS: usize = 128;
 
 /// `C[i] = op(A[i]) op(B[i])`, row-major.
+///
+/// # Panics
+/// If a slice has not the numbers that the extents say.
 pub fn matmul(isa: Isa, e: &MatMulExtents, a: &[f32], b: &[f32], c: &mut [f32]) {
     let (m, n, k) = (e.m, e.n, e.k);
+    for (name, found, [rows, columns], batched) in
+        [("A", a.len(), [m, k], e.batched_a), ("B", b.len(), [k, n], e.batched_b), ("C", c.len(), [m, n], true)]
+    {
+        let expected = rows.checked_mul(columns).and_then(|x| x.checked_mul(if batched { e.batch } else { 1 }));
+        check_length("matmul", name, found, expected.expect("matmul: extents that can be counted"));
+    }
     if m * n == 0 {
         return;
     }

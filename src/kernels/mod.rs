@@ -4,6 +4,9 @@
 //!
 //! A kernel that knows several instruction sets takes the one to use, an [`Isa`], as its first parameter.
 //!
+//! What is public holds the extents that it is given against each other and against its slices, once, and panics if they do
+//! not fit (`entry`): the loops behind it count on them.
+//!
 //! Every result is the same bit for bit whatever the number of threads: work is cut into tiles whose
 //! size does not depend on it, and partial sums are added in a fixed order.
 
@@ -11,19 +14,20 @@
 mod cluster;
 #[cfg(feature = "train")]
 mod conv2d;
-pub mod dense;
+pub(crate) mod dense;
 #[cfg(feature = "train")]
 mod direct;
+mod entry;
 #[cfg(feature = "train")]
 pub(crate) mod gemm;
-pub mod grid;
+pub(crate) mod grid;
 #[cfg(feature = "train")]
 mod im2col;
 pub mod isa;
 pub(crate) mod lines;
 #[cfg(feature = "train")]
 mod matmul;
-pub mod taps;
+pub(crate) mod taps;
 pub mod xnor;
 
 pub use isa::Isa;

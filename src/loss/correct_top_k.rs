@@ -15,7 +15,7 @@ pub struct CorrectTopK {
 }
 
 impl RowOp for CorrectTopK {
-    const INPUTS: &'static [Extent] = &[Extent::Row, Extent::One];
+    const INPUTS: &'static [Extent] = &[Extent::Row, Extent::Class];
     const OUTPUTS: &'static [Extent] = &[Extent::One];
 
     fn name(&self) -> &'static str {

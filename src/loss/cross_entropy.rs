@@ -19,7 +19,7 @@ pub struct CrossEntropy {
 }
 
 impl RowOp for CrossEntropy {
-    const INPUTS: &'static [Extent] = &[Extent::Row, Extent::One];
+    const INPUTS: &'static [Extent] = &[Extent::Row, Extent::Class];
     const OUTPUTS: &'static [Extent] = &[Extent::One, Extent::One];
 
     fn name(&self) -> &'static str {
@@ -108,6 +108,10 @@ pub struct SmoothedTarget {
 impl Pointwise for SmoothedTarget {
     fn name(&self) -> &'static str {
         "smoothed_target"
+    }
+
+    fn arity(&self) -> usize {
+        1
     }
 
     fn shape(&self) -> Option<&Shape> {

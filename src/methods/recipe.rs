@@ -173,7 +173,7 @@ mod tests {
             ("method=supervise", "`supervised`"),
         ] {
             let m = message(setting);
-            assert!(m.contains(setting) && m.ends_with(&format!("did you mean {near}?")), "{m}");
+            assert!(m.contains(setting) && m.contains(&format!("did you mean {near}?")), "{m}");
         }
         assert!(message("epochs=none").contains("epochs=none"));
         assert!(message("epochs=0").contains("at least 1"));
@@ -209,7 +209,7 @@ mod tests {
     fn tables_are_read_by_the_method_and_complete() {
         let swav = Recipe::find("small-swav").unwrap().1;
         let message = |s: &str| swav.with(&[s.into()]).unwrap_err().to_string();
-        assert!(message("swav.prototype=5").ends_with("did you mean `prototypes`?"));
+        assert!(message("swav.prototype=5").contains("did you mean `prototypes`?"));
         assert!(message("swav.prototypes=1").contains("swav.prototypes = 1"));
         assert!(
             message("burn.views=2")
@@ -220,7 +220,7 @@ mod tests {
         let m = Recipe::parse(&text, Path::new("my.toml")).unwrap_err().to_string();
         let line = text.lines().position(|l| l.starts_with("epsilom")).unwrap() + 1;
         assert!(m.starts_with(&format!("my.toml: line {line}: `epsilom = 1`: ")), "{m}");
-        assert!(m.ends_with("did you mean `epsilon`?"), "{m}");
+        assert!(m.contains("did you mean `epsilon`?"), "{m}");
         // Every setting stands in the record, in no more digits than it needs.
         let text = text.replace("epsilom = 1", "epsilon = 0.03");
         let toml = Recipe::parse(&text, Path::new("my.toml")).unwrap().to_toml().unwrap();
@@ -234,7 +234,7 @@ mod tests {
     fn an_unknown_method_is_named_with_its_line() {
         let text = default().to_toml().unwrap().replace("method = \"supervised\"", "method = \"supervise\"");
         let m = Recipe::parse(&text, Path::new("my.toml")).unwrap_err().to_string();
-        assert!(m.starts_with("my.toml: line ") && m.ends_with("did you mean `supervised`?"), "{m}");
+        assert!(m.starts_with("my.toml: line ") && m.contains("did you mean `supervised`?"), "{m}");
         let m = Recipe::parse("method = \"mbn\"", Path::new("my.toml")).unwrap_err().to_string();
         assert!(m.contains("no training steps"), "{m}");
     }

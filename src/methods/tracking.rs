@@ -15,7 +15,7 @@ const HALTED: &str = "metrics.halted";
 /// Whether the run was halted before this step: `[1]`, 0 or 1. Updates that happen before the loss is known are gated
 /// with it.
 pub fn halted_before(g: &mut Graph) -> Result<Value> {
-    debug_assert!(HALTED.starts_with(TRANSIENT) && SUMS.starts_with(TRANSIENT));
+    assert!(HALTED.starts_with(TRANSIENT) && SUMS.starts_with(TRANSIENT));
     g.state(HALTED, Meta::f32([1]), Init::Zeros)
 }
 

@@ -7,6 +7,7 @@ pub mod pointwise;
 
 pub mod cluster;
 pub mod conv;
+pub(crate) mod inputs;
 pub mod linalg;
 pub mod norm;
 pub mod pool;

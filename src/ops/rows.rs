@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::ops::inputs::{finite, other_count};
 use crate::tensor::{DType, RefTensor, Shape};
 use rayon::prelude::*;
 use std::fmt::Debug;
@@ -15,11 +16,13 @@ pub enum Extent {
     Row,
     /// One number: the operand is `[.., 1]`.
     One,
+    /// The number of a class: the operand is u32 `[.., 1]`.
+    Class,
 }
 
 /// What an op makes of one row.
 pub trait RowOp: Debug + Send + Sync + 'static {
-    /// What it reads; the first is a [`Extent::Row`], integers come as floats. At most four operands in all.
+    /// What it reads; the first is a [`Extent::Row`], numbers of classes come as floats. At most four operands in all.
     const INPUTS: &'static [Extent];
     /// What it makes, in f32; one or two.
     const OUTPUTS: &'static [Extent];
@@ -78,7 +81,14 @@ impl Extent {
     fn columns(self, row: usize) -> usize {
         match self {
             Extent::Row => row,
-            Extent::One => 1,
+            Extent::One | Extent::Class => 1,
+        }
+    }
+
+    fn dtype(self) -> DType {
+        match self {
+            Extent::Row | Extent::One => DType::F32,
+            Extent::Class => DType::U32,
         }
     }
 }
@@ -95,6 +105,10 @@ impl<R: RowOp> Op for Rows<R> {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        if inputs.len() != R::INPUTS.len() {
+            return Err(other_count(self.0.name(), R::INPUTS.len(), inputs.len()));
+        }
+        finite(self.0.name(), self.0.constants().into_iter().map(|(_, v)| v))?;
         let first = &inputs[0].shape;
         let with = |columns: usize| {
             let mut dims = first.to_vec();
@@ -105,10 +119,10 @@ impl<R: RowOp> Op for Rows<R> {
         };
         let fits = !first.is_empty()
             && first.elements() > 0
-            && inputs.len() == R::INPUTS.len()
-            && inputs.iter().zip(R::INPUTS).all(|(m, e)| {
-                matches!(m.dtype, DType::F32 | DType::U32) && m.shape == with(e.columns(first.columns()))
-            });
+            && inputs
+                .iter()
+                .zip(R::INPUTS)
+                .all(|(m, e)| m.dtype == e.dtype() && m.shape == with(e.columns(first.columns())));
         if !fits {
             let all: Vec<String> = inputs.iter().map(Meta::to_string).collect();
             return Err(Error::shape(self.0.name(), format!("inputs {} do not fit", all.join(", "))));

@@ -21,10 +21,10 @@ pointwise! {
 
 pointwise! {
     /// `p - lr * direction`.
-    Descend {} "descend" (p, direction, lr) => p - lr * direction;
+    SgdStep {} "sgd_step" (p, direction, lr) => p - lr * direction;
     reference p - lr * direction;
     bound |x, _y| 2.0 * EPS * (x[0].abs() + 2.0 * (x[1] * x[2]).abs()) + TINY;
-    grad |_me, g, x, y, dy| Err(no_gradient("descend"))
+    grad |_me, g, x, y, dy| Err(no_gradient("sgd_step"))
 }
 
 pointwise! {

@@ -1,6 +1,6 @@
 //! How a gradient becomes a step.
 
-use super::formulas::{AdamStep, AddScaled, DecayBy, Descend, RunningMean, RunningSquare, TrustRatio, Trusted};
+use super::formulas::{AdamStep, AddScaled, DecayBy, RunningMean, RunningSquare, SgdStep, TrustRatio, Trusted};
 use super::spec::scalar_of;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Role, Value};
@@ -99,8 +99,8 @@ impl Step<'_> {
     }
 
     /// `p -= lr * direction`.
-    fn descend(&self, g: &mut Graph, direction: Value) -> Result<()> {
-        let p = g.apply1(Descend {}, &[self.base, direction, self.lr])?;
+    fn sgd(&self, g: &mut Graph, direction: Value) -> Result<()> {
+        let p = g.apply1(SgdStep {}, &[self.base, direction, self.lr])?;
         self.assign(g, self.p, p).map(drop)
     }
 
@@ -194,11 +194,11 @@ impl Rule {
             Rule::Sgd { momentum, nesterov } => {
                 let d = step.decayed(g)?;
                 if momentum == 0.0 {
-                    return step.descend(g, d);
+                    return step.sgd(g, d);
                 }
                 let b = step.momentum(g, momentum, d)?;
                 let direction = if nesterov { g.apply1(AddScaled { factor: momentum }, &[d, b])? } else { b };
-                step.descend(g, direction)
+                step.sgd(g, direction)
             }
             Rule::Adam { beta1, beta2, eps } => step.adam(g, [beta1, beta2], eps, false),
             Rule::AdamW { beta1, beta2, eps } => step.adam(g, [beta1, beta2], eps, true),
@@ -217,7 +217,7 @@ impl Rule {
             Rule::Larc { momentum, trust, eps, clip } => {
                 let d = step.trusted(g, trust, eps, clip)?;
                 let b = step.momentum(g, momentum, d)?;
-                step.descend(g, b)
+                step.sgd(g, b)
             }
         }
     }

@@ -105,6 +105,18 @@ pub struct Profile {
     pub profiled_us: f64,
 }
 
+impl Node {
+    /// The least time that ceilings allow for its operations, and for its bytes, in microseconds.
+    pub(super) fn least_us(&self, ceilings: &Ceilings) -> [f64; 2] {
+        let gops = match self.operands {
+            Operands::Bits => ceilings.bit_gops,
+            Operands::FloatsAndBits => ceilings.sums_gops.unwrap_or(ceilings.f32_gops),
+            Operands::Floats => ceilings.f32_gops,
+        };
+        [1e-3 * self.operations / gops, 1e-3 * self.bytes / ceilings.copy_gbs]
+    }
+}
+
 impl Profile {
     /// Sum of the times of all nodes, in microseconds.
     pub fn nodes_us(&self) -> f64 {
@@ -115,12 +127,8 @@ impl Profile {
     /// for its operations and its bytes, whichever is longer, as a share of the time that it took.
     pub fn against(&mut self, ceilings: &Ceilings) {
         for n in &mut self.nodes {
-            let gops = match n.operands {
-                Operands::Bits => ceilings.bit_gops,
-                Operands::FloatsAndBits => ceilings.sums_gops.unwrap_or(ceilings.f32_gops),
-                Operands::Floats => ceilings.f32_gops,
-            };
-            let least_us = (1e-3 * n.operations / gops).max(1e-3 * n.bytes / ceilings.copy_gbs);
+            let [computing, moving] = n.least_us(ceilings);
+            let least_us = computing.max(moving);
             n.reached = (n.us > 0.0).then_some(least_us / n.us);
         }
         self.ceilings = Some(ceilings.clone());

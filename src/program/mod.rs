@@ -19,6 +19,7 @@ use crate::graph::{Graph, LowerCx, Meta, Phase, Value};
 use crate::launch::{Lowering, Target};
 use crate::shader::sources::Sources;
 use memory::Layout;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a program is made for.
@@ -66,21 +67,16 @@ pub struct Step {
     pub phase: Phase,
 }
 
-/// A graph made concrete for one device.
+/// A graph made concrete for one device. To be looked at, not to be changed: its kernels run without bounds checks in the
+/// buffers that were laid out for them.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// What is computed.
-    pub graph: Arc<Graph>,
-    /// For which device.
-    pub backend: Backend,
-    /// In which order.
-    pub steps: Vec<Step>,
-    /// In which buffers.
-    pub buffers: Vec<Buffer>,
-    /// Buffer of each value, by value number; `None` for scalars and what is never stored.
-    pub place: Vec<Option<usize>>,
-    /// The shader files that its kernels are assembled from.
-    pub sources: Sources,
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) backend: Backend,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) place: Vec<Option<usize>>,
+    pub(crate) sources: Sources,
 }
 
 /// Switches of compilation, for tests and for finding faults.
@@ -129,6 +125,51 @@ impl Program {
         }
         let Layout { buffers, place } = memory::lay_out(&graph, &mut steps, options.reuse);
         Ok(Program { graph: Arc::new(graph), backend, steps, buffers, place, sources: options.sources })
+    }
+
+    /// What is computed.
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
+    /// For which device.
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// In which order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// In which buffers.
+    pub fn buffers(&self) -> &[Buffer] {
+        &self.buffers
+    }
+
+    /// Buffer of each value, by value number; `None` for scalars and what is never stored.
+    pub fn place(&self) -> &[Option<usize>] {
+        &self.place
+    }
+
+    /// The shader files that its kernels are assembled from.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Whether a run can be made of these scalars and steps, which every device asks before it begins.
+    ///
+    /// # Errors
+    /// If there are not as many scalars as the graph has, or the program has no such steps.
+    pub(crate) fn check_run(&self, scalars: &[f32], steps: &Range<usize>) -> Result<()> {
+        let (wanted, all) = (self.graph.scalars().len(), self.steps.len());
+        if scalars.len() != wanted {
+            return Err(Error::Config(format!("the program has {wanted} scalars, {} were given", scalars.len())));
+        }
+        if steps.start > steps.end || steps.end > all {
+            return Err(Error::Config(format!("the program has {all} steps, {steps:?} were asked for")));
+        }
+        Ok(())
     }
 
     /// The buffer of a value.

@@ -1,4 +1,4 @@
-//! The packing convention, in one place.
+//! The packing convention, and packing by it. What takes bits apart a word at a time, in kernels, shaders and files, follows it.
 //!
 //! Bit 1 is the larger of the two values (+1 of {-1,+1}, 1 of {0,1}). Bit `i` of word `j` is channel
 //! `32*j + i`. Bits past the last channel are 0 in every operand, so that an xor or an and adds

@@ -1,5 +1,6 @@
 //! Where the windows of a convolution or a pooling lie, and the extents of a product of matrices.
 
+use super::bits::WORD;
 use crate::error::{Error, Result};
 
 /// Extents of a 2-D convolution. Input NHWC `[n, h, w, c]`, weights OHWI `[o, kh, kw, c / groups]`,
@@ -51,17 +52,83 @@ impl Conv2dGeometry {
         if stride == 0 || groups == 0 {
             return Err(Error::shape(op, format!("stride and groups must be at least 1, got {stride} and {groups}")));
         }
-        if c != ci * groups || o % groups != 0 {
+        if ci.checked_mul(groups) != Some(c) {
             return Err(Error::shape(op, format!("{groups} groups do not fit input {input:?} and weight {weight:?}")));
         }
-        let extent = |size: usize, kernel: usize| (size + 2 * padding).checked_sub(kernel).map(|s| s / stride + 1);
-        let (Some(oh), Some(ow)) = (extent(h, kh), extent(w, kw)) else {
+        let g = Conv2dGeometry { n, h, w, c, o, kh, kw, stride, padding, groups, oh: 0, ow: 0 };
+        let Some([oh, ow]) = g.extents() else {
             return Err(Error::shape(
                 op,
                 format!("kernel {kh}x{kw} is larger than the {h}x{w} input with padding {padding}"),
             ));
         };
-        Ok(Conv2dGeometry { n, h, w, c, o, kh, kw, stride, padding, groups, oh, ow })
+        let g = Conv2dGeometry { oh, ow, ..g };
+        g.check(op)?;
+        Ok(g)
+    }
+
+    /// Rows and columns of the output, as they follow from the rest.
+    fn extents(&self) -> Option<[usize; 2]> {
+        let extent = |size: usize, kernel: usize| {
+            let padded = self.padding.checked_mul(2)?.checked_add(size)?;
+            padded.checked_sub(kernel)?.checked_div(self.stride)?.checked_add(1)
+        };
+        Some([extent(self.h, self.kh)?, extent(self.w, self.kw)?])
+    }
+
+    /// Whether its extents are those of a convolution, which kernels count on: none is zero, groups divide the channels, the
+    /// output follows from the rest, and whatever is made of them can be counted.
+    ///
+    /// # Errors
+    /// In the name of `op`, what does not hold.
+    pub fn check(&self, op: &'static str) -> Result<()> {
+        let Conv2dGeometry { n, h, w, c, o, kh, kw, stride, padding, groups, oh, ow } = *self;
+        if [n, h, w, c, o, kh, kw, stride, groups].contains(&0) {
+            return Err(Error::shape(op, format!("every extent, stride and groups must be at least 1, got {self:?}")));
+        }
+        if !c.is_multiple_of(groups) || !o.is_multiple_of(groups) {
+            return Err(Error::shape(op, format!("{groups} groups do not divide {c} input and {o} output channels")));
+        }
+        if self.extents() != Some([oh, ow]) {
+            let m = format!("an output of {oh}x{ow} does not follow from {self:?}");
+            return Err(Error::shape(op, m));
+        }
+        // An image with all that is put around it, by whichever pass; 16 for bytes of a number, and for channels and pixels
+        // that are rounded up.
+        let side = |size: usize, kernel: usize| {
+            padding.checked_mul(2)?.checked_add(size)?.checked_add(kernel)?.checked_add(stride)
+        };
+        let countable = || {
+            let pixels = side(h, kh)?.checked_mul(side(w, kw)?)?.checked_mul(n)?.checked_mul(16)?;
+            let channels = c.checked_add(o)?.checked_add(64)?;
+            let taps = kh.checked_mul(kw)?;
+            pixels.checked_mul(channels)?;
+            pixels.checked_mul(taps)?;
+            o.checked_add(64)?.checked_mul(c.checked_add(64)?)?.checked_mul(taps)?.checked_mul(16)
+        };
+        match countable() {
+            Some(_) => Ok(()),
+            None => Err(Error::shape(op, format!("{self:?} has more numbers than memory has addresses"))),
+        }
+    }
+
+    /// Numbers of the input, the weights and the output. What [`Conv2dGeometry::check`] refuses may not be asked.
+    pub fn numbers(&self) -> [usize; 3] {
+        [
+            self.n * self.h * self.w * self.c,
+            self.o * self.kh * self.kw * (self.c / self.groups),
+            self.n * self.oh * self.ow * self.o,
+        ]
+    }
+
+    /// Words of the input and the weights as bits, and of the output as 16-bit integers, each packed along its last axis.
+    pub fn packed_words(&self) -> [usize; 3] {
+        let words = self.c.div_ceil(WORD);
+        [
+            self.n * self.h * self.w * words,
+            self.o * self.kh * self.kw * words,
+            self.n * self.oh * self.ow * self.o.div_ceil(2),
+        ]
     }
 
     /// Multiply-adds of the whole convolution, counting taps that fall on padding.
@@ -110,5 +177,35 @@ mod tests {
         assert_eq!(g.tap(3, 1, 7), Some(6));
         assert!(Conv2dGeometry::new("t", &[1, 2, 2, 1], &[1, 5, 5, 1], 1, 1, 1).is_err());
         assert!(Conv2dGeometry::new("t", &[1, 2, 2, 3], &[1, 1, 1, 1], 1, 0, 1).is_err());
+    }
+
+    #[test]
+    fn extents_that_contradict_each_other_or_cannot_be_counted_are_refused() {
+        let g = Conv2dGeometry::new("t", &[2, 7, 5, 4], &[6, 3, 3, 2], 2, 1, 2).unwrap();
+        assert_eq!((g.numbers(), g.packed_words()), ([280, 108, 144], [70, 54, 72]));
+        let refused = |g: Conv2dGeometry, why: &str| {
+            let e = g.check("t").expect_err(why).to_string();
+            assert!(e.starts_with("t: ") && e.contains(why), "{e}");
+        };
+        refused(Conv2dGeometry { oh: 5, ..g }, "does not follow");
+        refused(Conv2dGeometry { ow: 0, ..g }, "does not follow");
+        refused(Conv2dGeometry { kh: 30, ..g }, "does not follow");
+        refused(Conv2dGeometry { groups: 3, ..g }, "3 groups");
+        refused(Conv2dGeometry { o: 5, ..g }, "2 groups");
+        for zero in [
+            Conv2dGeometry { n: 0, ..g },
+            Conv2dGeometry { kw: 0, ..g },
+            Conv2dGeometry { stride: 0, ..g },
+            Conv2dGeometry { groups: 0, ..g },
+        ] {
+            refused(zero, "at least 1");
+        }
+        let huge = usize::MAX / 4;
+        refused(Conv2dGeometry { n: huge, ..g }, "memory");
+        refused(Conv2dGeometry { o: huge - huge % 2, ..g }, "memory");
+        refused(Conv2dGeometry { padding: usize::MAX, ..g }, "does not follow");
+        assert!(Conv2dGeometry::new("t", &[huge, huge, 7, 4], &[6, 3, 3, 2], 2, 1, 2).is_err());
+        assert!(Conv2dGeometry::new("t", &[1, 7, 7, 4], &[6, 3, 3, usize::MAX], 2, 1, 4).is_err());
+        assert!(Conv2dGeometry::new("t", &[1, 7, 7, 4], &[6, 3, 3, 4], 1, usize::MAX / 2 + 2, 1).is_err());
     }
 }

@@ -18,6 +18,12 @@ impl Shape {
         self.0.iter().product()
     }
 
+    /// Whether its elements can be counted, and their bytes: no product of its extents wraps.
+    pub(crate) fn is_countable(&self) -> bool {
+        let product = self.0.iter().try_fold(1usize, |n, extent| n.checked_mul((*extent).max(1)));
+        product.and_then(|n| n.checked_mul(8)).is_some()
+    }
+
     /// Extent of the last axis; 1 for a scalar.
     pub fn columns(&self) -> usize {
         self.0.last().copied().unwrap_or(1)
@@ -110,6 +116,17 @@ mod tests {
         assert_eq!(Shape::broadcast(&a, &Shape::from([2])), None);
         assert_eq!(b.broadcast_strides(&Shape::from([4, 5, 3])), [0, 3, 1]);
         assert_eq!(a.broadcast_strides(&Shape::from([4, 5, 3])), [3, 0, 1]);
+    }
+
+    #[test]
+    fn what_wraps_cannot_be_counted() {
+        for countable in [&[][..], &[0], &[3, 5], &[usize::MAX / 8], &[0, usize::MAX / 8]] {
+            assert!(Shape::from(countable).is_countable(), "{countable:?}");
+        }
+        let half = 1 << (usize::BITS / 2);
+        for wraps in [&[half, half][..], &[usize::MAX], &[half, 0, half], &[usize::MAX / 8 + 1]] {
+            assert!(!Shape::from(wraps).is_countable(), "{wraps:?}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::methods::{EvaluatedBy, ImageInfo};
 use crate::recipe::Recipe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -121,6 +121,34 @@ struct Fit<'a> {
     last_val: Option<f64>,
 }
 
+/// Restores the checkpoint of a run that goes on; where it was. `position` is that of a run of this recipe and these images that
+/// begins.
+fn go_on(job: &Job<'_>, steps: &mut Steps, position: Position, path: &Path) -> Result<Position> {
+    let checkpoint = job.run.checkpoint(path, &job.recipe, &job.info)?;
+    // A run that was lengthened may have been killed before it wrote a checkpoint of its new length.
+    let lengths = job.info.lengthened.iter().map(|epochs| Recipe { epochs: *epochs, ..job.recipe.clone() });
+    let mut hashes = lengths.chain([job.recipe.clone()]).map(|of| of.hash());
+    if !hashes.any(|hash| hash.is_ok_and(|hash| format!("{hash:016x}") == checkpoint.position.recipe)) {
+        return Err(Error::data(
+            path,
+            format!(
+                "the checkpoint was made with another recipe (hash {}, config.toml has {}): put config.toml \
+                 back as it was, or start a new run",
+                checkpoint.position.recipe, position.recipe
+            ),
+        ));
+    }
+    if checkpoint.position.data.as_ref().is_some_and(|data| *data != job.fingerprint) {
+        return Err(Error::data(
+            path,
+            "the checkpoint was made with other images than these: put them back as they were, or start a new run",
+        ));
+    }
+    steps.runner.restore(&checkpoint, path)?;
+    let Position { data, recipe, record, .. } = position;
+    Ok(Position { data, recipe, record, ..checkpoint.position })
+}
+
 impl<'a> Fit<'a> {
     fn new(job: Job<'a>, programs: Programs, observer: &'a mut dyn Observer) -> Result<Self> {
         let started = Instant::now();
@@ -142,29 +170,7 @@ impl<'a> Fit<'a> {
         }
         let resumed = job.resume && path.exists();
         if resumed {
-            let checkpoint = job.run.checkpoint(&path, &job.recipe, &job.info)?;
-            // A run that was lengthened may have been killed before it wrote a checkpoint of its new length.
-            let lengths = job.info.lengthened.iter().map(|epochs| Recipe { epochs: *epochs, ..job.recipe.clone() });
-            let mut hashes = lengths.chain([job.recipe.clone()]).map(|of| of.hash());
-            if !hashes.any(|hash| hash.is_ok_and(|hash| format!("{hash:016x}") == checkpoint.position.recipe)) {
-                return Err(Error::data(
-                    &path,
-                    format!(
-                        "the checkpoint was made with another recipe (hash {}, config.toml has {}): put config.toml \
-                         back as it was, or start a new run",
-                        checkpoint.position.recipe, position.recipe
-                    ),
-                ));
-            }
-            if checkpoint.position.data.as_ref().is_some_and(|data| *data != job.fingerprint) {
-                return Err(Error::data(
-                    &path,
-                    "the checkpoint was made with other images than these: put them back as they were, or start a new run",
-                ));
-            }
-            steps.runner.restore(&checkpoint, &path)?;
-            let Position { data, recipe, record, .. } = position;
-            position = Position { data, recipe, record, ..checkpoint.position };
+            position = go_on(&job, &mut steps, position, &path)?;
             observer.resumed(&position);
         } else {
             // From now on there is something to go on from: a run without it has lost it.
@@ -222,8 +228,8 @@ impl<'a> Fit<'a> {
         while !self.is_finished() {
             if self.position.step < per_epoch {
                 let batch = batches.next().expect("batches go on without end")?;
-                debug_assert_eq!(batch.epoch, self.position.epoch * passes + (self.position.step / per_pass) as u64);
-                debug_assert_eq!(batch.step, self.position.step % per_pass);
+                assert_eq!(batch.epoch, self.position.epoch * passes + (self.position.step / per_pass) as u64);
+                assert_eq!(batch.step, self.position.step % per_pass);
                 self.step(&batch)?;
                 batches.recycle(batch);
                 let within = self.position.step < per_epoch;
@@ -518,7 +524,7 @@ impl<'a> Fit<'a> {
     }
 
     fn save_as(&mut self, path: PathBuf) -> Result<()> {
-        debug_assert_eq!(self.unread, 0, "a halt would go unseen");
+        assert_eq!(self.unread, 0, "a halt would go unseen");
         // What is still being written lies in memory as well.
         self.writer.wait()?;
         let checkpoint = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };

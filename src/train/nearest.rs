@@ -119,18 +119,8 @@ pub(super) fn unit(rows: &Rows) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::{GpuDevice, GpuOptions, adapters};
+    use crate::devices::devices;
     use crate::rng::Philox;
-
-    fn devices() -> Vec<(String, Device)> {
-        let open = |a| GpuDevice::open(a, GpuOptions::default()).unwrap();
-        let gpus: Vec<(String, Device)> = adapters()
-            .iter()
-            .filter(|a| a.usable.is_ok())
-            .map(|a| (a.info.name.clone(), Device::Gpu(open(a))))
-            .collect();
-        [("cpu".to_string(), Device::Cpu)].into_iter().chain(gpus).collect()
-    }
 
     fn random(n: usize, d: usize, stream: u64) -> Rows {
         let p = Philox::new(3, stream);

@@ -14,6 +14,8 @@ use std::sync::atomic::AtomicBool;
 
 /// Neighbours that are asked.
 pub(super) const K: usize = 200;
+/// What similarities are divided by before they count as votes: 0.1 as in the evaluations of SwAV and of self-masking networks,
+/// whose figures runs are compared with (Wu et al. themselves have 0.07). Less hears the nearest alone, more all of them alike.
 const TEMPERATURE: f32 = 0.1;
 
 /// Evaluates the features that the test program gives by the neighbours of each test image among the training images; `None` if
@@ -25,20 +27,20 @@ pub fn by_neighbours(runner: &mut Runner, data: &Split, batch: usize, stop: &Ato
     LabelledFeatures::new(data, 1.0, train, test)?.by_neighbours(&device).map(Some)
 }
 
-/// Calls `each`, row by row of `tested`, with the logarithm of the share of votes that each class has among the `k` nearest of
+/// Calls `each`, row by row of `queries`, with the logarithm of the share of votes that each class has among the `k` nearest of
 /// `bank`, `[classes]`.
 pub(super) fn votes(
     device: &Device,
     bank: &Rows,
     labels: &[u32],
-    tested: &Rows,
+    queries: &Rows,
     classes: usize,
     k: usize,
     mut each: impl FnMut(&[f32]) -> Result<()>,
 ) -> Result<()> {
     let k = k.min(bank.n());
     let mut votes = vec![0.0; classes];
-    Search::new(device, bank, tested, k)?.run(|similarities, places| {
+    Search::new(device, bank, queries, k)?.run(|similarities, places| {
         votes.fill(0.0);
         // By ascending places, so that sums have a fixed order.
         for (similarity, place) in similarities.iter().zip(places) {
@@ -54,13 +56,13 @@ pub(super) fn votes(
 mod tests {
     use super::*;
 
-    fn votes(bank: &Rows, labels: &[u32], tested: &Rows, classes: usize, k: usize) -> Vec<Vec<f32>> {
+    fn votes(bank: &Rows, labels: &[u32], queries: &Rows, classes: usize, k: usize) -> Vec<Vec<f32>> {
         let mut all = Vec::new();
         let each = |votes: &[f32]| {
             all.push(votes.to_vec());
             Ok(())
         };
-        super::votes(&Device::Cpu, bank, labels, tested, classes, k, each).unwrap();
+        super::votes(&Device::Cpu, bank, labels, queries, classes, k, each).unwrap();
         all
     }
 

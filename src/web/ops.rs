@@ -130,7 +130,9 @@ struct Seen {
     compiled: HashSet<Arc<str>>,
 }
 
-/// Characters of a large kernel.
+/// Characters of a large kernel: more than any shader whose loops are not unrolled has with what it imports. Unrolled ones differ
+/// by shape in numbers alone, and take a browser seconds to compile: a quick export has each of them once. Less would leave out
+/// small kernels that do differ, more would compile tiles again and again.
 const LARGE: usize = 4000;
 
 impl Seen {

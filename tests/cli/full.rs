@@ -81,3 +81,38 @@ fn what_cannot_be_said_is_an_error_that_names_standard_output() {
     }
     assert!(place.path("set.1img").exists() && place.path("again.1bit").exists(), "what was made before is kept");
 }
+
+/// Past the limit on the size of files writes fail as they do on a full disk: the system would end the program otherwise.
+#[cfg(unix)]
+#[test]
+fn a_file_that_may_not_be_as_large_is_told_and_not_left_behind() {
+    let place = Place::new();
+    place.train("run", &["--epochs", "1"]).ok();
+    let limited = |args: &[&str]| {
+        let command = place.command(args);
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+        shell.current_dir(place.path("")).env("ONEBIT_CACHE", place.path("cache"));
+        let piped = std::process::Stdio::piped;
+        finish(shell.stdout(piped()).stderr(piped()).spawn().expect("a shell"))
+    };
+    for file in ["big.onnx", "big.1bit", "big.safetensors"] {
+        limited(&["export", "run", "-o", file]).fails_with(&[file, "cannot write", "ulimit -f unlimited"]);
+    }
+    let args = tiny("other", &[]);
+    let told = limited(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(told.code, Some(2), "{}", told.err);
+    let last = told.err.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: ") && last.contains("other") && last.contains("ulimit -f unlimited"), "{last}");
+    let mut left = vec![place.path("")];
+    while let Some(folder) = left.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            assert!(!name.starts_with("big.") && !name.contains(".tmp"), "{} was left", path.display());
+            if path.is_dir() {
+                left.push(path);
+            }
+        }
+    }
+}

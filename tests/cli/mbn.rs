@@ -18,7 +18,7 @@ fn json(place: &Place, file: &str) -> Value {
 }
 
 #[test]
-fn a_model_is_fitted_judged_drawn_and_compressed() {
+fn a_model_is_fitted_evaluated_drawn_and_compressed() {
     let place = Place::new();
     let out = fit(&place, "m", &[]).ok().out;
     assert!(out.contains("300 of 784 numbers each, pixels") && out.contains("5 layers of 12 clusterings"), "{out}");

@@ -71,7 +71,7 @@ fn a_teacher_then_rbcn_then_compared_drawn_and_exported() {
 }
 
 #[test]
-fn swav_is_judged_by_neighbours_and_ships_its_features() {
+fn swav_is_evaluated_by_neighbours_and_ships_its_features() {
     let place = Place::new();
     train(&place, "small-swav", "swav", &["swav.prototypes=8"]).ok();
     let means = lines(&place, "swav", "means").pop().expect("signs of collapse are logged");

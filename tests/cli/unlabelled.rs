@@ -1,4 +1,4 @@
-//! Training without labels and what judges it, as a user runs it: SwAV, masks, protocols, features, the cascade.
+//! Training without labels and how its features are evaluated, as a user runs it: SwAV, masks, protocols, features, the cascade.
 
 use crate::golden::golden;
 use crate::program::{Outcome, Place};
@@ -26,15 +26,17 @@ fn json(place: &Place, file: &str) -> Value {
 }
 
 #[test]
-fn features_are_judged_by_every_protocol_and_drawn() {
+fn features_are_evaluated_by_every_protocol_and_drawn() {
     let place = Place::new();
     train(&place, "small-swav", "base", "1", &[]).ok();
     for (protocol, labels, images) in [("knn", "100%", 300), ("linear", "10%", 30), ("finetune", "10%", 30)] {
         let out = place.run(&["eval", "base", "--protocol", protocol, "--labels", labels, "--json"]).ok().out;
         let last = &out[out.rfind("\n{").map_or(0, |i| i + 1)..];
-        let judged: Value = serde_json::from_str(last).expect(&out);
-        assert_eq!((&judged["protocol"], &judged["training_images"]), (&protocol.into(), &images.into()), "{out}");
-        assert!(judged["accuracy"].as_f64().is_some_and(|a| a > 0.0 && a <= 1.0), "{out}");
+        let found: Value = serde_json::from_str(last).expect(&out);
+        assert_eq!((&found["protocol"], &found["training_images"]), (&protocol.into(), &images.into()), "{out}");
+        // Whole images of the 100, and more of them than the ten classes' tenth.
+        let right = 100.0 * found["accuracy"].as_f64().expect("an accuracy");
+        assert!((right - right.round()).abs() < 1e-9 && right > 12.0, "{right} of 100 images: {out}");
     }
     // The run's own test asks neighbours too.
     let own = json(&place, "base/summary.json")["test_accuracy"].clone();
@@ -45,6 +47,14 @@ fn features_are_judged_by_every_protocol_and_drawn() {
     // Noted once, however often it is asked.
     place.run(&["eval", "base", "--protocol", "knn"]).ok();
     assert_eq!(json(&place, "base/protocols.json").as_array().map(Vec::len), Some(3));
+    // Several shares at once, in both ways, are what each is alone.
+    let alone = place.run(&["eval", "base", "--protocol", "linear", "--labels", "10%"]).ok().out;
+    for labels in [&["1%", "10%"][..], &["1%,10%"]] {
+        let out = place.run(&[&["eval", "base", "--protocol", "linear", "--labels"], labels].concat()).ok().out;
+        let lines: Vec<&str> = out.lines().collect();
+        assert!(lines.len() == 2 && lines[0].contains("labels of 3 of 300") && lines[1] == alone.trim_end(), "{out}");
+    }
+    assert_eq!(json(&place, "base/protocols.json").as_array().map(Vec::len), Some(4));
     let table = place.run(&["compare", "base"]).ok().out;
     assert!(
         table.contains("linear (10% of the labels), % of 100 images") && table.contains("knn, % of 100 images"),

@@ -1,4 +1,4 @@
-//! Ceilings: what is there is measured, what is not there is absent. Times are never judged.
+//! Ceilings: what is there is measured, what is not there is absent. No bound is set on times.
 
 use crate::devices::devices;
 use onebit::bench::Ceilings;

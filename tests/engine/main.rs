@@ -10,6 +10,7 @@ mod arrows;
 mod augment;
 mod bench;
 mod browser;
+mod inputs;
 mod mutants;
 mod ops;
 mod optim;

@@ -57,7 +57,7 @@ fn trajectory(device: &Device, spec: &OptimSpec, role: Role, lr: f32) -> Vec<Vec
 fn scalars(program: &Program, spec: &OptimSpec, step: u64, lr: f32) -> Vec<f32> {
     let known = spec.scalars(step, lr);
     let find = |name: &String| known.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no scalar {name}")).1;
-    program.graph.scalars().iter().map(find).collect()
+    program.graph().scalars().iter().map(find).collect()
 }
 
 fn assert_near(label: &str, got: &[Vec<f32>], expected: &[[f64; 5]]) {
@@ -233,16 +233,16 @@ fn an_update_is_one_kernel_in_place() {
     for rule in [SGD, MOMENTUM, NESTEROV, ADAM, ADAMW] {
         for gated in [false, true] {
             let program = compiled(&with_decay(rule, 0.01), gated, 8);
-            assert_eq!(program.steps.len(), 1, "{program}");
+            assert_eq!(program.steps().len(), 1, "{program}");
             assert_eq!(program.transient_bytes(), 0, "{program}");
-            let Work::Fused(f) = &program.steps[0].work else { panic!("{program}") };
+            let Work::Fused(f) = &program.steps()[0].work else { panic!("{program}") };
             assert!(f.in_place.iter().all(Option::is_some), "{program}");
         }
     }
     // The layer-wise rules need two norms first, of which only some numbers are stored.
     for rule in [LARS, LARC] {
         let program = compiled(&with_decay(rule, 0.01), true, 8);
-        assert_eq!(program.steps.len(), 4, "{program}");
+        assert_eq!(program.steps().len(), 4, "{program}");
         assert!(program.transient_bytes() < 1024, "{program}");
     }
 }
@@ -251,8 +251,9 @@ fn an_update_is_one_kernel_in_place() {
 fn four_buffers_are_enough() {
     for rule in [SGD, MOMENTUM, NESTEROV, ADAM, ADAMW, LARS, LARC] {
         let program = compiled(&with_decay(rule, 0.01), true, 4);
-        for step in &program.steps {
-            let mut bound: Vec<_> = step.inputs.iter().chain(&step.outputs).map(|v| program.place[v.index()]).collect();
+        for step in program.steps() {
+            let mut bound: Vec<_> =
+                step.inputs.iter().chain(&step.outputs).map(|v| program.place()[v.index()]).collect();
             bound.sort_unstable();
             bound.dedup();
             assert!(bound.len() <= 4, "{rule:?}\n{program}");

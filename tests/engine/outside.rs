@@ -6,6 +6,7 @@ use onebit::device::{Device, Store};
 use onebit::error::Result;
 use onebit::graph::{Grads, Graph, LowerCx, Meta, Op, Value};
 use onebit::launch::{Launch, Lowering, Operand, fold_groups};
+use onebit::ops::rows::{Extent, RowOp, Rows};
 use onebit::program::{Backend, Command, Kernel, Options, Program};
 use onebit::shader::sources::Sources;
 use onebit::tensor::{HostTensor, RefTensor};
@@ -21,6 +22,7 @@ mod own_network;
 
 #[test]
 fn an_own_estimator_equals_its_formula_on_every_device() {
+    assert_eq!(own_estimator::devices().unwrap().len(), devices().len());
     own_estimator::main().unwrap();
 }
 
@@ -145,6 +147,13 @@ fn what_comes_from_outside_runs_checked() {
     g.output("z", z);
     let ours: Vec<bool> = kernels(g, Sources::default()).unwrap().iter().map(|k| k.source.is_ours()).collect();
     assert!(ours.len() > 1 && !ours[0] && ours[1..].iter().all(|ours| *ours), "{ours:?}");
+    // One that comes as a part of an op of the crate.
+    let mut g = Graph::new();
+    let x = g.input("x", Meta::f32([100, 3])).unwrap();
+    let y = g.apply1(Rows(BorrowedRow), &[x]).unwrap();
+    g.output("y", y);
+    let borrowed = kernels(g, Sources::default()).unwrap();
+    assert!(borrowed.len() == 1 && borrowed[0].name == "softmax/softmax" && !borrowed[0].source.is_ours());
 }
 
 #[test]
@@ -188,6 +197,39 @@ impl Op for Borrowed {
     fn lower(&self, cx: &LowerCx<'_>) -> Result<Lowering> {
         let n = cx.inputs[0].shape.elements();
         Ok(onebit::launch::sum_partials(1, n, Operand::In(0), Operand::Out(0)).into())
+    }
+}
+
+/// Its row as it is, by a kernel of the crate.
+#[derive(Clone, Debug)]
+struct BorrowedRow;
+
+impl RowOp for BorrowedRow {
+    const INPUTS: &'static [Extent] = &[Extent::Row];
+    const OUTPUTS: &'static [Extent] = &[Extent::Row];
+
+    fn name(&self) -> &'static str {
+        "borrowed_row"
+    }
+
+    fn shader(&self) -> &'static str {
+        "softmax/softmax"
+    }
+
+    fn row(&self, x: &[&[f32]], y: &mut [&mut [f32]]) {
+        y[0].copy_from_slice(x[0]);
+    }
+
+    fn reference(&self, x: &[&[f64]], y: &mut [&mut [f64]]) {
+        y[0].copy_from_slice(x[0]);
+    }
+
+    fn bound(&self, x: &[&[f64]], _: &[&[f64]]) -> Vec<Vec<f64>> {
+        vec![vec![0.0; x[0].len()]]
+    }
+
+    fn grad(&self, _: &mut Graph, x: &[Value], _: &[Value], _: &[Option<Value>]) -> Result<Grads> {
+        Ok(vec![None; x.len()])
     }
 }
 

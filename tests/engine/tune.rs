@@ -101,7 +101,7 @@ fn step(binary: bool) -> Graph {
 fn train(device: &GpuDevice, program: Program) -> Vec<(String, Vec<u32>)> {
     let mut store = Store::new(Device::Gpu(device.clone()));
     let mut exe = store.load_program(program, true).unwrap();
-    let graph = exe.program().graph.clone();
+    let graph = exe.program().graph().clone();
     store.initialise(&graph, 1).unwrap();
     let p = Philox::new(3, 0);
     let n = 6 * 12 * 12 * 3;

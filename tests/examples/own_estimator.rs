@@ -44,6 +44,15 @@ impl Estimator for FastSigmoid {
     }
 }
 
+/// The CPU, and every GPU that can be used.
+pub fn devices() -> Result<Vec<Device>> {
+    let mut devices = vec![Device::Cpu];
+    for adapter in adapters().iter().filter(|a| a.usable.is_ok()) {
+        devices.push(Device::Gpu(GpuDevice::open(adapter, GpuOptions::default())?));
+    }
+    Ok(devices)
+}
+
 /// The program; the tests run it too.
 pub fn main() -> Result<()> {
     // From here on recipes know it: the step of this one has it behind every sign of an activation.
@@ -65,11 +74,7 @@ pub fn main() -> Result<()> {
         case.estimated_grad(y)
     });
     let case = signs.build(0);
-    let mut devices = vec![Device::Cpu];
-    for adapter in adapters().iter().filter(|a| a.usable.is_ok()) {
-        devices.push(Device::Gpu(GpuDevice::open(adapter, GpuOptions::default())?));
-    }
-    for device in devices {
+    for device in devices()? {
         let name = device.name();
         let mut store = Store::new(device);
         let nodes = compare(&mut store, case.graph.clone(), &case.leaves, &case.scalars, Options::default())?;

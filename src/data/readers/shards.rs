@@ -135,17 +135,7 @@ fn read(source: &Source, shards: Vec<(String, String, &Source)>) -> Result<Found
                     files.for_each(|e| left_out.add("a label without an image", named(e)));
                     continue;
                 }
-                _ => {
-                    let names: Vec<String> = sample.images.iter().map(|e| named(e)).collect();
-                    return Err(Error::data(
-                        &source.path,
-                        format!(
-                            "the sample {key} has {} images ({}): one image a sample is read; leave the others out",
-                            names.len(),
-                            few(&names)
-                        ),
-                    ));
-                }
+                _ => return Err(several_images(source, key, sample.images.iter().map(|e| named(e)).collect())),
             };
             // The folders within a shard can say the part, else the shard's name and folders.
             let part = part_of_path(image.folder()).or_else(|| part_of_path(shard));
@@ -173,20 +163,7 @@ fn read(source: &Source, shards: Vec<(String, String, &Source)>) -> Result<Found
         ));
     }
     let classes = classes(source, &found)?;
-    let mut parts: [Option<Vec<Item>>; 3] = [None, None, None];
-    for (part, entry, said) in found {
-        let class = Some(classes.number(&said));
-        parts[part as usize].get_or_insert_default().push(Item { entry, class, coding: Coding::File });
-    }
-    // A part without any label is unlabelled; single images without one are not for training.
-    let labelled = [0, 1, 2].map(|part| parts[part].is_some());
-    for (part, entry) in unlabelled {
-        if labelled[part as usize] {
-            left_out.add("an image without a label", entry.name);
-        } else {
-            parts[part as usize].get_or_insert_default().push(Item { entry, class: None, coding: Coding::File });
-        }
-    }
+    let parts = parts(found, unlabelled, &classes, &mut left_out);
     let mut notes = classes.notes.clone();
     if let Some(shard) = without_classes.first() {
         notes.push(format!(
@@ -199,6 +176,37 @@ fn read(source: &Source, shards: Vec<(String, String, &Source)>) -> Result<Found
     notes.extend(of_archives);
     notes.extend(missing_shards(&shards.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>()));
     Ok(Found { name: source.name(), classes: classes.names, parts, notes, left_out })
+}
+
+/// That a sample has several images, of these names.
+fn several_images(source: &Source, key: &str, names: Vec<String>) -> Error {
+    let (n, some) = (names.len(), few(&names));
+    let m = format!("the sample {key} has {n} images ({some}): one image a sample is read; leave the others out");
+    Error::data(&source.path, m)
+}
+
+/// The images of each part, those with a class first. A part without any label is unlabelled; single images without one are not
+/// for training.
+fn parts(
+    found: Vec<(Part, Entry, Said)>,
+    unlabelled: Vec<(Part, Entry)>,
+    classes: &Classes,
+    left_out: &mut LeftOut,
+) -> [Option<Vec<Item>>; 3] {
+    let mut parts: [Option<Vec<Item>>; 3] = [None, None, None];
+    for (part, entry, said) in found {
+        let class = Some(classes.number(&said));
+        parts[part as usize].get_or_insert_default().push(Item { entry, class, coding: Coding::File });
+    }
+    let labelled = [0, 1, 2].map(|part| parts[part].is_some());
+    for (part, entry) in unlabelled {
+        if labelled[part as usize] {
+            left_out.add("an image without a label", entry.name);
+        } else {
+            parts[part as usize].get_or_insert_default().push(Item { entry, class: None, coding: Coding::File });
+        }
+    }
+    parts
 }
 
 /// Where the classes of some samples stand. Captions are no classes, nor are what else people note in JSON.

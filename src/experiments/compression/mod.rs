@@ -76,6 +76,7 @@ fn taught(
     stop: &AtomicBool,
     quiet: bool,
 ) -> Result<Option<(ModelTeacher, Split)>> {
-    let mut bar = LayerBar::new(quiet);
+    let run = recipe.teacher.as_ref().map_or("the model", |t| t.run.as_str());
+    let mut bar = LayerBar::new(format!("codes of the images by {run}"), quiet);
     ModelTeacher::of(recipe, data, device, &mut Watch { stop, told: &mut |p| bar.progress(p) })
 }

@@ -6,9 +6,10 @@ use crate::console::progress::observer;
 use crate::console::stop::{NEVER, on_ctrl_c};
 use crate::console::text::{grouped, percent, say, say_json};
 use crate::data::{Part, Split};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::experiments::{Ending, EvalOptions};
-use crate::features::low_shot;
+use crate::features::{Rows, low_shot};
 use crate::train::evaluate::Evaluation;
 use crate::train::job::Outcome;
 use crate::train::prepare::{Place, Request};
@@ -17,7 +18,6 @@ use serde_json::json;
 
 /// Evaluates a run's features, notes the result in its protocols.json, and says it.
 pub(super) fn run(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Result<Ending> {
-    let word = t.part.map_or("all", Part::word);
     for part in [&t.data.train, &t.data.test] {
         if part.is_empty() || part.labels.is_none() {
             return Err(Error::Config(format!(
@@ -27,18 +27,31 @@ pub(super) fn run(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Resul
             )));
         }
     }
-    let (result, more) = match how {
-        Protocol::Finetune => match finetuned(options, t)? {
-            Some(accuracy) => accuracy,
-            None => return Ok(Ending::Stopped),
-        },
-        Protocol::Knn | Protocol::Linear => by_features(options, how, t)?,
+    let extracted = match how {
+        Protocol::Finetune => None,
+        Protocol::Knn | Protocol::Linear => Some(Extracted::of(options, t)?),
     };
+    for labels in options.labels.iter().copied() {
+        let (result, more) = match &extracted {
+            Some(features) => features.evaluated(how, labels, t)?,
+            None => match finetuned(options, labels, t)? {
+                Some(accuracy) => accuracy,
+                None => return Ok(Ending::Stopped),
+            },
+        };
+        tell(options, how, labels, t, result, &more)?;
+    }
+    Ok(Ending::Done)
+}
+
+/// Says a result and keeps it.
+fn tell(options: &EvalOptions, how: Protocol, labels: f64, t: &TrainedRun, result: f64, more: &str) -> Result<()> {
+    let word = t.part.map_or("all", Part::word);
     let found = ProtocolResult {
         protocol: how,
-        labels: options.labels,
+        labels,
         data: t.data.name().to_string(),
-        training_images: low_shot(t.data.train.len(), options.labels).len(),
+        training_images: low_shot(t.data.train.len(), labels).len(),
         part: word.into(),
         test_images: t.data.test.len(),
         accuracy: result,
@@ -46,7 +59,7 @@ pub(super) fn run(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Resul
     if options.json {
         say_json(&found)?;
         note_result(t, &found);
-        return Ok(Ending::Done);
+        return Ok(());
     }
     say(format!(
         "{}: {} {}, labels of {} of {} training images, {} {word} images of {}{more}",
@@ -59,7 +72,7 @@ pub(super) fn run(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Resul
         found.data
     ))?;
     note_result(t, &found);
-    Ok(Ending::Done)
+    Ok(())
 }
 
 /// Keeps a result that was said already.
@@ -69,29 +82,45 @@ fn note_result(t: &TrainedRun, found: &ProtocolResult) {
     }
 }
 
-fn by_features(options: &EvalOptions, how: Protocol, t: &TrainedRun) -> Result<(f64, String)> {
-    let device = device_of(options.device.as_deref(), &t.info)?;
-    let (mut runner, batch) = extractor(t, &device)?;
-    let mut of = |set| features(&mut runner, set, batch, &NEVER);
-    let (train, test) = (of(&t.data.train)?.expect("nobody stops this"), of(&t.data.test)?.expect("nobody stops this"));
-    let labelled = LabelledFeatures::new(&t.data, options.labels, train, test)?;
-    let (result, more): (Evaluation, String) = match how {
-        Protocol::Linear => {
-            let (result, probe) = labelled.by_probe()?;
-            let end = if probe.converged { "" } else { ", which did not converge" };
-            (result, format!("; {} iterations{end}", probe.iterations))
-        }
-        _ => (labelled.by_neighbours(&device)?, String::new()),
-    };
-    Ok((result.accuracy, more))
+/// Features of the training and the test images, the same whatever the share of labels.
+struct Extracted {
+    device: Device,
+    train: Rows,
+    test: Rows,
+}
+
+impl Extracted {
+    fn of(options: &EvalOptions, t: &TrainedRun) -> Result<Extracted> {
+        let device = device_of(options.device.as_deref(), &t.info)?;
+        let (mut runner, batch) = extractor(t, &device)?;
+        let mut of = |set| features(&mut runner, set, batch, &NEVER);
+        let train = of(&t.data.train)?.expect("nobody stops this");
+        let test = of(&t.data.test)?.expect("nobody stops this");
+        drop(runner);
+        Ok(Extracted { device, train, test })
+    }
+
+    /// The accuracy with a share of the labels, and what is to be said of it.
+    fn evaluated(&self, how: Protocol, labels: f64, t: &TrainedRun) -> Result<(f64, String)> {
+        let labelled = LabelledFeatures::new(&t.data, labels, self.train.clone(), self.test.clone())?;
+        let (result, more): (Evaluation, String) = match how {
+            Protocol::Linear => {
+                let (result, probe) = labelled.by_probe()?;
+                let end = if probe.converged { "" } else { ", which did not converge" };
+                (result, format!("; {} iterations{end}", probe.iterations))
+            }
+            _ => (labelled.by_neighbours(&self.device)?, String::new()),
+        };
+        Ok((result.accuracy, more))
+    }
 }
 
 /// Trains a copy of the network on the labels, in a run directory below the run's. The accuracy and what is to be said of
 /// it; nothing if it was stopped.
-fn finetuned(options: &EvalOptions, t: &TrainedRun) -> Result<Option<(f64, String)>> {
-    let with = low_shot(t.data.train.len(), options.labels);
-    let mut recipe = finetune_recipe(&t.recipe, &t.run.path().display().to_string(), options.labels, with.len())?;
-    recipe.data.label_share = options.labels;
+fn finetuned(options: &EvalOptions, labels: f64, t: &TrainedRun) -> Result<Option<(f64, String)>> {
+    let with = low_shot(t.data.train.len(), labels);
+    let mut recipe = finetune_recipe(&t.recipe, &t.run.path().display().to_string(), labels, with.len())?;
+    recipe.data.label_share = labels;
     let request = Request {
         name: format!("{}-finetune", t.info.recipe),
         recipe,
@@ -101,7 +130,7 @@ fn finetuned(options: &EvalOptions, t: &TrainedRun) -> Result<Option<(f64, Strin
         select: options.device.clone().unwrap_or(t.info.select.clone()),
         targets: None,
     };
-    let place = Place::New(t.run.path().join(format!("finetune-{}%", 100.0 * options.labels)));
+    let place = Place::New(t.run.path().join(format!("finetune-{}%", 100.0 * labels)));
     let started = request.prepare()?.start(place)?;
     let run = started.run().clone();
     let stop = on_ctrl_c()?;

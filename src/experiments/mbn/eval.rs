@@ -16,7 +16,7 @@ pub(super) fn run(options: &EvalOptions, fitted: FittedRun) -> Result<()> {
     let device = choose(options.device.as_deref().unwrap_or(&info.select))?.device;
     let mut result = serde_json::Map::new();
     let mut said = Vec::new();
-    let mut bar = LayerBar::new(options.json);
+    let mut bar = LayerBar::new(format!("clusters by {}", run.path().display()), options.json);
     let mut watch = Watch { stop: &NEVER, told: &mut |p| bar.progress(p) };
     let parts = [("train", &data.train), ("test", &data.test)];
     for (name, set) in parts.into_iter().filter(|(_, set)| !set.is_empty()) {

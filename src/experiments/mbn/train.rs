@@ -215,7 +215,7 @@ fn begin(wanted: Wanted, options: &TrainOptions, stop: &AtomicBool) -> Result<Op
 fn layers(fit: &mut Fit, options: &TrainOptions, stop: &AtomicBool) -> Result<bool> {
     while fit.model.missing() > 0 {
         let layer = fit.model.codes.len() + 1;
-        let mut bar = LayerBar::new(!options.talks());
+        let mut bar = LayerBar::new("fitting", !options.talks());
         let grown = fit.model.grow(&fit.choice.device, &mut Watch { stop, told: &mut |p| bar.progress(p) })?;
         drop(bar);
         if !grown {

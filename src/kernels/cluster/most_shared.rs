@@ -1,6 +1,7 @@
 //! What codes have in common, counted from lists: for each sampled place and each letter the centres that have it there. A
 //! point then touches the few centres that share something with it, instead of comparing all places of all centres.
 
+use crate::kernels::entry::check_length;
 use crate::kernels::isa::Isa;
 use rayon::prelude::*;
 
@@ -25,6 +26,9 @@ pub fn tie_key(digest: u32, centre: u32) -> u32 {
 
 /// `codes i16 [n, v]`, `columns [g, m]`, `centres i16 [g, k, m]`, packed, to numbers `[g, n]`; see
 /// [`crate::ops::cluster::MostShared`]. `random`: ties by key, else by number.
+///
+/// # Panics
+/// If an extent is zero, or the slices are not of one set of them.
 pub fn most_shared(
     isa: Isa,
     (v, m, k): (usize, usize, usize),
@@ -34,8 +38,14 @@ pub fn most_shared(
     centres: &[u32],
     found: &mut [u32],
 ) {
+    assert!(v > 0 && m > 0 && k > 0, "most_shared: extents {v}, {m} and {k}");
     let (row, centre_row) = (v.div_ceil(2), m.div_ceil(2));
     let (n, sets) = (codes.len() / row, columns.len() / m);
+    check_length("most_shared", "codes", codes.len(), n * row);
+    check_length("most_shared", "columns", columns.len(), sets * m);
+    let expected = centre_row.checked_mul(k).and_then(|set| set.checked_mul(sets));
+    check_length("most_shared", "centres", centres.len(), expected.expect("most_shared: extents that can be counted"));
+    check_length("most_shared", "the numbers of centres", found.len(), sets * n);
     let lists: Vec<Lists> = (0..sets)
         .into_par_iter()
         .map(|set| Lists::new(&centres[set * k * centre_row..][..k * centre_row], m))

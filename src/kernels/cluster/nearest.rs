@@ -1,5 +1,6 @@
 //! The nearest centre by products of matrices, a tile of points and centres at a time, and a running minimum over them.
 
+use crate::kernels::entry::check_length;
 use crate::kernels::gemm::{View, product};
 use crate::kernels::isa::Isa;
 use rayon::prelude::*;
@@ -15,6 +16,9 @@ const CENTRES: usize = 512;
 const LANES: usize = 16;
 
 /// `x [n, d]`, `columns [g, m]`, `centres [g, k, m + 1]` to numbers `[g, n]`; see [`crate::ops::cluster::Nearest`].
+///
+/// # Panics
+/// If an extent is zero, or the slices are not of one set of them.
 pub fn nearest(
     isa: Isa,
     (d, m, k): (usize, usize, usize),
@@ -24,7 +28,12 @@ pub fn nearest(
     centres: &[f32],
     found: &mut [u32],
 ) {
-    let n = x.len() / d;
+    assert!(d > 0 && m > 0 && k > 0 && x.len().is_multiple_of(d), "nearest: {} numbers of points of {d}", x.len());
+    let (n, sets) = (x.len() / d, columns.len() / m);
+    check_length("nearest", "columns", columns.len(), sets * m);
+    let expected = m.checked_add(1).and_then(|row| row.checked_mul(k)?.checked_mul(sets));
+    check_length("nearest", "centres", centres.len(), expected.expect("nearest: extents that can be counted"));
+    check_length("nearest", "the numbers of centres", found.len(), sets * n);
     let arch = isa.arch();
     let tiles: Vec<(usize, usize, &mut [u32])> = found
         .chunks_mut(n.max(1))

@@ -6,14 +6,19 @@ use std::ops::Range;
 
 #[inline(always)]
 pub(super) fn load<S: Simd, const V: usize>(x: &[f32], at: usize) -> [S::f32s; V] {
-    debug_assert!(at + V * S::F32_LANES <= x.len());
-    // SAFETY: every caller checks the extents of what it passes; a vector of floats has no invalid values.
+    if cfg!(test) {
+        assert!(at + V * S::F32_LANES <= x.len());
+    }
+    // SAFETY: the loops below, and `Block::tile`, assert beforehand how far they read; a vector of floats has no invalid
+    // values.
     std::array::from_fn(|v| unsafe { x.as_ptr().add(at + v * S::F32_LANES).cast::<S::f32s>().read_unaligned() })
 }
 
 #[inline(always)]
 pub(super) fn store<S: Simd, const V: usize>(x: &mut [f32], at: usize, values: [S::f32s; V]) {
-    debug_assert!(at + V * S::F32_LANES <= x.len());
+    if cfg!(test) {
+        assert!(at + V * S::F32_LANES <= x.len());
+    }
     for (v, value) in values.into_iter().enumerate() {
         // SAFETY: as in `load`.
         unsafe { x.as_mut_ptr().add(at + v * S::F32_LANES).cast::<S::f32s>().write_unaligned(value) };

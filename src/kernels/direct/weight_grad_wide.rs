@@ -39,6 +39,8 @@ impl Block<'_> {
     fn tile<S: Simd, const T: usize, const V: usize>(&mut self, simd: S, f: usize, c: usize) {
         assert!(f + T <= FILTERS && c + V * S::F32_LANES <= CHANNELS);
         let at = |t: usize| (f + t) * self.stride + c;
+        // `load` and `store` do not ask.
+        assert!(at(T - 1) + V * S::F32_LANES <= self.sums.len());
         let mut held: [[S::f32s; V]; T] = std::array::from_fn(|t| load::<S, V>(&self.sums[at(t)..], 0));
         for (dy, pixel) in self.dy.iter().zip(self.pixels) {
             let x = load::<S, V>(&self.x[pixel + self.tap], c);

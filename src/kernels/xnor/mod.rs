@@ -15,6 +15,8 @@ mod portable;
 mod tables;
 
 #[cfg(feature = "train")]
+use crate::kernels::entry::{check, check_one_group};
+#[cfg(feature = "train")]
 use crate::kernels::isa::{Isa, Set};
 #[cfg(feature = "train")]
 use crate::tensor::Conv2dGeometry;
@@ -22,9 +24,14 @@ use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WeightCode;
 
 /// Integers `y = conv(x, w)` of packed bits, two to a word.
+///
+/// # Panics
+/// If `g` contradicts itself ([`Conv2dGeometry::check`]) or has groups, or a slice has not the words that it says.
 #[cfg(feature = "train")]
 pub fn xnor_conv2d_forward(isa: Isa, g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &[u32], y: &mut [u32]) {
     use rayon::prelude::*;
+    check_one_group("xnor_conv2d_forward", g);
+    check("xnor_conv2d_forward", g, [x.len(), w.len(), y.len()], Conv2dGeometry::packed_words);
     if isa.set() == Set::Portable {
         return portable::forward(g, code, x, w, y);
     }
@@ -53,8 +60,16 @@ fn many_pixels(g: &Conv2dGeometry) -> Conv2dGeometry {
 }
 
 /// dx from dy and the packed weights.
+///
+/// # Panics
+/// As [`xnor_conv2d_forward`].
 #[cfg(feature = "train")]
 pub fn xnor_conv2d_input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w: &[u32], dx: &mut [f32]) {
+    check_one_group("xnor_conv2d_input_grad", g);
+    check("xnor_conv2d_input_grad", g, [dx.len(), w.len(), dy.len()], |g| {
+        let ([x, _, y], [_, w, _]) = (g.numbers(), g.packed_words());
+        [x, w, y]
+    });
     #[cfg(target_arch = "x86_64")]
     if isa.set() == Set::Avx512 && permute::suits(g) {
         return permute::input_grad(isa, g, code, dy, w, dx);
@@ -63,8 +78,16 @@ pub fn xnor_conv2d_input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy
 }
 
 /// dw from dy and the packed activations.
+///
+/// # Panics
+/// As [`xnor_conv2d_forward`].
 #[cfg(feature = "train")]
 pub fn xnor_conv2d_weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
+    check_one_group("xnor_conv2d_weight_grad", g);
+    check("xnor_conv2d_weight_grad", g, [x.len(), dw.len(), dy.len()], |g| {
+        let ([_, w, y], [x, ..]) = (g.numbers(), g.packed_words());
+        [x, w, y]
+    });
     tables::weight_grad(isa, g, dy, x, dw);
 }
 

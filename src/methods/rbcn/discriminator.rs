@@ -10,6 +10,9 @@ use crate::optim::{OptimSpec, Rule};
 /// How they learn: Adam with betas 0.5 and 0.999, no decay.
 pub(super) const ADAM: OptimSpec = OptimSpec::new(Rule::Adam { beta1: 0.5, beta2: 0.999, eps: 1e-8 });
 
+/// Linear layers with LeakyReLU is all that the authors say. Widths are ours: the first takes the 16 pixels of a map to about as
+/// many numbers as it has channels, and all together cost little beside a layer of the network. The slope is DCGAN's (Radford et al.
+/// 2016), as are Adam's betas.
 const WIDTHS: [usize; 3] = [256, 64, 1];
 const SLOPE: f32 = 0.2;
 /// Logarithms see probabilities no closer to 0 and 1 than this.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels::{self, NOT_SAMPLED, digest, tie_key};
 use crate::launch::Lowering;
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, RefTensor};
 
 /// What of equally similar centres is taken.
@@ -49,8 +50,8 @@ impl Op for MostShared {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let [x, columns, centres] = exactly("most_shared", inputs)?;
         let e = of(inputs).ok_or_else(|| {
-            let [x, columns, centres] = [&inputs[0], &inputs[1], &inputs[2]];
             let m =
                 format!("wants i16 [n, v], u32 [g, m], i16 [g, k, m] of 16-bit extents, got {x}, {columns}, {centres}");
             Error::shape("most_shared", m)

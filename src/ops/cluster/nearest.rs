@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels::{self, NEAR_TIE};
 use crate::launch::Lowering;
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, RefTensor};
 
 /// `x f32 [n, d]`, `columns u32 [g, m]`, `centres f32 [g, k, m + 1]` -> `u32 [g, n]`: for each set of centres and each
@@ -37,8 +38,8 @@ impl Op for Nearest {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let [x, columns, centres] = exactly("nearest", inputs)?;
         let e = of(inputs).ok_or_else(|| {
-            let [x, columns, centres] = [&inputs[0], &inputs[1], &inputs[2]];
             let m = format!("wants f32 [n, d], u32 [g, m], f32 [g, k, m + 1], got {x}, {columns}, {centres}");
             Error::shape("nearest", m)
         })?;

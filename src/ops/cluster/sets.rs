@@ -21,7 +21,7 @@ pub(super) fn extents(inputs: &[Meta], dtype: DType, more: usize) -> Option<Exte
         return None;
     };
     let types = [inputs[0].dtype, inputs[1].dtype, inputs[2].dtype] == [dtype, DType::U32, dtype];
-    let fits = types && g == sets && numbers == m + more && m > 0 && k > 0 && k < 1 << 31;
+    let fits = types && g == sets && numbers.checked_sub(more) == Some(m) && d > 0 && m > 0 && k > 0 && k < 1 << 31;
     fits.then_some(Extents { n, d, g, m, k })
 }
 

@@ -2,11 +2,12 @@
 //!
 //! x NHWC `[n, h, w, c]`, w OHWI `[o, kh, kw, c / groups]`, y NHWC. Zero padding.
 
-use super::{forward, input_grad, weight_grad};
+use super::{forward, input_grad, shapes, weight_grad};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels;
 use crate::launch::{Conv, Lowering, Pass, Variants};
+use crate::ops::inputs::{exactly, same};
 use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
 
 /// Convolution.
@@ -51,10 +52,11 @@ impl Op for Conv2d {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        if inputs.iter().any(|m| m.dtype != DType::F32) {
-            return Err(Error::shape("conv2d", format!("wants f32, got {} and {}", inputs[0], inputs[1])));
+        let [x, w] = exactly("conv2d", inputs)?;
+        if [x.dtype, w.dtype] != [DType::F32; 2] {
+            return Err(Error::shape("conv2d", format!("wants f32, got {x} and {w}")));
         }
-        let g = self.geometry(&inputs[0].shape, &inputs[1].shape)?;
+        let g = self.geometry(&x.shape, &w.shape)?;
         Ok(vec![Meta::f32([g.n, g.oh, g.ow, g.o])])
     }
 
@@ -106,9 +108,10 @@ impl Op for Conv2dInputGrad {
         "conv2d_input_grad"
     }
 
-    fn infer(&self, _inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let g = &self.geometry;
-        Ok(vec![Meta::f32([g.n, g.h, g.w, g.c])])
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let [x, w, y] = shapes("conv2d_input_grad", &self.geometry)?.map(Meta::f32);
+        same("conv2d_input_grad", inputs, &[y, w])?;
+        Ok(vec![x])
     }
 
     /// dx is linear in dy and in w: its own gradients are the forward pass and the weight gradient.
@@ -154,9 +157,10 @@ impl Op for Conv2dWeightGrad {
         "conv2d_weight_grad"
     }
 
-    fn infer(&self, _inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let g = &self.geometry;
-        Ok(vec![Meta::f32([g.o, g.kh, g.kw, g.c / g.groups])])
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let [x, w, y] = shapes("conv2d_weight_grad", &self.geometry)?.map(Meta::f32);
+        same("conv2d_weight_grad", inputs, &[y, x])?;
+        Ok(vec![w])
     }
 
     /// dw is linear in dy and in x: its own gradients are the forward pass and the input gradient.

@@ -6,7 +6,17 @@ mod xnor_conv2d;
 pub use conv2d::{Conv2d, Conv2dInputGrad, Conv2dWeightGrad};
 pub use xnor_conv2d::{XnorConv2d, XnorConv2dInputGrad, XnorConv2dWeightGrad};
 
+use crate::error::Result;
 use crate::tensor::{Conv2dGeometry, RefTensor};
+
+/// Shapes of the input, the weights and the output of a convolution.
+///
+/// # Errors
+/// In the name of `op`, if the geometry contradicts itself.
+fn shapes(op: &'static str, g: &Conv2dGeometry) -> Result<[[usize; 4]; 3]> {
+    g.check(op)?;
+    Ok([[g.n, g.h, g.w, g.c], [g.o, g.kh, g.kw, g.c / g.groups], [g.n, g.oh, g.ow, g.o]])
+}
 
 /// Calls `f(input offset, weight offset, output offset)` for every product of a convolution: the
 /// textbook loops that all references here share. Taps on padding are skipped.

@@ -8,11 +8,12 @@
 //! layers, sections 4 and 5.
 
 use super::conv2d::dot_bound;
-use super::{forward, input_grad, weight_grad};
+use super::{forward, input_grad, shapes, weight_grad};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels;
 use crate::launch::{Conv, Lowering, Pass, Variants};
+use crate::ops::inputs::{exactly, same};
 use crate::tensor::bits::WeightCode;
 use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
 
@@ -43,6 +44,14 @@ pub struct XnorConv2dWeightGrad {
     pub geometry: Conv2dGeometry,
 }
 
+/// As [`shapes`]; bits have no groups.
+fn of_one_group(op: &'static str, g: &Conv2dGeometry) -> Result<[[usize; 4]; 3]> {
+    if g.groups != 1 {
+        return Err(Error::shape(op, format!("takes no groups, got {}", g.groups)));
+    }
+    shapes(op, g)
+}
+
 /// The numbers that weight bits stand for.
 fn weights(code: WeightCode, w: &RefTensor) -> RefTensor {
     match code {
@@ -68,10 +77,11 @@ impl Op for XnorConv2d {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        if inputs.iter().any(|m| m.dtype != DType::Bits) {
-            return Err(Error::shape("xnor_conv2d", format!("wants bits, got {} and {}", inputs[0], inputs[1])));
+        let [x, w] = exactly("xnor_conv2d", inputs)?;
+        if [x.dtype, w.dtype] != [DType::Bits; 2] {
+            return Err(Error::shape("xnor_conv2d", format!("wants bits, got {x} and {w}")));
         }
-        let g = self.geometry(&inputs[0].shape, &inputs[1].shape)?;
+        let g = self.geometry(&x.shape, &w.shape)?;
         Ok(vec![Meta::new([g.n, g.oh, g.ow, g.o], DType::I16)])
     }
 
@@ -123,9 +133,10 @@ impl Op for XnorConv2dInputGrad {
         "xnor_conv2d_input_grad"
     }
 
-    fn infer(&self, _inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let g = &self.geometry;
-        Ok(vec![Meta::f32([g.n, g.h, g.w, g.c])])
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let [x, w, y] = of_one_group("xnor_conv2d_input_grad", &self.geometry)?;
+        same("xnor_conv2d_input_grad", inputs, &[Meta::f32(y), Meta::new(w, DType::Bits)])?;
+        Ok(vec![Meta::f32(x)])
     }
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _d: &[Option<Value>]) -> Result<Grads> {
@@ -167,9 +178,10 @@ impl Op for XnorConv2dWeightGrad {
         "xnor_conv2d_weight_grad"
     }
 
-    fn infer(&self, _inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let g = &self.geometry;
-        Ok(vec![Meta::f32([g.o, g.kh, g.kw, g.c])])
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let [x, w, y] = of_one_group("xnor_conv2d_weight_grad", &self.geometry)?;
+        same("xnor_conv2d_weight_grad", inputs, &[Meta::f32(y), Meta::new(x, DType::Bits)])?;
+        Ok(vec![Meta::f32(w)])
     }
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _d: &[Option<Value>]) -> Result<Grads> {

@@ -4,6 +4,7 @@ use super::{check_params, columns};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, RefTensor};
 use rayon::prelude::*;
 
@@ -67,12 +68,14 @@ impl Op for CropResize {
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
         let ([h, w, c], [oh, ow]) = (self.input, self.output);
-        let x = &inputs[0];
-        if x.dtype != DType::U8 || x.shape.len() != 2 || x.shape[1] != h * w * c || oh * ow * h * w * c == 0 {
-            let m = format!("wants images of {h} x {w} x {c} as u8[n, {}], got {x}, to {oh} x {ow}", h * w * c);
+        let [x, params] = exactly("crop_resize", inputs)?;
+        let image = h.checked_mul(w).and_then(|pixels| pixels.checked_mul(c));
+        let of_images = x.dtype == DType::U8 && x.shape.len() == 2 && Some(x.shape[1]) == image;
+        if !of_images || [h, w, c, oh, ow].contains(&0) {
+            let m = format!("wants images of {h} x {w} x {c} as u8[n, {h} {w} {c}], got {x}, to {oh} x {ow}");
             return Err(Error::shape("crop_resize", m));
         }
-        check_params("crop_resize", x.shape[0], &inputs[1])?;
+        check_params("crop_resize", x.shape[0], params)?;
         Ok(vec![Meta::f32([x.shape[0], oh, ow, c])])
     }
 
@@ -124,7 +127,7 @@ impl Op for CropResize {
             12.0 * EPS * (size + 2.0)
         };
         let bound: Vec<f64> = rows.flat_map(|row| vec![of(row); each]).collect();
-        debug_assert_eq!(bound.len(), outputs[0].data.len());
+        assert_eq!(bound.len(), outputs[0].data.len());
         vec![bound]
     }
 

@@ -16,6 +16,7 @@ pub use gaussian_blur::GaussianBlur;
 
 use crate::error::{Error, Result};
 use crate::graph::Meta;
+use crate::ops::inputs::exactly;
 use crate::tensor::DType;
 
 pub use crate::tensor::columns;
@@ -31,12 +32,13 @@ fn check_params(op: &'static str, n: usize, params: &Meta) -> Result<()> {
 
 /// Extents of an f32 NHWC batch with its parameters.
 fn batch(op: &'static str, inputs: &[Meta]) -> Result<[usize; 4]> {
-    let &[n, h, w, c] = &inputs[0].shape[..] else {
-        return Err(Error::shape(op, format!("wants [n, h, w, c], got {}", inputs[0])));
+    let [images, params] = exactly(op, inputs)?;
+    let &[n, h, w, c] = &images.shape[..] else {
+        return Err(Error::shape(op, format!("wants [n, h, w, c], got {images}")));
     };
-    if inputs[0].dtype != DType::F32 {
-        return Err(Error::shape(op, format!("wants f32 pixels, got {}", inputs[0])));
+    if images.dtype != DType::F32 {
+        return Err(Error::shape(op, format!("wants f32 pixels, got {images}")));
     }
-    check_params(op, n, &inputs[1])?;
+    check_params(op, n, params)?;
     Ok([n, h, w, c])
 }

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels;
 use crate::launch::{self, Lowering, Variants};
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, MatMulExtents, RefTensor, Shape};
 
 /// Matrix product.
@@ -51,7 +52,7 @@ impl Op for MatMul {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let (a, b) = (&inputs[0], &inputs[1]);
+        let [a, b] = exactly("matmul", inputs)?;
         let fits = a.dtype == DType::F32 && b.dtype == DType::F32;
         let e = self.extents(&a.shape, &b.shape).filter(|_| fits).ok_or_else(|| {
             let t = |t: bool| if t { " transposed" } else { "" };

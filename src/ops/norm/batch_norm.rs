@@ -71,6 +71,10 @@ impl Pointwise for BatchNormApply {
         "batch_norm"
     }
 
+    fn arity(&self) -> usize {
+        3
+    }
+
     fn wgsl(&self, _port: usize) -> &'static str {
         "scale_shift"
     }

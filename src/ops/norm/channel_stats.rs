@@ -8,6 +8,7 @@ use super::{CHUNK, GROUP, cpu, longest_sum, stages};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand};
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, RefTensor};
 
 /// `[.., C]` f32 or i16 -> mean `[C]`, variance `[C]` (divided by the number of rows).
@@ -20,7 +21,7 @@ impl Op for ChannelStats {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let x = &inputs[0];
+        let [x] = exactly("channel_stats", inputs)?;
         if !matches!(x.dtype, DType::F32 | DType::I16) || x.shape.is_empty() || x.shape.elements() == 0 {
             return Err(Error::shape("channel_stats", format!("takes f32 or i16 [.., C], got {x}")));
         }

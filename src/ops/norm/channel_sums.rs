@@ -5,6 +5,7 @@ use super::{CHUNK, GROUP, cpu, longest_sum, stages};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand};
+use crate::ops::inputs::other_count;
 use crate::tensor::{DType, RefTensor};
 
 /// What dy is multiplied with.
@@ -55,13 +56,16 @@ impl Op for ChannelSums {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let wanted = 2 + (self.factor == Factor::Centred) as usize;
+        if inputs.len() != wanted {
+            return Err(other_count(self.name(), wanted, inputs.len()));
+        }
         let (dy, x) = (&inputs[0], &inputs[1]);
         let c = dy.shape.columns();
         let fits = dy.dtype == DType::F32
             && matches!(x.dtype, DType::F32 | DType::I16)
             && dy.shape == x.shape
             && !dy.shape.is_empty()
-            && inputs.len() == 2 + (self.factor == Factor::Centred) as usize
             && inputs.get(2).is_none_or(|m| *m == Meta::f32([c]));
         if !fits {
             let all: Vec<String> = inputs.iter().map(Meta::to_string).collect();

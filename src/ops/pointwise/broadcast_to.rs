@@ -16,6 +16,10 @@ impl Pointwise for BroadcastTo {
         "broadcast_to"
     }
 
+    fn arity(&self) -> usize {
+        1
+    }
+
     fn shape(&self) -> Option<&Shape> {
         Some(&self.shape)
     }

@@ -64,6 +64,10 @@ macro_rules! pointwise {
                 $name
             }
 
+            fn arity(&self) -> usize {
+                [$(stringify!($x)),+].len()
+            }
+
             $(fn wgsl(&self, _port: usize) -> &'static str {
                 $wgsl
             })?

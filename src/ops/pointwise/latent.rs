@@ -43,6 +43,10 @@ impl Pointwise for NearestPowerOfTwo {
         "nearest_power_of_two"
     }
 
+    fn arity(&self) -> usize {
+        1
+    }
+
     fn eval(&self, _port: usize, _index: usize, x: &[&[f32]], y: &mut [f32]) {
         y.iter_mut().zip(x[0]).for_each(|(y, &x)| *y = nearest_power_of_two(x));
     }

@@ -20,6 +20,7 @@ pub use sign::{Estimator, Sign, Ste};
 use crate::error::{Error, Result};
 use crate::graph::{Grads, Graph, LowerCx, Meta, Op, Pointwise, Value};
 use crate::launch::Lowering;
+use crate::ops::inputs::{finite, other_count};
 use crate::tensor::{RefTensor, Shape};
 
 impl<P: Pointwise> Op for P {
@@ -28,11 +29,16 @@ impl<P: Pointwise> Op for P {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let name = Pointwise::name(self);
+        if inputs.len() != self.arity() {
+            return Err(other_count(name, self.arity(), inputs.len()));
+        }
+        finite(name, self.constants().into_iter().map(f64::from))?;
         let mut shape = self.shape().cloned().unwrap_or_default();
         for m in inputs {
             shape = Shape::broadcast(&shape, &m.shape).ok_or_else(|| {
                 let all: Vec<String> = inputs.iter().map(|m| m.shape.to_string()).collect();
-                Error::shape(Pointwise::name(self), format!("shapes {} do not broadcast", all.join(" and ")))
+                Error::shape(name, format!("shapes {} do not broadcast", all.join(" and ")))
             })?;
         }
         Ok((0..self.ports()).map(|p| Meta::new(shape.clone(), Pointwise::dtype(self, p))).collect())

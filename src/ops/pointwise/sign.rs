@@ -89,6 +89,10 @@ impl Pointwise for Sign {
         "sign"
     }
 
+    fn arity(&self) -> usize {
+        1
+    }
+
     fn ports(&self) -> usize {
         2
     }

@@ -18,6 +18,10 @@ impl Pointwise for Split {
         "split"
     }
 
+    fn arity(&self) -> usize {
+        2
+    }
+
     fn dtype(&self, _port: usize) -> DType {
         DType::Bits
     }

@@ -4,6 +4,7 @@ use super::{Window, covered};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand};
+use crate::ops::inputs::{exactly, same};
 use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
 use rayon::prelude::*;
 
@@ -51,7 +52,7 @@ impl Op for AvgPool2d {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let x = &inputs[0];
+        let [x] = exactly("avg_pool2d", inputs)?;
         let g = self.window.geometry("avg_pool2d", &x.shape)?;
         if x.dtype != DType::F32 {
             return Err(Error::shape("avg_pool2d", format!("wants f32, got {x}")));
@@ -129,7 +130,9 @@ impl Op for AvgPool2dGrad {
         "avg_pool2d_grad"
     }
 
-    fn infer(&self, _inputs: &[Meta]) -> Result<Vec<Meta>> {
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let g = self.window.geometry("avg_pool2d_grad", &self.shape)?;
+        same("avg_pool2d_grad", inputs, &[Meta::f32([g.n, g.oh, g.ow, g.c])])?;
         Ok(vec![Meta::f32(self.shape.clone())])
     }
 

@@ -4,6 +4,7 @@ use super::{Window, covered};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand};
+use crate::ops::inputs::{exactly, same};
 use crate::tensor::{DType, RefTensor};
 use rayon::prelude::*;
 
@@ -29,7 +30,7 @@ impl Op for MaxPool2d {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let x = &inputs[0];
+        let [x] = exactly("max_pool2d", inputs)?;
         let g = self.window.geometry("max_pool2d", &x.shape)?;
         if x.dtype != DType::F32 {
             return Err(Error::shape("max_pool2d", format!("wants f32, got {x}")));
@@ -106,7 +107,11 @@ impl Op for MaxPool2dGrad {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        Ok(vec![inputs[0].clone()])
+        let [x, ..] = exactly::<3>("max_pool2d_grad", inputs)?;
+        let g = self.window.geometry("max_pool2d_grad", &x.shape)?;
+        let (x, y) = (Meta::f32(x.shape.clone()), Meta::f32([g.n, g.oh, g.ow, g.c]));
+        same("max_pool2d_grad", inputs, &[x.clone(), y.clone(), y])?;
+        Ok(vec![x])
     }
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {

@@ -30,6 +30,10 @@ impl Pointwise for Dropout {
         "dropout"
     }
 
+    fn arity(&self) -> usize {
+        2
+    }
+
     fn constants(&self) -> Vec<f32> {
         let [a, b, c, d] = key_halves(&self.philox);
         vec![a, b, c, d, self.p, self.factor()]

@@ -23,6 +23,10 @@ impl Pointwise for RandomUniform {
         "random_uniform"
     }
 
+    fn arity(&self) -> usize {
+        1
+    }
+
     fn shape(&self) -> Option<&Shape> {
         Some(&self.shape)
     }

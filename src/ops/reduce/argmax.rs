@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand};
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, RefTensor, Shape};
 use rayon::prelude::*;
 
@@ -31,7 +32,7 @@ impl Op for Argmax {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let x = &inputs[0];
+        let [x] = exactly("argmax", inputs)?;
         if self.axis >= x.shape.len() || x.dtype != DType::F32 || x.shape[self.axis] == 0 {
             return Err(Error::shape("argmax", format!("wants f32 with elements along axis {}, got {x}", self.axis)));
         }

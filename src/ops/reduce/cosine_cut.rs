@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, HostTensor, RefTensor};
 use rayon::prelude::*;
 
@@ -71,7 +72,7 @@ impl Op for CosineCut {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let (m, r) = (&inputs[0], &inputs[1]);
+        let [m, r] = exactly("cosine_cut", inputs)?;
         let fits = !m.shape.is_empty() && m.dtype == DType::F32 && (1..1 << 24).contains(&m.shape.columns());
         if !fits || *r != Meta::f32([m.shape.columns()]) {
             return Err(Error::shape("cosine_cut", format!("magnitudes {m} and reciprocals {r} do not fit")));

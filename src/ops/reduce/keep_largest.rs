@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, HostTensor, RefTensor};
 use rayon::prelude::*;
 use std::cmp::Ordering;
@@ -64,7 +65,7 @@ impl Op for KeepLargest {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let (x, kept, span) = (&inputs[0], &inputs[1], &inputs[2]);
+        let [x, kept, span] = exactly("keep_largest", inputs)?;
         let rows = |m: &Meta| m.shape.split_last().map(|(_, rows)| rows.to_vec());
         let fits = x.dtype == DType::F32
             && kept.dtype == DType::U32

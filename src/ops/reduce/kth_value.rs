@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, HostTensor, RefTensor};
 use rayon::prelude::*;
 
@@ -25,7 +26,7 @@ impl Op for KthValue {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let (x, rank) = (&inputs[0], &inputs[1]);
+        let [x, rank] = exactly("kth_value", inputs)?;
         let mut dims = x.shape.to_vec();
         if let Some(d) = dims.last_mut() {
             *d = 1;

@@ -8,6 +8,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, RefTensor, Shape};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -128,9 +129,10 @@ impl Op for Reduce {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let shape = &inputs[0].shape;
-        if self.axes.end > shape.len() || self.axes.is_empty() || inputs[0].dtype != DType::F32 {
-            let m = format!("cannot reduce axes {:?} of {}", self.axes, inputs[0]);
+        let [x] = exactly(self.name(), inputs)?;
+        let shape = &x.shape;
+        if self.axes.end > shape.len() || self.axes.is_empty() || x.dtype != DType::F32 {
+            let m = format!("cannot reduce axes {:?} of {x}", self.axes);
             return Err(Error::shape(self.name(), m));
         }
         let dims: Vec<usize> =

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, RefTensor};
 use rayon::prelude::*;
 
@@ -22,7 +23,7 @@ impl Op for SortRows {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let x = &inputs[0];
+        let [x] = exactly("sort_rows", inputs)?;
         if x.shape.is_empty() || x.dtype != DType::F32 || x.shape.columns() == 0 {
             return Err(Error::shape("sort_rows", format!("{x} has no rows of numbers")));
         }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand};
+use crate::ops::inputs::{exactly, same};
 use crate::tensor::{DType, RefTensor, Shape};
 use rayon::prelude::*;
 
@@ -45,7 +46,7 @@ impl Op for TopK {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let x = &inputs[0];
+        let [x] = exactly("top_k", inputs)?;
         if x.shape.is_empty() || x.dtype != DType::F32 || self.k == 0 || self.k > x.shape.columns() {
             return Err(Error::shape("top_k", format!("there are no {} largest of each row of {x}", self.k)));
         }
@@ -108,7 +109,17 @@ impl Op for TopKGrad {
         "top_k_grad"
     }
 
-    fn infer(&self, _inputs: &[Meta]) -> Result<Vec<Meta>> {
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let [index, _] = exactly("top_k_grad", inputs)?;
+        let rows = |s: &[usize]| s.split_last().map(|(_, rows)| rows.to_vec());
+        let k = index.shape.columns();
+        let fits = rows(&self.shape).is_some() && rows(&self.shape) == rows(&index.shape) && k <= self.shape.columns();
+        if !fits || k == 0 {
+            let m = format!("places {index} are not the {k} largest of each row of {}", self.shape);
+            return Err(Error::shape("top_k_grad", m));
+        }
+        let (index, dy) = (Meta::new(index.shape.clone(), DType::U32), Meta::f32(index.shape.clone()));
+        same("top_k_grad", inputs, &[index, dy])?;
         Ok(vec![Meta::f32(self.shape.clone())])
     }
 
@@ -134,7 +145,8 @@ impl Op for TopKGrad {
         let (index, dy, k, n) = (io.words(0), io.f32(1), io.meta(0).shape.columns(), self.shape.columns());
         let dx = io.out(0);
         dx.fill(0.0);
-        for (i, (at, d)) in index.iter().zip(dy).enumerate() {
+        // As on a GPU, a place that is none gets nothing.
+        for (i, (at, d)) in index.iter().zip(dy).enumerate().filter(|(_, (at, _))| (**at as usize) < n) {
             dx[i / k * n + *at as usize] += d;
         }
         Ok(())

@@ -20,7 +20,9 @@ impl Op for Concat {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let first = &inputs[0];
+        let Some(first) = inputs.first() else {
+            return Err(Error::shape("concat", "there is nothing to join"));
+        };
         for x in inputs {
             movable("concat", x)?;
             let same = x.dtype == first.dtype

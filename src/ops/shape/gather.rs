@@ -4,6 +4,7 @@ use super::strided::for_rows;
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand};
+use crate::ops::inputs::{exactly, same};
 use crate::tensor::{DType, RefTensor, Shape};
 
 /// `x [rows, …]`, `index u32 [k…]` -> `[k…, …]`.
@@ -37,7 +38,7 @@ impl Op for Gather {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let (x, index) = (&inputs[0], &inputs[1]);
+        let [x, index] = exactly("gather", inputs)?;
         if x.shape.is_empty() || x.dtype.per_word() != 1 || index.dtype != DType::U32 {
             let m = format!("wants a table of 32-bit elements and a u32 index, got {x} and {index}");
             return Err(Error::shape("gather", m));
@@ -87,7 +88,13 @@ impl Op for GatherGrad {
         "gather_grad"
     }
 
-    fn infer(&self, _inputs: &[Meta]) -> Result<Vec<Meta>> {
+    fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
+        let [index, _] = exactly("gather_grad", inputs)?;
+        let Some((_, row)) = self.table.split_first() else {
+            return Err(Error::shape("gather_grad", "a table has rows, that of the gradient has no axis"));
+        };
+        let dy = Meta::f32([&index.shape[..], row].concat());
+        same("gather_grad", inputs, &[Meta::new(index.shape.clone(), DType::U32), dy])?;
         Ok(vec![Meta::f32(self.table.clone())])
     }
 

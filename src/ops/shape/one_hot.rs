@@ -17,6 +17,10 @@ impl Pointwise for OneHot {
         "one_hot"
     }
 
+    fn arity(&self) -> usize {
+        1
+    }
+
     fn shape(&self) -> Option<&Shape> {
         Some(&self.shape)
     }

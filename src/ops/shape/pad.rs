@@ -5,6 +5,7 @@ use super::strided::{MAX_RANK, for_rows, indices, movable, six};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand};
+use crate::ops::inputs::exactly;
 use crate::tensor::{DType, RefTensor, Shape};
 
 /// `y[before + step * c] = x[c]`, and `value` everywhere else. Its gradient is a [`Slice`].
@@ -34,7 +35,7 @@ impl Op for Pad {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let x = &inputs[0];
+        let [x] = exactly("pad", inputs)?;
         movable("pad", x)?;
         let rank = x.shape.len();
         let fits = x.dtype == DType::F32
@@ -42,7 +43,8 @@ impl Op for Pad {
             && self.step.len() == rank
             && self.shape.len() == rank
             && (0..rank).all(|a| {
-                self.step[a] > 0 && x.shape[a] > 0 && self.before[a] + self.step[a] * (x.shape[a] - 1) < self.shape[a]
+                let last = || self.step[a].checked_mul(x.shape[a].checked_sub(1)?)?.checked_add(self.before[a]);
+                self.step[a] > 0 && last().is_some_and(|last| last < self.shape[a])
             });
         if !fits {
             let m = format!("{x} does not fit into {} from {:?} on, step {:?}", self.shape, self.before, self.step);

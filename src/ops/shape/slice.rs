@@ -5,6 +5,7 @@ use super::strided::{Strided, indices, movable, six};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Lowering, Operand};
+use crate::ops::inputs::exactly;
 use crate::tensor::{RefTensor, Shape};
 use std::ops::Range;
 
@@ -35,14 +36,15 @@ impl Op for Slice {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let x = &inputs[0];
+        let [x] = exactly("slice", inputs)?;
         movable("slice", x)?;
         let rank = x.shape.len();
         let fits = self.start.len() == rank
             && self.step.len() == rank
             && self.shape.len() == rank
             && (0..rank).all(|a| {
-                self.step[a] > 0 && self.shape[a] > 0 && self.start[a] + self.step[a] * (self.shape[a] - 1) < x.shape[a]
+                let last = || self.step[a].checked_mul(self.shape[a].checked_sub(1)?)?.checked_add(self.start[a]);
+                self.step[a] > 0 && last().is_some_and(|last| last < x.shape[a])
             });
         if !fits {
             let m = format!("{} from {:?} with step {:?} is not in {x}", self.shape, self.start, self.step);

@@ -4,6 +4,7 @@ use super::strided::{Strided, indices, movable, six};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Lowering, Operand};
+use crate::ops::inputs::exactly;
 use crate::tensor::{RefTensor, Shape};
 
 /// Output axis `i` is input axis `perm[i]`.
@@ -27,7 +28,7 @@ impl Op for Transpose {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let x = &inputs[0];
+        let [x] = exactly("transpose", inputs)?;
         movable("transpose", x)?;
         let mut sorted = self.perm.clone();
         sorted.sort_unstable();

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::Lowering;
+use crate::ops::inputs::exactly;
 use crate::tensor::{RefTensor, Shape};
 
 /// Another shape with as many elements. Packed types keep their last axis, on which they pack.
@@ -48,7 +49,7 @@ impl Op for Reshape {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        let x = &inputs[0];
+        let [x] = exactly("reshape", inputs)?;
         let packed_ok = x.dtype.per_word() == 1 || x.shape.columns() == self.shape.columns();
         if x.shape.elements() != self.shape.elements() || !packed_ok {
             return Err(Error::shape("reshape", format!("{x} cannot become {}", self.shape)));
@@ -70,7 +71,8 @@ impl Op for Detach {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
-        Ok(inputs.to_vec())
+        let [x] = exactly("detach", inputs)?;
+        Ok(vec![x.clone()])
     }
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {

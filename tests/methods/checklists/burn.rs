@@ -444,7 +444,7 @@ fn burn_16_every_tensor_of_the_student_learns() {
         train(&mut steps, 0..1);
         let after = everything(&mut steps);
         let moved = changed(&before, &after);
-        let graph = steps.runner.parts()[0].program().graph.clone();
+        let graph = steps.runner.parts()[0].program().graph().clone();
         let still: Vec<&str> =
             graph.params().into_iter().map(|v| graph.name(v)).filter(|n| !moved.iter().any(|m| m == n)).collect();
         assert!(still.is_empty(), "{still:?} did not move on {name}");
@@ -532,7 +532,7 @@ fn burn_views_reach_the_network_one_after_the_other() {
     let setting = burn(&[]);
     let mut steps = setting.steps(&Device::Cpu);
     upload(&mut steps, 0);
-    let graph = steps.runner.parts()[0].program().graph.clone();
+    let graph = steps.runner.parts()[0].program().graph().clone();
     let stats = |v: &Value| graph.name(*v) == "bn0.running_mean";
     let assigned = graph.assigns().iter().filter(|(leaf, _)| stats(leaf)).count();
     assert_eq!(assigned, 1);

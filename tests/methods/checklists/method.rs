@@ -57,7 +57,7 @@ impl Setting {
 
 /// Every parameter and state of all programs, a teacher's and what parts pass on included.
 pub fn everything(steps: &mut Steps) -> BTreeMap<String, HostTensor> {
-    let graphs: Vec<_> = steps.runner.parts().iter().map(|e| e.program().graph.clone()).collect();
+    let graphs: Vec<_> = steps.runner.parts().iter().map(|e| e.program().graph().clone()).collect();
     let mut all = BTreeMap::new();
     for g in graphs {
         for v in g.params().into_iter().chain(g.states()) {

@@ -95,7 +95,7 @@ fn rbcn_02_forward_with_every_shape_of_the_matrix() {
         let matrix = format!("net.binarization.matrix={shape}");
         let setting = Setting::new(recipe("small-rbcn-r", &[&matrix]));
         let steps = setting.steps(&Device::Cpu);
-        let graph = &steps.runner.parts()[0].program().graph;
+        let graph = &steps.runner.parts()[0].program().graph();
         assert_eq!(graph.nodes().iter().any(|n| n.op.name() == "xnor_conv2d"), packed, "{shape}");
     }
 }

@@ -420,7 +420,7 @@ fn swav_small_crops_have_statistics_of_their_own() {
         let var = steps.runner.store().read("bn1.running_var").unwrap().to_f64();
         assert!(var.iter().all(|v| *v > 0.81), "{var:?} on {name}");
         assert!(var.iter().any(|v| (v - 0.81).abs() > 1e-4), "{var:?} on {name}");
-        let graph = steps.runner.parts()[0].program().graph.clone();
+        let graph = steps.runner.parts()[0].program().graph().clone();
         let batches = graph.nodes().iter().filter(|n| n.op.name() == "channel_stats" && n.scope == "bn1").count();
         assert_eq!(batches, 2);
         let means = steps.runner.take_means().unwrap();

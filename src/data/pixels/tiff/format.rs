@@ -62,6 +62,42 @@ const READ: &[u32] = &[1, 4, 5, 8, 32946, 32773];
 
 pub(super) type Tiff<'a> = Decoder<Cursor<&'a [u8]>>;
 
+/// The colours of a kind of pixels (PhotometricInterpretation), and how many samples they take.
+fn colours(decoder: &mut Tiff<'_>, kind: u32, has_palette: bool, bits: usize) -> Result<(Colours, usize), PixelError> {
+    let refuse = |what: String| Err(PixelError::Unsupported(what));
+    Ok(match kind {
+        0 | 1 if has_palette => (Colours::Palette(colour_map(decoder, bits)?), 1),
+        0 | 1 => (Colours::Grey, 1),
+        2 => (Colours::Rgb, 3),
+        5 => (Colours::Cmyk, 4),
+        4 => return refuse("a TIFF that is a mask".into()),
+        6 => return refuse("a TIFF of YCbCr colours".into()),
+        8..=10 => return refuse("a TIFF of Lab colours".into()),
+        32803 | 34892 => return refuse("a camera's raw picture (TIFF)".into()),
+        other => return refuse(format!("a TIFF of colours of kind {other}")),
+    })
+}
+
+/// What samples of a format (SampleFormat) and so many bits are.
+fn numbers(decoder: &mut Tiff<'_>, sample_format: u32, bits: usize) -> Result<Numbers, PixelError> {
+    let refuse = |what: String| Err(PixelError::Unsupported(what));
+    Ok(match (sample_format, bits) {
+        (1 | 4, 1 | 2 | 4 | 8 | 16) => Numbers::Unsigned,
+        (3, 16 | 32 | 64) => match (range(decoder, Tag::SMinSampleValue), range(decoder, Tag::SMaxSampleValue)) {
+            (Some(least), Some(most)) if least < most && (most - least).is_finite() => Numbers::Floats { least, most },
+            _ => {
+                return refuse(
+                    "a TIFF of floats that does not say their range (SMinSampleValue and SMaxSampleValue)".into(),
+                );
+            }
+        },
+        (2, _) => return refuse("a TIFF of signed numbers".into()),
+        (3, _) => return refuse(format!("a TIFF of floats of {bits} bits")),
+        (1 | 4, _) => return refuse(format!("a TIFF of {bits} bits a sample")),
+        _ => return refuse(format!("a TIFF of samples of format {sample_format}")),
+    })
+}
+
 impl Format {
     /// # Errors
     /// Naming what is not read.
@@ -89,17 +125,7 @@ impl Format {
         let most = number(Tag::MaxSampleValue, 0)?;
         let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(of_error)?;
 
-        let (colours, inks) = match kind {
-            0 | 1 if has_palette => (Colours::Palette(colour_map(decoder, bits)?), 1),
-            0 | 1 => (Colours::Grey, 1),
-            2 => (Colours::Rgb, 3),
-            5 => (Colours::Cmyk, 4),
-            4 => return refuse("a TIFF that is a mask".into()),
-            6 => return refuse("a TIFF of YCbCr colours".into()),
-            8..=10 => return refuse("a TIFF of Lab colours".into()),
-            32803 | 34892 => return refuse("a camera's raw picture (TIFF)".into()),
-            other => return refuse(format!("a TIFF of colours of kind {other}")),
-        };
+        let (colours, inks) = colours(decoder, kind, has_palette, bits)?;
         if samples < inks {
             return Err(PixelError::Damaged(format!("its pixels have {samples} samples, not {inks}")));
         }
@@ -123,23 +149,7 @@ impl Format {
         if bits < 8 && (samples > 1 || planar) {
             return refuse(format!("a TIFF of {samples} samples of {bits} bits"));
         }
-        let numbers = match (sample_format, bits) {
-            (1 | 4, 1 | 2 | 4 | 8 | 16) => Numbers::Unsigned,
-            (3, 16 | 32 | 64) => match (range(decoder, Tag::SMinSampleValue), range(decoder, Tag::SMaxSampleValue)) {
-                (Some(least), Some(most)) if least < most && (most - least).is_finite() => {
-                    Numbers::Floats { least, most }
-                }
-                _ => {
-                    return refuse(
-                        "a TIFF of floats that does not say their range (SMinSampleValue and SMaxSampleValue)".into(),
-                    );
-                }
-            },
-            (2, _) => return refuse("a TIFF of signed numbers".into()),
-            (3, _) => return refuse(format!("a TIFF of floats of {bits} bits")),
-            (1 | 4, _) => return refuse(format!("a TIFF of {bits} bits a sample")),
-            _ => return refuse(format!("a TIFF of samples of format {sample_format}")),
-        };
+        let numbers = numbers(decoder, sample_format, bits)?;
         // As a count of values it tells a depth; any other number is a statistic of the picture.
         let depth = match bits == 16 && numbers == Numbers::Unsigned && most > 255 && (most + 1).is_power_of_two() {
             true => most.ilog2() as usize + 1,

@@ -151,7 +151,14 @@ pub(super) fn columns(table: &mut Table<'_>, images: &Images<'_>) -> Result<Opti
         classes.push(only);
     }
     let class = classes[0];
-    for other in &classes[1..] {
+    says_one_class(table, class, &classes[1..])?;
+    Ok(Some(Columns { file, class, part, note }))
+}
+
+/// Refuses a table that has another column of classes, which says something else, or several classes an image.
+fn says_one_class(table: &Table<'_>, class: usize, others: &[usize]) -> Result<()> {
+    let fail = |m: String| Err(Error::data(&table.file.path, m));
+    for other in others {
         if !same(table, class, *other) {
             return fail(format!(
                 "has two columns that could be the class, {:?} and {:?}, and they do not say the same: keep one of them, or \
@@ -167,7 +174,7 @@ pub(super) fn columns(table: &mut Table<'_>, images: &Images<'_>) -> Result<Opti
             table.headers[class]
         ));
     }
-    Ok(Some(Columns { file, class, part, note }))
+    Ok(())
 }
 
 /// Whether two columns tell the same rows apart.

@@ -7,7 +7,8 @@ use crate::tensor::bits::WeightCode;
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-/// Outputs of a register, and windows of a tile.
+/// Outputs of a register, and windows of a tile: each window has a count of two registers and a table, which with the two of
+/// weights and a zero are 4 x 2 + 1 + 2 + 1 of 16; four windows share what is loaded of the weights.
 const LANES: usize = 32;
 const TILE: usize = 4;
 

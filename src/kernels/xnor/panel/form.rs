@@ -78,7 +78,7 @@ impl Form {
 
     /// Words of an image as halves of bytes, each a byte that says where its table begins (tables have 16 bytes).
     pub fn spread(self, words: &[u32], halves: &mut [u32]) {
-        debug_assert!(self.halves(), "the others read words");
+        assert!(self.halves(), "the others read words");
         let halves: &mut [u8] = bytemuck::cast_slice_mut(halves);
         for (word, halves) in words.iter().zip(halves.as_chunks_mut::<8>().0) {
             *halves = std::array::from_fn(|i| half_byte(*word, i) << 4);

@@ -13,6 +13,7 @@ mod form;
 mod neon;
 mod words;
 
+use crate::kernels::entry::{check_length, check_one_group};
 use crate::kernels::grid::Grid;
 use crate::kernels::isa::Isa;
 use crate::kernels::lines::Lines;
@@ -71,12 +72,16 @@ impl Panel {
     pub const TILE: usize = 8;
 
     /// Of packed weights `[o, kh, kw, c]`.
+    ///
+    /// # Panics
+    /// If `g` contradicts itself ([`Conv2dGeometry::check`]) or has groups, or if these are not its weights.
     pub fn new(g: &Conv2dGeometry, code: WeightCode, w: &[u32], isa: Isa) -> Panel {
+        check_one_group("a panel of bits", g);
         let form = Form::of(isa);
         let words = g.c.div_ceil(32);
         let (grid, taps) = output_taps(g, words);
         let (count, window) = (g.kh * g.kw, g.kh * g.kw * words);
-        assert_eq!(w.len(), g.o * window, "packed weights of another shape");
+        check_length("a panel of bits", "the weights", w.len(), g.o * window);
         let lanes = form.lanes(g.o);
         let outputs = g.o.next_multiple_of(lanes);
         let mut weights = Lines::zeros(outputs * window * form.split_words());
@@ -118,8 +123,12 @@ impl Panel {
     }
 
     /// Puts a packed image into the middle of its border.
+    ///
+    /// # Panics
+    /// If the border is that of another panel, or the image is not of this one's size.
     pub fn fill(&self, image: &[u32], padded: &mut Padded) {
         self.check(padded);
+        check_length("a panel of bits", "the image", image.len(), self.grid.size.iter().product());
         if self.form.split_words() == 1 {
             return self.grid.fill(image, &mut padded.words);
         }
@@ -135,6 +144,9 @@ impl Panel {
 
     /// Output pixels `pixels` of a padded image into `y`, which is theirs alone: 16-bit integers, rows of `o` numbers padded
     /// to a whole word.
+    ///
+    /// # Panics
+    /// If `x` is of another panel, or there are no such pixels, or `y` is not as long as they are.
     pub fn rows(&self, x: &Padded, y: &mut [u16], pixels: Range<usize>) {
         self.check(x);
         let x = &x.words;

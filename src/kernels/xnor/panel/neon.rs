@@ -6,7 +6,8 @@ use crate::tensor::bits::WeightCode;
 use std::arch::aarch64::*;
 use std::ops::Range;
 
-/// Outputs of a block, and windows of a tile.
+/// Outputs of a block: words of four registers. Windows of a tile: their counts of four registers each, with the weights and a
+/// word of a window, are 4 x 4 + 4 + 1 of 32; one more would leave no room for what is counted on the way.
 const LANES: usize = 16;
 const TILE: usize = 4;
 /// Registers of a block.

@@ -1,3 +1,0 @@
-fn descend(p: f32, direction: f32, lr: f32) -> f32 {
-    return p - lr * direction;
-}
