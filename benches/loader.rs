@@ -24,7 +24,9 @@ fn main() {
         }
     }
     if sources.is_empty() {
-        println!("loader: give a folder of images (with a folder a class) or a .1img file: nothing was measured");
+        println!(
+            "loader: give a folder of images (with a folder a class) or of Parquet files, or a .1img file: nothing was measured"
+        );
         return;
     }
     println!("{:30} {:>8} {:>10} {:>14} {:>12}", "source", "images", "images/s", "first batch, s", "memory, MiB");

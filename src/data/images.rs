@@ -61,9 +61,8 @@ impl Skips {
     /// Notes one; an error once they are too many.
     fn add(&self, item: &Item, why: &Error) -> Result<()> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        // A record is known by its name: its path is that of its file.
-        let (path, name) = (item.entry.path.display().to_string(), &item.entry.name);
-        let known = if name.contains('#') { format!("{path} ({name})") } else { path };
+        let path = item.entry.path.display().to_string();
+        let known = item.entry.record_name().map_or(path.clone(), |name| format!("{path} ({name})"));
         found.insert(known, why.reason());
         if found.len() <= self.most {
             return Ok(());

@@ -91,3 +91,49 @@ fn wrong_use() {
     let said = place.run(&["pack", "set", "a.1img", "--set", "data.on_error=skip", "--set", "data.most_skipped=0.1"]);
     assert!(said.ok().out.contains("skipped set/train/bee/3.png"));
 }
+
+/// Images of a Parquet file lie in pages that are compressed, of which few are in memory at once.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_parquet_set_that_is_larger_than_the_memory_is_packed() {
+    use crate::program::finish;
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::data_type::{ByteArray, ByteArrayType};
+    use parquet::file::properties::{EnabledStatistics, WriterProperties};
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+    use std::process::{Command, Stdio};
+    use std::sync::Arc;
+
+    const SIDE: usize = 768;
+    const IMAGES: usize = 400;
+    let place = Place::new();
+    let mut file = fs::File::create(place.path("train.parquet")).unwrap();
+    let schema = Arc::new(parse_message_type("message m { required binary image; }").unwrap());
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
+    let properties = properties.set_dictionary_enabled(false).set_statistics_enabled(EnabledStatistics::None);
+    let properties = properties.set_write_batch_size(2).set_data_page_row_count_limit(2).build();
+    let mut writer = SerializedFileWriter::new(&mut file, schema, Arc::new(properties)).unwrap();
+    for rows in (0..IMAGES).collect::<Vec<_>>().chunks(20) {
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let head = format!("P6 {SIDE} {SIDE} 255\n").into_bytes();
+        let picture = |i: &usize| ByteArray::from([&head[..], &vec![*i as u8; SIDE * SIDE * 3]].concat());
+        let pictures: Vec<ByteArray> = rows.iter().map(picture).collect();
+        column.typed::<ByteArrayType>().write_batch(&pictures, None, None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
+    let all = (IMAGES * SIDE * SIDE * 3) as u64;
+    let allowed = 450_000 << 10;
+    assert!(fs::metadata(place.path("train.parquet")).unwrap().len() < all / 100 && allowed < all * 2 / 3);
+    let mut limited = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_onebit");
+    limited.arg("-c").arg(format!("ulimit -v {}; exec {program} pack train.parquet set.1img", allowed >> 10));
+    limited.current_dir(place.path(".")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    limited.env("ONEBIT_CACHE", place.path("cache")).env("RAYON_NUM_THREADS", "2");
+    let told = finish(limited.spawn().unwrap());
+    assert_eq!(told.code, Some(0), "{}{}", told.out, told.err);
+    assert!(told.out.contains("400 images"), "{}", told.out);
+}

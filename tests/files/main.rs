@@ -15,6 +15,7 @@ mod foreign;
 mod misleading;
 mod mutated;
 mod page;
+mod parquet_files;
 mod pictures;
 mod pillow;
 mod readers;

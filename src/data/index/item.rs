@@ -100,8 +100,7 @@ impl Item {
 
     /// The error of an image that is not the one that was seen.
     fn another(&self, why: &str, seen: &Seen) -> Error {
-        // A record is known by its name: its path is that of its file.
-        let which = if self.entry.name.contains('#') { format!("{}: ", self.entry.name) } else { String::new() };
+        let which = self.entry.record_name().map(|name| format!("{name}: ")).unwrap_or_default();
         let remedy = match self.has_changed(seen) {
             true => "the set changed while it was read. Leave it as it is for as long as it is used, and begin again",
             false => {

@@ -50,6 +50,9 @@ fn place(item: &Item) -> String {
 /// Files whose reading takes so long that it is told.
 const TOLD: usize = 5000;
 
+/// Images that are read at a time. Threads stay near one another by it: what records share is read once for all of them.
+const NEAR: usize = 1024;
+
 /// The facts of all `items` of the source at `path` and by what each is known again, or why an item cannot be read: with
 /// `decode`, each is decoded for it, so that those that cannot be are found.
 pub(in crate::data) fn survey(
@@ -74,7 +77,8 @@ pub(in crate::data) fn survey(
         }
         (item.facts(rules, decode), stamp, true)
     };
-    let found: Vec<(Result<Facts>, Option<Stamp>, bool)> = items.par_iter().map(one).collect();
+    let near = |items: &[&Item]| items.par_iter().map(one).collect::<Vec<_>>();
+    let found: Vec<(Result<Facts>, Option<Stamp>, bool)> = items.chunks(NEAR).flat_map(near).collect();
     if found.iter().any(|(facts, stamp, read)| *read && stamp.is_some() && facts.is_ok()) {
         let fact = |(item, (facts, stamp, _)): (&&Item, &(Result<Facts>, Option<Stamp>, bool))| {
             Some((place(item), ((*stamp).filter(|s| s.is_settled())?, *facts.as_ref().ok()?)))

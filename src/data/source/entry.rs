@@ -1,6 +1,7 @@
 //! One file of a source, wherever its bytes are kept.
 
 use super::gzip::Gunzip;
+use super::records::Records;
 use super::shared::Shared;
 use super::stamp::Stamp;
 use crate::error::{Error, Result};
@@ -33,6 +34,8 @@ enum Store {
     /// In a file that holds others too.
     Within(Arc<Shared>),
     Memory(Arc<[u8]>),
+    /// In a file that its reader must be asked for them, by this number.
+    Records(Arc<dyn Records>, u64),
 }
 
 /// Where the bytes of a file lie.
@@ -76,6 +79,11 @@ impl Entry {
         Entry { name, path, store: Store::Memory(bytes.into()), slice: None, packed: None }
     }
 
+    /// Record `number` of a file, which its reader is asked for whenever it is read.
+    pub(in crate::data) fn in_records(name: String, path: PathBuf, records: Arc<dyn Records>, number: u64) -> Entry {
+        Entry { name, path, store: Store::Records(records, number), slice: None, packed: None }
+    }
+
     /// What lies in this archive from `offset` on, `len` bytes, perhaps packed.
     pub(super) fn member(&self, name: String, offset: u64, len: u64, packed: Option<Packed>) -> Entry {
         Entry { path: self.path.join(&name), packed, ..self.part(name, offset, len) }
@@ -105,10 +113,10 @@ impl Entry {
         Entry { name, path: self.path.clone(), store, slice: Some((from + offset, len)), packed: None }
     }
 
-    /// Where its bytes lie; `None` if they are in memory.
+    /// Where its bytes lie; `None` if they are in memory, or not as they are in a file.
     pub(super) fn place(&self) -> Option<Place> {
         match (&self.store, self.slice) {
-            (Store::Memory(_), _) => None,
+            (Store::Memory(_) | Store::Records(..), _) => None,
             (_, None) => Some(Place::File),
             (_, Some((offset, len))) => Some(Place::Within { offset, len, packed: self.packed }),
         }
@@ -126,12 +134,13 @@ impl Entry {
     /// How many bytes [`Entry::read`] gives.
     ///
     /// # Errors
-    /// If the file is not there any more.
+    /// If the file is not there any more, or a record of it cannot be read.
     pub fn len(&self) -> Result<u64> {
         match (self.packed, self.slice, &self.store) {
             (Some(packed), ..) => Ok(packed.size),
             (_, Some((_, len)), _) => Ok(len),
             (_, _, Store::Memory(bytes)) => Ok(bytes.len() as u64),
+            (_, _, Store::Records(..)) => Ok(self.stored()?.len() as u64),
             (_, _, _) => Ok(fs::metadata(self.file()).map_err(Error::io(&self.path, "read"))?.len()),
         }
     }
@@ -140,16 +149,18 @@ impl Entry {
     pub fn held(&self) -> Option<(*const u8, u64)> {
         match &self.store {
             Store::Memory(bytes) => Some((bytes.as_ptr(), bytes.len() as u64)),
+            Store::Records(records, _) => records.file().held(),
             _ => None,
         }
     }
 
     /// Size and time of the file that holds the bytes; `None` if they are in memory.
     pub(in crate::data) fn stamp(&self) -> Option<Stamp> {
-        if matches!(self.store, Store::Memory(_)) {
-            return None;
+        match &self.store {
+            Store::Memory(_) => None,
+            Store::Records(records, _) => records.file().stamp(),
+            _ => Stamp::of(self.file()),
         }
-        Stamp::of(self.file())
     }
 
     /// The bytes as stored; unpacked if they are packed in a zip.
@@ -164,15 +175,17 @@ impl Entry {
     }
 
     fn stored(&self) -> Result<Vec<u8>> {
+        let record = match &self.store {
+            Store::Records(records, number) => records.read(*number, &self.path)?,
+            _ => Vec::new(),
+        };
         let read = || match (self.slice, &self.store) {
+            (None, Store::Records(..)) => Ok(record),
+            (Some(slice), Store::Records(..)) => cut(&record, slice),
             (None, Store::Own) => read_file(&self.path),
             (None, Store::Within(file)) => read_file(file.path()),
             (None, Store::Memory(bytes)) => Ok(bytes.to_vec()),
-            (Some((offset, len)), Store::Memory(bytes)) => {
-                let end = offset.checked_add(len).filter(|end| *end <= bytes.len() as u64);
-                let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
-                Ok(bytes[offset as usize..end as usize].to_vec())
-            }
+            (Some(slice), Store::Memory(bytes)) => cut(bytes, slice),
             (Some((offset, len)), Store::Within(file)) => file.read(offset, len),
             (Some((offset, len)), Store::Own) => Shared::new(&self.path).read(offset, len),
         };
@@ -182,7 +195,8 @@ impl Entry {
     fn file(&self) -> &Path {
         match &self.store {
             Store::Within(file) => file.path(),
-            _ => &self.path,
+            Store::Records(records, _) => records.file().file(),
+            Store::Own | Store::Memory(_) => &self.path,
         }
     }
 
@@ -257,6 +271,9 @@ impl Entry {
     pub(super) fn open(&self) -> io::Result<Box<dyn Stream>> {
         let stream: Box<dyn Stream> = match &self.store {
             Store::Memory(bytes) => Box::new(Cursor::new(bytes.clone())),
+            Store::Records(records, number) => {
+                Box::new(Cursor::new(records.read(*number, &self.path).map_err(io::Error::other)?))
+            }
             _ => Box::new(BufReader::new(open_file(self.file())?)),
         };
         Ok(match self.slice {
@@ -271,10 +288,22 @@ impl Entry {
         name.strip_suffix(".gz").map(String::from).unwrap_or(name)
     }
 
+    /// The name of a record whose path is that of the whole file, and says not which one it is.
+    pub fn record_name(&self) -> Option<&str> {
+        (self.name.contains('#') && !self.path.ends_with(&self.name)).then_some(&self.name)
+    }
+
     /// The folder part of the name, without a '/' at its end.
     pub fn folder(&self) -> &str {
         self.name.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
+}
+
+/// A part of bytes that are in memory.
+fn cut(bytes: &[u8], (offset, len): (u64, u64)) -> io::Result<Vec<u8>> {
+    let end = offset.checked_add(len).filter(|end| *end <= bytes.len() as u64);
+    let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok(bytes[offset as usize..end as usize].to_vec())
 }
 
 fn damaged_gzip(path: &Path, e: &io::Error, stored: usize, unpacked: usize) -> Error {

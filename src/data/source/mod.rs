@@ -7,12 +7,14 @@ mod gzip;
 mod known;
 mod links;
 mod names;
+mod records;
 mod shared;
 mod stamp;
 mod tar;
 mod zip;
 
 pub(crate) use entry::Entry;
+pub(in crate::data) use records::Records;
 pub(in crate::data) use stamp::{Stamp, kept_file};
 
 use super::index::LeftOut;

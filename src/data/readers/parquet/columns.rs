@@ -1,23 +1,23 @@
-//! The columns of a Parquet file, by the parquet crate.
+//! A Parquet file by the parquet crate: its columns, where its images are, and its labels.
 
 use super::super::super::source::Entry;
+use super::chunks::Chunks;
 use super::features::{Features, Kind, Leaf, Picked};
+use super::guard::{Stop, damaged, guarded};
+use super::images::{Images, ROWS};
 use crate::error::{Error, Result};
 use crate::memory::{self, TooMuch};
-use bytes::Bytes;
 use parquet::basic::Type;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
-use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
-use std::io::{self, BufReader, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// Rows that are read at a time.
-const ROWS: usize = 256;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use std::sync::Arc;
 
 /// Bytes that are kept between two looks at the memory that is left.
 const LOOK: u64 = 64 << 20;
+
+/// What is said of a file that cannot be read.
+const FAULT: &str = "is no Parquet file, cut short or damaged";
 
 /// What a row says of the class.
 #[derive(Clone, PartialEq, Debug)]
@@ -33,88 +33,11 @@ pub(super) struct File {
     reader: SerializedFileReader<Chunks>,
 }
 
-/// The bytes of a file, for the crate.
-struct Chunks {
-    entry: Entry,
-    len: u64,
-}
-
-impl Length for Chunks {
-    fn len(&self) -> u64 {
-        self.len
-    }
-}
-
-impl Chunks {
-    fn read(&self, start: u64, length: u64) -> io::Result<Vec<u8>> {
-        if start.checked_add(length).is_none_or(|end| end > self.len) {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.entry.part(self.entry.name.clone(), start, length).read().map_err(io::Error::other)
-    }
-}
-
-/// A reader that goes on from some place.
-struct Onwards {
-    chunks: Chunks,
-    at: u64,
-}
-
-impl Read for Onwards {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let n = self.chunks.len.saturating_sub(self.at).min(into.len() as u64);
-        into[..n as usize].copy_from_slice(&self.chunks.read(self.at, n)?);
-        self.at += n;
-        Ok(n as usize)
-    }
-}
-
-impl ChunkReader for Chunks {
-    type T = BufReader<Onwards>;
-
-    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        let chunks = Chunks { entry: self.entry.clone(), len: self.len };
-        Ok(BufReader::with_capacity(1 << 12, Onwards { chunks, at: start }))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        Ok(self.read(start, length as u64)?.into())
-    }
-}
-
-/// Why reading stops.
-enum Stop {
-    Theirs(ParquetError),
-    TooMuch(TooMuch),
-}
-
-impl From<ParquetError> for Stop {
-    fn from(e: ParquetError) -> Stop {
-        Stop::Theirs(e)
-    }
-}
-
-impl From<TooMuch> for Stop {
-    fn from(e: TooMuch) -> Stop {
-        Stop::TooMuch(e)
-    }
-}
-
-/// Runs what the crate does. It is others' code, and may fail where a file is made for it.
-fn guarded<T>(entry: &Entry, run: impl FnOnce() -> Result<T, Stop>) -> Result<T> {
-    let failed = || Stop::Theirs(ParquetError::General("its reader failed".into()));
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(failed())).map_err(|stop| {
-        let what = match stop {
-            Stop::TooMuch(e) => {
-                format!("its images take {e}: save the set as a folder of images, which are read one by one")
-            }
-            Stop::Theirs(e) if matches!(e, ParquetError::NYI(_)) || e.to_string().contains("Disabled feature") => {
-                format!("is packed in a way that is not read ({e}): write it with snappy, zstd or gzip")
-            }
-            Stop::Theirs(e) => format!("is no Parquet file, cut short or damaged ({e}): copy or download it again"),
-        };
-        Error::data(&entry.path, what)
-    })
+/// The rows of a file.
+pub(super) struct Rows {
+    pub images: Arc<Images>,
+    /// Of each row, whether it has an image, and its label.
+    pub all: Vec<(bool, Label)>,
 }
 
 impl File {
@@ -127,8 +50,8 @@ impl File {
                 "is a pointer of Git LFS and not the images: fetch them with  git lfs pull",
             ));
         }
-        let chunks = Chunks { entry: entry.clone(), len: entry.len()? };
-        let reader = guarded(&entry, || Ok(SerializedFileReader::new(chunks)?))?;
+        let chunks = Chunks::of(&entry)?;
+        let reader = guarded(&entry.path, FAULT, || Ok(SerializedFileReader::new(chunks)?))?;
         Ok(File { entry, reader })
     }
 
@@ -149,9 +72,17 @@ impl File {
         Ok(Features::new(leaves, notes.and_then(|kv| kv.value.as_deref())))
     }
 
-    fn place(&self, path: &[String]) -> Option<usize> {
+    fn place(&self, path: &[String]) -> Result<usize, Stop> {
         let columns = self.reader.metadata().file_metadata().schema_descr().columns();
-        columns.iter().position(|c| c.path().parts() == path)
+        let place = columns.iter().position(|c| c.path().parts() == path);
+        place.ok_or_else(|| damaged(format!("no column {}", path.join("."))))
+    }
+
+    /// How many rows the file says that it has. An image takes a byte at least, so that they are no more than its bytes.
+    fn count(&self) -> Result<u64, Stop> {
+        let said = self.reader.metadata().file_metadata().num_rows();
+        let rows = u64::try_from(said).ok().filter(|rows| *rows <= self.entry.len().unwrap_or(0));
+        rows.ok_or_else(|| damaged(format!("it says that it has {said} rows")))
     }
 
     /// Bytes that a column takes, by what the file says of it.
@@ -161,88 +92,70 @@ impl File {
         bytes.fold(0, u64::saturating_add)
     }
 
-    /// The bytes of the image, if there are some, and the label of every row.
-    pub fn rows(&self, picked: &Picked) -> Result<Vec<(Option<Vec<u8>>, Label)>> {
-        let images = self.column(&picked.image)?;
+    /// Where the images are, and the label of every row.
+    pub fn rows(&self, picked: &Picked) -> Result<Rows> {
+        let (images, there) = guarded(&self.entry.path, FAULT, || {
+            Images::find(&self.entry, &self.reader, self.place(&picked.image)?, self.count()?)
+        })?;
         let labels = match &picked.label {
-            None => vec![Label::None; images.len()],
-            Some(label) => {
-                let cells = self.column(std::slice::from_ref(label))?;
-                let label = |(i, cell): (usize, Cell)| match cell {
-                    Cell::None => Ok(Label::None),
-                    Cell::Number(n) => Ok(Label::Number(n)),
-                    Cell::Bytes(bytes) => String::from_utf8(bytes).map(Label::Name).map_err(|_| {
-                        Error::data(&self.entry.path, format!("the class of row {i} is no text: it is damaged"))
-                    }),
-                };
-                cells.into_iter().enumerate().map(label).collect::<Result<Vec<_>>>()?
-            }
+            None => vec![Label::None; there.len()],
+            Some(label) => self.labels(label)?,
         };
-        if labels.len() != images.len() {
+        if labels.len() != there.len() {
             return Err(Error::data(
                 &self.entry.path,
-                format!("has {} images and {} labels: it is damaged", images.len(), labels.len()),
+                format!("has {} images and {} labels: it is damaged", there.len(), labels.len()),
             ));
         }
-        let bytes = |cell| if let Cell::Bytes(bytes) = cell { Some(bytes) } else { None };
-        Ok(images.into_iter().map(bytes).zip(labels).collect())
+        Ok(Rows { images: Arc::new(images), all: there.into_iter().zip(labels).collect() })
     }
 
-    /// All values of a column.
-    fn column(&self, path: &[String]) -> Result<Vec<Cell>> {
-        guarded(&self.entry, || {
-            let damaged = |what: String| Stop::Theirs(ParquetError::General(what));
-            let place = self.place(path).ok_or_else(|| damaged(format!("no column {}", path.join("."))))?;
+    /// All values of a column of labels.
+    fn labels(&self, column: &str) -> Result<Vec<Label>> {
+        guarded(&self.entry.path, FAULT, || {
+            let place = self.place(&[column.into()])?;
             let meta = self.reader.metadata().file_metadata();
-            // An image takes a byte at least, so that a file does not have more of them than bytes.
-            let rows = u64::try_from(meta.num_rows()).ok().filter(|rows| *rows <= self.entry.len().unwrap_or(0));
-            let rows = rows.ok_or_else(|| damaged(format!("it says that it has {} rows", meta.num_rows())))?;
             let highest = meta.schema_descr().column(place).max_def_level();
-            memory::check(self.bytes_of(place))?;
-            let mut cells = Cells { all: Vec::new(), most: rows as usize, unchecked: 0 };
+            memory::check(self.bytes_of(place)).map_err(too_much)?;
+            let mut labels = Labels { all: Vec::new(), most: self.count()? as usize, unchecked: 0 };
             for group in 0..self.reader.num_row_groups() {
                 match self.reader.get_row_group(group)?.get_column_reader(place)? {
-                    ColumnReader::ByteArrayColumnReader(reader) => {
-                        cells.append(reader, highest, |v| v.len(), |v| Cell::Bytes(v.data().to_vec()))?;
-                    }
+                    ColumnReader::ByteArrayColumnReader(reader) => labels
+                        .append(reader, highest, |v| String::from_utf8(v.data().to_vec()).map(Label::Name).ok())?,
                     ColumnReader::Int32ColumnReader(reader) => {
-                        cells.append(reader, highest, |_| 0, |v| Cell::Number(*v as i64))?;
+                        labels.append(reader, highest, |v| Some(Label::Number(*v as i64)))?;
                     }
                     ColumnReader::Int64ColumnReader(reader) => {
-                        cells.append(reader, highest, |_| 0, |v| Cell::Number(*v))?;
+                        labels.append(reader, highest, |v| Some(Label::Number(*v)))?;
                     }
-                    _ => return Err(damaged("a column of another type".into())),
+                    _ => return Err(damaged("a column of another type")),
                 }
             }
-            Ok(cells.all)
+            Ok(labels.all)
         })
     }
 }
 
-/// A value, if there is one.
-enum Cell {
-    None,
-    Number(i64),
-    Bytes(Vec<u8>),
+fn too_much(e: TooMuch) -> Stop {
+    Stop::TooMuch("its labels", e)
 }
 
-/// The values of a column.
-struct Cells {
-    all: Vec<Cell>,
+/// The values of a column of labels.
+struct Labels {
+    all: Vec<Label>,
     /// As many as the file has rows.
     most: usize,
     /// Bytes that were kept since there was a look at the memory.
     unchecked: u64,
 }
 
-impl Cells {
-    /// Adds those of one group of rows, of which `bytes` must be kept.
+impl Labels {
+    /// Adds those of one group of rows; `label` is of a value, if it is one.
     fn append<T: DataType>(
         &mut self,
         mut reader: ColumnReaderImpl<T>,
         highest: i16,
-        bytes: impl Fn(&T::T) -> usize,
-        cell: impl Fn(&T::T) -> Cell,
+        label: impl Fn(&T::T) -> Option<Label>,
     ) -> Result<(), Stop> {
         // A value is there where its level is the column's highest; a column in which all are has no levels.
         loop {
@@ -252,22 +165,29 @@ impl Cells {
                 return Ok(());
             }
             if self.all.len() + levels.len().max(values.len()) > self.most {
-                return Err(ParquetError::General("a column has more values than there are rows".into()).into());
-            }
-            // Values of a dictionary are shared until here: a small file can have a large image many times.
-            self.unchecked = values.iter().map(&bytes).fold(self.unchecked, |sum, n| sum.saturating_add(n as u64));
-            if self.unchecked > LOOK {
-                memory::check(self.unchecked)?;
-                self.unchecked = 0;
+                return Err(damaged("a column has more values than there are rows"));
             }
             let mut values = values.iter();
             if highest == 0 {
-                self.all.extend(values.map(&cell));
-                continue;
+                levels = vec![0; values.len()];
             }
-            for level in &levels {
-                let value = if *level == highest { values.next() } else { None };
-                self.all.push(value.map_or(Cell::None, &cell));
+            for level in levels {
+                let value = if level == highest { values.next() } else { None };
+                let read = match value {
+                    Some(value) => label(value),
+                    None => Some(Label::None),
+                };
+                let row = self.all.len();
+                let read = read.ok_or_else(|| damaged(format!("the class of row {row} is no text")))?;
+                // Names of a dictionary are shared until here: a small file can have a long one many times.
+                if let Label::Name(name) = &read {
+                    self.unchecked = self.unchecked.saturating_add(name.len() as u64);
+                }
+                self.all.push(read);
+            }
+            if self.unchecked > LOOK {
+                memory::check(self.unchecked).map_err(too_much)?;
+                self.unchecked = 0;
             }
         }
     }

@@ -1,11 +1,17 @@
 //! Parquet files as Hugging Face writes sets of images: a column of images, each a struct of `bytes` and `path`, and a column
 //! of classes, whose names stand in the file's metadata (key "huggingface").
 //!
-//! Parts come from the names of files ("train-00000-of-00002.parquet") or folders ("train/0000.parquet"). Images stay encoded,
-//! in memory. Sources: the documentation of Hugging Face's datasets library (image, ClassLabel), and the format's specification.
+//! Parts come from the names of files ("train-00000-of-00002.parquet") or folders ("train/0000.parquet"). Images stay
+//! in the files: what is read of these at first are the headers of their pages, and of images the pages that they lie in (several
+//! images a page, which were compressed together). Sources: the documentation of Hugging Face's datasets library (image, ClassLabel), and the format's specification.
 
+mod chunks;
 mod columns;
 mod features;
+mod guard;
+mod images;
+mod pages;
+mod recent;
 
 use super::super::index::{Coding, Found, Item, LeftOut, Part};
 use super::super::open::OpenOptions;
@@ -14,8 +20,9 @@ use super::labels::{in_order, numbered};
 use super::words::{base, few, known_part, part, part_of_word};
 use super::{Set, is_image};
 use crate::error::{Error, Result};
-use columns::{File, Label};
+use columns::{File, Label, Rows};
 use features::{Features, Picked};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One file of a set.
@@ -105,17 +112,22 @@ fn read(source: &Source, shards: &[Shard<'_>], options: &OpenOptions) -> Result<
     });
     let mut left_out = LeftOut::default();
     let mut rows: Vec<(Part, Entry, Label)> = Vec::new();
-    for shard in shards {
-        let file = File::open(shard.entry)?;
-        let picked = shard.features.pick(shard.entry, options.coarse_labels)?;
-        for (i, (image, label)) in file.rows(&picked)?.into_iter().enumerate() {
+    let of_shard = |shard: &Shard<'_>| -> Result<Rows> {
+        File::open(shard.entry)?.rows(&shard.features.pick(shard.entry, options.coarse_labels)?)
+    };
+    // Collected before they are looked at: of several bad files the first one is named, every time.
+    let of_shards: Vec<Result<Rows>> = shards.par_iter().map(of_shard).collect();
+    for (shard, found) in shards.iter().zip(of_shards) {
+        let Rows { images, all } = found?;
+        for (i, (is_there, label)) in (0..).zip(all) {
             let name = format!("{}#{i}", shard.entry.name);
-            let Some(bytes) = image else {
+            if !is_there {
                 left_out.add("a row without the bytes of an image", name);
                 continue;
-            };
+            }
             let path = format!("{}#{i}", shard.entry.path.display()).into();
-            rows.push((shard.part.unwrap_or(Part::Train), Entry::in_memory(name, path, bytes), label));
+            let entry = Entry::in_records(name, path, images.clone(), i);
+            rows.push((shard.part.unwrap_or(Part::Train), entry, label));
         }
     }
     if rows.is_empty() {
