@@ -41,7 +41,7 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
     };
     let Some(test) = tested else {
         let saved = fit.job.run.last();
-        return Ok(Outcome::Stopped { saved, position: fit.position });
+        return Ok(Outcome::Stopped { saved, position: Box::new(fit.position) });
     };
     let time = fit.keep_time()?;
     let (job, position) = (&fit.job, &fit.position);

@@ -44,7 +44,7 @@ pub enum Outcome {
         /// The checkpoint.
         saved: PathBuf,
         /// Where it stood.
-        position: Position,
+        position: Box<Position>,
     },
 }
 
