@@ -5,6 +5,7 @@ use crate::tensor::Conv2dGeometry;
 
 /// Stops unless `g` is the geometry of a convolution, and `found` are as many numbers or words of its input, weights and
 /// output as `expected` says.
+#[cfg(feature = "train")]
 #[track_caller]
 pub(super) fn check(
     op: &'static str,

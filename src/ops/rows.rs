@@ -109,7 +109,9 @@ impl<R: RowOp> Op for Rows<R> {
             return Err(other_count(self.0.name(), R::INPUTS.len(), inputs.len()));
         }
         finite(self.0.name(), self.0.constants().into_iter().map(|(_, v)| v))?;
-        let first = &inputs[0].shape;
+        let Some(first) = inputs.first().map(|m| &m.shape) else {
+            return Err(Error::shape(self.0.name(), "an op of rows has an input at least"));
+        };
         let with = |columns: usize| {
             let mut dims = first.to_vec();
             if let Some(d) = dims.last_mut() {

@@ -19,6 +19,7 @@ impl Shape {
     }
 
     /// Whether its elements can be counted, and their bytes: no product of its extents wraps.
+    #[cfg(feature = "train")]
     pub(crate) fn is_countable(&self) -> bool {
         let product = self.0.iter().try_fold(1usize, |n, extent| n.checked_mul((*extent).max(1)));
         product.and_then(|n| n.checked_mul(8)).is_some()
@@ -118,6 +119,7 @@ mod tests {
         assert_eq!(a.broadcast_strides(&Shape::from([4, 5, 3])), [3, 0, 1]);
     }
 
+    #[cfg(feature = "train")]
     #[test]
     fn what_wraps_cannot_be_counted() {
         for countable in [&[][..], &[0], &[3, 5], &[usize::MAX / 8], &[0, usize::MAX / 8]] {

@@ -1,4 +1,4 @@
-//! The most similar rows of a large bank, found on the device in blocks: of tested rows, and for each of them of the bank.
+//! The most similar rows of a large bank, found on the device in blocks: of queries, and for each of them of the bank.
 
 use crate::device::{Device, Executable, Store};
 use crate::error::Result;
@@ -9,12 +9,12 @@ use crate::tensor::{DType, HostTensor};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of a block, tested ones and those of the bank: their similarities are 64 MiB.
+/// Rows of a block, queries and those of the bank: their similarities are 64 MiB.
 const BLOCK: usize = 4096;
 /// Numbers of a block of rows: 64 MiB, half of what the least of devices binds at once.
 const NUMBERS: usize = 1 << 24;
 
-const TESTED: &str = "tested";
+const QUERIES: &str = "queries";
 const BANK: &str = "bank";
 const SPAN: &str = "span";
 const KEPT: &str = "kept";
@@ -23,7 +23,7 @@ const KEPT: &str = "kept";
 /// first counts as nearer. What is held beside the rows does not grow with them.
 pub(super) struct Search<'a> {
     bank: Normed<'a>,
-    tested: Normed<'a>,
+    queries: Normed<'a>,
     k: usize,
     store: Store,
     step: Executable,
@@ -31,16 +31,16 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// Of the `k` nearest of `bank`, which has as many at least.
-    pub(super) fn new(device: &Device, bank: &'a Rows, tested: &'a Rows, k: usize) -> Result<Search<'a>> {
-        Search::in_blocks(device, bank, tested, k, BLOCK)
+    pub(super) fn new(device: &Device, bank: &'a Rows, queries: &'a Rows, k: usize) -> Result<Search<'a>> {
+        Search::in_blocks(device, bank, queries, k, BLOCK)
     }
 
-    fn in_blocks(device: &Device, bank: &'a Rows, tested: &'a Rows, k: usize, block: usize) -> Result<Search<'a>> {
+    fn in_blocks(device: &Device, bank: &'a Rows, queries: &'a Rows, k: usize, block: usize) -> Result<Search<'a>> {
         let block = block.min((NUMBERS / bank.d()).max(1));
-        let (bank, tested) = (Normed::new(bank, block), Normed::new(tested, block));
-        let (m, n, d) = (tested.block, bank.block, bank.rows.d());
+        let (bank, queries) = (Normed::new(bank, block), Normed::new(queries, block));
+        let (m, n, d) = (queries.block, bank.block, bank.rows.d());
         let mut g = Graph::new();
-        let (a, b) = (g.input(TESTED, Meta::f32([m, d]))?, g.input(BANK, Meta::f32([n, d]))?);
+        let (a, b) = (g.input(QUERIES, Meta::f32([m, d]))?, g.input(BANK, Meta::f32([n, d]))?);
         let span = g.input(SPAN, Meta::new([2], DType::U32))?;
         let kept = g.state(KEPT, Meta::new([m, 2 * k], DType::U32), Init::Zeros)?;
         let similarities = g.matmul(a, b, false, true)?;
@@ -48,15 +48,15 @@ impl<'a> Search<'a> {
         g.assign(kept, next)?;
         let mut store = Store::new(device.clone());
         let step = store.load(g)?;
-        Ok(Search { bank, tested, k, store, step })
+        Ok(Search { bank, queries, k, store, step })
     }
 
-    /// Calls `each`, tested row by row, with the similarities of the nearest rows of the bank and with their numbers, by ascending
+    /// Calls `each`, query by query, with the similarities of the nearest rows of the bank and with their numbers, by ascending
     /// numbers.
     pub(super) fn run(mut self, mut each: impl FnMut(&[f32], &[u32]) -> Result<()>) -> Result<()> {
-        let m = self.tested.block;
-        for rows in self.tested.blocks() {
-            self.store.write(TESTED, &self.tested.of(rows.clone()))?;
+        let m = self.queries.block;
+        for rows in self.queries.blocks() {
+            self.store.write(QUERIES, &self.queries.of(rows.clone()))?;
             self.store.write(KEPT, &KeepLargest::nothing(m, self.k))?;
             for own in self.bank.blocks() {
                 // Made while the device is at the one before, which it must be done with: no more than that may wait for it.
@@ -127,33 +127,33 @@ mod tests {
         Rows::new((0..n * d).map(|i| p.normal(0, i as u64)).collect(), d).unwrap()
     }
 
-    /// What is found: similarities and places of each tested row.
-    fn found(device: &Device, bank: &Rows, tested: &Rows, k: usize, block: usize) -> Vec<(Vec<f32>, Vec<u32>)> {
+    /// What is found: similarities and places of each query.
+    fn found(device: &Device, bank: &Rows, queries: &Rows, k: usize, block: usize) -> Vec<(Vec<f32>, Vec<u32>)> {
         let mut all = Vec::new();
         let each = |s: &[f32], p: &[u32]| {
             all.push((s.to_vec(), p.to_vec()));
             Ok(())
         };
-        Search::in_blocks(device, bank, tested, k, block).unwrap().run(each).unwrap();
+        Search::in_blocks(device, bank, queries, k, block).unwrap().run(each).unwrap();
         all
     }
 
     /// Similarities in f64 of all pairs, from the definition.
-    fn cosines(bank: &Rows, tested: &[f32]) -> Vec<f64> {
+    fn cosines(bank: &Rows, query: &[f32]) -> Vec<f64> {
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>();
-        bank.rows().map(|row| dot(row, tested) / (dot(row, row) * dot(tested, tested)).sqrt()).collect()
+        bank.rows().map(|row| dot(row, query) / (dot(row, row) * dot(query, query)).sqrt()).collect()
     }
 
     #[test]
     fn none_that_is_nearer_but_for_rounding_is_missed_in_blocks_of_any_size() {
-        let (bank, tested, k) = (random(1030, 24, 1), random(37, 24, 2), 20);
+        let (bank, queries, k) = (random(1030, 24, 1), random(37, 24, 2), 20);
         // A row's length and each product of a sum of 24 are rounded, and so are their sums: some 60 roundings of 2^-24.
         let rounding = 60.0 * f64::exp2(-24.0);
         for (name, device) in devices() {
             for block in [4096, 256, 9] {
-                let all = found(&device, &bank, &tested, k, block);
-                assert_eq!(all.len(), tested.n(), "{name}");
-                for ((similarities, places), row) in all.iter().zip(tested.rows()) {
+                let all = found(&device, &bank, &queries, k, block);
+                assert_eq!(all.len(), queries.n(), "{name}");
+                for ((similarities, places), row) in all.iter().zip(queries.rows()) {
                     let truth = cosines(&bank, row);
                     assert!(places.windows(2).all(|p| p[0] < p[1]), "{name}, blocks of {block}: {places:?}");
                     let least = places.iter().map(|p| truth[*p as usize]).fold(f64::INFINITY, f64::min);
@@ -174,10 +174,10 @@ mod tests {
         // Five directions over and over: the nearest one fills all places.
         let corner = |i: usize| (0..5).map(move |c| (c == i % 5) as u8 as f32);
         let bank = Rows::new((0..100).flat_map(corner).collect(), 5).unwrap();
-        let tested = Rows::new((0..5).flat_map(corner).collect(), 5).unwrap();
+        let queries = Rows::new((0..5).flat_map(corner).collect(), 5).unwrap();
         for (name, device) in devices() {
             for block in [4096, 32, 7] {
-                for (i, (similarities, places)) in found(&device, &bank, &tested, 6, block).iter().enumerate() {
+                for (i, (similarities, places)) in found(&device, &bank, &queries, 6, block).iter().enumerate() {
                     let first: Vec<u32> = (0..6).map(|j| (i + 5 * j) as u32).collect();
                     assert_eq!((&similarities[..], places), (&[1.0; 6][..], &first), "{name}, blocks of {block}");
                 }
@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn all_of_a_small_bank_are_near() {
-        let (bank, tested) = (random(3, 4, 5), random(2, 4, 6));
-        for (_, places) in found(&Device::Cpu, &bank, &tested, 3, 2) {
+        let (bank, queries) = (random(3, 4, 5), random(2, 4, 6));
+        for (_, places) in found(&Device::Cpu, &bank, &queries, 3, 2) {
             assert_eq!(places, [0, 1, 2]);
         }
     }

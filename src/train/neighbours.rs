@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn votes_weigh_by_similarity() {
         let bank = Rows::new(vec![2.0, 0.0, 0.8, 0.6, 0.0, 1.0, -1.0, 0.0], 2).unwrap();
-        let tested = Rows::new(vec![3.0, 0.0], 2).unwrap();
-        let votes = votes(&bank, &[0, 1, 1, 2], &tested, 3, 3);
+        let queries = Rows::new(vec![3.0, 0.0], 2).unwrap();
+        let votes = votes(&bank, &[0, 1, 1, 2], &queries, 3, 3);
         let weight = |s: f64| (s / 0.1).exp();
         let sum = weight(1.0) + weight(0.8) + weight(0.0);
         let expected = [weight(1.0) / sum, (weight(0.8) + weight(0.0)) / sum, 1e-6];

@@ -62,7 +62,10 @@ fn gradients_refuse_other_shapes_and_types() {
                 dims[axis] += 1;
                 Meta::new(dims, *dtype)
             };
-            let mut wrong: Vec<Meta> = (0..shape.len()).map(changed).collect();
+            // A row or a column more of an image may be one that no window of a pooling has.
+            let pooled = op.name() == "max_pool2d_grad" && i == 0;
+            let axes = (0..shape.len()).filter(|axis| !pooled || [0, 3].contains(axis));
+            let mut wrong: Vec<Meta> = axes.map(changed).collect();
             wrong.push(Meta::new([&shape[..], &[2]].concat(), *dtype));
             wrong.push(Meta::new(shape.clone(), if *dtype == DType::U8 { DType::I32 } else { DType::U8 }));
             for meta in wrong {
