@@ -29,8 +29,8 @@ fn depth() -> u32 {
 // branches of them.
 fn letter(which: u32, point: u32, place: u32) -> u32 {
     let column = columns[which * M + min(place, M - 1u)];
-    let word = codes[min(point, POINTS - 1u) * ((V + 1u) / 2u) + column / 2u];
-    return select(0xfffeu, (word >> (16u * (column % 2u))) & 0xffffu, point < POINTS && place < M);
+    let word = codes[min(point, POINTS - 1u) * ((V + 1u) / 2u) + min(column, V - 1u) / 2u];
+    return select(0xfffeu, (word >> (16u * (column % 2u))) & 0xffffu, point < POINTS && place < M && column < V);
 }
 
 fn two_letters(which: u32, point: u32, word: u32) -> u32 {

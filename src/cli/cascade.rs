@@ -103,7 +103,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         grouped(t.data.train.len() as u64)
     ))?;
     for (name, (train, test)) in results {
-        let labelled = LabelledFeatures::new(&t.data, 1.0, train, test)?;
+        let labelled = LabelledFeatures::new(&t.data, 1.0, &train, &test)?;
         let (knn, linear) = (labelled.by_neighbours(&device)?.accuracy, labelled.by_probe()?.0.accuracy);
         say(format!("{name:13}  {}   {}", percent(knn), percent(linear)))?;
         entries.push(json!({ "features": name, "part": t.part.map(Part::word), "images": t.data.test.len(), "knn": knn, "linear": linear }));

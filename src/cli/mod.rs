@@ -75,7 +75,6 @@ const COULD_NOT: u8 = 2;
 /// Runs the program; prints what went wrong as one message.
 pub fn main() -> ExitCode {
     panic::set_hook(Box::new(|_| {}));
-    quiet_graphics_libraries();
     survive_file_limits();
     match panic::catch_unwind(|| Cli::try_parse().map_or_else(|e| told(&e), run)) {
         Ok(Ok(code)) => code,
@@ -102,16 +101,6 @@ fn told(e: &clap::Error) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(COULD_NOT));
     }
     Ok(printed.map_err(crate::error::Error::io(STDOUT, "write")).map(|()| ExitCode::SUCCESS)?)
-}
-
-/// Wayland's client library, which GL drivers load, complains on standard error when a machine has no desktop session,
-/// and calls that an error. Nothing here shows a window.
-fn quiet_graphics_libraries() {
-    #[cfg(target_os = "linux")]
-    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // SAFETY: the program has one thread yet.
-        unsafe { std::env::set_var("XDG_RUNTIME_DIR", std::env::temp_dir()) };
-    }
 }
 
 /// The exit code of a command that can be stopped from outside.

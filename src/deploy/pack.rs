@@ -215,7 +215,7 @@ impl Packer<'_> {
                 joined = self.push(Op::Concat, &[joined, *next])?;
             }
             joined
-        } else if node.op.is_view() {
+        } else if node.is_view {
             // Other extents of the same numbers: those of one pixel are written down, others follow from what comes next.
             match self.graph.shape(node.outputs[0])[..] {
                 [_, 1, 1, _] => self.flat(x)?,

@@ -81,7 +81,8 @@ impl GpuDevice {
             required_features: features,
             required_limits: limits.clone(),
             experimental_features: match experimental {
-                // SAFETY: only kernels of `shaders/bench` use them, which run on data of their own.
+                // SAFETY: what is experimental is used by kernels that ask for it in their text, and of this crate only those of
+                // `shaders/bench` do, which run on data of their own; others run with bounds checks.
                 true => unsafe { wgpu::ExperimentalFeatures::enabled() },
                 false => wgpu::ExperimentalFeatures::disabled(),
             },

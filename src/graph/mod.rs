@@ -48,7 +48,7 @@ impl Meta {
 
     /// Stored size in bytes.
     pub fn bytes(&self) -> usize {
-        4 * self.words()
+        self.words().saturating_mul(4)
     }
 }
 
@@ -117,6 +117,8 @@ pub struct Node {
     pub op: Arc<dyn Op>,
     /// Whether the op is one of this crate. What others launch, kernels of this crate too, devices run with bounds checks.
     pub(crate) built_in: bool,
+    /// Whether its output is its input's memory, as the op said when it was applied.
+    pub(crate) is_view: bool,
     /// To what.
     pub inputs: Vec<Value>,
     /// What it makes.
@@ -284,6 +286,9 @@ impl Graph {
     }
 
     /// A tensor known now.
+    ///
+    /// # Panics
+    /// Where tensors are made: if one has more elements than memory has addresses.
     pub fn constant(&mut self, tensor: HostTensor) -> Value {
         let name = format!("const{}", self.values.len());
         let meta = Meta::new(tensor.shape().clone(), tensor.dtype());
@@ -311,7 +316,8 @@ impl Graph {
         if let Some(huge) = out.iter().find(|m| !m.shape.is_countable()) {
             return Err(Error::shape(op.name(), format!("its result {huge} is more than memory has addresses")));
         }
-        if op.is_view() && (out.len() != 1 || metas.first().map(Meta::words) != Some(out[0].words())) {
+        let is_view = op.is_view();
+        if is_view && (out.len() != 1 || metas.first().map(Meta::words) != Some(out[0].words())) {
             return Err(Error::shape(op.name(), "a view has one output, of as many words as its input".to_string()));
         }
         let node = self.nodes.len();
@@ -324,6 +330,7 @@ impl Graph {
         self.nodes.push(Node {
             op,
             built_in,
+            is_view,
             inputs: inputs.to_vec(),
             outputs: outputs.clone(),
             scope: self.scope.join("."),

@@ -36,6 +36,13 @@ pub(super) fn check_one_group(op: &'static str, g: &Conv2dGeometry) {
     assert!(g.groups == 1, "{op}: takes no groups, got {}", g.groups);
 }
 
+/// Stops where the sums of a convolution of bits are more than 16 bits hold.
+#[track_caller]
+pub(super) fn check_sums(op: &str, g: &Conv2dGeometry) {
+    let most = g.kh * g.kw * g.c / g.groups.max(1);
+    assert!(most <= i16::MAX as usize, "{op}: sums of up to {most} are more than 16 bits hold");
+}
+
 /// Stops unless an operand has as many elements as it should.
 #[track_caller]
 pub(super) fn check_length(op: &str, name: &str, found: usize, expected: usize) {
@@ -179,6 +186,7 @@ mod tests {
         }
         // Whose rows would seem to lie in the slice, if their number were counted modulo 2^64.
         let wraps = MatMulExtents { batch: 1, m: 2, k: usize::MAX / 2 + 2, ..e };
-        refused(|| run(&wraps, 2, 10, 10));
+        let said = refused(|| run(&wraps, 2, 10, 10));
+        assert!(said.contains("counted") || said.contains("elements"), "{said}");
     }
 }

@@ -33,7 +33,7 @@ pub mod xnor;
 pub use isa::Isa;
 
 #[cfg(feature = "train")]
-pub use cluster::{NEAR_TIE, NOT_SAMPLED, digest, most_shared, nearest, tie_key};
+pub use cluster::{NEAR_TIE, NO_PLACE, NOT_SAMPLED, digest, most_shared, nearest, tie_key};
 #[cfg(feature = "train")]
 pub use conv2d::{conv2d_forward, conv2d_input_grad, conv2d_weight_grad};
 #[cfg(feature = "train")]

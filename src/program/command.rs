@@ -91,7 +91,10 @@ impl Program {
             match &step.work {
                 Work::Fused(fused) => {
                     let made = generate(&sources, &self.graph, fused, &self.place)?;
-                    let text = fused_texts.entry(made.source);
+                    // The kernel reads and writes as far as ops say: those of others may say anything.
+                    let built_in = fused.nodes.iter().all(|node| self.graph.nodes()[*node].built_in);
+                    let source = if built_in { made.source } else { Wgsl::foreign(made.source.shared()) };
+                    let text = fused_texts.entry(source);
                     let text = text.or_insert_with_key(|source| (source.clone(), made.files.into()));
                     let (source, files) = text.clone();
                     commands.push(Command::Dispatch(Dispatch {

@@ -74,7 +74,7 @@ fn live_nodes(graph: &Graph) -> Vec<bool> {
     live
 }
 
-/// A pointwise node may be fused when its outputs are types that a fused kernel can write.
+/// Whether a node may be part of a fused kernel.
 fn fusable(node: &Node) -> bool {
     node.op.pointwise().is_some()
 }
@@ -200,14 +200,7 @@ fn reaches(graph: &Graph, group_of: &[Option<usize>], groups: &[Vec<usize>], fro
     false
 }
 
-fn is_stored(
-    graph: &Graph,
-    v: Value,
-    members: &[usize],
-    consumers: &HashMap<Value, Vec<usize>>,
-    keep: &HashSet<Value>,
-) -> bool {
-    let _ = graph;
+fn is_stored(v: Value, members: &[usize], consumers: &HashMap<Value, Vec<usize>>, keep: &HashSet<Value>) -> bool {
     keep.contains(&v) || consumers.get(&v).is_some_and(|c| c.iter().any(|n| !members.contains(n)))
 }
 
@@ -229,7 +222,7 @@ fn buffers(graph: &Graph, members: &[usize], consumers: &HashMap<Value, Vec<usiz
                 bound.insert(v);
             }
         }
-        bound.extend(node.outputs.iter().filter(|v| is_stored(graph, **v, members, consumers, keep)));
+        bound.extend(node.outputs.iter().filter(|v| is_stored(**v, members, consumers, keep)));
     }
     bound.len()
 }
@@ -274,7 +267,7 @@ fn build(graph: &Graph, members: &[usize], consumers: &HashMap<Value, Vec<usize>
         for (port, v) in node.outputs.iter().enumerate().filter(|(_, v)| wanted(v)) {
             exprs.push(Expr::Apply { node: n, port, args: args.clone() });
             at.insert(*v, exprs.len() - 1);
-            if is_stored(graph, *v, members, consumers, keep) {
+            if is_stored(*v, members, consumers, keep) {
                 stores.push((*v, exprs.len() - 1));
             }
         }

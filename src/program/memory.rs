@@ -41,7 +41,7 @@ pub(super) struct Layout {
 pub(super) fn root(graph: &Graph, mut v: Value) -> Value {
     while let Def::Node { node, .. } = graph.def(v) {
         let n = &graph.nodes()[*node];
-        if !n.op.is_view() {
+        if !n.is_view {
             break;
         }
         v = n.inputs[0];

@@ -84,7 +84,7 @@ fn step(graph: &Graph, group: Group, copied: &HashSet<Value>) -> Option<Step> {
     let first = &graph.nodes()[group.nodes[0]];
     let phase = first.phase;
     let Some(mut fused) = group.fused else {
-        return (!first.op.is_view()).then(|| Step {
+        return (!first.is_view).then(|| Step {
             work: Work::Node { node: group.nodes[0], lowering: Default::default(), temps: Vec::new() },
             inputs: first.inputs.clone(),
             outputs: first.outputs.clone(),

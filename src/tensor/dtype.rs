@@ -38,9 +38,9 @@ impl DType {
         columns.div_ceil(self.per_word())
     }
 
-    /// Words in a tensor of this type.
+    /// Words in a tensor of this type; `usize::MAX` for more than can be counted.
     pub fn words(self, shape: &Shape) -> usize {
-        shape.rows() * self.row_words(shape.columns())
+        shape.rows().saturating_mul(self.row_words(shape.columns()))
     }
 }
 

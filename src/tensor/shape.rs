@@ -13,9 +13,9 @@ impl Shape {
         Shape(dims.into())
     }
 
-    /// Number of elements (1 for a scalar, whose shape is empty).
+    /// Number of elements (1 for a scalar, whose shape is empty); `usize::MAX` for more than can be counted, which no memory has.
     pub fn elements(&self) -> usize {
-        self.0.iter().product()
+        self.0.iter().fold(1, |n: usize, extent| n.saturating_mul(*extent))
     }
 
     /// Whether its elements can be counted, and their bytes: no product of its extents wraps.
@@ -30,9 +30,9 @@ impl Shape {
         self.0.last().copied().unwrap_or(1)
     }
 
-    /// Product of all extents but the last; 1 for a scalar.
+    /// Product of all extents but the last; 1 for a scalar; `usize::MAX` for more than can be counted.
     pub fn rows(&self) -> usize {
-        self.0.iter().rev().skip(1).product()
+        self.0.iter().rev().skip(1).fold(1, |n: usize, extent| n.saturating_mul(*extent))
     }
 
     /// Row-major strides in elements.

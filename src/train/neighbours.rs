@@ -24,7 +24,7 @@ pub fn by_neighbours(runner: &mut Runner, data: &Split, batch: usize, stop: &Ato
     let Some(train) = features(runner, &data.train, batch, stop)? else { return Ok(None) };
     let Some(test) = features(runner, &data.test, batch, stop)? else { return Ok(None) };
     let device = runner.store().device().clone();
-    LabelledFeatures::new(data, 1.0, train, test)?.by_neighbours(&device).map(Some)
+    LabelledFeatures::new(data, 1.0, &train, &test)?.by_neighbours(&device).map(Some)
 }
 
 /// Calls `each`, row by row of `queries`, with the logarithm of the share of votes that each class has among the `k` nearest of

@@ -23,6 +23,7 @@ use crate::methods::{Method, Task, feature_graph};
 use crate::optim::{OptimSpec, Rule, Schedule, Warmup};
 use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -103,25 +104,25 @@ pub fn feature_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
 }
 
 /// Features of the training part, those of them that have labels, and of the test part.
-pub struct LabelledFeatures {
+pub struct LabelledFeatures<'a> {
     /// Features of training images with labels.
-    pub train: Rows,
+    pub train: Cow<'a, Rows>,
     /// Their labels.
     pub train_labels: Vec<u32>,
     /// Features of test images.
-    pub test: Rows,
+    pub test: &'a Rows,
     /// Their labels.
     pub test_labels: Vec<u32>,
     /// Names of the classes.
     pub classes: Vec<String>,
 }
 
-impl LabelledFeatures {
+impl<'a> LabelledFeatures<'a> {
     /// Of a set, a share of whose training images have labels.
     ///
     /// # Errors
     /// If a part has no images or no labels.
-    pub fn new(data: &Split, labels: f64, train: Rows, test: Rows) -> Result<LabelledFeatures> {
+    pub fn new(data: &Split, labels: f64, train: &'a Rows, test: &'a Rows) -> Result<LabelledFeatures<'a>> {
         let of = |set: &Dataset| {
             set.labels.clone().filter(|l| !l.is_empty()).ok_or_else(|| {
                 Error::Config(format!("{}: features are evaluated by labels, but there are none", set.name))
@@ -130,7 +131,8 @@ impl LabelledFeatures {
         let (all, test_labels) = (of(&data.train)?, of(&data.test)?);
         let with = low_shot(all.len(), labels);
         Ok(LabelledFeatures {
-            train: train.select(&with),
+            // Most have all labels: then nothing is copied.
+            train: if with.len() == all.len() { Cow::Borrowed(train) } else { Cow::Owned(train.select(&with)) },
             train_labels: with.iter().map(|i| all[*i as usize]).collect(),
             test,
             test_labels,
@@ -147,7 +149,7 @@ impl LabelledFeatures {
     pub fn by_neighbours_of(&self, k: usize, device: &Device) -> Result<Evaluation> {
         let mut tally = Tally::new(self.classes.len());
         let mut labels = self.test_labels.iter();
-        neighbours::votes(device, &self.train, &self.train_labels, &self.test, self.classes.len(), k, |votes| {
+        neighbours::votes(device, &self.train, &self.train_labels, self.test, self.classes.len(), k, |votes| {
             tally.add(votes, *labels.next().expect("a label for each row") as usize)
         })?;
         Ok(tally.finish(&self.classes))
@@ -156,11 +158,11 @@ impl LabelledFeatures {
     /// By a linear probe.
     pub fn by_probe(&self) -> Result<(Evaluation, Probe)> {
         let probe = Probe::fit(&self.train, &self.train_labels, self.classes.len())?;
-        let logits = probe.logits(&self.test)?;
+        let logits = probe.logits(self.test)?;
         Ok((self.tally(logits.rows())?, probe))
     }
 
-    fn tally<'a>(&self, rows: impl Iterator<Item = &'a [f32]>) -> Result<Evaluation> {
+    fn tally<'r>(&self, rows: impl Iterator<Item = &'r [f32]>) -> Result<Evaluation> {
         let mut tally = Tally::new(self.classes.len());
         for (row, label) in rows.zip(&self.test_labels) {
             tally.add(row, *label as usize)?;

@@ -4,8 +4,9 @@
 use crate::devices::devices;
 use onebit::device::{Device, Store};
 use onebit::error::Result;
-use onebit::graph::{Grads, Graph, LowerCx, Meta, Op, Value};
+use onebit::graph::{Grads, Graph, LowerCx, Meta, Op, Pointwise, Value};
 use onebit::launch::{Launch, Lowering, Operand, fold_groups};
+use onebit::ops::pointwise::Relu;
 use onebit::ops::rows::{Extent, RowOp, Rows};
 use onebit::program::{Backend, Command, Kernel, Options, Program};
 use onebit::shader::sources::Sources;
@@ -154,6 +155,48 @@ fn what_comes_from_outside_runs_checked() {
     g.output("y", y);
     let borrowed = kernels(g, Sources::default()).unwrap();
     assert!(borrowed.len() == 1 && borrowed[0].name == "softmax/softmax" && !borrowed[0].source.is_ours());
+    // One that is fused by the formula of an op of the crate, over extents of its own.
+    let mut g = Graph::new();
+    let x = g.input("x", Meta::f32([4])).unwrap();
+    let y = g.apply1(Widened(Relu {}), &[x]).unwrap();
+    let z = g.relu(y).unwrap();
+    g.output("z", z);
+    let fused = kernels(g, Sources::default()).unwrap();
+    assert!(fused.len() == 1 && !fused[0].source.is_ours(), "{:?}", fused[0].name);
+}
+
+/// Says that it is an op of the crate, and has more to show for it.
+#[derive(Debug)]
+struct Widened(Relu);
+
+impl Op for Widened {
+    fn name(&self) -> &'static str {
+        "widened"
+    }
+
+    fn infer(&self, _: &[Meta]) -> Result<Vec<Meta>> {
+        Ok(vec![Meta::f32([1 << 20])])
+    }
+
+    fn grad(&self, _: &mut Graph, x: &[Value], _: &[Value], _: &[Option<Value>]) -> Result<Grads> {
+        Ok(vec![None; x.len()])
+    }
+
+    fn reference(&self, inputs: &[&RefTensor], _: &[Meta]) -> Vec<RefTensor> {
+        vec![inputs[0].clone()]
+    }
+
+    fn bound(&self, _: &[&RefTensor], _: &[RefTensor]) -> Vec<Vec<f64>> {
+        vec![]
+    }
+
+    fn lower(&self, _: &LowerCx<'_>) -> Result<Lowering> {
+        Ok(Lowering::default())
+    }
+
+    fn pointwise(&self) -> Option<&dyn Pointwise> {
+        Some(&self.0)
+    }
 }
 
 #[test]

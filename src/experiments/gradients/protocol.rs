@@ -102,7 +102,7 @@ impl Extracted {
 
     /// The accuracy with a share of the labels, and what is to be said of it.
     fn evaluated(&self, how: Protocol, labels: f64, t: &TrainedRun) -> Result<(f64, String)> {
-        let labelled = LabelledFeatures::new(&t.data, labels, self.train.clone(), self.test.clone())?;
+        let labelled = LabelledFeatures::new(&t.data, labels, &self.train, &self.test)?;
         let (result, more): (Evaluation, String) = match how {
             Protocol::Linear => {
                 let (result, probe) = labelled.by_probe()?;

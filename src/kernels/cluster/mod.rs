@@ -3,5 +3,5 @@
 mod most_shared;
 mod nearest;
 
-pub use most_shared::{NOT_SAMPLED, digest, most_shared, tie_key};
+pub use most_shared::{NO_PLACE, NOT_SAMPLED, digest, most_shared, tie_key};
 pub use nearest::{NEAR_TIE, nearest};

@@ -11,6 +11,9 @@ const POINTS: usize = 256;
 /// A place of a centre's code that is not looked at.
 pub const NOT_SAMPLED: u16 = u16::MAX;
 
+/// What stands at a place that a code does not have.
+pub const NO_PLACE: u16 = u16::MAX - 1;
+
 /// A number of a point's sampled code (FNV-1a over 16-bit letters).
 pub fn digest(code: impl IntoIterator<Item = u16>) -> u32 {
     code.into_iter().fold(0x811C_9DC5, |h, c| (h ^ c as u32).wrapping_mul(0x0100_0193))
@@ -28,7 +31,7 @@ pub fn tie_key(digest: u32, centre: u32) -> u32 {
 /// [`crate::ops::cluster::MostShared`]. `random`: ties by key, else by number.
 ///
 /// # Panics
-/// If an extent is zero, or the slices are not of one set of them.
+/// If an extent is zero or more than 16 bits count, or the slices are not of one set of them.
 pub fn most_shared(
     isa: Isa,
     (v, m, k): (usize, usize, usize),
@@ -39,6 +42,11 @@ pub fn most_shared(
     found: &mut [u32],
 ) {
     assert!(v > 0 && m > 0 && k > 0, "most_shared: extents {v}, {m} and {k}");
+    // Centres and counts are kept in 16 bits.
+    assert!(
+        m <= u16::MAX as usize && k <= 1 << 16,
+        "most_shared: {m} places of {k} centres are more than 16 bits count"
+    );
     let (row, centre_row) = (v.div_ceil(2), m.div_ceil(2));
     let (n, sets) = (codes.len() / row, columns.len() / m);
     check_length("most_shared", "codes", codes.len(), n * row);
@@ -62,7 +70,7 @@ pub fn most_shared(
         for (i, found) in found.iter_mut().enumerate() {
             let code = &codes[(first + i) * row..][..row];
             seen.clear();
-            seen.extend(columns.iter().map(|c| half(code, *c as usize)));
+            seen.extend(columns.iter().map(|c| if (*c as usize) < v { half(code, *c as usize) } else { NO_PLACE }));
             counts.clear();
             counts.resize(k, 0u16);
             for (place, letter) in seen.iter().enumerate() {

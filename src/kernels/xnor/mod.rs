@@ -15,7 +15,7 @@ mod portable;
 mod tables;
 
 #[cfg(feature = "train")]
-use crate::kernels::entry::{check, check_one_group};
+use crate::kernels::entry::{check, check_one_group, check_sums};
 #[cfg(feature = "train")]
 use crate::kernels::isa::{Isa, Set};
 #[cfg(feature = "train")]
@@ -31,6 +31,7 @@ use crate::tensor::bits::WeightCode;
 pub fn xnor_conv2d_forward(isa: Isa, g: &Conv2dGeometry, code: WeightCode, x: &[u32], w: &[u32], y: &mut [u32]) {
     use rayon::prelude::*;
     check_one_group("xnor_conv2d_forward", g);
+    check_sums("xnor_conv2d_forward", g);
     check("xnor_conv2d_forward", g, [x.len(), w.len(), y.len()], Conv2dGeometry::packed_words);
     if isa.set() == Set::Portable {
         return portable::forward(g, code, x, w, y);

@@ -4,7 +4,7 @@
 use super::sets::{Extents, extents};
 use crate::error::{Error, Result};
 use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
-use crate::kernels::{self, NOT_SAMPLED, digest, tie_key};
+use crate::kernels::{self, NO_PLACE, NOT_SAMPLED, digest, tie_key};
 use crate::launch::Lowering;
 use crate::ops::inputs::exactly;
 use crate::tensor::{DType, RefTensor};
@@ -28,7 +28,8 @@ pub enum Ties {
 /// ```
 ///
 /// which is the inner product of the one-hot codes (specification of MBN, section 2.2). The halves are compared bit for
-/// bit, so they count to 65,534 if read as unsigned; a centre's [`NOT_SAMPLED`] equals nothing. With `euclidean` the
+/// bit, so they count to 65,534 if read as unsigned; a centre's [`NOT_SAMPLED`] equals nothing, and a column that codes do not have
+/// reads as [`NO_PLACE`]. With `euclidean` the
 /// largest `2 score(j) - #{ u : centres[j][u] sampled }` wins: the smallest Euclidean distance of the one-hot codes.
 /// Integers throughout: equal on every device. No gradient.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ impl Op for MostShared {
         let mut found = Vec::with_capacity(outputs[0].shape.elements());
         for (columns, centres) in columns.data.chunks(m).zip(centres.data.chunks(k * m)) {
             for code in codes.data.chunks(v) {
-                let seen: Vec<u16> = columns.iter().map(|c| half(&code[*c as usize])).collect();
+                let seen: Vec<u16> = columns.iter().map(|c| code.get(*c as usize).map_or(NO_PLACE, half)).collect();
                 let score = |j: usize| -> i64 {
                     let centre = centres[j * m..][..m].iter().map(half);
                     let ones = centre.clone().filter(|c| *c != NOT_SAMPLED).count() as i64;

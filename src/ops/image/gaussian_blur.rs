@@ -38,7 +38,12 @@ impl Op for GaussianBlur {
     fn infer(&self, inputs: &[Meta]) -> Result<Vec<Meta>> {
         let [_, h, w, _] = batch("gaussian_blur", inputs)?;
         if self.radius == 0 || self.radius >= h.min(w) {
-            let m = format!("a radius of {} does not fit {}: give 1 to {}", self.radius, inputs[0], h.min(w) - 1);
+            let m = format!(
+                "a radius of {} does not fit {}: give 1 to {}",
+                self.radius,
+                inputs[0],
+                h.min(w).saturating_sub(1)
+            );
             return Err(Error::shape("gaussian_blur", m));
         }
         Ok(vec![inputs[0].clone()])

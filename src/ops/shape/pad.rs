@@ -39,6 +39,7 @@ impl Op for Pad {
         movable("pad", x)?;
         let rank = x.shape.len();
         let fits = x.dtype == DType::F32
+            && self.value.is_finite()
             && self.before.len() == rank
             && self.step.len() == rank
             && self.shape.len() == rank

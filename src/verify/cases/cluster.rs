@@ -76,6 +76,13 @@ pub fn cases() -> Vec<CaseSpec> {
             }));
         }
     }
+    all.push(CaseSpec::new("most_shared", "columns that codes do not have", |c| {
+        let codes = c.integers([70, 5], DType::I16, 3);
+        let columns = c.input(HostTensor::from_u32([1, 4], vec![0, 4, 5, u32::MAX]));
+        let centres = c.input(halves([1, 20, 4], 3, true));
+        let y = c.graph.most_shared(MostShared { ties: Ties::Random, euclidean: true }, codes, columns, centres)?;
+        c.keep(y)
+    }));
     // Letters over 32767.
     all.push(CaseSpec::new("most_shared", "letters up to 65534", |c| {
         let letters: Vec<f64> = (0..90).map(|i| (65_534 - i % 7) as u16 as i16 as f64).collect();

@@ -549,6 +549,6 @@ fn smn_19_one_neighbour_of_the_training_images_is_the_image_itself() {
     let mut set = onebit::data::Dataset::embedded().train.select(&(0..50).collect::<Vec<u32>>());
     set.labels = Some((0..50).map(|i| i % 10).collect());
     let data = Split { train: set.clone().into(), test: set.into(), ..onebit::data::Dataset::embedded() };
-    let evaluated = LabelledFeatures::new(&data, 1.0, x.clone(), x).unwrap();
+    let evaluated = LabelledFeatures::new(&data, 1.0, &x, &x).unwrap();
     assert_eq!(evaluated.by_neighbours_of(1, &Device::Cpu).unwrap().accuracy, 1.0);
 }

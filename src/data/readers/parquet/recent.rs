@@ -35,7 +35,7 @@ struct Recent {
     bytes: u64,
 }
 
-/// What a thread that panicked left is whole: nothing is changed here in two steps.
+/// What a thread that panicked left is whole: nothing that can panic stands between two steps of a change.
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,7 +13,7 @@ mod form;
 mod neon;
 mod words;
 
-use crate::kernels::entry::{check_length, check_one_group};
+use crate::kernels::entry::{check_length, check_one_group, check_sums};
 use crate::kernels::grid::Grid;
 use crate::kernels::isa::Isa;
 use crate::kernels::lines::Lines;
@@ -77,6 +77,7 @@ impl Panel {
     /// If `g` contradicts itself ([`Conv2dGeometry::check`]) or has groups, or if these are not its weights.
     pub fn new(g: &Conv2dGeometry, code: WeightCode, w: &[u32], isa: Isa) -> Panel {
         check_one_group("a panel of bits", g);
+        check_sums("a panel of bits", g);
         let form = Form::of(isa);
         let words = g.c.div_ceil(32);
         let (grid, taps) = output_taps(g, words);
