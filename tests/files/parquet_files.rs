@@ -365,7 +365,7 @@ fn parquet_in_archives_is_read_where_it_lies() {
         ("set.tar", tar.into_inner().unwrap(), false),
         ("set.zip", zip(zip::CompressionMethod::Stored), false),
         ("set.zip", zip(zip::CompressionMethod::Deflated), true),
-        (&format!("{NAME}.gz"), gz.finish().unwrap(), true),
+        (&*format!("{NAME}.gz"), gz.finish().unwrap(), true),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().join(name);
