@@ -21,7 +21,10 @@ pub fn changed<T: Serialize + Clone>(
     }
     let mut table = toml::Table::try_from(recipe)
         .map_err(|e| Error::Config(format!("the recipe cannot be written as TOML: {e}")))?;
-    for setting in settings {
+    // A kind first, whatever the order: what is set beside it is meant for that kind.
+    let is_kind = |s: &&String| s.split('=').next().is_some_and(|key| key.trim().ends_with(".kind"));
+    let (kinds, others): (Vec<&String>, Vec<&String>) = settings.iter().partition(is_kind);
+    for setting in kinds.into_iter().chain(others) {
         let set = apply(&mut table, setting)?;
         if let Some(of) = set.strip_suffix(".kind") {
             leave_to_kind(&mut table, of, &read);
@@ -122,6 +125,7 @@ mod tests {
         // What is given for another kind is refused as ever, and what a kind must have is asked for.
         let message = |settings: &[&str]| with(settings).unwrap_err().to_string();
         assert!(message(&["optimiser.kind=sgd", "optimiser.beta1=0.5"]).contains("beta1"));
+        assert!(message(&["optimiser.beta1=0.5", "optimiser.kind=sgd"]).contains("beta1"));
         assert!(message(&["schedule.kind=step"]).contains("milestones"));
         assert!(message(&["optimiser.kind=sdg"]).contains("sdg"));
     }

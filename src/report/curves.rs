@@ -255,7 +255,8 @@ fn one(cell: &Area<'_>, chart: &Chart, groups: usize) -> Done {
             }))?),
         }
         // A line of few points is seen as such, and one of a single point is seen at all.
-        if line.points.len() <= 12 && !stroke.is_apart() && !matches!(line.of, Of::Layer(_)) {
+        let few = if matches!(line.of, Of::Layer(_)) { 1 } else { 12 };
+        if line.points.len() <= few && !stroke.is_apart() {
             axes.draw_series(all().map(|p| Circle::new(p, 3, colour.filled())))?;
         }
     }

@@ -1,6 +1,6 @@
 //! Runs as their curves are drawn: what each logged, and which of them are one line.
 
-use super::compare::{Settings, Trained, letters, settings, telling, told};
+use super::compare::{Settings, Trained, check, letters, settings, telling, told};
 use crate::error::Result;
 use crate::train::right::Right;
 use crate::train::run::{Metric, MetricsFile, RunDir};
@@ -34,7 +34,10 @@ impl Drawn {
     pub fn open(path: &Path) -> Result<Drawn> {
         let (run, recipe, info) = RunDir::open(path)?;
         let data = match run.summary()? {
-            Some(summary) => summary.data,
+            Some(summary) => {
+                check(&run, &recipe, &summary)?;
+                summary.data
+            }
             None => recipe.data.path.clone(),
         };
         Ok(Drawn {

@@ -14,7 +14,7 @@ pub fn confusion_svg(e: &Evaluation, title: &str) -> String {
     let (left, top) = (40 + 8 * longest.max(4), 60 + 7 * longest.max(4));
     // The words are as wide as they are, however few the classes.
     let words = 24 + 8 * title.chars().count().max(CAPTION.len());
-    let (width, height) = ((left + n * cell + 30).max(words), top + n * cell + 30);
+    let (width, height) = ((left + n * cell + 30 + 4 * longest).max(words), top + n * cell + 30);
     let mut s = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\

@@ -9,7 +9,7 @@ use super::non_finite::NonFinite;
 use super::parts::Parts;
 use super::programs::Programs;
 use super::right::Right;
-use super::run::{At, Metric, MetricsFile, Summary, record};
+use super::run::{At, Metric, MetricsFile, Summary, check_recipe, record};
 use super::steps::Steps;
 use super::time::{Clock, Time};
 use super::writer::Writer;
@@ -125,19 +125,7 @@ struct Fit<'a> {
 /// begins.
 fn go_on(job: &Job<'_>, steps: &mut Steps, position: Position, path: &Path) -> Result<Position> {
     let checkpoint = job.run.checkpoint(path, &job.recipe, &job.info)?;
-    // A run that was lengthened may have been killed before it wrote a checkpoint of its new length.
-    let lengths = job.info.lengthened.iter().map(|epochs| Recipe { epochs: *epochs, ..job.recipe.clone() });
-    let mut hashes = lengths.chain([job.recipe.clone()]).map(|of| of.hash());
-    if !hashes.any(|hash| hash.is_ok_and(|hash| format!("{hash:016x}") == checkpoint.position.recipe)) {
-        return Err(Error::data(
-            path,
-            format!(
-                "the checkpoint was made with another recipe (hash {}, config.toml has {}): put config.toml \
-                 back as it was, or start a new run",
-                checkpoint.position.recipe, position.recipe
-            ),
-        ));
-    }
+    check_recipe(path, &checkpoint.position, &job.recipe, &job.info)?;
     if checkpoint.position.data.as_ref().is_some_and(|data| *data != job.fingerprint) {
         return Err(Error::data(
             path,

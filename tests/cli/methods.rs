@@ -66,6 +66,13 @@ fn a_teacher_then_rbcn_then_compared_drawn_and_exported() {
         assert!(!names.iter().any(|n| n.contains(left)), "{left} in {names:?}");
     }
     place.run(&["export", "rbcn", "--mean-matrices", "--out", "mean.safetensors"]).ok();
+    // As packed models: floats with a scale for each tap, bits with one for each sum.
+    let floats = place.run(&["export", "rbcn", "--out", "whole.1bit"]).ok().out;
+    assert!(floats.contains("its binary layers ship as floats"), "{floats}");
+    let bits = place.run(&["export", "rbcn", "--mean-matrices", "--out", "mean.1bit"]).ok().out;
+    assert!(!bits.contains("ship as floats") && !bits.contains(" 0 weights of one bit"), "{bits}");
+    let size = |file: &str| fs::metadata(place.path(file)).unwrap().len();
+    assert!(size("mean.1bit") < size("whole.1bit") / 2, "{} of {}", size("mean.1bit"), size("whole.1bit"));
     place.run(&["export", "runs/small-float", "--mean-matrices"]).fails_with(&["--mean-matrices", "runs/small-float"]);
     place.run(&["export", "rbcn", "--out", "no/such/folder/x"]).fails_with(&["no/such/folder/x"]);
 }

@@ -231,6 +231,7 @@ fn an_edit_between_a_checkpoint_and_its_record_is_refused_by_all_that_read_it() 
         ("standardise", "standardise = true\n", "net.binarization.standardise"),
         ("val_images", "val_images = 7\n", "run.val_images"),
         ("lr", "lr = 0.02\n", "lr = 0.01"),
+        ("background", "background = \"black\"\n", "data.background"),
     ];
     for (key, value, told) in edits {
         let edited = config.replace(&format!("{}\n", line(key)), value);
@@ -250,6 +251,12 @@ fn an_edit_between_a_checkpoint_and_its_record_is_refused_by_all_that_read_it() 
     let end = at + config[at..].find('\n').unwrap() + 1;
     fs::write(place.path("r/config.toml"), format!("{}{}", &config[..at], &config[end..])).unwrap();
     run(&place, "train --resume --out r --epochs 61").fails_with(&["run.data", "nothing"]);
+    // What no weight depends on so far is refused before anything of the run is changed.
+    fs::write(place.path("r/config.toml"), config.replace("most_skipped = 0.01\n", "most_skipped = 0.5\n")).unwrap();
+    let before = fs::read_to_string(place.path("r/config.toml")).unwrap();
+    run(&place, "train --resume --out r --epochs 61").fails_with(&["another recipe"]);
+    assert_eq!(fs::read_to_string(place.path("r/config.toml")).unwrap(), before);
+    assert!(place.path("r/summary.json").exists());
     // A table of runs is of settings that were trained with.
     fs::write(place.path("r/config.toml"), config.replace("lr = 0.01\n", "lr = 0.02\n")).unwrap();
     let out = run(&place, "compare r").out;

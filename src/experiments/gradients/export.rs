@@ -12,6 +12,7 @@ use crate::experiments::{ExportOptions, Form};
 use crate::files::{unasked, write_atomic};
 use crate::masks::plain;
 use crate::methods::{EvaluatedBy, ImageInfo, Targets, Task};
+use crate::nn::MatrixShape;
 use crate::tensor::HostTensor;
 use crate::tensor_file::save;
 use crate::train::evaluate::evaluate;
@@ -58,7 +59,14 @@ pub fn write(
     let mean = with_mean_matrices(&own);
     let [shipped, other] = if options.mean_matrices { [&mean, &own] } else { [&own, &mean] };
     if form != Form::Tensors {
-        return write_model(options, t, &task, form, shipped, data, &out);
+        if !options.mean_matrices {
+            return write_model(options, t, &task, form, shipped, data, &out);
+        }
+        // A matrix of one number is a scale of the whole sum, which one popcount makes.
+        let mut scalar = recipe.clone();
+        scalar.net.binarization.matrix = Some(MatrixShape::Scalar);
+        let task = Task { recipe: &scalar, ..task };
+        return write_model(options, t, &task, form, &as_scalars(shipped), data, &out);
     }
     let saved = save(&out, shipped, &About { net: &recipe.net, images, classes: &data.test.classes });
     unasked(saved, options.out.is_some(), "--out FILE")?;
@@ -76,6 +84,15 @@ pub fn write(
         say(format!("top-1 {} of {of} {which}", percent(accuracy(other)?)))?;
     }
     Ok(())
+}
+
+/// Tensors of which each scale matrix is one number: of those whose entries are equal.
+fn as_scalars(tensors: &Tensors) -> Tensors {
+    let one = |(name, t): (&String, &HostTensor)| match name.ends_with(".matrix") {
+        true => (name.clone(), HostTensor::from_f32([1, 1, 1, 1], t.f32s()[..1].to_vec())),
+        false => (name.clone(), t.clone()),
+    };
+    tensors.iter().map(one).collect()
 }
 
 /// Writes a packed model, a graph of floats, or a page; and compares it with the graph that it was made of.

@@ -18,7 +18,7 @@ use crate::train::job::Outcome;
 use crate::train::lock::RunLock;
 use crate::train::prepare::{Place, Request, Started};
 use crate::train::right::Right;
-use crate::train::run::{RunDir, Summary};
+use crate::train::run::{RunDir, Summary, check_recipe};
 use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -163,7 +163,12 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
             let (run, mut recipe, info) = RunDir::open(&path)?;
             run.check_last()?;
             let position = match run.last().is_file() {
-                true => run.checkpoint(&run.last(), &recipe, &info)?.position,
+                true => {
+                    let position = run.checkpoint(&run.last(), &recipe, &info)?.position;
+                    // Before anything of the run is changed.
+                    check_recipe(&run.last(), &position, &recipe, &info)?;
+                    position
+                }
                 false => Position::default(),
             };
             run.check_best(&position)?;

@@ -9,6 +9,7 @@ mod trained;
 
 pub use format::Format;
 pub use run::Compared;
+pub(super) use run::check;
 pub(super) use settings::{Settings, settings, telling};
 pub use stats::{CONFIDENCE, Spread};
 pub(super) use trained::{Trained, letters, told};

@@ -127,7 +127,7 @@ impl Compared {
 }
 
 /// Checks that a result is one, and of the recipe that stands beside it: both may have been edited.
-fn check(run: &RunDir, recipe: &Recipe, s: &Summary) -> Result<()> {
+pub(in crate::report) fn check(run: &RunDir, recipe: &Recipe, s: &Summary) -> Result<()> {
     let fail = |what: String| Err(Error::data(run.path().join("summary.json"), what));
     let hash = format!("{:016x}", recipe.hash()?);
     if let Some(of) = s.recipe_hash.as_ref().filter(|of| **of != hash) {

@@ -1,14 +1,17 @@
 //! A run's checkpoint and its `config.toml` are of one another: an edit between them would give other numbers without a word.
 
-use super::super::checkpoint::Checkpoint;
+use super::super::checkpoint::{Checkpoint, Position};
 use super::RunDir;
 use crate::error::{Error, Result};
 use crate::recipe::{Recipe, RunInfo};
 use std::path::Path;
 use toml::{Table, Value};
 
-/// What of a run's `config.toml` decides what its weights mean and which checkpoint stands for it. Its images have a list of their
-/// own, and with another number of epochs a run is lengthened.
+/// Settings of `[data]` that decide which pixels an image has. Which images there are is told by their list.
+const PIXELS: [&str; 6] = ["size", "channels", "background", "truncated", "coarse_labels", "crops"];
+
+/// What of a run's `config.toml` decides what its weights mean and which checkpoint stands for it. With another number of epochs a
+/// run is lengthened.
 pub(in crate::train) fn record(recipe: &Recipe, info: &RunInfo) -> Result<Table> {
     let RunInfo { mean, std, teacher, data, classes, train_images, val_images, test_images, .. } = info.clone();
     let run =
@@ -16,7 +19,10 @@ pub(in crate::train) fn record(recipe: &Recipe, info: &RunInfo) -> Result<Table>
     let text = Recipe { run: Some(run), ..recipe.weights_only() }.to_toml()?;
     let mut table: Table =
         text.parse().map_err(|e| Error::Config(format!("the record of a run does not read again: {e}")))?;
-    ["data", "epochs"].into_iter().for_each(|key| drop(table.remove(key)));
+    table.remove("epochs");
+    if let Some(data) = table.get_mut("data").and_then(Value::as_table_mut) {
+        data.retain(|key, _| PIXELS.contains(&key));
+    }
     Ok(table)
 }
 
@@ -41,6 +47,29 @@ impl RunDir {
             ),
         ))
     }
+}
+
+/// Checks that a checkpoint is of a recipe, of the length that it has or had.
+///
+/// # Errors
+/// If it was made with another one.
+pub fn check_recipe(path: &Path, position: &Position, recipe: &Recipe, info: &RunInfo) -> Result<()> {
+    // A run that was lengthened may have been killed before it wrote a checkpoint of its new length.
+    let lengths = info.lengthened.iter().map(|epochs| Recipe { epochs: *epochs, ..recipe.clone() });
+    for of in lengths.chain([recipe.clone()]) {
+        if format!("{:016x}", of.hash()?) == position.recipe {
+            return Ok(());
+        }
+    }
+    Err(Error::data(
+        path,
+        format!(
+            "the checkpoint was made with another recipe (hash {}, config.toml has {:016x}): put config.toml back as it was, or start \
+             a new run",
+            position.recipe,
+            recipe.hash()?
+        ),
+    ))
 }
 
 /// The dotted key of the first value that differs, and both values.

@@ -20,6 +20,7 @@ mod metric;
 mod metrics_file;
 mod summary;
 
+pub use checked::check_recipe;
 pub(super) use checked::record;
 pub use metric::{At, Metric};
 pub use metrics_file::MetricsFile;
@@ -50,9 +51,12 @@ impl RunDir {
     pub fn create_with(wanted: &Path, config: &str) -> Result<RunDir> {
         let path = numbered_folder(wanted)?;
         let run = RunDir { path };
-        create_dir(&run.checkpoints())?;
-        write_atomic(&run.config_path(), config.as_bytes())?;
-        Ok(run)
+        let made = create_dir(&run.checkpoints()).and_then(|()| write_atomic(&run.config_path(), config.as_bytes()));
+        if made.is_err() {
+            // The first error is the one worth telling.
+            let _ = std::fs::remove_dir_all(&run.path);
+        }
+        made.map(|()| run)
     }
 
     /// Where the images are listed.
