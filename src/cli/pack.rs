@@ -1,12 +1,15 @@
 //! `onebit pack`.
 
+use crate::console::stop::{INTERRUPTED, on_ctrl_c};
 use crate::console::text::{grouped, percent, say, say_json, size};
 use crate::console::wait::Waiting;
 use crate::data::{PackOptions, pack};
+use crate::error::Error;
 use crate::recipe::DataSpec;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 /// Packs a set of images into one file, which trains without a folder of a million files: larger images are made smaller
 /// (their shorter side 256 pixels), and every image is decoded once, so that all that is packed can be read.
@@ -64,11 +67,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let options =
         PackOptions { size: (!args.as_is).then_some(args.size), quality: args.quality, open: data.open_options() };
-    let mut waiting = None;
-    let summary = pack(&args.source, &args.to, &options, &mut |done, all| {
+    let (mut waiting, stop) = (None, on_ctrl_c()?);
+    let packed = pack(&args.source, &args.to, &options, &mut |done, all| {
         waiting.get_or_insert_with(|| Waiting::new(all, "images packed")).at(done, "");
-    })?;
+        match stop.load(Ordering::Relaxed) && done < all {
+            true => Err(Error::Config("it was stopped".into())),
+            false => Ok(()),
+        }
+    });
     drop(waiting);
+    if packed.is_err() && stop.load(Ordering::Relaxed) {
+        eprintln!("stopped: {} was not written", args.to.display());
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    let summary = packed?;
     if args.json {
         say_json(&json!({
             "file": args.to, "images": summary.images, "scaled": summary.scaled, "bytes": summary.bytes,

@@ -41,7 +41,7 @@ pub fn on_ctrl_c() -> Result<&'static AtomicBool> {
             if STOP.swap(true, Ordering::Relaxed) {
                 std::process::exit(INTERRUPTED.into());
             }
-            eprintln!("\nfinishing this step, then saving; Ctrl-C again quits at once");
+            eprintln!("\nstopping after this step; Ctrl-C again quits at once");
         };
         ctrlc::set_handler(stop).map_err(|e| e.to_string())
     });

@@ -42,7 +42,8 @@ pub struct PackSummary {
 /// Images that are encoded at a time; bounds the memory.
 const CHUNK: usize = 256;
 
-/// Packs the set at `source` into the file `to`, whole or not at all. `told` hears how many of how many images are done.
+/// Packs the set at `source` into the file `to`, whole or not at all. `told` hears how many of how many images are done, and may end it
+/// by an error.
 ///
 /// # Errors
 /// As [`Dataset::open`](super::Dataset::open), and if `to` cannot be written.
@@ -50,7 +51,7 @@ pub fn pack(
     source: &Path,
     to: &Path,
     options: &PackOptions,
-    told: &mut dyn FnMut(usize, usize),
+    told: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<PackSummary> {
     if !(1..=100).contains(&options.quality) {
         return Err(Error::Config(format!("quality {}: give 1 to 100", options.quality)));
@@ -88,7 +89,7 @@ pub fn pack(
                     summary.scaled += scaled as usize;
                 }
                 done += chunk.len();
-                told(done, all);
+                told(done, all)?;
             }
         }
         summary.images = packed.iter().flatten().map(Vec::len).sum();

@@ -115,7 +115,7 @@ fn excess(programs: &Programs, device: &Device, memory: Option<u64>, beside: usi
     }
     let needed = (programs.planned_bytes() + beside) as u64;
     let allowed = memory.filter(|m| needed > *m)?;
-    let limit = "the free memory of this machine".to_string();
+    let limit = "the memory that this program can still have".to_string();
     let what =
         if beside > 0 { "the whole plan, with its checkpoint and the batches that wait," } else { "the whole plan" };
     Some(Excess { limit, allowed, needed, what: what.into() })

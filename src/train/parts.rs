@@ -5,6 +5,7 @@
 //! validation part nothing is chosen, and the last checkpoint is the one that is tested.
 
 use crate::data::{Dataset, Split};
+use crate::methods::EvaluatedBy;
 use crate::recipe::Recipe;
 use std::sync::Arc;
 
@@ -19,7 +20,10 @@ impl Parts {
     /// Of a set, as a recipe uses it: with `data.hold_out` the test images are left alone. A set that has only a validation part
     /// beside the training part is validated on it, and not tested.
     pub fn of(data: &Split, recipe: &Recipe) -> Parts {
-        let usable = |set: &Arc<Dataset>| (!set.is_empty() && set.labels.is_some()).then(|| set.clone());
+        // Neighbours among the training images are asked for their labels.
+        let asked = recipe.method().evaluated_by(recipe) == EvaluatedBy::Neighbours;
+        let answers = !asked || data.train.labels.is_some();
+        let usable = |set: &Arc<Dataset>| (!set.is_empty() && set.labels.is_some() && answers).then(|| set.clone());
         let is_val = Arc::ptr_eq(&data.val, &data.test);
         let left_alone = is_val || recipe.data.hold_out > 0.0;
         Parts { val: usable(&data.val), test: usable(&data.test).filter(|_| !left_alone) }

@@ -105,7 +105,8 @@ impl Request {
         let (programs, eval_batch) = compiled.map_err(|e| self.with_notes(e, images.classes))?;
         if self.data.train.labels.is_none() && programs.programs().any(|p| p.graph.find(LABELS).is_some()) {
             return Err(Error::Config(format!(
-                "{}: training goes by labels, and the training images have none, though others have ({}): put the images of each class                  into a folder of its own below train, or take a recipe that needs no labels",
+                "{}: training goes by labels, and the training images have none, though others have ({}): put the images of each class \
+                 into a folder of its own below train (or give them labels as the others have theirs), or take a recipe that needs none",
                 self.recipe.data.path, self.data
             )));
         }

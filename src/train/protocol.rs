@@ -123,12 +123,13 @@ impl<'a> LabelledFeatures<'a> {
     /// # Errors
     /// If a part has no images or no labels.
     pub fn new(data: &Split, labels: f64, train: &'a Rows, test: &'a Rows) -> Result<LabelledFeatures<'a>> {
-        let of = |set: &Dataset| {
+        let of = |set: &Dataset, part: Part| {
             set.labels.clone().filter(|l| !l.is_empty()).ok_or_else(|| {
-                Error::Config(format!("{}: features are evaluated by labels, but there are none", set.name))
+                let m = format!("{}: features are evaluated by labels, and the {part} images have none", set.name);
+                Error::Config(format!("{m}: give them some, or --data PATH of images that have"))
             })
         };
-        let (all, test_labels) = (of(&data.train)?, of(&data.test)?);
+        let (all, test_labels) = (of(&data.train, Part::Train)?, of(&data.test, Part::Test)?);
         let with = low_shot(all.len(), labels);
         Ok(LabelledFeatures {
             // Most have all labels: then nothing is copied.

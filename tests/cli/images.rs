@@ -124,6 +124,25 @@ fn sets_that_cannot_be_learned_say_what_was_found_and_what_to_do() {
     let flat = ["flat", "training images have none", "training part unlabelled", "folder of its own below train"];
     place.train("run", &["--data", "flat", "--set", "batch=2"]).fails_with(&flat);
     place.run(&["pack", "flat", "flat.1img"]).ok();
+    // Without labels it is trained on, and not tested: neighbours could not answer.
+    let swav = [
+        "train",
+        "small-swav",
+        "--data",
+        "flat",
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+        "--set",
+        "batch=4",
+        "--out",
+        "swav",
+    ];
+    let out =
+        place.run(&[&swav[..], &["--set", "net.widths=[4,4,8,8]", "--set", "swav.prototypes=6"]].concat()).ok().out;
+    assert!(place.path("swav/summary.json").is_file() && !out.contains("top-5"), "{out}");
+    place.run(&["eval", "swav", "--device", "cpu"]).fails_with(&["training images have none", "--data PATH"]);
     place.train("run", &["--data", "flat.1img", "--set", "batch=2"]).fails_with(&flat[1..]);
     pictures(&place, 10);
     png(&place.path("set/cat/big.png"), 20, 12, 0);

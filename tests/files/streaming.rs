@@ -303,7 +303,11 @@ fn packed(dir: &Path, name: &str, size: Option<usize>) -> PathBuf {
     let to = dir.join(name);
     let options = PackOptions { size, quality: 90, open: OpenOptions::default() };
     let mut told = Vec::new();
-    let summary = pack(&dir.join("set"), &to, &options, &mut |done, all| told.push((done, all))).unwrap();
+    let summary = pack(&dir.join("set"), &to, &options, &mut |done, all| {
+        told.push((done, all));
+        Ok(())
+    })
+    .unwrap();
     assert_eq!((summary.images, summary.bytes), (24, fs::metadata(&to).unwrap().len()));
     assert_eq!(told.last(), Some(&(24, 24)));
     to

@@ -70,7 +70,7 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
     }
     let data = recipe.open_images()?;
     if data.train.is_empty() {
-        let left_out = if data.left_out.is_empty() { String::new() } else { format!("; left out: {}", data.left_out) };
+        let left_out = if data.left_out.is_empty() { String::new() } else { format!("; {}", data.left_out) };
         return Err(Error::Config(format!(
             "{}: there are no training images ({data}{left_out}): put them into a folder train, with a folder for each class, or in a \
              table of classes give them their class and the part train",
