@@ -389,7 +389,7 @@ fn a_packed_set_that_is_cut_or_changed_is_refused() {
         &dir.path().join("set"),
         &dir.path().join("no/a.1img"),
         &PackOptions { size: None, quality: 90, open: OpenOptions::default() },
-        &mut |_, _| {},
+        &mut |_, _| Ok(()),
     )
     .unwrap_err()
     .to_string();
