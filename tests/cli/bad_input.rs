@@ -244,7 +244,7 @@ fn a_checkpoint_cut_short_or_of_another_network() {
     place.train("wide", &["--epochs", "1", "--set", "net.widths=[16,16,16,16]"]).ok();
     fs::copy(place.checkpoint("wide"), place.checkpoint("run")).unwrap();
     let eval = place.run(&["eval", "run"]);
-    eval.fails_with(&["last.safetensors", "another network", "8", "16"]);
+    eval.fails_with(&["last.safetensors", "net.widths = [16, 16, 16, 16]", "[8, 8, 8, 8]", "put that back"]);
     place.run(&["train", "--resume", "--out", "run"]).fails_with(&["last.safetensors", "another recipe"]);
     fs::remove_file(place.checkpoint("run")).unwrap();
     place.run(&["eval", "run"]).fails_with(&["last.safetensors", "cannot read"]);

@@ -120,7 +120,7 @@ fn every_form_says_the_number_of_images() {
     place.run(&["eval", "r", "--protocol", "knn"]);
     for format in ["text", "markdown", "csv", "latex", "html"] {
         let out = place.run(&["compare", "r", "--format", format]).ok().out;
-        for part in ["images", "100", "val images", "knn, 100 images"] {
+        for part in ["images", "100", "val images", "% of 100 images"] {
             assert!(out.contains(part), "{format}: {part}: {out}");
         }
     }

@@ -88,19 +88,21 @@ fn what_cannot_be_said_is_an_error_that_names_standard_output() {
 fn a_file_that_may_not_be_as_large_is_told_and_not_left_behind() {
     let place = Place::new();
     place.train("run", &["--epochs", "1"]).ok();
-    let limited = |args: &[&str]| {
+    // Blocks of 512 bytes.
+    let limited = |blocks: u32, args: &[&str]| {
         let command = place.command(args);
         let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", "ulimit -f 8; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+        let limit = format!("ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &limit]).arg(command.get_program()).args(command.get_args());
         shell.current_dir(place.path("")).env("ONEBIT_CACHE", place.path("cache"));
         let piped = std::process::Stdio::piped;
         finish(shell.stdout(piped()).stderr(piped()).spawn().expect("a shell"))
     };
     for file in ["big.onnx", "big.1bit", "big.safetensors"] {
-        limited(&["export", "run", "-o", file]).fails_with(&[file, "cannot write", "ulimit -f unlimited"]);
+        limited(2, &["export", "run", "-o", file]).fails_with(&[file, "cannot write", "ulimit -f unlimited"]);
     }
     let args = tiny("other", &[]);
-    let told = limited(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let told = limited(8, &args.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(told.code, Some(2), "{}", told.err);
     let last = told.err.lines().last().unwrap_or_default();
     assert!(last.starts_with("error: ") && last.contains("other") && last.contains("ulimit -f unlimited"), "{last}");

@@ -165,8 +165,10 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
             let position = match run.last().is_file() {
                 true => {
                     let position = run.checkpoint(&run.last(), &recipe, &info)?.position;
-                    // Before anything of the run is changed.
-                    check_recipe(&run.last(), &position, &recipe, &info)?;
+                    if options.epochs.is_some() {
+                        // Before anything of the run is changed.
+                        check_recipe(&run.last(), &position, &recipe, &info)?;
+                    }
                     position
                 }
                 false => Position::default(),
