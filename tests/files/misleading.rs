@@ -188,7 +188,8 @@ fn a_picture_without_an_ending_is_not_called_no_image() {
 #[test]
 fn a_class_that_is_drawn_away_from_training_is_told() {
     let files: Vec<(String, Vec<u8>)> = (0..40).map(|i| (format!("class{i:02}/0.png"), png(i))).collect();
-    let split = open(&files);
+    let options = OpenOptions { test_share: 0.3, ..OpenOptions::default() };
+    let split = Dataset::open_files(Path::new("set"), files, &options).unwrap();
     let never = split.test.len();
     assert!(never > 0, "{split}");
     let told = format!("{never} of 40 classes have no training image");

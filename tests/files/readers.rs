@@ -264,7 +264,8 @@ fn cifar_10_with_some_of_its_batches() {
         assert_eq!(split.test.labels, Some(vec![5]));
         assert_eq!(
             split.to_string(),
-            "CIFAR-10: 3 train, 1 test, 32x32x3, 10 classes (without training batches 2, 4, 5 of 5)"
+            "CIFAR-10: 3 train, 1 test, 32x32x3, 10 classes (without training batches 2, 4, 5 of 5; \
+             1 of 10 classes have no training image, and images to be tested on: class 5 (1))"
         );
     }
     fs::remove_file(dir.path().join("c/batches.meta.txt")).unwrap();
@@ -277,7 +278,8 @@ fn cifar_100_fine_and_coarse() {
     put(dir.path(), "train.bin", &cifar(&[&[19, 99], &[0, 7]]));
     put(dir.path(), "test.bin", &cifar(&[&[1, 50]]));
     let split = open(dir.path());
-    assert_eq!(split.to_string(), "CIFAR-100: 2 train, 1 test, 32x32x3, 100 classes");
+    let never = "1 of 100 classes have no training image, and images to be tested on: 50 (1)";
+    assert_eq!(split.to_string(), format!("CIFAR-100: 2 train, 1 test, 32x32x3, 100 classes ({never})"));
     assert_eq!(split.train.labels, Some(vec![99, 7]));
     assert_eq!(split.train.image(0).unwrap()[..3], [10, 20, 30]);
     let coarse = OpenOptions { coarse_labels: true, ..Default::default() };
