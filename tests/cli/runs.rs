@@ -260,16 +260,16 @@ fn an_edit_between_a_checkpoint_and_its_record_is_refused_by_all_that_read_it() 
     assert!(place.path("r/summary.json").exists());
     // A table of runs is of settings that were trained with.
     fs::write(place.path("r/config.toml"), config.replace("lr = 0.01\n", "lr = 0.02\n")).unwrap();
-    let out = run(&place, "compare r").out;
-    assert!(out.contains("left out: r") && out.contains("another recipe"), "{out}");
+    let told = said(&run(&place, "compare r"));
+    assert!(told.contains("r/summary.json") && told.contains("another recipe"), "{told}");
     fs::write(place.path("r/config.toml"), &config).unwrap();
     goes(&place, "eval r --device cpu");
     let summary = fs::read_to_string(place.path("r/summary.json")).unwrap();
     let mut edited: Value = serde_json::from_str(&summary).unwrap();
     edited["test_accuracy"] = 1.7.into();
     fs::write(place.path("r/summary.json"), edited.to_string()).unwrap();
-    let out = run(&place, "compare r").out;
-    assert!(out.contains("left out: r") && out.contains("test_accuracy = 1.7"), "{out}");
+    let told = said(&run(&place, "compare r"));
+    assert!(told.contains("r/summary.json") && told.contains("test_accuracy = 1.7"), "{told}");
 }
 
 /// Every setting of a run's record with values that make no sense, and some that do: it goes on, or says what is wrong.
