@@ -33,4 +33,6 @@ if ! "$python" -c 'import onnxruntime, PIL, tensorboard' 2>/dev/null; then
     python3 -m venv target/python
     target/python/bin/pip install --quiet onnxruntime 'pillow>=12' tensorboard
 fi
+# llvmpipe compiles without its optimiser, which would take most of the time, and is not what is tested.
+export GALLIVM_PERF=${GALLIVM_PERF-nopt}
 exec cargo test "$@"
