@@ -1,6 +1,7 @@
 //! JPEG of 8 bits with Huffman coding: baseline and progressive, in one scan or many.
 
 mod structure;
+mod tables;
 
 use super::decoded::{Decoded, Samples, bytes_of, of_max};
 use super::{PixelError, Truncated};

@@ -1,6 +1,7 @@
 //! What the markers of a JPEG say: which kind it is, and whether all of it is there (ITU-T T.81, annex B).
 
 use super::super::{PixelError, orientation};
+use super::tables::{Codes, Tables};
 use image::metadata::Orientation;
 
 /// What was found on the way from the first marker to the last.
@@ -22,6 +23,7 @@ const MOST_SCANS: usize = 500;
 /// A component, and which of its 64 coefficients the scans have brought: the lowest bit of each.
 struct Component {
     id: u8,
+    quantization: u8,
     lowest: [Option<u8>; 64],
 }
 
@@ -35,12 +37,18 @@ struct Frame {
 
 mod marker {
     pub const DHT: u8 = 0xc4;
-    pub const JPG: u8 = 0xc8;
     pub const DAC: u8 = 0xcc;
-    pub const SOI: u8 = 0xd8;
+    pub const RST0: u8 = 0xd0;
+    pub const RST7: u8 = 0xd7;
     pub const EOI: u8 = 0xd9;
     pub const SOS: u8 = 0xda;
+    pub const DQT: u8 = 0xdb;
+    pub const DNL: u8 = 0xdc;
+    pub const DRI: u8 = 0xdd;
+    pub const APP0: u8 = 0xe0;
     pub const APP1: u8 = 0xe1;
+    pub const APP15: u8 = 0xef;
+    pub const COM: u8 = 0xfe;
     pub const SOF55: u8 = 0xf7;
 }
 
@@ -50,7 +58,16 @@ impl Structure {
     /// # Errors
     /// If it is of a kind that is not read, or its markers contradict one another.
     pub fn of(bytes: &[u8]) -> Result<Structure, PixelError> {
-        let mut walk = Walk { bytes, at: 2, end: bytes.len(), frame: None, exif: None, scans: 0, most_of_a_scan: 0 };
+        let mut walk = Walk {
+            bytes,
+            at: 2,
+            end: bytes.len(),
+            frame: None,
+            tables: Tables::default(),
+            exif: None,
+            scans: 0,
+            most_of_a_scan: 0,
+        };
         let missing = walk.walk_all()?;
         let end = walk.end;
         let exif = walk.exif.map_or(Orientation::NoTransforms, orientation::of_exif);
@@ -78,6 +95,7 @@ struct Walk<'a> {
     /// Where the end marker stands, or a segment that is cut, or the file ends.
     end: usize,
     frame: Option<Frame>,
+    tables: Tables,
     exif: Option<&'a [u8]>,
     scans: usize,
     /// Components that a scan has, at most.
@@ -97,20 +115,24 @@ impl<'a> Walk<'a> {
                     self.end = place;
                     return Ok(None);
                 }
-                // Markers that stand alone.
-                0x01 | 0xd0..=0xd7 | marker::SOI => continue,
+                // It stands alone, within the data of a scan.
+                marker::RST0..=marker::RST7 if self.scans > 0 => continue,
                 _ => {}
             }
-            let Some(segment) = self.segment() else {
+            let Some(segment) = self.segment()? else {
                 self.end = place;
                 return Ok(Some(format!("the JPEG ends within its header, after {} bytes", self.bytes.len())));
             };
             match marker {
-                marker::DHT | marker::JPG | marker::DAC => {}
+                marker::DHT => self.tables.codes(segment)?,
+                marker::DQT => self.tables.quantization(segment)?,
+                marker::DAC => return Err(arithmetic()),
                 0xc0..=0xcf | marker::SOF55 => self.frame(marker, segment)?,
                 marker::SOS => self.scan(segment)?,
                 marker::APP1 if self.exif.is_none() => self.exif = segment.strip_prefix(b"Exif\0\0"),
-                _ => {}
+                marker::DNL | marker::DRI | marker::APP0..=marker::APP15 | marker::COM => {}
+                // What no writer puts there was another marker once.
+                marker => return Err(PixelError::Damaged(format!("its marker {marker:#04x} has no place in a picture"))),
             }
         }
     }
@@ -129,13 +151,16 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What is behind the length of a segment.
-    fn segment(&mut self) -> Option<&'a [u8]> {
-        let length = self.bytes.get(self.at..self.at + 2)?;
-        let length = usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
-        let segment = self.bytes.get(self.at + 2..self.at + length)?;
+    /// What is behind the length of a segment, unless the file breaks off within it.
+    fn segment(&mut self) -> Result<Option<&'a [u8]>, PixelError> {
+        let Some(&[high, low]) = self.bytes.get(self.at..self.at + 2) else { return Ok(None) };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        if length < 2 {
+            return Err(PixelError::Damaged("one of its segments is shorter than its own length".into()));
+        }
+        let segment = self.bytes.get(self.at + 2..self.at + length);
         self.at += length;
-        Some(segment)
+        Ok(segment)
     }
 
     fn frame(&mut self, marker: u8, s: &[u8]) -> Result<(), PixelError> {
@@ -145,7 +170,8 @@ impl<'a> Walk<'a> {
             0xc3 => return unsupported("a lossless JPEG"),
             0xc5..=0xc7 => return unsupported("a hierarchical JPEG"),
             marker::SOF55 => return unsupported("a JPEG-LS picture"),
-            _ => return unsupported("a JPEG with arithmetic coding"),
+            0xc9..=0xcb | 0xcd..=0xcf => return Err(arithmetic()),
+            _ => return unsupported("a JPEG of a kind that the standard has reserved"),
         }
         let damaged = |what: String| Err(PixelError::Damaged(what));
         if self.frame.is_some() {
@@ -178,7 +204,7 @@ impl<'a> Walk<'a> {
         if n == 4 && (across(&listed[0]), down(&listed[0])) != (most_across, most_down) {
             return unsupported("a JPEG of four components, the first of which is not the finest");
         }
-        let components = listed.iter().map(|c| Component { id: c[0], lowest: [None; 64] }).collect();
+        let components = listed.iter().map(|c| Component { id: c[0], quantization: c[2], lowest: [None; 64] }).collect();
         self.frame = Some(Frame { h, w, is_progressive: marker == 0xc2, components });
         Ok(())
     }
@@ -191,15 +217,35 @@ impl<'a> Walk<'a> {
             return damaged("the header of a scan is too short");
         };
         // Only progressive scans bring some of the coefficients, or some of their bits.
-        let (first, last, bits) = if frame.is_progressive { (first, last, bits & 15) } else { (0, 63, 0) };
+        let (first, last, before, bits) =
+            if frame.is_progressive { (first, last, bits >> 4, bits & 15) } else { (0, 63, 0, 0) };
         if first > last || last > 63 {
             return damaged("a scan has coefficients that there are not");
         }
-        for [id, _] in listed.as_chunks::<2>().0 {
+        // Those of the first coefficient stand alone, the others in scans of one component (T.81, G.1.1.1.1).
+        if frame.is_progressive && (if first == 0 { last != 0 } else { n != 1 }) {
+            return damaged("a scan has coefficients that do not go together");
+        }
+        if before != 0 && before != bits + 1 || bits > 13 {
+            return damaged("a scan refines bits that there are not");
+        }
+        for [id, codes] in listed.as_chunks::<2>().0 {
             let Some(component) = frame.components.iter_mut().find(|c| c.id == *id) else {
                 return damaged("a scan is of a component that there is not");
             };
-            component.lowest[usize::from(first)..=usize::from(last)].fill(Some(bits));
+            let brought = &mut component.lowest[usize::from(first)..=usize::from(last)];
+            if !frame.is_progressive && brought[0].is_some() {
+                return damaged("two scans are of the same component");
+            }
+            brought.fill(Some(bits));
+            self.tables.has_quantization(component.quantization)?;
+            // Of the first coefficient, refinements are bare bits.
+            if first == 0 && before == 0 {
+                self.tables.has_codes(Codes::Dc, codes >> 4)?;
+            }
+            if last > 0 {
+                self.tables.has_codes(Codes::Ac, codes & 15)?;
+            }
         }
         self.scans += 1;
         self.most_of_a_scan = self.most_of_a_scan.max(n);
@@ -208,6 +254,10 @@ impl<'a> Walk<'a> {
         }
         Ok(())
     }
+}
+
+fn arithmetic() -> PixelError {
+    PixelError::Unsupported("a JPEG with arithmetic coding".into())
 }
 
 impl Frame {
