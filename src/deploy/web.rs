@@ -36,11 +36,18 @@ pub fn write(net: &Net, title: &str, bytes: usize, dir: &Path) -> Result<()> {
         }
     }
     let model = format!("onebit.model = {};\n", model(net, title, bytes)?);
+    let is_new = !dir.exists();
     create_dir(dir)?;
-    for (name, text) in PAGE {
-        write_atomic(&dir.join(name), text.as_bytes())?;
+    let files = || PAGE.into_iter().chain([("model.js", model.as_str())]);
+    let written = files().try_for_each(|(name, text)| write_atomic(&dir.join(name), text.as_bytes()));
+    if written.is_err() {
+        // The error is what is worth telling; a part of a page is of use to nobody.
+        files().for_each(|(name, _)| drop(std::fs::remove_file(dir.join(name))));
+        if is_new {
+            let _ = std::fs::remove_dir(dir);
+        }
     }
-    write_atomic(&dir.join("model.js"), model.as_bytes())
+    written
 }
 
 /// Kernels, buffers and commands of one image, as JSON.

@@ -101,6 +101,10 @@ fn a_file_that_may_not_be_as_large_is_told_and_not_left_behind() {
     for file in ["big.onnx", "big.1bit", "big.safetensors"] {
         limited(2, &["export", "run", "-o", file]).fails_with(&[file, "cannot write", "ulimit -f unlimited"]);
     }
+    // The first files of the page are small enough.
+    let told = limited(40, &["export", "run", "--to", "web", "-o", "page"]);
+    told.fails_with(&["page", "model.js", "cannot write", "ulimit -f unlimited"]);
+    assert!(!place.path("page").exists(), "a part of a page is left");
     let args = tiny("other", &[]);
     let told = limited(8, &args.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(told.code, Some(2), "{}", told.err);

@@ -57,6 +57,7 @@ fn a_run_is_lengthened_whether_it_ended_or_not() {
     // A recipe edited by hand is another recipe, as ever.
     let edited = fs::read_to_string(place.path("r/config.toml")).unwrap().replace("epochs = 4", "epochs = 7");
     fs::write(place.path("r/config.toml"), edited).unwrap();
+    run(&place, "train --resume --out r").fails_with(&["summary.json", "another recipe", "config.toml"]);
     fs::remove_file(place.path("r/summary.json")).unwrap();
     run(&place, "train --resume --out r").fails_with(&["another recipe"]);
 }

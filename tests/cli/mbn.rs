@@ -93,6 +93,25 @@ fn a_killed_fit_goes_on_and_ends_in_the_same_bytes() {
 }
 
 #[test]
+fn a_run_whose_settings_were_edited_is_refused() {
+    let place = Place::new();
+    fit(&place, "m", &[]).ok();
+    let config = place.path("m/config.toml");
+    let whole = fs::read_to_string(&config).expect("its settings");
+    for (from, to) in
+        [("clusterings = 12", "clusterings = 13"), ("seed = 0", "seed = 1"), ("[data]", "[data]\nsize = [14, 14]")]
+    {
+        assert!(whole.contains(from), "{whole}");
+        fs::write(&config, whole.replacen(from, to, 1)).expect("a file");
+        for command in ["eval", "embed"] {
+            place.run(&[command, "m"]).fails_with(&["config.toml", "put it back"]);
+        }
+    }
+    fs::write(&config, whole).expect("a file");
+    place.run(&["eval", "m"]).ok();
+}
+
+#[test]
 fn features_of_a_run_are_points() {
     let place = Place::new();
     let mut args = vec!["train", "small-swav", "--out", "f", "--device", "cpu", "--epochs", "1"];

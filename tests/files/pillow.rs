@@ -3,6 +3,7 @@
 use crate::python::python;
 use libjpeg_turbo_rs::{Encoder, PixelFormat, ScanScript, Subsampling};
 use onebit::data::{PixelError, PixelRules, Pixels, Truncated};
+use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -164,4 +165,56 @@ fn pictures_are_scaled_as_pillow_scales_them() {
         assert_eq!(p.data.len(), expected.len(), "{one}");
         assert!(apart(&p.data, &expected) <= 1, "{one}: {} levels apart", apart(&p.data, &expected));
     }
+}
+
+/// A bit of a JPEG's headers that was turned over: refused, or the picture that Pillow sees.
+#[test]
+fn no_damage_to_the_headers_of_a_jpeg_gives_a_picture_that_pillow_does_not_see() {
+    let dir = tempfile::tempdir().unwrap();
+    pictures(dir.path());
+    let names = [
+        "17x33-420-baseline.jpg",
+        "17x33-422-progressive.jpg",
+        "grey-progressive.jpg",
+        "16x16-grey.jpg",
+        "restart.jpg",
+        "optimised.jpg",
+        "rgb.jpg",
+        "cmyk-False.jpg",
+    ];
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/flips.py");
+    let made = Command::new(python("Pillow")).arg("-B").arg(script).arg(dir.path()).args(names).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let flips: Value = serde_json::from_slice(&fs::read(dir.path().join("flips.json")).unwrap()).unwrap();
+    let wrong: Vec<String> =
+        names.par_iter().flat_map_iter(|name| flips_read_wrong(dir.path(), name, &flips[*name])).collect();
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Flips of one file that give a picture, and not the one that Python names by its checksum.
+fn flips_read_wrong(folder: &Path, name: &str, flips: &Value) -> Vec<String> {
+    let whole = fs::read(folder.join(name)).unwrap();
+    let flips = flips.as_array().unwrap();
+    let (mut wrong, mut refused, mut read) = (Vec::new(), 0, 0);
+    for flip in flips {
+        let (at, bit) = (flip[0].as_u64().unwrap() as usize, flip[1].as_u64().unwrap());
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << bit;
+        let Ok(p) = Pixels::decode(&changed, &PixelRules::default()) else {
+            refused += 1;
+            continue;
+        };
+        read += 1;
+        let size: Vec<u8> = [p.h, p.w, p.c].iter().flat_map(|n| (*n as u32).to_le_bytes()).collect();
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(&size);
+        crc.update(&p.data);
+        if flip[2].as_u64() != Some(crc.finalize().into()) {
+            let pillow = if flip[2].is_null() { "refused by Pillow" } else { "another picture than Pillow's" };
+            wrong.push(format!("{name}: byte {at}, bit {bit}: {}x{}x{}, {pillow}", p.h, p.w, p.c));
+        }
+    }
+    // Names of components, densities and the like change nothing, most of the rest cannot be read any more.
+    assert!(refused > 1000 && read > 100, "{name}: {refused} refused, {read} read");
+    wrong
 }

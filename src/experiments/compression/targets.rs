@@ -3,7 +3,7 @@
 use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::experiments::mbn::{Pace, assigned};
+use crate::experiments::mbn::{Pace, assigned, check_settings};
 use crate::hash::fnv1a;
 use crate::mbn::{MbnRecipe, Model, Watch};
 use crate::methods::Targets;
@@ -46,7 +46,7 @@ impl ModelTeacher {
         if !path.is_dir() {
             return Err(fail("there is no such run directory"));
         }
-        let Some((of, _)) = MbnRecipe::of_run(path)? else {
+        let Some((of, info)) = MbnRecipe::of_run(path)? else {
             return Err(fail("that is no run of a multilayer bootstrap network"));
         };
         let file = RunDir::at(path).last();
@@ -54,6 +54,7 @@ impl ModelTeacher {
             return Err(fail("that run has no model yet"));
         }
         let model = Model::load(&file)?;
+        check_settings(&RunDir::at(path), &of, &info, &model)?;
         if model.output.is_none() {
             return Err(fail("that model is not fitted to its end (onebit train --resume --out goes on)"));
         }

@@ -63,6 +63,7 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
     if let Some(Old { run, longer: None, .. }) = &old
         && let Some(summary) = run.summary()?
     {
+        summary.check_recipe(run, &recipe)?;
         if !options.json {
             say(format!("{} is finished; there is nothing to resume (--epochs N lengthens it)", run.path().display()))?;
         }

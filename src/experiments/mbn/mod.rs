@@ -9,7 +9,7 @@ mod train;
 
 pub use agreement::Agreement;
 pub use bar::LayerBar;
-pub use predict::{Found, Pace, assigned, points, predicted};
+pub use predict::{Found, Pace, assigned, pixels, points, predicted};
 
 use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOptions, Start, TrainOptions};
 use crate::console::text::pretty_json;
@@ -95,6 +95,7 @@ impl FittedRun {
         let (mut recipe, info) = MbnRecipe::of_run(path)?.ok_or_else(|| not_one(path))?;
         let run = RunDir::at(path);
         let model = Model::load(&run.last())?;
+        check_settings(&run, &recipe, &info, &model)?;
         if let Some(data) = data {
             recipe.data.path = data.display().to_string();
         }
@@ -102,10 +103,25 @@ impl FittedRun {
         if data.is_none() {
             // All of it is tested, side by side.
             check_of(&run, &recipe.data.path, &info, &images, &Part::ALL, true)?;
+            if recipe.features.is_empty() && pixels(&images.train)? != model.points {
+                let what = "its [data] says other pixels than the model was fitted to: put it back as it was";
+                return Err(Error::data(run.config_path(), what));
+            }
         }
         let data = images;
         Ok(FittedRun { run, recipe, info, model, data })
     }
+}
+
+/// # Errors
+/// If the run's `config.toml` says other settings than its model was fitted with.
+pub(super) fn check_settings(run: &RunDir, recipe: &MbnRecipe, info: &RunInfo, model: &Model) -> Result<()> {
+    let of_recipe = recipe.mbn.resolved(model.points.n(), info.classes.len());
+    if of_recipe.is_ok_and(|spec| spec == model.spec) && recipe.seed == model.seed {
+        return Ok(());
+    }
+    let what = "its [mbn] or its seed is not what the model was fitted with: put it back as it was";
+    Err(Error::data(run.config_path(), what))
 }
 
 fn not_one(path: &Path) -> Error {

@@ -21,8 +21,7 @@ use std::time::Instant;
 /// If the run is not there, or its images are of another kind.
 pub fn points(recipe: &MbnRecipe, set: &Arc<Dataset>, device: &Device, stop: &AtomicBool) -> Result<Option<Rows>> {
     if recipe.features.is_empty() {
-        let pixels = set.pixels()?.iter().map(|b| *b as f32 / 255.0).collect();
-        return Rows::new(pixels, set.image_bytes()).map(Some);
+        return pixels(set).map(Some);
     }
     let (run, network, info) = RunDir::open(Path::new(&recipe.features))?;
     if set.c != info.mean.len() {
@@ -46,6 +45,15 @@ pub fn points(recipe: &MbnRecipe, set: &Arc<Dataset>, device: &Device, stop: &At
     let path = run.chosen(&info)?;
     runner.restore(&run.checkpoint(&path, &network, &info)?, &path)?;
     features(&mut runner, set, batch, stop)
+}
+
+/// Pixels in 0..1.
+///
+/// # Errors
+/// If an image cannot be read.
+pub fn pixels(set: &Dataset) -> Result<Rows> {
+    let pixels = set.pixels()?.iter().map(|b| *b as f32 / 255.0).collect();
+    Rows::new(pixels, set.image_bytes())
 }
 
 /// Clusters and coordinates of points.

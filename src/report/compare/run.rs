@@ -128,13 +128,7 @@ impl Compared {
 
 /// Checks that a result is one, and of the recipe that stands beside it: both may have been edited.
 pub(in crate::report) fn check(run: &RunDir, recipe: &Recipe, s: &Summary) -> Result<()> {
-    let fail = |what: String| Err(Error::data(run.path().join("summary.json"), what));
-    let hash = format!("{:016x}", recipe.hash()?);
-    if let Some(of) = s.recipe_hash.as_ref().filter(|of| **of != hash) {
-        return fail(format!(
-            "the result is of another recipe (hash {of}) than config.toml has now ({hash}): put that back as it was"
-        ));
-    }
+    s.check_recipe(run, recipe)?;
     let shares = [
         ("val_accuracy", s.val_accuracy),
         ("best_val_accuracy", s.best_val_accuracy),
@@ -142,7 +136,10 @@ pub(in crate::report) fn check(run: &RunDir, recipe: &Recipe, s: &Summary) -> Re
         ("test_top5", s.test_top5),
     ];
     match shares.into_iter().find(|(_, share)| share.is_some_and(|x| !(0.0..=1.0).contains(&x))) {
-        Some((key, Some(share))) => fail(format!("{key} = {share} is no share of right answers, which are 0 to 1")),
+        Some((key, Some(share))) => Err(Error::data(
+            run.path().join("summary.json"),
+            format!("{key} = {share} is no share of right answers, which are 0 to 1"),
+        )),
         _ => Ok(()),
     }
 }

@@ -1,7 +1,10 @@
 //! What came out of a run: `summary.json`.
 
 use super::super::ships::Ships;
+use super::RunDir;
+use crate::error::{Error, Result};
 use crate::nn::Count;
+use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
 
 /// The result of a run: `summary.json`.
@@ -77,4 +80,23 @@ pub struct Summary {
     pub recipe_hash: Option<String>,
     /// Version of the program.
     pub version: String,
+}
+
+impl Summary {
+    /// Checks that it is of the recipe that stands beside it: both may have been edited.
+    ///
+    /// # Errors
+    /// If it is of another one.
+    pub fn check_recipe(&self, run: &RunDir, recipe: &Recipe) -> Result<()> {
+        let hash = format!("{:016x}", recipe.hash()?);
+        match self.recipe_hash.as_ref().filter(|of| **of != hash) {
+            None => Ok(()),
+            Some(of) => Err(Error::data(
+                run.path().join("summary.json"),
+                format!(
+                    "the result is of another recipe (hash {of}) than config.toml has now ({hash}): put that back as it was"
+                ),
+            )),
+        }
+    }
 }

@@ -132,7 +132,9 @@ impl<'a> Walk<'a> {
                 marker::APP1 if self.exif.is_none() => self.exif = segment.strip_prefix(b"Exif\0\0"),
                 marker::DNL | marker::DRI | marker::APP0..=marker::APP15 | marker::COM => {}
                 // What no writer puts there was another marker once.
-                marker => return Err(PixelError::Damaged(format!("its marker {marker:#04x} has no place in a picture"))),
+                marker => {
+                    return Err(PixelError::Damaged(format!("its marker {marker:#04x} has no place in a picture")));
+                }
             }
         }
     }
@@ -204,7 +206,8 @@ impl<'a> Walk<'a> {
         if n == 4 && (across(&listed[0]), down(&listed[0])) != (most_across, most_down) {
             return unsupported("a JPEG of four components, the first of which is not the finest");
         }
-        let components = listed.iter().map(|c| Component { id: c[0], quantization: c[2], lowest: [None; 64] }).collect();
+        let components =
+            listed.iter().map(|c| Component { id: c[0], quantization: c[2], lowest: [None; 64] }).collect();
         self.frame = Some(Frame { h, w, is_progressive: marker == 0xc2, components });
         Ok(())
     }

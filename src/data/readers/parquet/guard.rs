@@ -31,6 +31,9 @@ pub(super) fn damaged(what: impl Into<String>) -> Stop {
     Stop::Theirs(ParquetError::General(what.into()))
 }
 
+/// How the crate calls a codec that it was built without.
+const CODEC: &str = "Disabled feature";
+
 /// Runs what the crate does with what is at `path`: it is others' code, and may fail where a file is made for it. `fault` is what
 /// is said of a file that is damaged.
 pub(super) fn guarded<T>(path: &Path, fault: &str, run: impl FnOnce() -> Result<T, Stop>) -> Result<T> {
@@ -41,8 +44,10 @@ pub(super) fn guarded<T>(path: &Path, fault: &str, run: impl FnOnce() -> Result<
             Stop::TooMuch(what, e) => format!(
                 "{what} take {e}: the file is damaged, or must be written with smaller pages (data_page_size, row_group_size)"
             ),
-            Stop::Theirs(e) if matches!(e, ParquetError::NYI(_)) || e.to_string().contains("Disabled feature") => {
-                format!("is packed in a way that is not read ({e}): write it with snappy, zstd or gzip")
+            Stop::Theirs(e) if matches!(e, ParquetError::NYI(_)) || e.to_string().contains(CODEC) => {
+                // What the crate calls a feature is a way of packing to others.
+                let packing = e.to_string().rsplit(": ").next().unwrap_or_default().to_lowercase();
+                format!("is packed in a way that is not read ({packing}): write it with snappy, zstd or gzip")
             }
             Stop::Theirs(e) => format!("{fault} ({e}): copy or download it again"),
         };
