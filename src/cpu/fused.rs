@@ -260,12 +260,20 @@ impl Kernel<'_> {
                 },
                 Expr::Apply { node, port, args } => {
                     let op = self.graph.nodes()[*node].op.pointwise().expect("only pointwise nodes are fused");
-                    let mut x: [&[f32]; 12] = [&[]; 12];
+                    // Without an allocation for as many inputs as the crate's own ops have.
+                    let (mut few, mut many) = ([&[][..]; 12], Vec::new());
+                    let x: &mut [&[f32]] = match few.get_mut(..args.len()) {
+                        Some(few) => few,
+                        None => {
+                            many.resize(args.len(), &[][..]);
+                            &mut many
+                        }
+                    };
                     for (x, a) in x.iter_mut().zip(args) {
                         *x = made[*a];
                     }
                     memory.resize(n);
-                    op.eval(*port, start, &x[..args.len()], memory);
+                    op.eval(*port, start, x, memory);
                     memory
                 }
             };

@@ -56,11 +56,6 @@ fn constants(g: &Conv2dGeometry) -> Constants {
     .to_vec()
 }
 
-/// The largest of `sizes` that divides `n`.
-fn dividing(n: usize, sizes: &[usize]) -> Option<usize> {
-    sizes.iter().copied().find(|s| n.is_multiple_of(*s))
-}
-
 /// Channels of a word that an invocation of a `_blocked` kernel handles: all 32, or all 16 there are.
 fn word_bits(c: usize) -> Option<usize> {
     if c.is_multiple_of(32) { Some(32) } else { (c == 16).then_some(16) }
@@ -155,7 +150,8 @@ impl Conv<'_> {
         let most = target.accumulators;
         // The widest that divides, of those of which a square fits.
         let least = if self.bits.is_some() { 2 } else { 4 };
-        let square = |n: usize| dividing(n, &[16, 8, 4, 2]).map(|c| c.min(most.isqrt())).filter(|c| *c >= least);
+        let square =
+            |n: usize| [16, 8, 4, 2].into_iter().find(|c| c * c <= most && n.is_multiple_of(*c) && *c >= least);
         let [slices, m, n] = self.product();
         let (rows, columns) = match (self.bits.is_some(), self.pass) {
             (false, Pass::Forward | Pass::InputGrad) => {
@@ -173,7 +169,8 @@ impl Conv<'_> {
             }
             (true, Pass::WeightGrad) => {
                 let bits = word_bits(g.c)?;
-                (dividing(g.o, &[16, 8, 4])?.min((most / bits).max(4)), bits)
+                let rows = [16, 8, 4].into_iter().find(|r| *r <= (most / bits).max(4) && g.o.is_multiple_of(*r))?;
+                (rows, bits)
             }
         };
         Some(Form::Blocked { rows, columns })
@@ -350,4 +347,40 @@ impl Conv<'_> {
 
 fn zero_one(code: WeightCode) -> (&'static str, u32) {
     ("ZERO_ONE", (code == WeightCode::ZeroOne) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also for a device that somebody made up.
+    #[test]
+    fn register_tiles_have_sizes_that_their_kernels_take_whatever_the_registers() {
+        let mut tiles = 0;
+        for accumulators in 0..=300 {
+            let target = Target { software: true, accumulators, ..Target::default() };
+            for channels in [4, 10, 12, 16, 20, 32, 36, 64] {
+                let g = Conv2dGeometry::new("conv2d", &[8, 16, 16, channels], &[channels, 3, 3, channels], 1, 1, 1)
+                    .unwrap();
+                for pass in [Pass::Forward, Pass::InputGrad, Pass::WeightGrad] {
+                    for bits in [None, Some(WeightCode::PlusMinus)] {
+                        let Form::Blocked { rows, columns } = (Conv { geometry: &g, pass, bits }).rule(&target) else {
+                            continue;
+                        };
+                        tiles += 1;
+                        let widths = match (bits.is_some(), pass) {
+                            (false, _) => &[4, 8, 16][..],
+                            (true, Pass::Forward) => &[2, 4, 8, 16],
+                            (true, _) => &[16, 32],
+                        };
+                        let title = format!("{pass:?} {bits:?} of {channels} with {accumulators}: {rows}x{columns}");
+                        assert!(widths.contains(&columns) && channels % columns == 0, "{title}");
+                        let whole_fours = pass == Pass::WeightGrad;
+                        assert!(rows > 0 && (!whole_fours || rows % 4 == 0 && channels % rows == 0), "{title}");
+                    }
+                }
+            }
+        }
+        assert!(tiles > 1000, "{tiles}");
+    }
 }
