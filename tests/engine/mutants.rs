@@ -14,6 +14,7 @@ use onebit::verify::{CaseSpec, Request};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Instant;
 
 /// What is replaced, by what, and what kind of fault that is.
 const RULES: &[(&str, &str, &str)] = &[
@@ -160,7 +161,7 @@ impl Queue {
                 continue;
             }
             let Mutant { file, line, kind, before, after, text } = mutant;
-            let sources = Sources::default().with(&file, text);
+            let (sources, began) = (Sources::default().with(&file, text), Instant::now());
             let request = Request { sources, stop_at_first: true, ..Request::default() };
             let report = request.run(device, &self.specs, |_, _| true).remove(0);
             let failed = report.ops.into_iter().find(|(_, row)| !row.failures.is_empty());
@@ -169,7 +170,8 @@ impl Queue {
                 // It does not compile: no fault that could be shipped.
                 continue;
             }
-            let what = format!("{kind} in {file}:{line}: `{before}` as `{after}`");
+            let seconds = began.elapsed().as_secs();
+            let what = format!("{kind} in {file}:{line}: `{before}` as `{after}` ({seconds} s)");
             let caught = failed.map(|(op, _)| op);
             said += &match &caught {
                 Some(op) => format!("caught by {op}: {what}\n"),

@@ -1,6 +1,6 @@
 //! Every op, forward and gradient: against finite differences, and on every adapter as devices differ: with bounds
 //! checks as in a browser, under WebGPU's default limits, and under the least limits. With the adapters' own limits and
-//! all kinds of kernels, `tests/cli/verify.rs` runs them.
+//! all kinds of kernels, `tests/cli/adapters.rs` runs them.
 
 use crate::devices::gpus;
 use onebit::device::{Device, Store};
@@ -32,23 +32,41 @@ fn gradients_equal_finite_differences() {
     assert!(!all_ops || checked > 40, "only {checked} cases have gradients");
 }
 
-/// On every adapter as a browser opens it, with bounds checks and WebGPU's default limits, and under the least limits.
-#[test]
-fn every_adapter_in_every_way_it_is_opened() {
-    let (request, specs) = (request(), specs());
-    let ways = [
-        ("as in a browser", GpuOptions { checked: true, limits: LimitSet::Defaults, ..Default::default() }),
-        ("under downlevel limits", GpuOptions { limits: LimitSet::Downlevel, ..Default::default() }),
-    ];
-    // Once for each core: a software adapter compiles on one.
-    let opened = |(way, options)| gpus(options).into_iter().map(move |(name, d)| (format!("{name} {way}"), d));
-    let set = |_| -> Vec<(String, Device)> { ways.into_iter().flat_map(opened).collect() };
+/// Cases on every adapter, opened in one way: once for each core, as a software adapter compiles on one.
+fn all_pass(way: &str, options: GpuOptions, specs: &[CaseSpec]) {
+    let named = |(name, d): (String, Device)| (format!("{name} {way}"), d);
+    let set = |_| -> Vec<(String, Device)> { gpus(options).into_iter().map(named).collect() };
     let sets: Vec<_> = (0..rayon::current_num_threads()).map(set).collect();
-    let report = Report { seed: request.seed, devices: request.run(&sets, &specs, |_, _| true), ..Report::default() };
+    let request = request();
+    let report = Report { seed: request.seed, devices: request.run(&sets, specs, |_, _| true), ..Report::default() };
     for d in &report.devices {
         assert_eq!(d.ops.values().map(|o| o.cases).sum::<usize>(), specs.len(), "every case ran on {}", d.device);
     }
     assert!(report.passed(), "{report}");
+}
+
+/// With bounds checks and WebGPU's default limits.
+#[test]
+fn every_adapter_as_in_a_browser() {
+    let options = GpuOptions { checked: true, limits: LimitSet::Defaults, ..Default::default() };
+    all_pass("as in a browser", options, &specs());
+}
+
+/// Under the least limits: the cases whose kernels are others then than with the adapter's own, which `tests/cli` runs.
+#[test]
+fn every_adapter_under_downlevel_limits() {
+    let low = GpuOptions { limits: LimitSet::Downlevel, ..Default::default() };
+    let devices: Vec<_> = gpus(low).into_iter().zip(gpus(GpuOptions::default())).collect();
+    let differs = |spec: &&CaseSpec| {
+        let graph = spec.build(cases::SEED).graph;
+        let commands = |d: &Device| Program::compile(graph.clone(), d.backend()).unwrap().commands().unwrap();
+        devices.iter().any(|((_, low), (_, own))| commands(low) != commands(own))
+    };
+    let (all, all_ops) = (specs(), std::env::var_os("ONEBIT_OP").is_none());
+    let others: Vec<CaseSpec> = all.par_iter().filter(differs).cloned().collect();
+    assert!(!all_ops || others.len() > 5, "{} of {} cases have other kernels", others.len(), all.len());
+    println!("{} of {} cases have other kernels", others.len(), all.len());
+    all_pass("under downlevel limits", low, &others);
 }
 
 /// The CPU device by each instruction set that this machine has, whatever `ONEBIT_ISA` says.
