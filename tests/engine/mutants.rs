@@ -144,6 +144,9 @@ struct Tried {
     caught: Option<String>,
 }
 
+/// A case with more files is a step of training.
+const FILES_OF_AN_OP: usize = 20;
+
 /// A file with its mutants, the next at the end, and the cases that use it.
 struct Queue {
     mutants: Vec<Mutant>,
@@ -217,12 +220,13 @@ fn planted_faults_are_caught() {
     let devices: Vec<_> = (0..rayon::current_num_threads()).map(|_| vec![gpus(options).swap_remove(0)]).collect();
     let mut by_file: BTreeMap<String, Vec<CaseSpec>> = BTreeMap::new();
     let request = Request::default();
-    // Small cases first: most faults show there.
-    let mut specs = request.cases().expect("there are cases");
-    specs.sort_by_key(|s| s.large);
+    let specs = request.cases().expect("there are cases");
     let files: Vec<_> =
         specs.par_iter().map(|spec| request.files(&devices[0][0].1, spec).expect("cases compile")).collect();
-    for (spec, files) in specs.iter().zip(files) {
+    let mut cases: Vec<_> = specs.into_iter().zip(files).collect();
+    // Small cases first: most faults show there. Whole steps last: they have many more kernels to compile.
+    cases.sort_by_key(|(spec, files)| (files.len() > FILES_OF_AN_OP, spec.large));
+    for (spec, files) in cases {
         for file in files {
             by_file.entry(file).or_default().push(spec.clone());
         }

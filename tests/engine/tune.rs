@@ -122,7 +122,10 @@ fn choices_of_the_same_order_train_to_the_same_bits() {
             let by_rule = Program::compile(step(binary), Backend::Gpu(device.target())).unwrap();
             let mut changed = 0;
             let mut choices = Vec::new();
-            for class in classes([&by_rule], &device.target()) {
+            // Of each op one class for each kernel that its rule takes: other extents have the same variants.
+            let mut kinds = BTreeSet::new();
+            let classes = classes([&by_rule], &device.target()).into_iter();
+            for class in classes.filter(|c| kinds.insert((c.op.name(), c.variants[0].name.clone()))) {
                 let trials = try_variants(&device, &class, &Sources::default()).unwrap();
                 let dropped: Vec<_> = trials.iter().filter_map(|t| t.dropped()).collect();
                 assert!(dropped.is_empty(), "{name}: {}: {dropped:?}", class.key);

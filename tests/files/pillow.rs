@@ -214,7 +214,7 @@ fn flips_read_wrong(folder: &Path, name: &str, flips: &Value) -> Vec<String> {
             wrong.push(format!("{name}: byte {at}, bit {bit}: {}x{}x{}, {pillow}", p.h, p.w, p.c));
         }
     }
-    // Names of components, densities and the like change nothing, most of the rest cannot be read any more.
-    assert!(refused > 1000 && read > 100, "{name}: {refused} refused, {read} read");
+    // Densities and the like change nothing, and steps of quantization the same as there.
+    assert!(refused > 500 && read > 100, "{name}: {refused} refused, {read} read");
     wrong
 }
