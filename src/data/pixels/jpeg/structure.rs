@@ -190,7 +190,10 @@ impl<'a> Walk<'a> {
         if !matches!(n, 1 | 3 | 4) {
             return Err(PixelError::Unsupported(format!("a JPEG of {n} components")));
         }
-        let Some(listed) = s.get(6..6 + 3 * usize::from(n)) else { return damaged("its header is too short".into()) };
+        let listed = &s[6..];
+        if listed.len() != 3 * usize::from(n) {
+            return damaged(format!("its header is of {n} components and not as long"));
+        }
         let listed = listed.as_chunks::<3>().0;
         let (across, down) = (|c: &[u8; 3]| c[1] >> 4, |c: &[u8; 3]| c[1] & 15);
         let most = |of: fn(&[u8; 3]) -> u8| listed.iter().map(of).max().unwrap_or(1);
@@ -216,8 +219,8 @@ impl<'a> Walk<'a> {
         let damaged = |what: &str| Err(PixelError::Damaged(what.into()));
         let Some(frame) = &mut self.frame else { return damaged("a scan stands before the header") };
         let n = usize::from(s.first().copied().unwrap_or(0));
-        let (Some(listed), Some(&[first, last, bits])) = (s.get(1..1 + 2 * n), s.get(1 + 2 * n..4 + 2 * n)) else {
-            return damaged("the header of a scan is too short");
+        let (Some(listed), Some(&[first, last, bits])) = (s.get(1..1 + 2 * n), s.get(1 + 2 * n..)) else {
+            return damaged("the header of a scan has another length than it says");
         };
         // Only progressive scans bring some of the coefficients, or some of their bits.
         let (first, last, before, bits) =

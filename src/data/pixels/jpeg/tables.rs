@@ -29,13 +29,14 @@ impl Tables {
                 return damaged("a table of its codes is too short");
             };
             let symbols: usize = counts.iter().map(|n| usize::from(*n)).sum();
-            let (Some(rest), 1..=256) = (rest.get(symbols..), symbols) else {
+            let (Some((symbols, rest)), 1..=256) = (rest.split_at_checked(symbols), symbols) else {
                 return damaged("a table of its codes has another length than it says");
             };
             let tables = match place >> 4 {
-                0 => &mut self.dc,
+                // Symbols are how many bits a difference has.
+                0 if symbols.iter().all(|bits| *bits < 16) => &mut self.dc,
                 1 => &mut self.ac,
-                _ => return damaged("a table of its codes is of a class that there is not"),
+                _ => return damaged("a table of its codes is of a class or has symbols that there are not"),
             };
             let Some(table) = tables.get_mut(usize::from(place & 15)) else {
                 return damaged("a table of its codes has a number over 3");
