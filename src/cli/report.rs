@@ -39,10 +39,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for path in &args.runs {
         paths.extend(runs_of(path)?);
     }
-    let (mut runs, mut left_out) = (Vec::new(), Vec::new());
+    let (mut runs, mut left_out) = (Vec::<Drawn>::new(), Vec::new());
     for path in &paths {
         match Drawn::open(path) {
-            Ok(run) => runs.push(run),
+            Ok(run) => match runs.iter().find(|r| r.seed == run.seed && r.is_of_one_group_with(&run)) {
+                Some(there) => left_out.push(format!(
+                    "{}: it has the settings, images and seed ({}) of {}, and a seed counts once",
+                    run.path.display(),
+                    run.seed,
+                    there.path.display()
+                )),
+                None => runs.push(run),
+            },
             Err(e) => left_out.push(e.to_string()),
         }
     }

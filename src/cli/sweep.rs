@@ -97,6 +97,16 @@ fn asked(args: &Args) -> anyhow::Result<(Grid, PathBuf)> {
     if let Some((_, twice)) = settings.iter().enumerate().find(|(i, s)| settings[..*i].iter().any(|t| t.key == s.key)) {
         bail!("--set {} is there twice: write its values behind each other, with commas", twice.key);
     }
+    let options = [
+        ("--epochs", "epochs", args.epochs.is_some()),
+        ("--data", "data.path", args.data.is_some()),
+        ("--seeds", "seed", args.seeds.is_some()),
+    ];
+    if let Some((flag, key, _)) =
+        options.iter().find(|(_, key, given)| *given && settings.iter().any(|s| s.key == *key))
+    {
+        bail!("{flag} and --set {key}=... say the same: leave one of them out");
+    }
     let names = if args.recipes.is_empty() { vec![DEFAULT.to_string()] } else { args.recipes.clone() };
     let mut recipes: Vec<(String, String, String)> = Vec::new();
     for name in &names {

@@ -132,8 +132,8 @@ impl Recipe {
 fn read(source: Source<'_>) -> std::result::Result<Recipe, toml::de::Error> {
     let known = |name: &str| match METHODS.find(name) {
         Err(_) if source.value::<IgnoredAny>("net").is_ok_and(|net| net.is_none()) => Err(format!(
-            "a recipe of method = \"{name}\" without [net] has no training steps; onebit train, eval and embed take it if it \
-             is that of another experiment"
+            "a recipe of method = \"{name}\" without [net] has no training steps and no accuracy: onebit train, eval and \
+             embed take it if it is that of another experiment, compare and report do not"
         )),
         found => found.map(drop),
     };
@@ -265,22 +265,7 @@ mod tests {
             own: toml::Table::new(),
             ..Recipe::find("small-rbcn").unwrap().1
         };
-        let run = crate::recipe::RunInfo {
-            recipe: String::new(),
-            device: String::new(),
-            select: String::new(),
-            version: String::new(),
-            mean: Vec::new(),
-            std: Vec::new(),
-            teacher: None,
-            data: None,
-            classes: Vec::new(),
-            train_images: None,
-            val_images: None,
-            test_images: None,
-            lengthened: Vec::new(),
-            lengthened_at: Vec::new(),
-        };
+        let run = crate::recipe::RunInfo::default();
         let table = table_of(&Recipe { run: Some(run), ..recipe });
         assert_eq!(table.keys().map(String::as_str).collect::<Vec<_>>(), COMMON);
     }

@@ -157,6 +157,12 @@ pub struct RunInfo {
     /// Hash of the teacher's weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<String>,
+    /// What the teacher is by its settings and images, whatever its seed; none of runs that are older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher_of: Option<String>,
+    /// What it started from, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_of: Option<String>,
     /// Fingerprint of the list of images; none of runs that are older than it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,

@@ -1,6 +1,6 @@
 //! Runs as their curves are drawn: what each logged, and which of them are one line.
 
-use super::compare::{Settings, Trained, check, letters, settings, telling, told};
+use super::compare::{Settings, Trained, check, letters, settings_of_run, telling, told};
 use crate::error::Result;
 use crate::train::right::Right;
 use crate::train::run::{Metric, MetricsFile, RunDir};
@@ -43,13 +43,21 @@ impl Drawn {
         Ok(Drawn {
             path: path.to_path_buf(),
             trained: Trained::of(&run, &recipe, &info)?,
+            settings: settings_of_run(&recipe, &info)?,
             recipe: info.recipe,
-            settings: settings(&recipe)?,
             seed: recipe.seed,
             data,
             right: Right::of(&recipe),
             metrics: MetricsFile::read(&run)?,
         })
+    }
+}
+
+impl Drawn {
+    /// Whether it differs from another run by nothing but its seed.
+    pub fn is_of_one_group_with(&self, other: &Drawn) -> bool {
+        (&self.recipe, &self.settings, &self.data, &self.trained)
+            == (&other.recipe, &other.settings, &other.data, &other.trained)
     }
 }
 
@@ -65,11 +73,7 @@ pub struct Group<'a> {
 pub fn groups(runs: &[Drawn]) -> Vec<Group<'_>> {
     let mut groups: Vec<Vec<&Drawn>> = Vec::new();
     for run in runs {
-        let same = |g: &&mut Vec<&Drawn>| {
-            (&g[0].recipe, &g[0].settings, &g[0].data, &g[0].trained)
-                == (&run.recipe, &run.settings, &run.data, &run.trained)
-        };
-        match groups.iter_mut().find(same) {
+        match groups.iter_mut().find(|g| g[0].is_of_one_group_with(run)) {
             Some(group) => group.push(run),
             None => groups.push(vec![run]),
         }

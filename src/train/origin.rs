@@ -3,9 +3,12 @@
 use super::checkpoint::Checkpoint;
 use super::run::RunDir;
 use crate::error::{Error, Result};
+use crate::files::read_file;
 use crate::foreign::{is_foreign, load};
+use crate::hash::fnv1a;
 use crate::methods::projector::Projector;
 use crate::nn::NetSpec;
+use crate::recipe::Recipe;
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
 use std::path::Path;
@@ -71,4 +74,22 @@ impl Origin {
         let head = recipe.method().head(&recipe);
         Ok(Origin { net: recipe.network(), tensors, head, classes: info.classes, mean: info.mean, std: info.std })
     }
+}
+
+/// What a network is that runs learn or start from, in hexadecimal: equal of runs that differ by nothing but their seed. Of a run
+/// its settings, its images, the checkpoint and what it came from itself; of weights made elsewhere the file.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn lineage(path: &Path) -> Result<String> {
+    let of_run = Checkpoint::run_of(path);
+    if of_run.is_none() && is_foreign(path) {
+        let bytes = read_file(path).map_err(Error::io(path, "read"))?;
+        return Ok(format!("{:016x}", fnv1a(bytes)));
+    }
+    let (_, recipe, info) = RunDir::open(of_run.as_deref().unwrap_or(path))?;
+    let checkpoint = of_run.and(path.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let settings = Recipe { seed: 0, ..recipe }.hash()?;
+    let all = format!("{settings:016x} {:?} {checkpoint:?} {:?} {:?}", info.data, info.teacher_of, info.start_of);
+    Ok(format!("{:016x}", fnv1a(all.bytes())))
 }

@@ -5,7 +5,7 @@ use super::fit::fit;
 use super::job::{Job, Observer, Outcome};
 use super::limits::fitting_programs;
 use super::lock::RunLock;
-use super::origin::exists;
+use super::origin::{exists, lineage};
 use super::own_images::changed;
 use super::parts::Parts;
 use super::programs::Programs;
@@ -13,6 +13,7 @@ use super::run::RunDir;
 use super::ships::Ships;
 use super::start::{normalised_as, start_from};
 use super::steps::loader;
+use super::teacher::reads_network;
 use crate::data::{Dataset, Manifest, Part, Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -240,6 +241,8 @@ impl Prepared {
             mean: self.images.mean.clone(),
             std: self.images.std.clone(),
             teacher: self.teacher_hash(),
+            teacher_of: None,
+            start_of: None,
             data: Some(self.manifest.fingerprint().into()),
             // What a fitted model tells apart is no class that an image has.
             classes: if self.request.targets.is_some() { Vec::new() } else { self.request.data.train.classes.clone() },
@@ -249,6 +252,18 @@ impl Prepared {
             lengthened: Vec::new(),
             lengthened_at: Vec::new(),
         }
+    }
+
+    /// With what the networks are that it learns and starts from.
+    fn with_lineage(&self, info: RunInfo) -> Result<RunInfo> {
+        let recipe = &self.request.recipe;
+        let teacher = recipe.teacher.as_ref().filter(|_| reads_network(recipe));
+        let start = Some(&recipe.start_from).filter(|start| !start.is_empty());
+        Ok(RunInfo {
+            teacher_of: teacher.map(|t| lineage(Path::new(&t.run))).transpose()?,
+            start_of: start.map(|start| lineage(Path::new(start))).transpose()?,
+            ..info
+        })
     }
 
     /// Takes over the network that the recipe starts from, and makes the directory. One that cannot start leaves none
@@ -265,7 +280,7 @@ impl Prepared {
         };
         let (run, lock, resume) = match place {
             Place::New(wanted) => {
-                let run = RunDir::create(&wanted, &self.request.recipe, self.info())?;
+                let run = RunDir::create(&wanted, &self.request.recipe, self.with_lineage(self.info())?)?;
                 let lock = RunLock::take(&run)?;
                 if let Err(e) = run.list_images(&self.manifest, &self.request.data.skipped) {
                     // The first error is the one worth telling.

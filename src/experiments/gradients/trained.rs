@@ -111,6 +111,11 @@ impl Opening<'_> {
         let (mut data, whole) = self.images(&mut recipe, &info, &run)?;
         if whole {
             notes.push("the set has no parts: all of it is tested on".into());
+        } else if let (Some(n), true) = (recipe.data.test_images, self.data.is_some())
+            && data.test.len() == n
+        {
+            notes
+                .push(format!("the run's data.test_images = {n} holds here too: {n} of the test images are tested on"));
         }
         // As the run lists them, before classes are numbered as its network has them.
         let opened = data.clone();
@@ -154,13 +159,7 @@ impl Opening<'_> {
     fn images(&self, recipe: &mut Recipe, info: &RunInfo, run: &RunDir) -> Result<(Split, bool)> {
         let other = self.data.is_some();
         if self.whole && other && self.part.is_none() && recipe.data.path != EMBEDDED {
-            let as_one = DataSpec {
-                test: 0.0,
-                val: 0.0,
-                train_images: recipe.data.test_images,
-                label_share: 1.0,
-                ..recipe.data.clone()
-            };
+            let as_one = DataSpec { test: 0.0, val: 0.0, train_images: None, label_share: 1.0, ..recipe.data.clone() };
             let mut split = as_one.open()?;
             if let Some(channels) = other_channels(&as_one, &split, info) {
                 split = DataSpec { channels: Some(channels), ..as_one }.open()?;

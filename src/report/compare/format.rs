@@ -198,7 +198,8 @@ impl Table {
                 Cell::Difference(_) => {
                     let shown = c.shown("\\pm");
                     let (numbers, pairs) = shown.rsplit_once(", ").unwrap_or((&shown, ""));
-                    format!("${}$, {pairs}", numbers.replace(" to ", "\\text{ to }"))
+                    // Words stand outside of formulas: \text is a package's.
+                    format!("${}$, {pairs}", numbers.replace(" to ", "$ to $"))
                 }
                 other => format!("${}$", other.shown("\\pm")),
             };

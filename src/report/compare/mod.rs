@@ -10,7 +10,7 @@ mod trained;
 pub use format::Format;
 pub use run::Compared;
 pub(super) use run::check;
-pub(super) use settings::{Settings, settings, telling};
+pub(super) use settings::{Settings, settings_of_run, telling};
 pub use stats::{CONFIDENCE, Spread};
 pub(super) use trained::{Trained, letters, told};
 
@@ -246,7 +246,7 @@ mod tests {
         assert!(text.contains("+2.00 (-0.48 to 4.48), 3 pairs") && text.contains("Student's t"), "{text}");
         assert!(text.contains("row 3 (small-bireal) has no seed in common with row 1 (small-sign)"), "{text}");
         let latex = c.write(Format::Latex, Some(0)).unwrap();
-        assert!(latex.contains("$+2.00 (-0.48\\text{ to }4.48)$, 3 pairs"), "{latex}");
+        assert!(latex.contains("$+2.00 (-0.48$ to $4.48)$, 3 pairs"), "{latex}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A run as it is compared.
 
-use super::settings::{Settings, settings};
+use super::settings::{Settings, settings_of_run};
 use super::trained::Trained;
 use crate::error::{Error, Result};
 use crate::hash::fnv1a;
@@ -90,14 +90,19 @@ impl Compared {
     pub fn open(path: &Path) -> Result<Compared> {
         let (run, recipe, info) = RunDir::open(path)?;
         let unfinished = || {
-            Error::data(path, format!("it is not finished; go on with  onebit train --resume --out {}", path.display()))
+            let shown = path.display();
+            let what = match run.has_begun() {
+                true => format!("it is not finished; go on with  onebit train --resume --out {shown}"),
+                false => format!("nothing was trained there, so that it has no result to compare: onebit eval {shown}"),
+            };
+            Error::data(path, what)
         };
         let summary = run.summary()?.ok_or_else(unfinished)?;
         check(&run, &recipe, &summary)?;
         Ok(Compared {
             path: path.to_path_buf(),
             recipe: info.recipe.clone(),
-            settings: settings(&recipe)?,
+            settings: settings_of_run(&recipe, &info)?,
             seed: summary.seed,
             trained: Trained::of(&run, &recipe, &info)?,
             score: score(&run, &recipe, &summary)?,

@@ -1,7 +1,7 @@
 //! The settings of runs, and which of them tell runs apart.
 
 use crate::error::Result;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, RunInfo};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -11,6 +11,17 @@ pub type Settings = BTreeMap<String, String>;
 /// What changes no result, or is told in another way.
 const LEFT_OUT: [&str; 8] =
     ["description", "method", "seed", "run", "data.path", "data.memory", "eval.batch", "teacher.trained_by"];
+
+/// What a run's teacher, and what it started from, are by their own settings ([`crate::train::origin::lineage`]).
+const LINEAGE: [&str; 2] = ["teacher.hash", "start_from.hash"];
+
+/// The settings of a run: those of its recipe, and what the networks are that it learned and started from. Of runs that do not
+/// keep that their names count alone.
+pub fn settings_of_run(recipe: &Recipe, info: &RunInfo) -> Result<Settings> {
+    let lineage = LINEAGE.into_iter().zip([&info.teacher_of, &info.start_of]);
+    let lineage = lineage.filter_map(|(key, of)| Some((key.to_string(), of.as_ref()?.get(..8)?.to_string())));
+    Ok(settings(recipe)?.into_iter().chain(lineage).collect())
+}
 
 /// The settings of a recipe that decide what comes out, besides its seed and where its images lie. Of runs that it learns or
 /// starts from the name counts, without the number that tells runs of a recipe apart.
@@ -62,6 +73,8 @@ pub fn telling(rows: &[(&str, &Settings)]) -> Vec<String> {
         let differs = rows.iter().any(|(_, s)| value(s) != value(rows[0].1));
         let within = || rows.iter().any(|(n, s)| rows.iter().any(|(m, t)| n == m && value(s) != value(t)));
         let changed = || rows.iter().any(|(name, s)| bases[name].as_ref().is_some_and(|base| value(s) != value(base)));
+        // Recipes do not say what is at their paths.
+        let changed = || !LINEAGE.contains(&key.as_str()) && changed();
         differs && (within() || changed() || key.as_str() == "epochs")
     };
     keys.into_iter().filter(tells).cloned().collect()

@@ -301,14 +301,11 @@ mod tests {
             version: "0".into(),
             mean: vec![0.3],
             std: vec![0.25],
-            teacher: None,
-            data: None,
             classes: vec!["cat".into(), "dog".into()],
             train_images: Some(5),
             val_images: Some(0),
             test_images: Some(1),
-            lengthened: Vec::new(),
-            lengthened_at: Vec::new(),
+            ..RunInfo::default()
         }
     }
 
