@@ -3,6 +3,7 @@
 use super::inspect::load;
 use super::pictures::Pictures;
 use crate::console::text::{percent, say};
+use crate::data::source::shown_name;
 use crate::data::{Background, PixelRules, Truncated, image_file};
 use crate::deploy::{Net, Runtime, by_probability, graph};
 use crate::device::{Device, Store};
@@ -166,8 +167,8 @@ impl Form<'_> {
 
     /// What the model gave for a picture.
     fn say(&self, path: &Path, outputs: &[f32], milliseconds: f64) -> anyhow::Result<()> {
-        // JSON and tables are text; a name that is not is shown as well as text can.
-        let file = path.display().to_string();
+        // JSON and tables are text; bytes of a name that are none are written as numbers, so that no two names become one.
+        let file = shown_name(path.as_os_str());
         if self.net.classes.is_empty() {
             return self.features(file, outputs, milliseconds);
         }

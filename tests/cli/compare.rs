@@ -67,6 +67,27 @@ fn rows_columns_forms_and_differences() {
     place.run(&["compare", "empty"]).fails_with(&["empty", "config.toml"]);
 }
 
+/// Runs are of one row if what they started from differs by its seed alone, wherever it lies.
+#[test]
+fn what_runs_started_from_tells_them_apart() {
+    let place = Place::new();
+    for (base, more) in [
+        ("x/base", &["--seed", "0"][..]),
+        ("y/base", &["--seed", "1"]),
+        ("z/base", &["--seed", "0", "--set", "lr=0.01"]),
+    ] {
+        place.train(base, &[more, &["--epochs", "1"]].concat()).ok();
+    }
+    for (run, base, seed) in [("a", "x/base", "0"), ("b", "y/base", "1"), ("c", "z/base", "1")] {
+        place.train(run, &["--epochs", "1", "--from", base, "--seed", seed]).ok();
+    }
+    let found = json(&place, &["a", "b", "c"]);
+    let rows = found["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2, "{found}");
+    let of = |i: usize| rows[i]["settings"]["start_from.hash"].as_str().unwrap();
+    assert!(of(0) != of(1) && of(0).len() == 8, "{found}");
+}
+
 #[test]
 fn other_test_images_are_never_mixed_in_silence() {
     let place = Place::new();

@@ -20,7 +20,8 @@ fn several_runs_are_one_picture_and_one_page() {
         place.train(run, &more).ok();
     }
     fs::create_dir(place.path("empty")).unwrap();
-    let out = place.run(&["report", "runs", "empty", "--out", "figures"]).ok().out;
+    let out = place.run(&["report", "runs", "empty", "runs/a-0", "--out", "figures"]).ok().out;
+    assert!(out.contains("runs/a-0") && out.contains("a seed counts once"), "{out}");
     assert!(out.contains("left out: empty") && out.contains("figures/report.html"), "{out}");
     let svg = fs::read_to_string(place.path("figures/curves.svg")).unwrap();
     let words = words(&svg);

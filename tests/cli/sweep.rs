@@ -10,7 +10,9 @@ use std::time::Duration;
 /// The arguments of a sweep of tiny runs.
 fn tiny<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let mut args = vec!["sweep", "fashion-binary", "--device", "cpu", "--out", "s"];
-    TINY.iter().for_each(|s| args.extend(["--set", s]));
+    // What is given once more takes the place of the usual.
+    let is_given = |s: &&&str| s.starts_with("epochs=") && more.contains(&"--epochs");
+    TINY.iter().filter(|s| !is_given(s)).for_each(|s| args.extend(["--set", s]));
     args.extend(more);
     args
 }
@@ -120,6 +122,8 @@ fn what_cannot_be_is_refused_before_anything_begins() {
     refused(&["--seeds", "3..1"], &["--seeds 3..1"]);
     refused(&["--seeds", "one"], &["0..3"]);
     refused(&["--jobs", "0"], &["--jobs 0"]);
+    refused(&["--set", "data.path=a,b", "--data", "c"], &["--data", "--set data.path"]);
+    refused(&["--set", "seed=1,2", "--seeds", "0..2"], &["--seeds", "--set seed"]);
     assert!(!place.path("s").exists());
     // Values with commas inside of brackets are whole ones.
     let listed =

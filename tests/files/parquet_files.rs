@@ -377,3 +377,58 @@ fn parquet_in_archives_is_read_where_it_lies() {
         assert_eq!(told, in_memory, "{name}: {:?}", split.notes);
     }
 }
+
+/// A file of images with labels, and a column of parts if there are any.
+fn with_parts(labels: &[i64], parts: Option<&[&str]>) -> Vec<u8> {
+    let split = if parts.is_some() { "required binary split (UTF8);" } else { "" };
+    let schema = format!("message m {{ required binary image; required int64 label; {split} }}");
+    let schema = Arc::new(parse_message_type(&schema).unwrap());
+    let mut out = Vec::new();
+    let mut writer = SerializedFileWriter::new(&mut out, schema, Arc::new(WriterProperties::new())).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let images: Vec<ByteArray> = (0..labels.len()).map(|i| png((i % 9) as u8).into()).collect();
+    column.typed::<ByteArrayType>().write_batch(&images, None, None).unwrap();
+    column.close().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<Int64Type>().write_batch(labels, None, None).unwrap();
+    column.close().unwrap();
+    if let Some(parts) = parts {
+        let parts: Vec<ByteArray> = parts.iter().map(|p| (*p).into()).collect();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&parts, None, None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+    out
+}
+
+#[test]
+fn a_parquet_column_of_parts_is_followed_where_no_name_says_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (labels, parts) = ([0, 1, 0, 1, 0, 1], ["train", "train", "train", "Test", "test", "validation"]);
+    let path = dir.path().join("all.parquet");
+    fs::write(&path, with_parts(&labels, Some(&parts))).unwrap();
+    let split = open(dir.path(), None);
+    assert_eq!((split.train.len(), split.val.len(), split.test.len()), (3, 1, 2));
+    assert_eq!(split.train.labels, Some(vec![0, 1, 0]));
+    assert_eq!(split.test.labels, Some(vec![1, 0]));
+    fs::write(&path, with_parts(&labels, Some(&["train", "train", "extra", "test", "test", "test"]))).unwrap();
+    let m = Dataset::open(dir.path(), &options(None)).map(|_| ()).unwrap_err().to_string();
+    assert!(m.contains("all.parquet#2") && m.contains("extra") && m.contains("train, val and test"), "{m}");
+    // A name of a file that says its part is believed.
+    fs::remove_file(&path).unwrap();
+    fs::write(dir.path().join(NAME), with_parts(&labels, Some(&parts))).unwrap();
+    assert_eq!(open(dir.path(), None).train.len(), 6);
+}
+
+#[test]
+fn minus_one_and_one_are_no_two_classes_of_parquet() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(NAME), with_parts(&[-1, 1, 1, -1], None)).unwrap();
+    let m = Dataset::open(dir.path(), &options(None)).map(|_| ()).unwrap_err().to_string();
+    assert!(m.contains("-1, which means that there is none, and 1") && m.contains("0 and 1"), "{m}");
+    fs::write(dir.path().join(NAME), with_parts(&[-1, 0, 1, -1], None)).unwrap();
+    assert_eq!(open(dir.path(), None).train.labels, Some(vec![0, 1]));
+}

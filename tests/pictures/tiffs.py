@@ -73,6 +73,10 @@ def tiffs():
     tiff("predicted-planes.tif", w, h, [zlib.compress(p) for p in apart],
          {258: (3, [8] * 3), 259: (3, [8]), 262: (3, [2]), 277: (3, [3]), 284: (3, [2]), 317: (3, [2])})
     EXPECTED["predicted-planes.tif"] = h, w, 3, bytes(values)
+    # Some programs subtract neighbours there, and libtiff does not.
+    for compression in ["raw", "packbits"]:
+        scene(w, h).save(FOLDER / f"refused-predicted-{compression}.tif", compression=compression, tiffinfo={317: 2})
+    tiff("refused-fill-order.tif", w, h, [bytes(noise(w * h, 255))], {258: (3, [8]), 266: (3, [2])})
     # Whole numbers of 32 bits fill no range that is known, nor do those with a sign.
     for name, letter, more in [("refused-32", "I", {}), ("refused-signed-32", "i", {339: (3, [2])}),
                                ("refused-signed-16", "h", {339: (3, [2])})]:

@@ -6,7 +6,36 @@ use image::metadata::Orientation;
 /// The orientation that an EXIF block tells, with or without the six bytes that begin it in JPEG; upright if it tells none.
 pub(super) fn of_exif(exif: &[u8]) -> Orientation {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    Orientation::from_exif_chunk(tiff).unwrap_or(Orientation::NoTransforms)
+    number_of(tiff).map_or(Orientation::NoTransforms, of_number)
+}
+
+/// The first value of the tag 0x0112 in the first directory, in whole numbers of two or four bytes (the standard has two).
+fn number_of(tiff: &[u8]) -> Option<u16> {
+    let is_little = match tiff.get(..4)? {
+        b"II\x2a\0" => true,
+        b"MM\0\x2a" => false,
+        _ => return None,
+    };
+    let word = |at: usize| -> Option<u16> {
+        let bytes = tiff.get(at..at.checked_add(2)?)?.try_into().ok()?;
+        Some(if is_little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
+    };
+    let long = |at: usize| -> Option<u32> {
+        let bytes = tiff.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        Some(if is_little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+    };
+    let directory = long(4)? as usize;
+    let entries = (0..usize::from(word(directory)?)).map(|i| directory + 2 + 12 * i);
+    let at = entries.into_iter().find(|at| word(*at) == Some(0x0112))?;
+    // Types by TIFF's numbers: 3 and 8 are of two bytes, 4 and 9 of four. Where they do not fit, the value stands elsewhere.
+    let (kind, count) = (word(at + 2)?, long(at + 4)?);
+    match (kind, count) {
+        (3 | 8, 1..=2) => word(at + 8),
+        (3 | 8, 3..) => word(long(at + 8)? as usize),
+        (4 | 9, 1) => long(at + 8)?.try_into().ok(),
+        (4 | 9, 2..) => long(long(at + 8)? as usize)?.try_into().ok(),
+        _ => None,
+    }
 }
 
 /// The orientation of TIFF's and EXIF's number, 1 to 8; upright for another one.
@@ -44,6 +73,31 @@ impl Pixels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exif_says_it_in_words_of_any_length() {
+        let le = |kind: u16, count: u32, value: [u8; 4], behind: &[u8]| {
+            let head =
+                [b"II\x2a\0\x08\0\0\0\x01\0\x12\x01".as_slice(), &kind.to_le_bytes(), &count.to_le_bytes()].concat();
+            [&head[..], &value, &[0; 4], behind].concat()
+        };
+        for (exif, orientation) in [
+            (le(3, 1, [6, 0, 0, 0], &[]), Orientation::Rotate90),
+            (le(3, 2, [6, 0, 1, 0], &[]), Orientation::Rotate90),
+            (le(3, 3, [26, 0, 0, 0], &[6, 0, 1, 0, 1, 0]), Orientation::Rotate90),
+            (le(4, 1, [6, 0, 0, 0], &[]), Orientation::Rotate90),
+            (le(8, 1, [3, 0, 0, 0], &[]), Orientation::Rotate180),
+            (le(9, 1, [8, 0, 0, 0], &[]), Orientation::Rotate270),
+            (le(3, 1, [0, 0, 0, 0], &[]), Orientation::NoTransforms),
+            (le(2, 1, [6, 0, 0, 0], &[]), Orientation::NoTransforms),
+            (le(3, 3, [255, 0, 0, 0], &[]), Orientation::NoTransforms),
+            (b"II\x2a\0\xff\xff\xff\xff".to_vec(), Orientation::NoTransforms),
+            (b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0".to_vec(), Orientation::Rotate90),
+            (b"Exif\0\0no".to_vec(), Orientation::NoTransforms),
+        ] {
+            assert_eq!(of_exif(&exif), orientation, "{exif:?}");
+        }
+    }
 
     #[test]
     fn every_orientation_is_undone() {

@@ -14,6 +14,7 @@ mod tar;
 mod zip;
 
 pub(crate) use entry::Entry;
+pub(crate) use names::of_system as shown_name;
 pub(in crate::data) use records::Records;
 pub(in crate::data) use stamp::{Stamp, kept_file};
 

@@ -58,7 +58,7 @@ pub(super) fn shown(part: &[u8]) -> String {
 }
 
 /// As [`shown`], of a name that the system gave.
-pub(super) fn of_system(part: &OsStr) -> String {
+pub(crate) fn of_system(part: &OsStr) -> String {
     shown(part.as_encoded_bytes())
 }
 

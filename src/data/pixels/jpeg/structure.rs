@@ -129,7 +129,8 @@ impl<'a> Walk<'a> {
                 marker::DAC => return Err(arithmetic()),
                 0xc0..=0xcf | marker::SOF55 => self.frame(marker, segment)?,
                 marker::SOS => self.scan(segment)?,
-                marker::APP1 if self.exif.is_none() => self.exif = segment.strip_prefix(b"Exif\0\0"),
+                // Behind a scan nobody looks for it.
+                marker::APP1 if self.exif.is_none() && self.scans == 0 => self.exif = segment.strip_prefix(b"Exif\0\0"),
                 marker::DNL | marker::DRI | marker::APP0..=marker::APP15 | marker::COM => {}
                 // What no writer puts there was another marker once.
                 marker => {

@@ -60,6 +60,9 @@ const UNREAD: &[(u32, &str)] = &[
 /// Compressions that are read: none, Group 4, LZW, Deflate by two numbers, PackBits.
 const READ: &[u32] = &[1, 4, 5, 8, 32946, 32773];
 
+/// Of these LZW and Deflate, before which neighbours may have been subtracted.
+const PREDICTED: &[u32] = &[5, 8, 32946];
+
 pub(super) type Tiff<'a> = Decoder<Cursor<&'a [u8]>>;
 
 /// The colours of a kind of pixels (PhotometricInterpretation), and how many samples they take.
@@ -118,6 +121,14 @@ impl Format {
         if !READ.contains(&compression) {
             let name = UNREAD.iter().find(|(n, _)| *n == compression).map(|(_, name)| name.to_string());
             return refuse(format!("a TIFF compressed by {}", name.unwrap_or(format!("method {compression}"))));
+        }
+        // Lossless compressions of whole bytes alone have predictors; others' files keep the tag by mistake, and are read with
+        // it by some programs and without it by others.
+        if number(Tag::Predictor, 1)? != 1 && !PREDICTED.contains(&compression) {
+            return refuse("a TIFF with a predictor that its compression does not have".into());
+        }
+        if number(Tag::FillOrder, 1)? != 1 {
+            return refuse("a TIFF whose bytes have their first pixel in the lowest bit (FillOrder 2)".into());
         }
         let (bits, samples) = (number(Tag::BitsPerSample, 1)? as usize, number(Tag::SamplesPerPixel, 1)? as usize);
         let (kind, planar) = (number(Tag::PhotometricInterpretation, 0)?, number(Tag::PlanarConfiguration, 1)? == 2);

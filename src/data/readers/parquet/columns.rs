@@ -110,8 +110,8 @@ impl File {
         Ok(Rows { images: Arc::new(images), all: there.into_iter().zip(labels).collect() })
     }
 
-    /// All values of a column of labels.
-    fn labels(&self, column: &str) -> Result<Vec<Label>> {
+    /// All values of a column of labels, or of another one of that kind.
+    pub fn labels(&self, column: &str) -> Result<Vec<Label>> {
         guarded(&self.entry.path, FAULT, || {
             let place = self.place(&[column.into()])?;
             let meta = self.reader.metadata().file_metadata();

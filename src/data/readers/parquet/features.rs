@@ -11,6 +11,9 @@ const IMAGES: [&str; 4] = ["image", "img", "images", "jpg"];
 /// Columns that are classes without one; earlier ones are taken first.
 const LABELS: [&str; 6] = ["label", "labels", "class", "fine_label", "cls", "target"];
 
+/// The column of parts.
+const SPLIT: &str = "split";
+
 /// What a column holds.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Kind {
@@ -70,6 +73,19 @@ impl Features {
         self.leaves.iter().filter(is_image).collect()
     }
 
+    /// A column that says the part of each row.
+    pub fn split(&self) -> Option<&str> {
+        let is_split = |leaf: &&Leaf| leaf.path == [SPLIT] && leaf.kind == Kind::Bytes && !leaf.repeated;
+        self.leaves.iter().find(is_split).map(|_| SPLIT)
+    }
+
+    /// The columns, each once.
+    pub fn columns(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = self.leaves.iter().map(|leaf| leaf.path[0].as_str()).collect();
+        all.dedup();
+        all
+    }
+
     pub fn has_images(&self) -> bool {
         !self.images().is_empty()
     }
@@ -85,11 +101,7 @@ impl Features {
             let names: Vec<&str> = images.iter().map(|leaf| leaf.path[0].as_str()).collect();
             return fail(format!("has {} columns of images ({}): keep one of them", names.len(), few(&names)));
         };
-        let columns: Vec<&str> = {
-            let mut all: Vec<&str> = self.leaves.iter().map(|leaf| leaf.path[0].as_str()).collect();
-            all.dedup();
-            all
-        };
+        let columns = self.columns();
         let noted: Vec<&str> = columns.iter().copied().filter(|c| self.noted(c, "ClassLabel")).collect();
         let by_name = LABELS.iter().copied().find(|name| columns.contains(name));
         let label = match &noted[..] {

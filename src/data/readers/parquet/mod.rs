@@ -112,13 +112,17 @@ fn read(source: &Source, shards: &[Shard<'_>], options: &OpenOptions) -> Result<
     });
     let mut left_out = LeftOut::default();
     let mut rows: Vec<(Part, Entry, Label)> = Vec::new();
-    let of_shard = |shard: &Shard<'_>| -> Result<Rows> {
-        File::open(shard.entry)?.rows(&shard.features.pick(shard.entry, options.coarse_labels)?)
+    let of_shard = |shard: &Shard<'_>| -> Result<(Rows, Option<Vec<Label>>)> {
+        let file = File::open(shard.entry)?;
+        let rows = file.rows(&shard.features.pick(shard.entry, options.coarse_labels)?)?;
+        // Where the name of the file says no part.
+        let split = shard.features.split().filter(|_| shard.part.is_none());
+        Ok((rows, split.map(|column| file.labels(column)).transpose()?))
     };
     // Collected before they are looked at: of several bad files the first one is named, every time.
-    let of_shards: Vec<Result<Rows>> = shards.par_iter().map(of_shard).collect();
+    let of_shards: Vec<Result<_>> = shards.par_iter().map(of_shard).collect();
     for (shard, found) in shards.iter().zip(of_shards) {
-        let Rows { images, all } = found?;
+        let (Rows { images, all }, splits) = found?;
         for (i, (is_there, label)) in (0..).zip(all) {
             let name = format!("{}#{i}", shard.entry.name);
             if !is_there {
@@ -127,7 +131,11 @@ fn read(source: &Source, shards: &[Shard<'_>], options: &OpenOptions) -> Result<
             }
             let path = format!("{}#{i}", shard.entry.path.display()).into();
             let entry = Entry::in_records(name, path, images.clone(), i);
-            rows.push((shard.part.unwrap_or(Part::Train), entry, label));
+            let part = match splits.as_ref().and_then(|of| of.get(i as usize)) {
+                None => shard.part.unwrap_or(Part::Train),
+                Some(said) => part_of_row(said, &entry)?,
+            };
+            rows.push((part, entry, label));
         }
     }
     if rows.is_empty() {
@@ -163,10 +171,26 @@ fn read(source: &Source, shards: &[Shard<'_>], options: &OpenOptions) -> Result<
             parts[part as usize].get_or_insert_default().push(item);
         }
     }
+    if label.is_none() {
+        let columns = few(&first.features.columns());
+        notes.push(format!("no labels: no column of {columns} is a ClassLabel or called label"));
+    }
     if let Some(label) = label.filter(|l| l != "label") {
         notes.push(format!("the class is the column {label:?}"));
     }
     Ok(Found { name: source.name(), classes, parts, notes, left_out })
+}
+
+/// The part that a column of parts says.
+fn part_of_row(said: &Label, entry: &Entry) -> Result<Part> {
+    let of_word = if let Label::Name(word) = said { part_of_word(&word.to_lowercase()) } else { None };
+    of_word.ok_or_else(|| {
+        let said = if let Label::Name(word) = said { format!("{word:?}") } else { "nothing".into() };
+        Error::data(
+            &entry.path,
+            format!("its split is {said}, which is none of train, val and test: write one of them"),
+        )
+    })
 }
 
 /// Class names, and the class of each row.
@@ -184,9 +208,21 @@ fn classes(
         .filter_map(|(.., l)| if let Label::Number(n) = l { Some(*n) } else { None })
         .filter(|n| *n != -1)
         .collect();
+    let has_minus_one = rows.iter().any(|(.., l)| *l == Label::Number(-1));
     let classes = match names {
         Some(names) => names,
         None if !texts.is_empty() => in_order(texts),
+        // Else half of two classes would be gone.
+        None if has_minus_one && !numbers.is_empty() && numbers.iter().all(|n| *n == numbers[0]) => {
+            return Err(Error::data(
+                &source.path,
+                format!(
+                    "its labels are -1, which means that there is none, and {}: classes are numbered from 0, so write 0 and 1 \
+                     for two",
+                    numbers[0]
+                ),
+            ));
+        }
         None => {
             let numbered = numbered(&numbers, "").map_err(|m| Error::data(&source.path, m))?;
             notes.extend(numbered.notes);
