@@ -3,7 +3,7 @@
 use super::checkpoint::Checkpoint;
 use super::run::RunDir;
 use crate::error::{Error, Result};
-use crate::files::read_file;
+use crate::files::{read_file, read_text};
 use crate::foreign::{is_foreign, load};
 use crate::hash::fnv1a;
 use crate::methods::projector::Projector;
@@ -87,9 +87,27 @@ pub fn lineage(path: &Path) -> Result<String> {
         let bytes = read_file(path).map_err(Error::io(path, "read"))?;
         return Ok(format!("{:016x}", fnv1a(bytes)));
     }
-    let (_, recipe, info) = RunDir::open(of_run.as_deref().unwrap_or(path))?;
-    let checkpoint = of_run.and(path.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let (run, recipe, info) = RunDir::open(of_run.as_deref().unwrap_or(path))?;
+    // Another one than that which stands for the run.
+    let other = (of_run.is_some() && run.chosen(&info)? != path).then(|| path.file_name());
+    let length = match run.summary()? {
+        Some(_) => format!("{:?} {:?}", info.lengthened, info.lengthened_at),
+        None => format!("{} steps of it", Checkpoint::load(&run.last())?.position.steps),
+    };
     let settings = Recipe { seed: 0, ..recipe }.hash()?;
-    let all = format!("{settings:016x} {:?} {checkpoint:?} {:?} {:?}", info.data, info.teacher_of, info.start_of);
-    Ok(format!("{:016x}", fnv1a(all.bytes())))
+    let origins = (info.teacher_of, info.start_of);
+    Ok(format!("{:016x}", fnv1a(format!("{settings:016x} {:?} {other:?} {length} {origins:?}", info.data).bytes())))
+}
+
+/// As [`lineage`], of a run that trained no network: a model that was fitted.
+///
+/// # Errors
+/// If its `config.toml` cannot be read.
+pub fn fitted_lineage(path: &Path) -> Result<String> {
+    let config = path.join("config.toml");
+    let mut all: toml::Table = read_text(&config)?.parse().map_err(|e| Error::data(&config, format!("{e}")))?;
+    let data = all.get("run").and_then(|run| run.get("data")).cloned();
+    ["seed", "description", "run"].iter().for_each(|key| drop(all.remove(*key)));
+    all.get_mut("data").and_then(toml::Value::as_table_mut).map(|data| data.remove("path"));
+    Ok(format!("{:016x}", fnv1a(format!("{all} {data:?}").bytes())))
 }

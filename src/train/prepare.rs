@@ -5,7 +5,7 @@ use super::fit::fit;
 use super::job::{Job, Observer, Outcome};
 use super::limits::fitting_programs;
 use super::lock::RunLock;
-use super::origin::{exists, lineage};
+use super::origin::{exists, fitted_lineage, lineage};
 use super::own_images::changed;
 use super::parts::Parts;
 use super::programs::Programs;
@@ -13,11 +13,10 @@ use super::run::RunDir;
 use super::ships::Ships;
 use super::start::{normalised_as, start_from};
 use super::steps::loader;
-use super::teacher::reads_network;
 use crate::data::{Dataset, Manifest, Part, Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::methods::{ImageInfo, LABELS, Targets, Task, Teacher};
+use crate::methods::{ImageInfo, LABELS, Targets, Task, Teacher, TeacherUse};
 use crate::recipe::{Recipe, RunInfo};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -257,13 +256,14 @@ impl Prepared {
     /// With what the networks are that it learns and starts from.
     fn with_lineage(&self, info: RunInfo) -> Result<RunInfo> {
         let recipe = &self.request.recipe;
-        let teacher = recipe.teacher.as_ref().filter(|_| reads_network(recipe));
+        let teacher = recipe.teacher.as_ref().map(|t| Path::new(&t.run));
+        let teacher_of = match (recipe.method().teacher(recipe), teacher) {
+            (TeacherUse::Network, Some(run)) => Some(lineage(run)?),
+            (TeacherUse::Targets, Some(run)) => Some(fitted_lineage(run)?),
+            _ => None,
+        };
         let start = Some(&recipe.start_from).filter(|start| !start.is_empty());
-        Ok(RunInfo {
-            teacher_of: teacher.map(|t| lineage(Path::new(&t.run))).transpose()?,
-            start_of: start.map(|start| lineage(Path::new(start))).transpose()?,
-            ..info
-        })
+        Ok(RunInfo { teacher_of, start_of: start.map(|start| lineage(Path::new(start))).transpose()?, ..info })
     }
 
     /// Takes over the network that the recipe starts from, and makes the directory. One that cannot start leaves none

@@ -13,8 +13,7 @@ use std::path::Path;
 /// The head of a teacher that is not there: SwAV's as it is unless set otherwise.
 const RANDOM_HEAD: Projector = Projector { hidden: 512, norm: true, out: 128 };
 
-/// Whether a recipe's teacher is a network.
-pub(super) fn reads_network(recipe: &Recipe) -> bool {
+fn reads_network(recipe: &Recipe) -> bool {
     recipe.method().teacher(recipe) == TeacherUse::Network
 }
 

@@ -23,16 +23,29 @@ fn lists_every_op(report: &Report) {
     }
 }
 
-/// The check of the README, on the CPU and every adapter that is found.
-#[test]
-fn every_device_of_this_machine_passes() {
+/// The check of the README. Compiling takes nearly all of the time: llvmpipe does so without its optimiser here, which is not
+/// what is tested.
+fn verified(args: &[&str]) -> Report {
     let place = Place::new();
-    // Compiling takes nearly all of the time. llvmpipe does so without its optimiser here, which is not what is tested.
-    let mut command = place.command(&["verify", "--device", "all", "--json", "r.json"]);
+    let mut command = place.command(&[&["verify", "--json", "r.json"], args].concat());
     let outcome = finish(command.env("GALLIVM_PERF", "nopt").spawn().expect("the program starts")).ok();
     let report = report(&place.path("r.json"));
     assert!(report.passed() && outcome.out.contains("passed"), "{}", outcome.out);
     lists_every_op(&report);
+    report
+}
+
+/// With all kinds of kernels on an adapter: that which tests/engine/ops.rs leaves out.
+#[test]
+fn an_adapter_passes_with_every_kind_of_kernel() {
+    assert!(verified(&["--device", "vulkan"]).devices[0].device.contains("(Vulkan"));
+}
+
+/// The CPU in every way, and every adapter that is found, each with the kernels that it takes by itself.
+#[test]
+fn every_device_of_this_machine_passes() {
+    verified(&["--device", "cpu"]);
+    let report = verified(&["--device", "all", "--quick"]);
     for wanted in ["cpu", "(Vulkan", "(Gl"] {
         let found = report.devices.iter().any(|d| d.device.contains(wanted));
         assert!(

@@ -1,14 +1,15 @@
 //! Every op, forward and gradient: against finite differences, and on every adapter as devices differ: with bounds
 //! checks as in a browser, under WebGPU's default limits, and under the least limits. With the adapters' own limits and
-//! all kinds of kernels, `tests/cli/adapters.rs` runs them.
+//! all kinds of kernels, `tests/cli/adapters.rs` runs them on the first.
 
 use crate::devices::gpus;
 use onebit::device::{Device, Store};
 use onebit::gpu::{GpuOptions, LimitSet};
 use onebit::kernels::Isa;
-use onebit::program::{Backend, Program};
+use onebit::program::{Backend, Command, Program};
 use onebit::verify::{CaseSpec, ReferenceCache, Report, Request, cases, check_gradient, compare_program};
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 
 /// What `ONEBIT_OP` chooses ("conv2d 2x5x7x3 to 8, ..."), or all, on the kernels that each device takes by itself.
 fn request() -> Request {
@@ -60,6 +61,13 @@ fn every_adapter_under_downlevel_limits() {
     let differs = |spec: &&CaseSpec| {
         let graph = spec.build(cases::SEED).graph;
         let commands = |d: &Device| Program::compile(graph.clone(), d.backend()).unwrap().commands().unwrap();
+        // Those that are the same must keep within the limits as well.
+        let bindings = |c: &Command| if let Command::Dispatch(d) = c { d.buffers.len() } else { 0 };
+        for ((name, low), _) in &devices {
+            let Backend::Gpu(target) = low.backend() else { panic!("{name} is no GPU") };
+            let most = commands(low).iter().map(bindings).max().unwrap_or(0);
+            assert!(most <= target.max_storage_buffers as usize, "{} {}: {most} on {name}", spec.op, spec.name);
+        }
         devices.iter().any(|((_, low), (_, own))| commands(low) != commands(own))
     };
     let (all, all_ops) = (specs(), std::env::var_os("ONEBIT_OP").is_none());
@@ -67,6 +75,35 @@ fn every_adapter_under_downlevel_limits() {
     assert!(!all_ops || others.len() > 5, "{} of {} cases have other kernels", others.len(), all.len());
     println!("{} of {} cases have other kernels", others.len(), all.len());
     all_pass("under downlevel limits", low, &others);
+}
+
+/// All kinds of kernels on the adapters that `tests/cli/adapters.rs` gives their own kernels alone: cases until every shader
+/// file has run. A software adapter would need ten minutes to compile all of them once more.
+#[test]
+fn every_shader_runs_on_every_other_adapter() {
+    let request = Request { filter: request().filter, ..Request::default() };
+    let specs: Vec<CaseSpec> = request.cases().unwrap_or_else(|e| panic!("{e}"));
+    let specs: Vec<CaseSpec> = specs.into_iter().filter(|spec| !spec.large).collect();
+    let others = || gpus(GpuOptions::default()).into_iter().skip(1);
+    for (nth, (name, device)) in others().enumerate() {
+        let files = |spec: &CaseSpec| request.files(&device, spec).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let of_cases: Vec<BTreeSet<String>> = specs.par_iter().map(files).collect();
+        let mut left: BTreeSet<&String> = of_cases.iter().flatten().collect();
+        let (all, mut chosen) = (left.len(), Vec::new());
+        while !left.is_empty() {
+            // Of the cases with a file that is left, that with the fewest to compile.
+            let has = |i: &usize| of_cases[*i].iter().any(|f| left.contains(f));
+            let next = (0..specs.len()).filter(has).min_by_key(|i| of_cases[*i].len()).expect("a case has it");
+            left.retain(|f| !of_cases[next].contains(*f));
+            chosen.push(specs[next].clone());
+        }
+        let set = |_| others().skip(nth).take(1).collect();
+        let sets: Vec<Vec<(String, Device)>> = (0..rayon::current_num_threads()).map(set).collect();
+        let devices = request.run(&sets, &chosen, |_, _| true);
+        let report = Report { seed: request.seed, devices, ..Report::default() };
+        println!("{name}: {all} files in {} of {} cases", chosen.len(), specs.len());
+        assert!(report.passed(), "{report}");
+    }
 }
 
 /// The CPU device by each instruction set that this machine has, whatever `ONEBIT_ISA` says.

@@ -417,9 +417,12 @@ fn a_parquet_column_of_parts_is_followed_where_no_name_says_them() {
     fs::write(&path, with_parts(&labels, Some(&["train", "train", "extra", "test", "test", "test"]))).unwrap();
     let m = Dataset::open(dir.path(), &options(None)).map(|_| ()).unwrap_err().to_string();
     assert!(m.contains("all.parquet#2") && m.contains("extra") && m.contains("train, val and test"), "{m}");
-    // A name of a file that says its part is believed.
+    // What contradicts the name of its file is refused; a column of something else is not.
     fs::remove_file(&path).unwrap();
     fs::write(dir.path().join(NAME), with_parts(&labels, Some(&parts))).unwrap();
+    let m = Dataset::open(dir.path(), &options(None)).map(|_| ()).unwrap_err().to_string();
+    assert!(m.contains("00001.parquet#3") && m.contains("Test") && m.contains("training by its name"), "{m}");
+    fs::write(dir.path().join(NAME), with_parts(&labels, Some(&["a", "b", "c", "d", "train", "f"]))).unwrap();
     assert_eq!(open(dir.path(), None).train.len(), 6);
 }
 

@@ -236,6 +236,9 @@ impl<'a> Walk<'a> {
         if before != 0 && before != bits + 1 || bits > 13 {
             return damaged("a scan refines bits that there are not");
         }
+        if n == 0 {
+            return damaged("a scan is of no component");
+        }
         for [id, codes] in listed.as_chunks::<2>().0 {
             let Some(component) = frame.components.iter_mut().find(|c| c.id == *id) else {
                 return damaged("a scan is of a component that there is not");
@@ -243,6 +246,10 @@ impl<'a> Walk<'a> {
             let brought = &mut component.lowest[usize::from(first)..=usize::from(last)];
             if !frame.is_progressive && brought[0].is_some() {
                 return damaged("two scans are of the same component");
+            }
+            // Else a scan that was lost would not be missed.
+            if before != 0 && brought.iter().any(|lowest| *lowest != Some(before)) {
+                return damaged("a scan refines what none has brought");
             }
             brought.fill(Some(bits));
             self.tables.has_quantization(component.quantization)?;

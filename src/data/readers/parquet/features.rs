@@ -75,7 +75,7 @@ impl Features {
 
     /// A column that says the part of each row.
     pub fn split(&self) -> Option<&str> {
-        let is_split = |leaf: &&Leaf| leaf.path == [SPLIT] && leaf.kind == Kind::Bytes && !leaf.repeated;
+        let is_split = |leaf: &&Leaf| leaf.path == [SPLIT] && leaf.kind != Kind::Other && !leaf.repeated;
         self.leaves.iter().find(is_split).map(|_| SPLIT)
     }
 

@@ -115,9 +115,14 @@ fn read(source: &Source, shards: &[Shard<'_>], options: &OpenOptions) -> Result<
     let of_shard = |shard: &Shard<'_>| -> Result<(Rows, Option<Vec<Label>>)> {
         let file = File::open(shard.entry)?;
         let rows = file.rows(&shard.features.pick(shard.entry, options.coarse_labels)?)?;
-        // Where the name of the file says no part.
-        let split = shard.features.split().filter(|_| shard.part.is_none());
-        Ok((rows, split.map(|column| file.labels(column)).transpose()?))
+        let splits = shard.features.split().map(|column| file.labels(column)).transpose()?;
+        match &splits {
+            Some(splits) if splits.len() != rows.all.len() => Err(Error::data(
+                &shard.entry.path,
+                format!("has {} images and {} parts of them: it is damaged", rows.all.len(), splits.len()),
+            )),
+            _ => Ok((rows, splits)),
+        }
     };
     // Collected before they are looked at: of several bad files the first one is named, every time.
     let of_shards: Vec<Result<_>> = shards.par_iter().map(of_shard).collect();
@@ -131,10 +136,9 @@ fn read(source: &Source, shards: &[Shard<'_>], options: &OpenOptions) -> Result<
             }
             let path = format!("{}#{i}", shard.entry.path.display()).into();
             let entry = Entry::in_records(name, path, images.clone(), i);
-            let part = match splits.as_ref().and_then(|of| of.get(i as usize)) {
-                None => shard.part.unwrap_or(Part::Train),
-                Some(said) => part_of_row(said, &entry)?,
-            };
+            let said = splits.as_ref().and_then(|of| of.get(i as usize));
+            let part =
+                said.map_or(Ok(shard.part.unwrap_or(Part::Train)), |said| part_of_row(said, shard.part, &entry))?;
             rows.push((part, entry, label));
         }
     }
@@ -181,16 +185,23 @@ fn read(source: &Source, shards: &[Shard<'_>], options: &OpenOptions) -> Result<
     Ok(Found { name: source.name(), classes, parts, notes, left_out })
 }
 
-/// The part that a column of parts says.
-fn part_of_row(said: &Label, entry: &Entry) -> Result<Part> {
-    let of_word = if let Label::Name(word) = said { part_of_word(&word.to_lowercase()) } else { None };
-    of_word.ok_or_else(|| {
-        let said = if let Label::Name(word) = said { format!("{word:?}") } else { "nothing".into() };
-        Error::data(
-            &entry.path,
-            format!("its split is {said}, which is none of train, val and test: write one of them"),
-        )
-    })
+/// The part that a column of parts says, where the name of the file says `named`.
+fn part_of_row(said: &Label, named: Option<Part>, entry: &Entry) -> Result<Part> {
+    let (of_word, shown) = match said {
+        Label::Name(word) => (part_of_word(&word.to_lowercase()), format!("{word:?}")),
+        Label::Number(number) => (None, number.to_string()),
+        Label::None => (None, "nothing".into()),
+    };
+    let fail = |what: String| Err(Error::data(&entry.path, format!("its split is {shown}, {what}")));
+    match (of_word, named) {
+        (Some(part), None) => Ok(part),
+        (Some(part), Some(named)) if part != named => {
+            fail(format!("and its file is for {named} by its name: remove the column, or write a file for each part"))
+        }
+        // A column of something else.
+        (_, Some(named)) => Ok(named),
+        (None, None) => fail("which is none of train, val and test: write one of them, or remove the column".into()),
+    }
 }
 
 /// Class names, and the class of each row.
