@@ -88,11 +88,13 @@ pub fn lineage(path: &Path) -> Result<String> {
         return Ok(format!("{:016x}", fnv1a(bytes)));
     }
     let (run, recipe, info) = RunDir::open(of_run.as_deref().unwrap_or(path))?;
-    // Another one than that which stands for the run.
-    let other = (of_run.is_some() && run.chosen(&info)? != path).then(|| path.file_name());
+    let file = if of_run.is_some() { path.to_path_buf() } else { run.chosen(&info)? };
+    // One that is named counts by its name, where it is not the one that stands for the run.
+    let is_other = of_run.is_some() && run.chosen(&info).map_or(true, |chosen| chosen != file);
+    let other = is_other.then(|| path.file_name());
     let length = match run.summary()? {
         Some(_) => format!("{:?} {:?}", info.lengthened, info.lengthened_at),
-        None => format!("{} steps of it", Checkpoint::load(&run.last())?.position.steps),
+        None => format!("{} steps of it", Checkpoint::load(&file)?.position.steps),
     };
     let settings = Recipe { seed: 0, ..recipe }.hash()?;
     let origins = (info.teacher_of, info.start_of);
