@@ -23,12 +23,12 @@ fn main(
     let first = o / (O / GROUPS) * ci;
     var sum = 0.0;
     for (var ky = 0u; ky < KH; ky++) {
-        let iy = oy * STRIDE + ky;
+        let iy = oy * STRIDE + ky * DILATION;
         if iy < PADDING || iy >= H + PADDING {
             continue;
         }
         for (var kx = 0u; kx < KW; kx++) {
-            let ix = ox * STRIDE + kx;
+            let ix = ox * STRIDE + kx * DILATION;
             if ix < PADDING || ix >= W + PADDING {
                 continue;
             }

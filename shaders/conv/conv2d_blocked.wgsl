@@ -34,8 +34,8 @@ fn main(
     for (var ky = 0u; ky < KH; ky++) {
         for (var kx = 0u; kx < KW; kx++) {
 #unroll r ROWS
-            let in$r = iy$r + ky - PADDING < H && ix$r + kx - PADDING < W;
-            let at$r = select(0u, ((image$r + iy$r + ky - PADDING) * W + ix$r + kx - PADDING) * quads, in$r);
+            let in$r = iy$r + ky * DILATION - PADDING < H && ix$r + kx * DILATION - PADDING < W;
+            let at$r = select(0u, ((image$r + iy$r + ky * DILATION - PADDING) * W + ix$r + kx * DILATION - PADDING) * quads, in$r);
 #end
             let tap = ky * KW + kx;
             for (var q = 0u; q < quads; q++) {

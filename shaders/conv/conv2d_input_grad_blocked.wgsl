@@ -40,9 +40,9 @@ fn main(
         for (var kx = (px + PADDING) % STRIDE; kx < KW; kx += STRIDE) {
 #unroll r ROWS
             // Unsigned differences below zero are large: outside.
-            let oy$r = (iy$r + PADDING - ky) / STRIDE;
-            let ox$r = (ix$r + PADDING - kx) / STRIDE;
-            let in$r = iy$r + PADDING >= ky && ix$r + PADDING >= kx && oy$r < OH && ox$r < OW;
+            let oy$r = (iy$r + PADDING - ky * DILATION) / STRIDE;
+            let ox$r = (ix$r + PADDING - kx * DILATION) / STRIDE;
+            let in$r = iy$r + PADDING >= ky * DILATION && ix$r + PADDING >= kx * DILATION && oy$r < OH && ox$r < OW;
             let at$r = select(0u, ((image$r * OH + oy$r) * OW + ox$r) * quads, in$r);
 #end
             for (var q = 0u; q < quads; q++) {

@@ -39,8 +39,9 @@ fn at_a(slice: u32, row: u32, k: u32) -> u32 {
     let p = pixel_of(slice, row);
     let padded = p.yz + PADDING;
     let tap = tap_of(slice, k);
-    let y = (padded - tap) / STRIDE;
-    if any(padded < tap) || y.x >= OH || y.y >= OW {
+    let reach = tap * DILATION;
+    let y = (padded - reach) / STRIDE;
+    if any(padded < reach) || y.x >= OH || y.y >= OW {
         return NOWHERE;
     }
     return ((p.x * OH + y.x) * OW + y.y) * O + k % O;

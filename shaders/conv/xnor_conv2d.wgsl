@@ -10,12 +10,12 @@ fn dot(o: u32, n: u32, oy: u32, ox: u32) -> i32 {
     let words = (C + 31u) / 32u;
     var sum = 0i;
     for (var ky = 0u; ky < KH; ky++) {
-        let iy = oy * STRIDE + ky;
+        let iy = oy * STRIDE + ky * DILATION;
         if iy < PADDING || iy >= H + PADDING {
             continue;
         }
         for (var kx = 0u; kx < KW; kx++) {
-            let ix = ox * STRIDE + kx;
+            let ix = ox * STRIDE + kx * DILATION;
             if ix < PADDING || ix >= W + PADDING {
                 continue;
             }

@@ -34,8 +34,8 @@ fn main(
     for (var ky = 0u; ky < KH; ky++) {
         for (var kx = 0u; kx < KW; kx++) {
 #unroll r ROWS
-            let in$r = iy$r + ky - PADDING < H && ix$r + kx - PADDING < W;
-            let at$r = select(0u, ((image$r + iy$r + ky - PADDING) * W + ix$r + kx - PADDING) * words, in$r);
+            let in$r = iy$r + ky * DILATION - PADDING < H && ix$r + kx * DILATION - PADDING < W;
+            let at$r = select(0u, ((image$r + iy$r + ky * DILATION - PADDING) * W + ix$r + kx * DILATION - PADDING) * words, in$r);
             let mask$r = select(0u, 0xffffffffu, in$r);
             valid$r += select(0u, C, in$r);
 #end

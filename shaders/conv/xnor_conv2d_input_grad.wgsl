@@ -24,16 +24,18 @@ fn main(
     var sum = 0.0;
     for (var ky = 0u; ky < KH; ky++) {
         let ty = iy + PADDING;
-        if ty < ky || (ty - ky) % STRIDE != 0u || (ty - ky) / STRIDE >= OH {
+        let down = ky * DILATION;
+        if ty < down || (ty - down) % STRIDE != 0u || (ty - down) / STRIDE >= OH {
             continue;
         }
-        let oy = (ty - ky) / STRIDE;
+        let oy = (ty - down) / STRIDE;
         for (var kx = 0u; kx < KW; kx++) {
             let tx = ix + PADDING;
-            if tx < kx || (tx - kx) % STRIDE != 0u || (tx - kx) / STRIDE >= OW {
+            let right = kx * DILATION;
+            if tx < right || (tx - right) % STRIDE != 0u || (tx - right) / STRIDE >= OW {
                 continue;
             }
-            let ox = (tx - kx) / STRIDE;
+            let ox = (tx - right) / STRIDE;
             let at_y = ((n * OH + oy) * OW + ox) * O;
             for (var o = 0u; o < O; o++) {
                 let bit = extractBits(w[((o * KH + ky) * KW + kx) * words + c / 32u], c % 32u, 1u);

@@ -16,8 +16,9 @@ var<workgroup> filters: array<u32, ${8*WIDTH}>;
 
 // Taps of a window of `extent` that lie inside an image of `size`; `first` counts from the padding.
 fn inside(first: u32, extent: u32, size: u32) -> u32 {
-    let low = max(first, PADDING);
-    return max(min(first + extent, size + PADDING), low) - low;
+    let low = (max(first, PADDING) - first + DILATION - 1u) / DILATION;
+    let high = (max(first, size + PADDING) - first + DILATION - 1u) / DILATION;
+    return max(min(extent, high), low) - low;
 }
 
 @compute @workgroup_size(${HEIGHT/ROWS*WIDTH/COLUMNS})

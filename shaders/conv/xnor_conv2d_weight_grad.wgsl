@@ -28,8 +28,8 @@ fn main(
     let last = min((chunk + 1u) * CHUNK, NB * OH * OW);
     var sum = 0.0;
     for (var p = chunk * CHUNK; p < last; p++) {
-        let ix = p % OW * STRIDE + kx;
-        let iy = p / OW % OH * STRIDE + ky;
+        let ix = p % OW * STRIDE + kx * DILATION;
+        let iy = p / OW % OH * STRIDE + ky * DILATION;
         if ix < PADDING || ix >= W + PADDING || iy < PADDING || iy >= H + PADDING {
             continue;
         }

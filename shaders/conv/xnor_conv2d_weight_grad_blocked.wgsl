@@ -36,13 +36,13 @@ fn main(
 #end
     let last = min((chunk + 1u) * CHUNK, NB * OH);
     for (var line = chunk * CHUNK; line < last; line++) {
-        let iy = line % OH * STRIDE + ky - PADDING;
+        let iy = line % OH * STRIDE + ky * DILATION - PADDING;
         if iy >= H {
             continue;
         }
         let image = (line / OH * H + iy) * W;
         for (var ox = 0u; ox < OW; ox++) {
-            let ix = ox * STRIDE + kx - PADDING;
+            let ix = ox * STRIDE + kx * DILATION - PADDING;
             if ix >= W {
                 continue;
             }

@@ -9,6 +9,7 @@ override KH: u32;
 override KW: u32;
 override STRIDE: u32;
 override PADDING: u32;
+override DILATION: u32;
 override GROUPS: u32;
 override OH: u32;
 override OW: u32;

@@ -3,8 +3,8 @@
 
 fn under_tap(pixel: u32, tap: u32) -> u32 {
     // Unsigned differences below zero are large: outside.
-    let iy = pixel / OW % OH * STRIDE + tap / KW - PADDING;
-    let ix = pixel % OW * STRIDE + tap % KW - PADDING;
+    let iy = pixel / OW % OH * STRIDE + tap / KW * DILATION - PADDING;
+    let ix = pixel % OW * STRIDE + tap % KW * DILATION - PADDING;
     if iy >= H || ix >= W {
         return NOWHERE;
     }

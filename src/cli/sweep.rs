@@ -9,7 +9,7 @@ use crate::files::create_dir;
 use crate::hash::fnv1a;
 use crate::recipe::{DEFAULT, Recipe, Text, absolute};
 use crate::report::Comparison;
-use crate::sweep::{Event, Folder, Grid, Job, Plan, Setting, State, run as run_all, seeds};
+use crate::sweep::{Event, Folder, Grid, Job, Setting, State, Workers, run as run_all, seeds};
 use crate::train::choose::choose;
 use crate::train::lock::RunLock;
 use anyhow::{Context, bail};
@@ -83,10 +83,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut ended = Ended::default();
     if !left.is_empty() {
         let stop = on_ctrl_c()?;
-        let plan = plan(args, left.len())?;
+        let workers = workers(args, left.len())?;
         let names: Vec<&str> = left.iter().map(|j| j.name.as_str()).collect();
         let mut runs = Runs::new(&names, jobs.len() - left.len());
-        run_all(&folder, &jobs, &plan, stop, &mut |job, event| tell(args.json, job, event, &mut runs, &mut ended))?;
+        run_all(&folder, &jobs, &workers, stop, &mut |job, event| tell(args.json, job, event, &mut runs, &mut ended))?;
     }
     finish(args, &folder, &jobs, &ended)
 }
@@ -173,7 +173,7 @@ fn list(as_json: bool, folder: &Folder, jobs: &[Job]) -> anyhow::Result<ExitCode
 }
 
 /// On what, and how many at once.
-fn plan(args: &Args, left: usize) -> anyhow::Result<Plan> {
+fn workers(args: &Args, left: usize) -> anyhow::Result<Workers> {
     let choice = choose(&args.device)?;
     let on_cpu = matches!(choice.device, Device::Cpu);
     let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -185,7 +185,7 @@ fn plan(args: &Args, left: usize) -> anyhow::Result<Plan> {
         say(format!("plan    {left} runs, up to {most} side by side{share}"))?;
     }
     let program = std::env::current_exe().context("this program does not know where it lies")?;
-    Ok(Plan { program, select: choice.select, most, threads })
+    Ok(Workers { program, select: choice.select, most, threads })
 }
 
 /// How runs ended that did not finish.

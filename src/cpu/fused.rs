@@ -81,6 +81,8 @@ struct Kernel<'a> {
     fused: &'a Fused,
     sources: Vec<Source<'a>>,
     targets: Vec<Target<'a>>,
+    /// The target, for each expression, that it is computed in.
+    in_place: Vec<Option<usize>>,
     columns: usize,
 }
 
@@ -121,9 +123,24 @@ pub(super) fn run_fused(
             }
         }
     };
-    let sources = fused.loads.iter().map(source).collect();
-    let targets = fused.stores.iter().zip(stored).map(|((v, _), words)| Target::new(packing(*v), words)).collect();
-    Kernel { graph, fused, sources, targets, columns }.run(rows, block_rows);
+    let sources: Vec<Source> = fused.loads.iter().map(source).collect();
+    let targets: Vec<Target> =
+        fused.stores.iter().zip(stored).map(|((v, _), words)| Target::new(packing(*v), words)).collect();
+    let in_place = computed_in_place(fused, &sources, &targets);
+    Kernel { graph, fused, sources, targets, in_place, columns }.run(rows, block_rows);
+}
+
+/// Floats are computed where they are stored, unless a load reads what was there before.
+fn computed_in_place(fused: &Fused, sources: &[Source], targets: &[Target]) -> Vec<Option<usize>> {
+    let mut in_place = vec![None; fused.exprs.len()];
+    for (store, (_, e)) in fused.stores.iter().enumerate() {
+        let overwrites = sources.iter().any(|s| matches!(s, Source::Overwritten(_, o) if *o == store));
+        let is_computed = matches!(fused.exprs[*e], Expr::Apply { .. });
+        if targets[store].packing.dtype == DType::F32 && is_computed && !overwrites {
+            in_place[*e].get_or_insert(store);
+        }
+    }
+    in_place
 }
 
 /// Rows and columns that the kernel runs over. Rows are merged into one when nothing depends on where they end.
@@ -248,10 +265,12 @@ impl Kernel<'_> {
         let start = b.row * self.columns + b.first;
         scratch.resize_with(self.fused.exprs.len(), Lines::default);
         let mut made: Vec<&[f32]> = Vec::with_capacity(scratch.len());
-        for (expr, memory) in self.fused.exprs.iter().zip(scratch.iter_mut()) {
-            let value = match expr {
+        for ((expr, memory), in_place) in self.fused.exprs.iter().zip(scratch.iter_mut()).zip(&self.in_place) {
+            let value: &[f32] = match expr {
                 Expr::Load(l) => match self.floats(*l, b, n) {
                     Some(floats) => floats,
+                    // One number: still there from a block of that size.
+                    None if matches!(self.sources[*l], Source::Splat(_)) && memory.len() >= n => &memory[..n],
                     None => {
                         memory.resize(n);
                         self.load(*l, b, memory);
@@ -272,24 +291,45 @@ impl Kernel<'_> {
                     for (x, a) in x.iter_mut().zip(args) {
                         *x = made[*a];
                     }
-                    memory.resize(n);
-                    op.eval(*port, start, x, memory);
-                    memory
+                    let out = match in_place {
+                        // SAFETY: words belong to one block, each block is run by one thread, and no load reads these.
+                        Some(store) => bytemuck::cast_slice_mut(unsafe { self.words_of(*store, b) }),
+                        None => {
+                            memory.resize(n);
+                            &mut memory[..]
+                        }
+                    };
+                    op.eval(*port, start, x, out);
+                    out
                 }
             };
             made.push(value);
         }
-        for (target, (_, e)) in self.targets.iter().zip(&self.fused.stores) {
-            let (first, words) = target.packing.words(b);
+        for (store, (_, e)) in self.fused.stores.iter().enumerate() {
+            if self.in_place[*e] == Some(store) {
+                continue;
+            }
             // SAFETY: words belong to one block, and each block is run by one thread, which has no other slice of them now:
-            // `load` gave back the one that it read.
-            let out = unsafe { target.part(first, words) };
-            if target.packing.dtype == DType::Bits {
+            // `load` gave back the one that it read, and nothing is computed in them.
+            let out = unsafe { self.words_of(store, b) };
+            if self.targets[store].packing.dtype == DType::Bits {
                 pack_rows(made[*e], b.columns, out);
             } else {
                 bytemuck::cast_slice_mut(out).copy_from_slice(made[*e]);
             }
         }
+    }
+
+    /// The words of a block in what store number `store` writes.
+    ///
+    /// # Safety
+    /// As [`Target::part`].
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn words_of(&self, store: usize, b: Block) -> &mut [u32] {
+        let target = &self.targets[store];
+        let (first, words) = target.packing.words(b);
+        // SAFETY: the caller's.
+        unsafe { target.part(first, words) }
     }
 
     /// What a load gives where it lies in memory as floats that nothing overwrites.

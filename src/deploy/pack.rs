@@ -12,7 +12,7 @@ use crate::ops::pool::{AvgPool2d, MaxPool2d};
 use crate::ops::reduce::{Reduce, ReduceKind};
 use crate::ops::rows::Rows;
 use crate::ops::shape::{Concat, Pad, Slice};
-use crate::tensor::HostTensor;
+use crate::tensor::{HostTensor, Windows};
 use std::any::Any;
 use std::collections::HashMap;
 
@@ -152,17 +152,14 @@ impl Packer<'_> {
     /// Products with weights.
     fn weighted(&mut self, op: &dyn Any, node: &crate::graph::Node, x: usize) -> Result<Option<usize>> {
         let made = if let Some(op) = op.downcast_ref::<Conv2d>() {
-            if op.groups != 1 {
-                return Err(Error::Config("convolutions in groups do not ship yet".into()));
-            }
             let w = self.constant(node.inputs[1])?;
             let (outputs, size) = (w.shape()[0], [w.shape()[1], w.shape()[2]]);
-            let window = Window { size, stride: op.stride, padding: op.padding };
+            let window = window(size, &op.windows)?;
             self.push(Op::Conv { outputs, window, weights: w.f32s().to_vec() }, &[x])?
         } else if let Some(op) = op.downcast_ref::<XnorConv2d>() {
             let w = self.constant(node.inputs[1])?;
             let (outputs, size, channels) = (w.shape()[0], [w.shape()[1], w.shape()[2]], w.shape()[3]);
-            let window = Window { size, stride: op.stride, padding: op.padding };
+            let window = window(size, &op.windows)?;
             self.push(Op::BinaryConv { outputs, channels, window, code: op.code, bits: w.words().to_vec() }, &[x])?
         } else if let Some(MatMul { transpose_a: false, transpose_b: true }) = op.downcast_ref::<MatMul>() {
             let x = self.flat(x)?;
@@ -276,6 +273,14 @@ impl Packer<'_> {
             _ => return Err(Error::Config(format!("the operation {name} of {} does not ship", node.scope))),
         };
         self.push(op, &[x])
+    }
+}
+
+/// The windows of a convolution.
+fn window(size: [usize; 2], windows: &Windows) -> Result<Window> {
+    match *windows {
+        Windows { stride, padding, dilation: 1, groups: 1 } => Ok(Window { size, stride, padding }),
+        _ => Err(Error::Config("convolutions in groups, and those whose taps are apart, do not ship yet".into())),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::kernels::dense::Dense;
 use crate::kernels::xnor::panel::Panel;
 
 /// A network on its way to works.
-pub(super) struct Plan<'a> {
+pub(super) struct Planner<'a> {
     net: &'a Net,
     metas: &'a [Meta],
     isa: Isa,
@@ -28,7 +28,7 @@ pub(super) struct Plan<'a> {
     works: Vec<Work>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> Planner<'a> {
     pub fn new(net: &'a Net, metas: &'a [Meta], isa: Isa) -> Self {
         let n = metas.len();
         let mut uses = vec![Vec::new(); n];
@@ -46,7 +46,7 @@ impl<'a> Plan<'a> {
         // The result is read by whoever asked.
         left[owner[n - 1]] += 1;
         let (done, slot_of) = (vec![false; net.nodes.len()], vec![None; n]);
-        Plan { net, metas, isa, uses, left, owner, done, slot_of, sizes: vec![], free: vec![], works: vec![] }
+        Planner { net, metas, isa, uses, left, owner, done, slot_of, sizes: vec![], free: vec![], works: vec![] }
     }
 
     /// A slot for a value: the smallest free one that is large enough, or else the largest free one, made larger.

@@ -2,7 +2,7 @@
 //! (`plan.rs`).
 
 use super::net::{Meta, Net, Op, Window};
-use super::plan::Plan;
+use super::plan::Planner;
 use super::pointwise::{Chain, Slots, Thresholds};
 use super::pool::Pool;
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ impl Runtime {
     /// As [`Runtime::new`], by an instruction set of [`Isa::all`].
     pub fn with_isa(net: &Net, threads: usize, isa: Isa) -> Result<Runtime> {
         let metas = net.infer()?;
-        let (works, sizes, last) = Plan::new(net, &metas, isa).works();
+        let (works, sizes, last) = Planner::new(net, &metas, isa).works();
         Ok(Runtime {
             input: net.input,
             background: net.background,

@@ -31,10 +31,11 @@ mod tests {
     use super::*;
     use crate::ops::conv::Conv2d;
     use crate::ops::rows::Rows;
+    use crate::tensor::Windows;
 
     #[test]
     fn every_type_of_a_name_must_be_known() {
-        assert!(is_built_in(&Conv2d { stride: 1, padding: 0, groups: 1 }));
+        assert!(is_built_in(&Conv2d { windows: Windows::new(1, 0) }));
         assert!(is_built_in(&Rows(Some([1.0f32; 3]))));
         for known in
             ["onebit::a::B", "onebit::a::B<onebit::c::D, 3>", "onebit::a::B<(u32, &[core::option::Option<f32>; 2])>"]

@@ -16,7 +16,8 @@ pub struct Grid {
 impl Grid {
     /// The input of a convolution, `elements` a pixel, as far as windows reach.
     pub fn under_windows(g: &Conv2dGeometry, elements: usize) -> Grid {
-        let padded = [(g.oh - 1) * g.stride + g.kh, (g.ow - 1) * g.stride + g.kw];
+        let padded =
+            [(g.oh - 1) * g.stride + (g.kh - 1) * g.dilation + 1, (g.ow - 1) * g.stride + (g.kw - 1) * g.dilation + 1];
         Grid { size: [g.h, g.w, elements], before: [g.padding; 2], padded }
     }
 

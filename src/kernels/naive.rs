@@ -3,7 +3,7 @@
 
 use super::isa::Isa;
 use crate::rng::Philox;
-use crate::tensor::Conv2dGeometry;
+use crate::tensor::{Conv2dGeometry, Windows};
 
 /// Convolutions that the kernels for whole registers take: narrow and wide, strided, with few images.
 pub(super) fn geometries() -> Vec<Conv2dGeometry> {
@@ -30,7 +30,19 @@ pub(super) fn all_geometries() -> Vec<Conv2dGeometry> {
         ([70, 2, 3, 4], [4, 3, 3, 4], 1, 1),
     ]
     .map(|(x, w, stride, padding)| Conv2dGeometry::new("test", &x, &w, stride, padding, 1).expect("fixed"));
-    geometries().into_iter().chain(others).collect()
+    // Whose taps are apart.
+    let dilated = [
+        ([2, 7, 9, 16], [16, 3, 3, 16], 1, 2, 2),
+        ([1, 9, 8, 32], [48, 3, 3, 32], 2, 2, 2),
+        ([9, 6, 7, 96], [64, 3, 3, 96], 1, 3, 3),
+        ([2, 8, 9, 5], [6, 3, 3, 5], 1, 2, 2),
+        ([1, 5, 4, 33], [10, 3, 3, 33], 3, 5, 4),
+    ]
+    .map(|(x, w, stride, padding, dilation)| {
+        let windows = Windows { dilation, ..Windows::new(stride, padding) };
+        Conv2dGeometry::of("test", &x, &w, windows).expect("fixed")
+    });
+    geometries().into_iter().chain(others).chain(dilated).collect()
 }
 
 /// Random integers from -3 to 3.
@@ -57,8 +69,8 @@ pub(super) fn products(g: &Conv2dGeometry, mut f: impl FnMut(usize, usize, usize
             for x in 0..g.ow as isize {
                 for ky in 0..g.kh as isize {
                     for kx in 0..g.kw as isize {
-                        let (stride, padding) = (g.stride as isize, g.padding as isize);
-                        let (iy, ix) = (y * stride + ky - padding, x * stride + kx - padding);
+                        let [stride, padding, apart] = [g.stride, g.padding, g.dilation].map(|n| n as isize);
+                        let (iy, ix) = (y * stride + ky * apart - padding, x * stride + kx * apart - padding);
                         if iy < 0 || ix < 0 || iy >= g.h as isize || ix >= g.w as isize {
                             continue;
                         }

@@ -40,17 +40,17 @@ pub fn output_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Taps) {
     let grid = Grid::under_windows(g, elements);
     let width = grid.padded[1];
     let place = |p: usize| Place { from: (p / g.ow * width + p % g.ow) * g.stride, to: p };
-    let taps = (0..g.kh * g.kw).map(|tap| (tap / g.kw * width + tap % g.kw, tap)).collect();
+    let taps = (0..g.kh * g.kw).map(|tap| ((tap / g.kw * width + tap % g.kw) * g.dilation, tap)).collect();
     (grid, Taps { places: (0..g.oh * g.ow).map(place).collect(), taps })
 }
 
-/// Taps of the input gradient. Input pixel `stride q + a` gets tap k of output `q + (a + padding - k) /
-/// stride`, for the taps that make this whole: the pixels of each a share theirs.
+/// Taps of the input gradient. Input pixel `stride q + a` gets tap k of output `q + (a + padding - dilation
+/// k) / stride`, for the taps that make this whole: the pixels of each a share theirs.
 #[cfg(feature = "train")]
 pub fn input_taps(g: &Conv2dGeometry, elements: usize) -> (Grid, Vec<Taps>) {
     let s = g.stride as isize;
     let shifts = |a: usize, kernel: usize| {
-        let taps = (0..kernel).map(move |k| (k, (a + g.padding) as isize - k as isize));
+        let taps = (0..kernel).map(move |k| (k, (a + g.padding) as isize - (k * g.dilation) as isize));
         taps.filter(|(_, d)| d.rem_euclid(s) == 0).map(|(k, d)| (k, d.div_euclid(s))).collect::<Vec<_>>()
     };
     let count = |a: usize, size: usize| size.saturating_sub(a).div_ceil(g.stride);

@@ -48,6 +48,7 @@ fn constants(g: &Conv2dGeometry) -> Constants {
         ("KW", g.kw),
         ("STRIDE", g.stride),
         ("PADDING", g.padding),
+        ("DILATION", g.dilation),
         ("GROUPS", g.groups),
         ("OH", g.oh),
         ("OW", g.ow),
@@ -95,7 +96,7 @@ impl Conv<'_> {
         }
         let g = self.geometry;
         let class = format!(
-            "{}{} of {}x{}x{}x{} to {}, kernel {}x{}, stride {}, padding {}, groups {}, by rule {rule}",
+            "{}{} of {}x{}x{}x{} to {}, kernel {}x{}, stride {}, padding {}, dilation {}, groups {}, by rule {rule}",
             self.op(),
             if self.bits == Some(WeightCode::ZeroOne) { " by 0 and 1" } else { "" },
             g.n.next_power_of_two(),
@@ -107,6 +108,7 @@ impl Conv<'_> {
             g.kw,
             g.stride,
             g.padding,
+            g.dilation,
             g.groups
         );
         Variants { class, all }
@@ -139,7 +141,7 @@ impl Conv<'_> {
         let [slices, m, n] = self.product();
         // A weight gradient is cut into as many slices as keep the GPU busy.
         let slices = if self.pass == Pass::WeightGrad { target.busy_workgroups } else { slices };
-        let tile = (self.geometry.groups == 1).then(|| Tile::choose(target, slices, m, n)).flatten();
+        let tile = self.in_tiles().then(|| Tile::choose(target, slices, m, n)).flatten();
         let blocked = || self.rule_blocked(target).filter(|f| target.software && self.fits(*f));
         tile.map(Form::Tiles).or_else(blocked).unwrap_or(Form::Plain)
     }
@@ -185,14 +187,21 @@ impl Conv<'_> {
         }
     }
 
+    /// Whether kernels by tiles take such windows: those of the input gradient go from a phase's first tap to its next by the
+    /// stride, which leaves out none only where taps, or outputs, are neighbours.
+    fn in_tiles(&self) -> bool {
+        let g = self.geometry;
+        g.groups == 1 && (self.pass != Pass::InputGrad || g.dilation == 1 || g.stride == 1)
+    }
+
     /// Whether a kernel takes such channels.
     fn fits(&self, form: Form) -> bool {
         let g = self.geometry;
         match form {
             Form::Plain => true,
-            Form::Tiles(_) => g.groups == 1,
+            Form::Tiles(_) => self.in_tiles(),
             Form::Blocked { rows, columns } => {
-                g.groups == 1
+                self.in_tiles()
                     && match (self.bits.is_some(), self.pass) {
                         (false, Pass::Forward) => g.c.is_multiple_of(4) && g.o.is_multiple_of(columns),
                         (false, Pass::InputGrad) => g.o.is_multiple_of(4) && g.c.is_multiple_of(columns),

@@ -7,4 +7,4 @@ mod workers;
 
 pub use folder::{Folder, State};
 pub use grid::{Grid, Job, Setting, seeds};
-pub use workers::{Event, Plan, Told, run};
+pub use workers::{Event, Told, Workers, run};

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How runs are made.
-pub struct Plan {
+pub struct Workers {
     /// The program whose command `train` makes them.
     pub program: PathBuf,
     /// The device that all take.
@@ -50,7 +50,7 @@ pub type Told<'a> = &'a mut dyn FnMut(&Job, &Event) -> Result<()>;
 /// How the program ends that was stopped.
 const INTERRUPTED: i32 = 130;
 /// How often it is asked whether all shall stop.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 enum Message {
     Line(usize, Value),
@@ -69,11 +69,11 @@ struct Running {
 ///
 /// # Errors
 /// If a run cannot be begun at all, or whoever is told fails; the runs that are going are stopped then.
-pub fn run(folder: &Folder, jobs: &[Job], plan: &Plan, stop: &AtomicBool, told: Told<'_>) -> Result<()> {
+pub fn run(folder: &Folder, jobs: &[Job], workers: &Workers, stop: &AtomicBool, told: Told<'_>) -> Result<()> {
     let (tell, ear) = channel();
     let mut waiting: VecDeque<usize> = (0..jobs.len()).filter(|i| folder.state(&jobs[*i]) != State::Finished).collect();
     let mut running: BTreeMap<usize, Running> = BTreeMap::new();
-    let done = supervise(folder, jobs, plan, stop, told, &mut waiting, &mut running, &tell, &ear);
+    let done = supervise(folder, jobs, workers, stop, told, &mut waiting, &mut running, &tell, &ear);
     // Whatever went wrong, what runs saves and ends before this does.
     running.values_mut().for_each(|r| drop(r.input.take()));
     while !running.is_empty() {
@@ -89,7 +89,7 @@ pub fn run(folder: &Folder, jobs: &[Job], plan: &Plan, stop: &AtomicBool, told: 
 fn supervise(
     folder: &Folder,
     jobs: &[Job],
-    plan: &Plan,
+    workers: &Workers,
     stop: &AtomicBool,
     told: Told<'_>,
     waiting: &mut VecDeque<usize>,
@@ -105,17 +105,17 @@ fn supervise(
             running.values_mut().for_each(|r| drop(r.input.take()));
         }
         while let Some(&next) = waiting.front()
-            && running.len() < plan.most
+            && running.len() < workers.most
             && has_room(running, need)
         {
             waiting.pop_front();
-            running.insert(next, start(folder, next, &jobs[next], plan, tell)?);
+            running.insert(next, start(folder, next, &jobs[next], workers, tell)?);
             told(&jobs[next], &Event::Started)?;
         }
         if running.is_empty() && waiting.is_empty() {
             return Ok(());
         }
-        match ear.recv_timeout(LOOK) {
+        match ear.recv_timeout(POLL_INTERVAL) {
             Ok(Message::Line(i, line)) => {
                 if let Some(r) = running.get_mut(&i)
                     && !r.trains
@@ -146,9 +146,9 @@ fn has_room(running: &BTreeMap<usize, Running>, need: u64) -> bool {
         || running.values().all(|r| r.trains) && available().is_none_or(|there| there as f64 >= 1.2 * need as f64)
 }
 
-fn start(folder: &Folder, i: usize, job: &Job, plan: &Plan, tell: &Sender<Message>) -> Result<Running> {
+fn start(folder: &Folder, i: usize, job: &Job, workers: &Workers, tell: &Sender<Message>) -> Result<Running> {
     let out = folder.run(job);
-    let mut command = Command::new(&plan.program);
+    let mut command = Command::new(&workers.program);
     command.arg("train");
     if folder.state(job) == State::Begun {
         command.arg("--resume");
@@ -165,13 +165,13 @@ fn start(folder: &Folder, i: usize, job: &Job, plan: &Plan, tell: &Sender<Messag
         }
         command.args(job.of.settings.iter().flat_map(|s| ["--set", s]));
     }
-    command.arg("--out").arg(&out).args(["--device", &plan.select, "--json", "--supervised"]);
-    if let Some(n) = plan.threads {
+    command.arg("--out").arg(&out).args(["--device", &workers.select, "--json", "--supervised"]);
+    if let Some(n) = workers.threads {
         command.env("RAYON_NUM_THREADS", n.to_string());
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let before = available();
-    let mut child = command.spawn().map_err(Error::io(&plan.program, "start"))?;
+    let mut child = command.spawn().map_err(Error::io(&workers.program, "start"))?;
     let (input, out, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let tell = tell.clone();
     thread::spawn(move || {

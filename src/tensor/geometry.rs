@@ -3,6 +3,26 @@
 use super::bits::WORD;
 use crate::error::{Error, Result};
 
+/// The windows of a convolution.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Windows {
+    /// Step of the window, the same both ways.
+    pub stride: usize,
+    /// Zero pixels around the input, the same on all sides.
+    pub padding: usize,
+    /// Pixels from one tap to the next, the same both ways.
+    pub dilation: usize,
+    /// Channel groups.
+    pub groups: usize,
+}
+
+impl Windows {
+    /// Windows whose taps are neighbours, over all channels.
+    pub fn new(stride: usize, padding: usize) -> Windows {
+        Windows { stride, padding, dilation: 1, groups: 1 }
+    }
+}
+
 /// Extents of a 2-D convolution. Input NHWC `[n, h, w, c]`, weights OHWI `[o, kh, kw, c / groups]`,
 /// output NHWC `[n, oh, ow, o]`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -25,6 +45,8 @@ pub struct Conv2dGeometry {
     pub stride: usize,
     /// Zero pixels around the input, the same on all sides.
     pub padding: usize,
+    /// Pixels from one tap to the next, the same both ways.
+    pub dilation: usize,
     /// Channel groups; both `c` and `o` are multiples of it.
     pub groups: usize,
     /// Output height.
@@ -34,7 +56,7 @@ pub struct Conv2dGeometry {
 }
 
 impl Conv2dGeometry {
-    /// The geometry of `op` on an input `[n, h, w, c]` with weights `[o, kh, kw, c / groups]`.
+    /// The geometry of `op` on an input `[n, h, w, c]` with weights `[o, kh, kw, c / groups]` whose taps are neighbours.
     pub fn new(
         op: &'static str,
         input: &[usize],
@@ -43,23 +65,35 @@ impl Conv2dGeometry {
         padding: usize,
         groups: usize,
     ) -> Result<Self> {
+        Self::of(op, input, weight, Windows { stride, padding, dilation: 1, groups })
+    }
+
+    /// As [`Conv2dGeometry::new`], of any windows.
+    pub fn of(op: &'static str, input: &[usize], weight: &[usize], windows: Windows) -> Result<Self> {
+        let Windows { stride, padding, dilation, groups } = windows;
         let (&[n, h, w, c], &[o, kh, kw, ci]) = (input, weight) else {
             return Err(Error::shape(
                 op,
                 format!("wants input [n, h, w, c] and weight [o, kh, kw, c], got {input:?} and {weight:?}"),
             ));
         };
-        if stride == 0 || groups == 0 {
-            return Err(Error::shape(op, format!("stride and groups must be at least 1, got {stride} and {groups}")));
+        if [stride, dilation, groups].contains(&0) {
+            let m = format!("stride, dilation and groups must be at least 1, got {stride}, {dilation} and {groups}");
+            return Err(Error::shape(op, m));
         }
         if ci.checked_mul(groups) != Some(c) {
             return Err(Error::shape(op, format!("{groups} groups do not fit input {input:?} and weight {weight:?}")));
         }
-        let g = Conv2dGeometry { n, h, w, c, o, kh, kw, stride, padding, groups, oh: 0, ow: 0 };
+        let g = Conv2dGeometry { n, h, w, c, o, kh, kw, stride, padding, dilation, groups, oh: 0, ow: 0 };
         let Some([oh, ow]) = g.extents() else {
             return Err(Error::shape(
                 op,
-                format!("kernel {kh}x{kw} is larger than the {h}x{w} input with padding {padding}"),
+                match dilation {
+                    1 => format!("kernel {kh}x{kw} is larger than the {h}x{w} input with padding {padding}"),
+                    _ => format!(
+                        "kernel {kh}x{kw} with dilation {dilation} is larger than the {h}x{w} input with padding {padding}"
+                    ),
+                },
             ));
         };
         let g = Conv2dGeometry { oh, ow, ..g };
@@ -71,9 +105,19 @@ impl Conv2dGeometry {
     fn extents(&self) -> Option<[usize; 2]> {
         let extent = |size: usize, kernel: usize| {
             let padded = self.padding.checked_mul(2)?.checked_add(size)?;
-            padded.checked_sub(kernel)?.checked_div(self.stride)?.checked_add(1)
+            padded.checked_sub(self.reach(kernel)?)?.checked_div(self.stride)?.checked_add(1)
         };
         Some([extent(self.h, self.kh)?, extent(self.w, self.kw)?])
+    }
+
+    /// The windows.
+    pub fn windows(&self) -> Windows {
+        Windows { stride: self.stride, padding: self.padding, dilation: self.dilation, groups: self.groups }
+    }
+
+    /// Pixels from the first to the last of `kernel` taps, both counted; none if nobody can count them.
+    fn reach(&self, kernel: usize) -> Option<usize> {
+        kernel.checked_sub(1)?.checked_mul(self.dilation)?.checked_add(1)
     }
 
     /// Whether its extents are those of a convolution, which kernels count on: none is zero, groups divide the channels, the
@@ -82,9 +126,12 @@ impl Conv2dGeometry {
     /// # Errors
     /// In the name of `op`, what does not hold.
     pub fn check(&self, op: &'static str) -> Result<()> {
-        let Conv2dGeometry { n, h, w, c, o, kh, kw, stride, padding, groups, oh, ow } = *self;
-        if [n, h, w, c, o, kh, kw, stride, groups].contains(&0) {
-            return Err(Error::shape(op, format!("every extent, stride and groups must be at least 1, got {self:?}")));
+        let Conv2dGeometry { n, h, w, c, o, kh, kw, stride, padding, dilation, groups, oh, ow } = *self;
+        if [n, h, w, c, o, kh, kw, stride, dilation, groups].contains(&0) {
+            return Err(Error::shape(
+                op,
+                format!("every extent, stride, dilation and groups must be at least 1, got {self:?}"),
+            ));
         }
         if !c.is_multiple_of(groups) || !o.is_multiple_of(groups) {
             return Err(Error::shape(op, format!("{groups} groups do not divide {c} input and {o} output channels")));
@@ -96,7 +143,7 @@ impl Conv2dGeometry {
         // An image with all that is put around it, by whichever pass; 16 for bytes of a number, and for channels and pixels
         // that are rounded up.
         let side = |size: usize, kernel: usize| {
-            padding.checked_mul(2)?.checked_add(size)?.checked_add(kernel)?.checked_add(stride)
+            padding.checked_mul(2)?.checked_add(size)?.checked_add(self.reach(kernel)?)?.checked_add(stride)
         };
         let countable = || {
             let pixels = side(h, kh)?.checked_mul(side(w, kw)?)?.checked_mul(n)?.checked_mul(16)?;
@@ -139,7 +186,7 @@ impl Conv2dGeometry {
     /// The input row or column under tap `k` of output `out`, if it lies inside `size`.
     #[inline(always)]
     pub fn tap(&self, out: usize, k: usize, size: usize) -> Option<usize> {
-        (out * self.stride + k).checked_sub(self.padding).filter(|&i| i < size)
+        (out * self.stride + k * self.dilation).checked_sub(self.padding).filter(|&i| i < size)
     }
 }
 
@@ -175,6 +222,10 @@ mod tests {
         assert_eq!(g.tap(0, 0, 7), None);
         assert_eq!(g.tap(3, 2, 7), None);
         assert_eq!(g.tap(3, 1, 7), Some(6));
+        let g = Conv2dGeometry::of("t", &[2, 7, 5, 4], &[6, 3, 3, 4], Windows { dilation: 2, ..Windows::new(1, 1) })
+            .unwrap();
+        assert_eq!((g.oh, g.ow), (5, 3));
+        assert_eq!((g.tap(0, 0, 7), g.tap(0, 1, 7), g.tap(4, 2, 7)), (None, Some(1), None));
         assert!(Conv2dGeometry::new("t", &[1, 2, 2, 1], &[1, 5, 5, 1], 1, 1, 1).is_err());
         assert!(Conv2dGeometry::new("t", &[1, 2, 2, 3], &[1, 1, 1, 1], 1, 0, 1).is_err());
     }
@@ -196,6 +247,7 @@ mod tests {
             Conv2dGeometry { n: 0, ..g },
             Conv2dGeometry { kw: 0, ..g },
             Conv2dGeometry { stride: 0, ..g },
+            Conv2dGeometry { dilation: 0, ..g },
             Conv2dGeometry { groups: 0, ..g },
         ] {
             refused(zero, "at least 1");
@@ -204,6 +256,8 @@ mod tests {
         refused(Conv2dGeometry { n: huge, ..g }, "memory");
         refused(Conv2dGeometry { o: huge - huge % 2, ..g }, "memory");
         refused(Conv2dGeometry { padding: usize::MAX, ..g }, "does not follow");
+        refused(Conv2dGeometry { dilation: 2, ..g }, "does not follow");
+        refused(Conv2dGeometry { dilation: usize::MAX, ..g }, "does not follow");
         assert!(Conv2dGeometry::new("t", &[huge, huge, 7, 4], &[6, 3, 3, 2], 2, 1, 2).is_err());
         assert!(Conv2dGeometry::new("t", &[1, 7, 7, 4], &[6, 3, 3, usize::MAX], 2, 1, 4).is_err());
         assert!(Conv2dGeometry::new("t", &[1, 7, 7, 4], &[6, 3, 3, 4], 1, usize::MAX / 2 + 2, 1).is_err());

@@ -13,7 +13,7 @@ mod shape;
 pub mod strides;
 
 pub use dtype::DType;
-pub use geometry::{Conv2dGeometry, MatMulExtents};
+pub use geometry::{Conv2dGeometry, MatMulExtents, Windows};
 pub use host::HostTensor;
 #[cfg(feature = "train")]
 pub use reference::RefTensor;

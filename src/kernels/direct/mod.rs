@@ -25,7 +25,8 @@ const NARROW: usize = 64 * 9 * 64;
 
 /// dw from dy and x, where a kernel suits.
 pub(super) fn weight_grad(arch: Arch, g: &Conv2dGeometry, dy: &[f32], x: &[f32], dw: &mut [f32]) -> bool {
-    let narrow = suits(g, g.o) && dw.len() <= NARROW;
+    // The rows of its windows are numbers side by side.
+    let narrow = suits(g, g.o) && g.dilation == 1 && dw.len() <= NARROW;
     if narrow {
         weight_grad::weight_grad(arch, g, dy, x, dw);
     } else if weight_grad_wide::suits(g) {

@@ -8,17 +8,13 @@ use crate::graph::{CpuIo, EPS, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::kernels;
 use crate::launch::{Conv, Lowering, Pass, Variants};
 use crate::ops::inputs::{exactly, same};
-use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
+use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape, Windows};
 
 /// Convolution.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
-    /// Step of the window.
-    pub stride: usize,
-    /// Zero pixels around the input.
-    pub padding: usize,
-    /// Channel groups.
-    pub groups: usize,
+    /// Where its windows lie.
+    pub windows: Windows,
 }
 
 /// d loss / d x of a convolution, from dy and w.
@@ -42,7 +38,7 @@ pub(super) fn dot_bound(n: usize, magnitude: Vec<f64>) -> Vec<Vec<f64>> {
 
 impl Conv2d {
     fn geometry(&self, x: &Shape, w: &Shape) -> Result<Conv2dGeometry> {
-        Conv2dGeometry::new("conv2d", x, w, self.stride, self.padding, self.groups)
+        Conv2dGeometry::of("conv2d", x, w, self.windows)
     }
 }
 
@@ -117,8 +113,7 @@ impl Op for Conv2dInputGrad {
     /// dx is linear in dy and in w: its own gradients are the forward pass and the weight gradient.
     fn grad(&self, g: &mut Graph, x: &[Value], _y: &[Value], d: &[Option<Value>]) -> Result<Grads> {
         let Some(d) = d[0] else { return Ok(vec![None, None]) };
-        let Conv2dGeometry { stride, padding, groups, .. } = self.geometry;
-        let ddy = g.apply1(Conv2d { stride, padding, groups }, &[d, x[1]])?;
+        let ddy = g.apply1(Conv2d { windows: self.geometry.windows() }, &[d, x[1]])?;
         let dw = g.apply1(Conv2dWeightGrad { geometry: self.geometry }, &[x[0], d])?;
         Ok(vec![Some(ddy), Some(dw)])
     }
@@ -166,8 +161,7 @@ impl Op for Conv2dWeightGrad {
     /// dw is linear in dy and in x: its own gradients are the forward pass and the input gradient.
     fn grad(&self, g: &mut Graph, x: &[Value], _y: &[Value], d: &[Option<Value>]) -> Result<Grads> {
         let Some(d) = d[0] else { return Ok(vec![None, None]) };
-        let Conv2dGeometry { stride, padding, groups, .. } = self.geometry;
-        let ddy = g.apply1(Conv2d { stride, padding, groups }, &[x[1], d])?;
+        let ddy = g.apply1(Conv2d { windows: self.geometry.windows() }, &[x[1], d])?;
         let dx = g.apply1(Conv2dInputGrad { geometry: self.geometry }, &[x[0], d])?;
         Ok(vec![Some(ddy), Some(dx)])
     }
@@ -204,6 +198,11 @@ impl Op for Conv2dWeightGrad {
 impl Graph {
     /// Convolution of `x` `[n, h, w, c]` with `w` `[o, kh, kw, c / groups]`.
     pub fn conv2d(&mut self, x: Value, w: Value, stride: usize, padding: usize, groups: usize) -> Result<Value> {
-        self.apply1(Conv2d { stride, padding, groups }, &[x, w])
+        self.conv2d_by(x, w, Windows { groups, ..Windows::new(stride, padding) })
+    }
+
+    /// As [`Graph::conv2d`], by any windows.
+    pub fn conv2d_by(&mut self, x: Value, w: Value, windows: Windows) -> Result<Value> {
+        self.apply1(Conv2d { windows }, &[x, w])
     }
 }

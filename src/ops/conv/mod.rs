@@ -30,7 +30,7 @@ fn products(g: &Conv2dGeometry, mut f: impl FnMut(usize, usize, usize)) {
                     for ky in 0..g.kh {
                         for kx in 0..g.kw {
                             // In the padded image; what is padding adds nothing.
-                            let (y, x) = (oy * g.stride + ky, ox * g.stride + kx);
+                            let (y, x) = (oy * g.stride + ky * g.dilation, ox * g.stride + kx * g.dilation);
                             let padding = |at: usize, size: usize| at < g.padding || at >= g.padding + size;
                             if padding(y, g.h) || padding(x, g.w) {
                                 continue;

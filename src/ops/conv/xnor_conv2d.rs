@@ -15,15 +15,13 @@ use crate::kernels;
 use crate::launch::{Conv, Lowering, Pass, Variants};
 use crate::ops::inputs::{exactly, same};
 use crate::tensor::bits::WeightCode;
-use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape};
+use crate::tensor::{Conv2dGeometry, DType, RefTensor, Shape, Windows};
 
 /// Convolution of bits with bits.
 #[derive(Clone, Debug)]
 pub struct XnorConv2d {
-    /// Step of the window.
-    pub stride: usize,
-    /// Pixels around the input that no tap sees.
-    pub padding: usize,
+    /// Where its windows lie; what is padded, no tap sees. One group.
+    pub windows: Windows,
     /// What a weight bit stands for.
     pub code: WeightCode,
 }
@@ -44,11 +42,16 @@ pub struct XnorConv2dWeightGrad {
     pub geometry: Conv2dGeometry,
 }
 
+fn one_group(op: &'static str, g: &Conv2dGeometry) -> Result<()> {
+    match g.groups {
+        1 => Ok(()),
+        groups => Err(Error::shape(op, format!("takes no groups, got {groups}"))),
+    }
+}
+
 /// As [`shapes`]; bits have no groups.
 fn of_one_group(op: &'static str, g: &Conv2dGeometry) -> Result<[[usize; 4]; 3]> {
-    if g.groups != 1 {
-        return Err(Error::shape(op, format!("takes no groups, got {}", g.groups)));
-    }
+    one_group(op, g)?;
     shapes(op, g)
 }
 
@@ -62,7 +65,8 @@ fn weights(code: WeightCode, w: &RefTensor) -> RefTensor {
 
 impl XnorConv2d {
     fn geometry(&self, x: &Shape, w: &Shape) -> Result<Conv2dGeometry> {
-        let g = Conv2dGeometry::new("xnor_conv2d", x, w, self.stride, self.padding, 1)?;
+        let g = Conv2dGeometry::of("xnor_conv2d", x, w, self.windows)?;
+        one_group("xnor_conv2d", &g)?;
         let n = g.kh * g.kw * g.c;
         if n > i16::MAX as usize {
             return Err(Error::shape("xnor_conv2d", format!("a sum of {n} products does not fit 16 bits")));
@@ -238,7 +242,12 @@ impl Graph {
         padding: usize,
         code: WeightCode,
     ) -> Result<Value> {
-        self.apply1(XnorConv2d { stride, padding, code }, &[x, w])
+        self.xnor_conv2d_by(x, w, Windows::new(stride, padding), code)
+    }
+
+    /// As [`Graph::xnor_conv2d`], by any windows of one group.
+    pub fn xnor_conv2d_by(&mut self, x: Value, w: Value, windows: Windows, code: WeightCode) -> Result<Value> {
+        self.apply1(XnorConv2d { windows, code }, &[x, w])
     }
 
     /// Linear layer on packed bits: x `[n, in]`, w `[out, in]`, result `[n, out]`.

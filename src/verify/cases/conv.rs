@@ -2,6 +2,7 @@
 //! counts around the words of the packing.
 
 use crate::ops::pointwise::Ste;
+use crate::tensor::Windows;
 use crate::tensor::bits::WeightCode;
 use crate::verify::CaseSpec;
 
@@ -54,6 +55,18 @@ const PACKED: &[[usize; 8]] = &[
     [2, 11, 9, 36, 40, 3, 2, 1],
 ];
 
+/// Whose taps are apart: `[n, h, w, c, o, k, stride, padding, dilation, groups]`.
+const DILATED: &[[usize; 10]] = &[
+    [2, 7, 9, 3, 5, 3, 1, 2, 2, 1],
+    [2, 8, 9, 32, 48, 3, 1, 2, 2, 1],
+    [1, 11, 10, 16, 16, 3, 2, 3, 3, 1],
+    [2, 9, 8, 64, 64, 3, 2, 2, 2, 1],
+    [1, 9, 7, 40, 36, 2, 1, 0, 4, 1],
+    [1, 12, 11, 20, 68, 5, 1, 4, 2, 1],
+    [1, 8, 9, 6, 12, 3, 1, 2, 2, 3],
+    [1, 4, 5, 16, 16, 3, 3, 5, 4, 1],
+];
+
 /// The cases of this family.
 pub fn cases() -> Vec<CaseSpec> {
     let mut all = Vec::new();
@@ -73,6 +86,26 @@ pub fn cases() -> Vec<CaseSpec> {
                 let x = case.graph.sign(x, Ste::ClippedIdentity)?;
                 let f = case.graph.sign(f, Ste::Identity)?;
                 let y = case.graph.xnor_conv2d(x, f, stride, padding, code)?;
+                case.estimated_grad(y)
+            }));
+        }
+    }
+    for &[n, h, w, c, o, k, stride, padding, dilation, groups] in DILATED {
+        let windows = Windows { stride, padding, dilation, groups };
+        let name = format!(
+            "{n}x{h}x{w}x{c} to {o}, kernel {k}, stride {stride}, padding {padding}, dilation {dilation}, groups {groups}"
+        );
+        all.push(CaseSpec::new("conv2d", name.clone(), move |case| {
+            let (x, f) = (case.random([n, h, w, c]), case.random([o, k, k, c / groups]));
+            let y = case.graph.conv2d_by(x, f, windows)?;
+            case.grad(y)
+        }));
+        if groups == 1 {
+            all.push(CaseSpec::new("xnor_conv2d", name, move |case| {
+                let (x, f) = (case.random([n, h, w, c]), case.random([o, k, k, c]));
+                let x = case.graph.sign(x, Ste::ClippedIdentity)?;
+                let f = case.graph.sign(f, Ste::Identity)?;
+                let y = case.graph.xnor_conv2d_by(x, f, windows, WeightCode::PlusMinus)?;
                 case.estimated_grad(y)
             }));
         }

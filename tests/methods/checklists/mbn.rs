@@ -344,10 +344,10 @@ fn compressed(labels_turned: u32) -> (Vec<u32>, Vec<u32>, std::collections::BTre
     let held_out = data.test.len();
     let run = folder.path().join("mbn");
     std::fs::create_dir_all(run.join("checkpoints")).unwrap();
-    let text = onebit::recipe::Text::find("small-mbn").unwrap().text;
+    let text = "method = \"mbn\"\n[mbn]\nclusterings = 100\nfirst = 700\nclusters = 10\n";
     let info =
-        "\n[run]\nrecipe = \"small-mbn\"\ndevice = \"cpu\"\nselect = \"cpu\"\nversion = \"0\"\nmean = []\nstd = []\n";
-    std::fs::write(run.join("config.toml"), text + info).unwrap();
+        "[run]\nrecipe = \"small-mbn\"\ndevice = \"cpu\"\nselect = \"cpu\"\nversion = \"0\"\nmean = []\nstd = []\n";
+    std::fs::write(run.join("config.toml"), format!("{text}{info}")).unwrap();
     let spec = MbnSpec { clusterings: 100, first: 700, ..MbnSpec::default() };
     let train = Rows::new(data.train.pixels().unwrap().iter().map(|b| *b as f32 / 255.0).collect(), 64).unwrap();
     let n = train.n() as f64;

@@ -13,8 +13,8 @@ use parquet::data_type::DataType;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use std::sync::Arc;
 
-/// Bytes that are kept between two looks at the memory that is left.
-const LOOK: u64 = 64 << 20;
+/// Bytes that are kept between two checks of the memory that is left.
+const CHECK_EVERY: u64 = 64 << 20;
 
 /// What is said of a file that cannot be read.
 const FAULT: &str = "is no Parquet file, cut short or damaged";
@@ -185,7 +185,7 @@ impl Labels {
                 }
                 self.all.push(read);
             }
-            if self.unchecked > LOOK {
+            if self.unchecked > CHECK_EVERY {
                 memory::check(self.unchecked).map_err(too_much)?;
                 self.unchecked = 0;
             }

@@ -20,7 +20,7 @@ struct Phase {
     bits: Vec<u32>,
 }
 
-struct Plan {
+struct Layer {
     o: usize,
     c: usize,
     phases: Vec<Phase>,
@@ -46,11 +46,11 @@ fn blocks(c: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..c).step_by(2 * LANES).map(move |first| (first, (c - first).min(2 * LANES)))
 }
 
-impl Plan {
+impl Layer {
     /// `T` input pixels, `V` registers of channels.
     ///
     /// # Safety
-    /// The machine has AVX-512; `tables` are those of a padded image of the plan's grid.
+    /// The machine has AVX-512; `tables` are those of a padded image of the layer's grid.
     #[inline]
     #[target_feature(enable = "avx512f")]
     unsafe fn tile<const T: usize, const V: usize>(
@@ -85,7 +85,7 @@ impl Plan {
     }
 
     /// # Safety
-    /// As [`Plan::tile`].
+    /// As [`Layer::tile`].
     #[target_feature(enable = "avx512f")]
     unsafe fn image<const V: usize>(&self, tables: &[f32], phase: &Phase, bits: &[u32], out: &mut [f32]) {
         let (tiles, rest) = phase.taps.places.as_chunks::<TILE>();
@@ -123,7 +123,7 @@ pub fn input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w:
             Phase { taps, bits }
         })
         .collect();
-    let plan = Plan { o: g.o, c: g.c, phases };
+    let layer = Layer { o: g.o, c: g.c, phases };
     let image = g.h * g.w * g.c;
     dx.par_chunks_mut(image).zip(dy.par_chunks(g.oh * g.ow * g.o)).for_each_init(
         || (vec![0.0; grid.elements()], vec![0.0; grid.elements() * (LANES / FLOATS)]),
@@ -132,13 +132,13 @@ pub fn input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w:
             // SAFETY: the machine has AVX-512: it was asked above, and the tables are those of the padded image.
             unsafe {
                 Tables::new(low).of_runs(padded, tables);
-                for phase in &plan.phases {
+                for phase in &layer.phases {
                     let words = phase.taps.taps.len() * filters;
                     for (first, width) in blocks(g.c) {
                         let bits = &phase.bits[words * first..][..words * width];
                         match width / LANES {
-                            1 => plan.image::<1>(tables, phase, bits, &mut dx[first..]),
-                            _ => plan.image::<2>(tables, phase, bits, &mut dx[first..]),
+                            1 => layer.image::<1>(tables, phase, bits, &mut dx[first..]),
+                            _ => layer.image::<2>(tables, phase, bits, &mut dx[first..]),
                         }
                     }
                 }

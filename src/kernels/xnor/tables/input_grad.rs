@@ -20,7 +20,7 @@ const POSITIONS: usize = 128;
 /// Floats of the widest row of a table.
 const WIDEST: usize = V * 16;
 
-struct Plan<'a> {
+struct Layer<'a> {
     g: &'a Conv2dGeometry,
     positions: Positions,
     minus: bool,
@@ -34,7 +34,7 @@ struct Plan<'a> {
     rows: Vec<u16>,
 }
 
-impl Plan<'_> {
+impl Layer<'_> {
     fn groups(&self) -> usize {
         self.g.o.div_ceil(FLOATS)
     }
@@ -83,7 +83,7 @@ impl WithSimd for Rows<'_> {
 
 /// Neighbouring images.
 struct Images<'a> {
-    plan: &'a Plan<'a>,
+    layer: &'a Layer<'a>,
     count: usize,
     /// Their outputs.
     dy: &'a [f32],
@@ -106,10 +106,10 @@ impl WithSimd for Images<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Images { plan, count, dy, dx, memory } = self;
-        let (g, positions, lanes) = (plan.g, &plan.positions, row::<S>());
-        let (per_image, channels, groups) = (positions.per_image(), plan.channels(), plan.groups());
-        let (length, reach) = (plan.outputs.len(), positions.reach());
+        let Images { layer, count, dy, dx, memory } = self;
+        let (g, positions, lanes) = (layer.g, &layer.positions, row::<S>());
+        let (per_image, channels, groups) = (positions.per_image(), layer.channels(), layer.groups());
+        let (length, reach) = (layer.outputs.len(), positions.reach());
         let pitch = length + 2 * reach;
         let plane = |phase: [usize; 2], c: usize| ((phase[0] * g.stride + phase[1]) * channels + c) * pitch + reach;
         let Memory { turned, tables, planes } = memory;
@@ -118,7 +118,7 @@ impl WithSimd for Images<'_> {
         turned.resize(TABLES * FLOATS * lanes);
         tables.resize(TABLES * table::<S>());
         for at in (0..count * per_image).step_by(lanes) {
-            let pixels = &plan.outputs[at..at + lanes];
+            let pixels = &layer.outputs[at..at + lanes];
             for block in (0..groups).step_by(TABLES) {
                 let here = TABLES.min(groups - block);
                 let turned = &mut turned[..here * FLOATS * lanes];
@@ -130,12 +130,12 @@ impl WithSimd for Images<'_> {
                     tables.chunks_exact_mut(table::<S>()).zip(turned.chunks_exact(FLOATS * lanes)).take(here)
                 {
                     let rows: [&[f32]; FLOATS] = std::array::from_fn(|i| &rows[i * lanes..][..lanes]);
-                    fill(simd, plan.minus, rows, table);
+                    fill(simd, layer.minus, rows, table);
                 }
                 let rows =
-                    &plan.rows[positions.taps.len() * channels * block..][..positions.taps.len() * channels * here];
+                    &layer.rows[positions.taps.len() * channels * block..][..positions.taps.len() * channels * here];
                 for ((tap, rows), inside) in
-                    positions.taps.iter().zip(rows.chunks_exact(channels * here)).zip(plan.inside.chunks_exact(length))
+                    positions.taps.iter().zip(rows.chunks_exact(channels * here)).zip(layer.inside.chunks_exact(length))
                 {
                     let inside = load_row::<S>(inside, at);
                     let first = (plane(tap.phase, 0) + at).wrapping_add_signed(tap.shift);
@@ -199,8 +199,8 @@ pub fn input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w:
     let outputs = positions.outputs(g);
     let outputs = outputs.from(0).take(images * per_image).chain(std::iter::repeat(None)).take(length).collect();
     let minus = code == WeightCode::PlusMinus;
-    let mut plan = Plan { g, positions, minus, images, outputs, inside, rows: Vec::new() };
-    let (taps, channels, groups) = (plan.positions.taps.len(), plan.channels(), plan.groups());
+    let mut layer = Layer { g, positions, minus, images, outputs, inside, rows: Vec::new() };
+    let (taps, channels, groups) = (layer.positions.taps.len(), layer.channels(), layer.groups());
     let mut rows = vec![0; taps * channels * groups];
     let mut tasks = Vec::new();
     let mut rest = &mut rows[..];
@@ -213,11 +213,11 @@ pub fn input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w:
         }
     }
     tasks.into_par_iter().for_each(|task| isa.arch().dispatch(task));
-    plan.rows = rows;
+    layer.rows = rows;
     let (image, outputs) = (g.h * g.w * g.c, g.oh * g.ow * g.o);
-    dx.par_chunks_mut(plan.images * image)
-        .zip(dy.par_chunks(plan.images * outputs))
+    dx.par_chunks_mut(layer.images * image)
+        .zip(dy.par_chunks(layer.images * outputs))
         .for_each_init(Memory::default, |memory, (dx, dy)| {
-            isa.arch().dispatch(Images { plan: &plan, count: dx.len() / image, dy, dx, memory })
+            isa.arch().dispatch(Images { layer: &layer, count: dx.len() / image, dy, dx, memory })
         });
 }

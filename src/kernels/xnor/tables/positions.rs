@@ -30,7 +30,7 @@ impl Positions {
     pub fn new(g: &Conv2dGeometry) -> Positions {
         let size = [g.oh.max(count(0, g.h, g.stride)), g.ow.max(count(0, g.w, g.stride))];
         let part = |k: usize| {
-            let (k, stride) = (k as isize - g.padding as isize, g.stride as isize);
+            let (k, stride) = ((k * g.dilation) as isize - g.padding as isize, g.stride as isize);
             (k.rem_euclid(stride) as usize, k.div_euclid(stride))
         };
         let tap = |k: usize| {

@@ -129,7 +129,7 @@ impl Outside {
     }
 }
 
-struct Plan<'a> {
+struct Layer<'a> {
     g: &'a Conv2dGeometry,
     positions: Positions,
     outside: Outside,
@@ -140,7 +140,7 @@ struct Plan<'a> {
 
 /// Sums over words of positions for the outputs of a row of a table.
 struct Sums<'a> {
-    plan: &'a Plan<'a>,
+    layer: &'a Layer<'a>,
     /// Words of positions.
     words: std::ops::Range<usize>,
     first: usize,
@@ -154,20 +154,20 @@ impl WithSimd for Sums<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Sums { plan, words, first, outputs, out } = self;
+        let Sums { layer, words, first, outputs, out } = self;
         let k = out.len() / outputs;
         for first_here in (0..outputs).step_by(row::<S>()) {
             let here = row::<S>().min(outputs - first_here);
-            let sums = plan.sums(simd, words.clone(), first + first_here, here);
+            let sums = layer.sums(simd, words.clone(), first + first_here, here);
             let lanes = row::<S>();
-            for (tap, sums) in sums.chunks_exact(plan.turned.channels * lanes).enumerate() {
-                transpose((sums, lanes), (&mut out[first_here * k + tap * plan.g.c..], k), plan.g.c, here);
+            for (tap, sums) in sums.chunks_exact(layer.turned.channels * lanes).enumerate() {
+                transpose((sums, lanes), (&mut out[first_here * k + tap * layer.g.c..], k), layer.g.c, here);
             }
         }
     }
 }
 
-impl Plan<'_> {
+impl Layer<'_> {
     /// Sums for `here` outputs from `first` on: `[tap][channel][lane]`.
     #[inline(always)]
     fn sums<S: Simd>(&self, simd: S, words: std::ops::Range<usize>, first: usize, here: usize) -> Lines<f32> {
@@ -248,12 +248,12 @@ impl Plan<'_> {
 pub fn weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut [f32]) {
     let positions = Positions::new(g);
     let turned = Turned::new(isa, g, &positions, x);
-    let plan = Plan { g, outside: Outside::new(&positions), turned, outputs: positions.outputs(g), positions, dy };
+    let layer = Layer { g, outside: Outside::new(&positions), turned, outputs: positions.outputs(g), positions, dy };
     let k = g.kh * g.kw * g.c;
     /// Outputs of a task: two rows of tables of vectors of eight floats.
     const OUTPUTS: usize = 32;
     let tasks = g.o.div_ceil(OUTPUTS);
-    let words = (g.n * plan.positions.per_image()).div_ceil(TURNED);
+    let words = (g.n * layer.positions.per_image()).div_ceil(TURNED);
     let parts = if tasks >= 2 * PARTS { 1 } else { PARTS.min(words) };
     let per_part = words.div_ceil(parts);
     // The sums of one part alone are the gradient.
@@ -263,10 +263,10 @@ pub fn weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut
         .enumerate()
         .flat_map(|(part, sums)| {
             let words = part * per_part..((part + 1) * per_part).min(words);
-            let plan = &plan;
+            let layer = &layer;
             sums.chunks_mut(OUTPUTS * k).enumerate().map(move |(task, out)| {
                 let (first, outputs) = (task * OUTPUTS, out.len() / k);
-                Sums { plan, words: words.clone(), first, outputs, out }
+                Sums { layer, words: words.clone(), first, outputs, out }
             })
         })
         .collect();
