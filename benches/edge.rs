@@ -169,6 +169,6 @@ fn network(binary: bool) -> Net {
         tensors.insert(name, t);
     }
     let net = pack::pack(&task, &tensors, &[]).expect("ships");
-    assert_eq!(net.nodes.iter().any(|n| matches!(n.op, Op::BinaryConv { .. })), binary);
+    assert_eq!(net.nodes.iter().any(|n| matches!(n.op, Op::BinaryConv(_))), binary);
     net
 }

@@ -59,7 +59,8 @@
 //! | a straight-through estimator | [`Estimator`](ops::pointwise::Estimator), given to [`ESTIMATORS`](nn::ESTIMATORS): recipes name it | `own_estimator.rs` |
 //! | an op that works element by element | [`pointwise!`], or [`Pointwise`](graph::Pointwise): it is fused with its neighbours | `own_estimator.rs` |
 //! | another op | [`Op`](graph::Op), with its WGSL ([`Op::shaders`](graph::Op::shaders)), which devices run with bounds checks | |
-//! | a network | [`Builder`](nn::Builder), layer by layer | `own_network.rs` |
+//! | a layer | [`OwnLayer`](nn::OwnLayer), given to [`LAYERS`](nn::LAYERS): recipes list it | `own_layer.rs` |
+//! | a network | a list of layers in a recipe; or [`Builder`](nn::Builder), layer by layer | `own_network.rs` |
 //! | a method | [`Method`](methods::Method), given to [`METHODS`](methods::METHODS): recipes name it, the loop runs it | `own_method.rs` |
 //! | another kind of run | [`Experiment`](experiments::Experiment), given to [`EXPERIMENTS`](experiments::EXPERIMENTS) | |
 //!

@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             .map(|(i, node, meta, weights)| {
                 json!({ "value": i, "op": node.op.name(), "of": node.inputs, "shape": meta.shape,
                     "kind": format!("{:?}", meta.kind).to_lowercase(), "weights": weights,
-                    "bits_each": if matches!(node.op, Op::BinaryConv { .. }) { 1 } else { 32 } })
+                    "bits_each": if matches!(node.op, Op::BinaryConv(_)) { 1 } else { 32 } })
             })
             .collect();
         say(serde_json::to_string_pretty(&json!({
@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         let of: Vec<String> = node.inputs.iter().map(|v| v.to_string()).collect();
         let weights = if weights > 0 { grouped(weights as u64) } else { String::new() };
-        let one = if matches!(node.op, Op::BinaryConv { .. }) { " bits" } else { "" };
+        let one = if matches!(node.op, Op::BinaryConv(_)) { " bits" } else { "" };
         say(format!(
             "{i:4}  {:13} of {:8} {h:4}x{w:<4}x{c:<5} {kind:4} {weights:>12}{one}",
             node.op.name(),

@@ -12,6 +12,7 @@ mod export_program;
 mod inspect;
 mod look;
 mod mask;
+mod net;
 mod pack;
 mod pictures;
 mod predict;
@@ -48,6 +49,7 @@ struct Cli {
 enum Command {
     Devices(devices::Args),
     Recipes(recipes::Args),
+    Net(net::Args),
     Train(train::Args),
     Sweep(sweep::Args),
     Eval(eval::Args),
@@ -117,6 +119,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Devices(args) => devices::run(&args),
         Command::Recipes(args) => recipes::run(&args),
+        Command::Net(args) => net::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Eval(args) => eval::run(&args),

@@ -39,7 +39,7 @@ enum Command {
     Show {
         /// Name of a built-in recipe, or a TOML file.
         name: String,
-        /// With every default filled in.
+        /// With every default filled in, and the layers of the network in place of its kind.
         #[arg(long)]
         full: bool,
         /// Prints JSON, with every default filled in.
@@ -103,6 +103,7 @@ fn show(name: &str, full: bool, as_json: bool) -> anyhow::Result<()> {
     match built_in().into_iter().find(|(n, _)| *n == name && !full) {
         Some((_, text)) => Ok(say(text.trim_end())?),
         None if recipe.of_run => bail!("{name} is the record of a run: it is a text file, read it directly"),
+        None if full => Ok(say(recipe.layers.trim_end())?),
         None => Ok(say(recipe.toml.trim_end())?),
     }
 }

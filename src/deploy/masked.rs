@@ -1,8 +1,9 @@
 //! A packed model whose float weights are another one's under masks of one bit (Self-Masking Networks): what ships for each
 //! task where many share a base. `README.md` beside this file has its bytes.
 
-use super::file::{self, Mask, Reader, Writer, opened, sealed};
-use super::net::{Net, Op};
+use super::file::{self, Mask, opened, sealed};
+use super::net::Net;
+use super::ops::{Conv, Op};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -19,10 +20,10 @@ pub fn encode(net: &Net, base: &Net) -> Result<Vec<u8>> {
     if masks.iter().all(Option::is_none) {
         return Err(Error::Config("no layer of the network is a layer of this base under a mask".into()));
     }
-    let mut w = Writer::default();
+    let mut w = file::writer(net);
     w.u32(file::checksum(base) as usize);
-    w.net(net, |i| masks[i].as_ref());
-    Ok(sealed(MAGIC, net.background, w.0))
+    file::write(&mut w, net, |i| masks[i].as_ref());
+    Ok(sealed(MAGIC, net.background, w))
 }
 
 /// The network of `bytes` on its base.
@@ -34,8 +35,7 @@ pub fn decode(bytes: &[u8], path: &Path, base: &Net) -> Result<Net> {
     if bytes.starts_with(file::MAGIC) {
         return Err(fail("this is a whole model, which needs no base: leave the base out".into()));
     }
-    let (background, content) = opened(MAGIC, bytes, path)?;
-    let mut r = Reader::new(content, Some(base));
+    let (background, mut r) = opened(MAGIC, bytes, path)?;
     let own = file::checksum(base);
     let wanted = r.u32().map_err(|what| fail(format!("the packed model is damaged: {what}")))?;
     if wanted != own as usize {
@@ -43,7 +43,7 @@ pub fn decode(bytes: &[u8], path: &Path, base: &Net) -> Result<Net> {
             "these masks are for another base: the content of theirs has the checksum {wanted:08x}, this one's {own:08x}"
         )));
     }
-    r.whole(background, path)
+    file::whole(&mut r, background, Some(base), path)
 }
 
 /// Reads a model and its base.
@@ -58,10 +58,10 @@ pub fn load(path: &Path, base: &Path) -> Result<Net> {
 
 /// The mask under which weights of a base are these, to the bit: `weight = (base bit) factor`, each product rounded.
 fn mask(op: &Op, base: &Op) -> Option<Mask> {
-    let (Op::Conv { outputs, window, weights }, Op::Conv { outputs: o, window: w, weights: base }) = (op, base) else {
-        return None;
-    };
-    if (outputs, window, weights.len()) != (o, w, base.len()) {
+    let (Op::Conv(conv), Op::Conv(own)) = (op, base) else { return None };
+    let (Conv { weights, .. }, Conv { weights: base, .. }) = (conv, own);
+    let shape = |c: &Conv| (c.outputs, c.window, c.groups, c.weights.len());
+    if shape(conv) != shape(own) {
         return None;
     }
     let mut bits = vec![0u32; weights.len().div_ceil(32)];
@@ -81,15 +81,15 @@ fn mask(op: &Op, base: &Op) -> Option<Mask> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::net::{Node, Window};
+    use super::super::{Affine, Node, Window};
     use super::*;
 
     fn net(weights: &[f32], shift: f32) -> Net {
-        let window = Window { size: [1, 1], stride: 1, padding: 0 };
-        let affine = |channels, shift| Op::Affine { scale: vec![2.0; channels], shift: vec![shift; channels] };
+        let affine = |channels, shift| Op::from(Affine { scale: vec![2.0; channels], shift: vec![shift; channels] });
+        let conv = Conv { outputs: 3, window: Window::PIXEL, groups: 1, weights: weights.to_vec() };
         let nodes = vec![
             Node { op: affine(2, 0.0), inputs: vec![0] },
-            Node { op: Op::Conv { outputs: 3, window, weights: weights.to_vec() }, inputs: vec![1] },
+            Node { op: conv.into(), inputs: vec![1] },
             Node { op: affine(3, shift), inputs: vec![2] },
         ];
         Net { input: [1, 1, 2], background: 0, classes: Vec::new(), nodes }
@@ -106,10 +106,8 @@ mod tests {
         let bytes = encode(&task, &base).unwrap();
         let back = decode(&bytes, path, &base).unwrap();
         assert_eq!(back, task);
-        let (Op::Conv { weights: a, .. }, Op::Conv { weights: b, .. }) = (&back.nodes[1].op, &task.nodes[1].op) else {
-            panic!("a convolution")
-        };
-        assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()));
+        let (Op::Conv(a), Op::Conv(b)) = (&back.nodes[1].op, &task.nodes[1].op) else { panic!("a convolution") };
+        assert!(a.weights.iter().zip(&b.weights).all(|(a, b)| a.to_bits() == b.to_bits()));
         // Nothing but the shift of the base differs, and it is another base.
         let other = decode(&bytes, path, &net(&[1.0; 6], 0.5)).unwrap_err().to_string();
         assert!(other.contains("another base"), "{other}");

@@ -6,6 +6,7 @@
 //! With it, [`pack`] makes a [`Net`] of a trained network, [`graph`] makes a graph of one again, for any device of the engine, [`onnx`] a file that
 //! other runtimes read, and [`web`] a page.
 
+mod bytes;
 pub mod capi;
 pub mod file;
 #[cfg(feature = "train")]
@@ -14,14 +15,18 @@ pub mod masked;
 pub mod net;
 #[cfg(feature = "train")]
 pub mod onnx;
+pub mod ops;
 #[cfg(feature = "train")]
 pub mod pack;
 mod plan;
 mod pointwise;
 mod pool;
 mod runtime;
+mod value;
 #[cfg(feature = "train")]
 pub mod web;
 
-pub use net::{Kind, Meta, Net, Node, Op, Window};
+pub use net::{Net, Node};
+pub use ops::{Affine, BinaryConv, Conv, Op, Operation};
 pub use runtime::{Runtime, by_probability};
+pub use value::{Inferred, Kind, Meta, Window};

@@ -1,19 +1,13 @@
 //! From a trained network to what ships: the graph that tests it, without what is known beforehand.
 
-use super::net::{Kind, Meta, Net, Node, Op, Window};
+use super::net::{Net, Node};
+use super::ops::{Affine, AvgPool, BinaryConv, Conv, Op, Threshold};
+use super::value::{Kind, Meta, Window};
 use crate::device::{Device, Store};
 use crate::error::{Error, Result};
-use crate::graph::{Def, Graph, Leaf, Value};
+use crate::graph::{self, Def, Graph, Leaf, Value};
 use crate::methods::{EVAL_IMAGES, LOGITS, Task, inference_graph};
-use crate::ops::conv::{Conv2d, XnorConv2d};
-use crate::ops::linalg::MatMul;
-use crate::ops::norm::LayerNorm;
-use crate::ops::pool::{AvgPool2d, MaxPool2d};
-use crate::ops::reduce::{Reduce, ReduceKind};
-use crate::ops::rows::Rows;
-use crate::ops::shape::{Concat, Pad, Slice};
-use crate::tensor::{HostTensor, Windows};
-use std::any::Any;
+use crate::tensor::HostTensor;
 use std::collections::HashMap;
 
 /// The network of a task, with what [`inference_tensors`](crate::train::inference::inference_tensors) made of its checkpoint.
@@ -103,7 +97,8 @@ fn known(graph: &Graph, images: Value, tensors: &HashMap<String, HostTensor>) ->
     Ok(known)
 }
 
-struct Packer<'a> {
+/// A network on its way from a graph to what ships. Operations know themselves in it (`ops`).
+pub(super) struct Packer<'a> {
     graph: &'a Graph,
     known: &'a HashMap<Value, HostTensor>,
     /// Which value of the network a value of the graph is.
@@ -113,123 +108,48 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
-    fn push(&mut self, op: Op, inputs: &[usize]) -> Result<usize> {
+    /// Appends an operation; the value that it makes.
+    pub fn push(&mut self, op: impl Into<Op>, inputs: &[usize]) -> Result<usize> {
+        let op = op.into();
         let metas: Vec<Meta> = inputs.iter().map(|v| self.metas[*v]).collect();
-        let made = op.infer(&metas).map_err(|e| Error::Config(format!("{} {e}", op.name())))?;
+        let made = op.checked(&metas).map_err(|e| Error::Config(format!("{} {e}", op.name())))?;
         self.nodes.push(Node { op, inputs: inputs.to_vec() });
         self.metas.push(made);
         Ok(self.nodes.len())
     }
 
-    fn of(&self, v: Value) -> Result<usize> {
+    /// What a value of the graph is here.
+    pub fn of(&self, v: Value) -> Result<usize> {
         self.values.get(&v).copied().ok_or_else(|| Error::Config(format!("{} does not ship", self.graph.name(v))))
     }
 
+    /// Extents and kind of a value.
+    pub fn meta(&self, x: usize) -> Meta {
+        self.metas[x]
+    }
+
+    /// Extents of a value of the graph.
+    pub fn extents(&self, v: Value) -> &crate::tensor::Shape {
+        self.graph.shape(v)
+    }
+
+    /// The inputs that depend on the image.
+    pub fn moving(&self, node: &graph::Node) -> Vec<Value> {
+        node.inputs.iter().copied().filter(|v| self.values.contains_key(v)).collect()
+    }
+
     /// The value as the channels of one pixel.
-    fn flat(&mut self, x: usize) -> Result<usize> {
-        if self.metas[x].pixels() == 1 { Ok(x) } else { self.push(Op::Flatten, &[x]) }
+    pub fn flat(&mut self, x: usize) -> Result<usize> {
+        if self.metas[x].pixels() == 1 { Ok(x) } else { self.push(super::ops::Flatten, &[x]) }
     }
 
-    fn node(&mut self, node: &crate::graph::Node) -> Result<()> {
-        let moving: Vec<Value> = node.inputs.iter().copied().filter(|v| self.values.contains_key(v)).collect();
-        let x = self.of(*moving.first().unwrap_or(&node.inputs[0]))?;
-        let op: &dyn Any = node.op.as_ref();
-        let made = if node.op.pointwise().is_some() {
-            self.pointwise(node, &moving, x)?
-        } else if let Some(made) = self.weighted(op, node, x)? {
-            made
-        } else if let Some(made) = self.reduced(op, x)? {
-            made
-        } else if let Some(made) = self.moved(op, node, x)? {
-            made
-        } else {
-            return Err(Error::Config(format!("the operation {} of {} does not ship", node.op.name(), node.scope)));
-        };
-        self.values.insert(node.outputs[0], made);
-        Ok(())
-    }
-
-    /// Products with weights.
-    fn weighted(&mut self, op: &dyn Any, node: &crate::graph::Node, x: usize) -> Result<Option<usize>> {
-        let made = if let Some(op) = op.downcast_ref::<Conv2d>() {
-            let w = self.constant(node.inputs[1])?;
-            let (outputs, size) = (w.shape()[0], [w.shape()[1], w.shape()[2]]);
-            let window = window(size, &op.windows)?;
-            self.push(Op::Conv { outputs, window, weights: w.f32s().to_vec() }, &[x])?
-        } else if let Some(op) = op.downcast_ref::<XnorConv2d>() {
-            let w = self.constant(node.inputs[1])?;
-            let (outputs, size, channels) = (w.shape()[0], [w.shape()[1], w.shape()[2]], w.shape()[3]);
-            let window = window(size, &op.windows)?;
-            self.push(Op::BinaryConv { outputs, channels, window, code: op.code, bits: w.words().to_vec() }, &[x])?
-        } else if let Some(MatMul { transpose_a: false, transpose_b: true }) = op.downcast_ref::<MatMul>() {
-            let x = self.flat(x)?;
-            let w = self.constant(node.inputs[1])?;
-            let window = Window { size: [1, 1], stride: 1, padding: 0 };
-            self.push(Op::Conv { outputs: w.shape()[0], window, weights: w.f32s().to_vec() }, &[x])?
-        } else {
-            return Ok(None);
-        };
-        Ok(Some(made))
-    }
-
-    /// Numbers that are made of several others.
-    fn reduced(&mut self, op: &dyn Any, x: usize) -> Result<Option<usize>> {
-        let window =
-            |w: &crate::ops::pool::Window| Window { size: [w.kernel; 2], stride: w.stride, padding: w.padding };
-        let op = if let Some(op) = op.downcast_ref::<MaxPool2d>() {
-            Op::MaxPool(window(&op.window))
-        } else if let Some(AvgPool2d { window: w, count_include_pad: true }) = op.downcast_ref::<AvgPool2d>() {
-            Op::AvgPool(window(w))
-        } else if let Some(Reduce { kind: ReduceKind::Sum, axes }) = op.downcast_ref::<Reduce>()
-            && *axes == (1..3)
-        {
-            Op::PixelSum
-        } else if let Some(Rows(LayerNorm { eps, unbiased: true })) = op.downcast_ref::<Rows<LayerNorm>>() {
-            Op::Standardise { eps: *eps }
-        } else {
-            return Ok(None);
-        };
-        self.push(op, &[x]).map(Some)
-    }
-
-    /// The same numbers at other places.
-    fn moved(&mut self, op: &dyn Any, node: &crate::graph::Node, x: usize) -> Result<Option<usize>> {
-        let made = if let Some(Slice { start, step, shape }) = op.downcast_ref::<Slice>()
-            && let ([0, top, left, 0], [_, down, right, 1], &[_, h, w, c]) = (&start[..], &step[..], &shape[..])
-            && c == self.metas[x].shape[2]
-        {
-            self.push(Op::Slice { start: [*top, *left], step: [*down, *right], size: [h, w] }, &[x])?
-        } else if let Some(Pad { before, shape, value: 0.0, .. }) = op.downcast_ref::<Pad>()
-            && let ([0, 0, 0, before], &[_, h, w, c]) = (&before[..], &shape[..])
-            && [h, w] == self.metas[x].shape[..2]
-        {
-            let behind = c - before - self.metas[x].shape[2];
-            self.push(Op::PadChannels { before: *before, behind }, &[x])?
-        } else if let Some(Concat { axis: 3 }) = op.downcast_ref::<Concat>() {
-            let all = node.inputs.iter().map(|v| self.of(*v)).collect::<Result<Vec<_>>>()?;
-            let mut joined = all[0];
-            for next in &all[1..] {
-                joined = self.push(Op::Concat, &[joined, *next])?;
-            }
-            joined
-        } else if node.is_view {
-            // Other extents of the same numbers: those of one pixel are written down, others follow from what comes next.
-            match self.graph.shape(node.outputs[0])[..] {
-                [_, 1, 1, _] => self.flat(x)?,
-                _ => x,
-            }
-        } else {
-            return Ok(None);
-        };
-        Ok(Some(made))
-    }
-
-    fn constant(&self, v: Value) -> Result<&HostTensor> {
+    /// A value that does not depend on the image.
+    pub fn constant(&self, v: Value) -> Result<&HostTensor> {
         self.known.get(&v).ok_or_else(|| Error::Config(format!("{} depends on the image", self.graph.name(v))))
     }
 
     /// A number a channel of `x`, of a value that is broadcast to it.
-    fn channels(&self, v: Value, x: usize) -> Result<Vec<f32>> {
+    pub fn channels(&self, v: Value, x: usize) -> Result<Vec<f32>> {
         let t = self.constant(v)?;
         let (Meta { shape: [.., c], .. }, values) = (self.metas[x], t.f32s());
         match values.len() {
@@ -241,46 +161,12 @@ impl Packer<'_> {
         }
     }
 
-    fn pointwise(&mut self, node: &crate::graph::Node, moving: &[Value], x: usize) -> Result<usize> {
-        let name = node.op.name();
-        let constants = node.op.pointwise().map(|p| p.constants()).unwrap_or_default();
-        let c = self.metas[x].shape[2];
-        let (ones, zeros) = (vec![1.0; c], vec![0.0; c]);
-        let affine = |scale, shift| Op::Affine { scale, shift };
-        let first = node.inputs[0] == moving[0];
-        let other = |p: &Self| p.channels(node.inputs[first as usize], x);
-        let negative = |v: Vec<f32>| v.into_iter().map(|x| -x).collect::<Vec<_>>();
-        let op = match (name, moving.len()) {
-            ("add", 2) => {
-                let y = self.of(moving[1])?;
-                return self.push(Op::Add, &[x, y]);
-            }
-            ("mul", 1) => affine(other(self)?, zeros),
-            ("add", 1) => affine(ones, other(self)?),
-            ("sub", 1) if first => affine(ones, negative(other(self)?)),
-            ("sub", 1) => affine(negative(ones), other(self)?),
-            ("scale", 1) => affine(vec![constants[0]; c], zeros),
-            ("offset", 1) => affine(ones, vec![constants[0]; c]),
-            ("to_f32", 1) => affine(ones, zeros),
-            ("batch_norm" | "scale_shift", 1) if first => {
-                affine(self.channels(node.inputs[1], x)?, self.channels(node.inputs[2], x)?)
-            }
-            ("relu", 1) => Op::Relu,
-            ("hardtanh", 1) => Op::Hardtanh,
-            ("prelu", 1) if first => Op::Prelu { slope: other(self)? },
-            ("sign", 1) => Op::Sign,
-            ("signed", 1) => Op::Signed,
-            _ => return Err(Error::Config(format!("the operation {name} of {} does not ship", node.scope))),
+    fn node(&mut self, node: &graph::Node) -> Result<()> {
+        let Some(made) = Op::pack(self, node)? else {
+            return Err(Error::Config(format!("the operation {} of {} does not ship", node.op.name(), node.scope)));
         };
-        self.push(op, &[x])
-    }
-}
-
-/// The windows of a convolution.
-fn window(size: [usize; 2], windows: &Windows) -> Result<Window> {
-    match *windows {
-        Windows { stride, padding, dilation: 1, groups: 1 } => Ok(Window { size, stride, padding }),
-        _ => Err(Error::Config("convolutions in groups, and those whose taps are apart, do not ship yet".into())),
+        self.values.insert(node.outputs[0], made);
+        Ok(())
     }
 }
 
@@ -323,21 +209,20 @@ fn joined(mut nodes: Vec<Node>) -> Vec<Node> {
         let uses = uses(&nodes);
         let pair = (0..nodes.len()).find_map(|i| {
             let [j] = uses[i + 1][..] else { return None };
-            let (Op::Affine { scale, shift }, Op::Affine { scale: s, shift: t }) = (&nodes[i].op, &nodes[j].op) else {
-                return None;
-            };
+            let (Op::Affine(first), Op::Affine(second)) = (&nodes[i].op, &nodes[j].op) else { return None };
+            let (Affine { scale, shift }, Affine { scale: s, shift: t }) = (first, second);
             let all = |v: &[f32], x: f32| v.iter().all(|v| *v == x);
             let same_first = all(scale, 1.0) && all(shift, 0.0);
             let factor_then_sum = all(shift, 0.0) && all(s, 1.0);
             let op = match (same_first, factor_then_sum) {
-                (true, _) => Op::Affine { scale: s.clone(), shift: t.clone() },
-                (_, true) => Op::Affine { scale: scale.clone(), shift: t.clone() },
+                (true, _) => Affine { scale: s.clone(), shift: t.clone() },
+                (_, true) => Affine { scale: scale.clone(), shift: t.clone() },
                 _ => return None,
             };
             Some((i, j, op))
         });
         let Some((i, j, op)) = pair else { return nodes };
-        nodes[j] = Node { op, inputs: nodes[i].inputs.clone() };
+        nodes[j] = Node { op: op.into(), inputs: nodes[i].inputs.clone() };
         let keep: Vec<bool> = (0..nodes.len()).map(|n| n != i).collect();
         nodes = renumbered(nodes, &keep, |v| v);
     }
@@ -350,18 +235,18 @@ fn pooled_first(mut nodes: Vec<Node>) -> Vec<Node> {
         let uses = uses(&nodes);
         let is_float = |v: usize| {
             let op = |v: usize| v.checked_sub(1).map(|i| &nodes[i].op);
-            !matches!(op(v), None | Some(Op::BinaryConv { .. } | Op::Sign | Op::Threshold { .. }))
+            !matches!(op(v), None | Some(Op::BinaryConv(_) | Op::Sign(_) | Op::Threshold(_)))
         };
         let chain = (0..nodes.len()).find_map(|i| {
-            let Op::Conv { window: Window { size: [1, 1], stride: 1, padding: 0 }, .. } = &nodes[i].op else {
+            let Op::Conv(Conv { window: Window { size: [1, 1], stride: 1, padding: 0, .. }, .. }) = &nodes[i].op else {
                 return None;
             };
             let mut chain = vec![i];
             while let [next] = uses[chain[chain.len() - 1] + 1][..] {
                 chain.push(next);
                 match &nodes[next].op {
-                    Op::Affine { .. } => {}
-                    Op::AvgPool(w) if w.padding == 0 && w.stride > 1 => {
+                    Op::Affine(_) => {}
+                    Op::AvgPool(AvgPool(w)) if w.padding == 0 && w.stride > 1 => {
                         return is_float(nodes[i].inputs[0]).then_some(chain);
                     }
                     _ => return None,
@@ -386,19 +271,19 @@ fn thresholds(mut nodes: Vec<Node>) -> Vec<Node> {
     loop {
         let uses = uses(&nodes);
         let found = (0..nodes.len()).find_map(|i| {
-            let Op::Affine { scale, shift } = &nodes[i].op else { return None };
+            let Op::Affine(Affine { scale, shift }) = &nodes[i].op else { return None };
             let conv = nodes[i].inputs[0].checked_sub(1)?;
-            let (Op::BinaryConv { bits, outputs, .. }, [sign]) = (&nodes[conv].op, &uses[i + 1][..]) else {
+            let (Op::BinaryConv(BinaryConv { bits, outputs, .. }), [sign]) = (&nodes[conv].op, &uses[i + 1][..]) else {
                 return None;
             };
-            if nodes[*sign].op != Op::Sign {
+            if !matches!(nodes[*sign].op, Op::Sign(_)) {
                 return None;
             }
             // No sum is larger than the number of bits of a filter, 32 to a word.
             let most = (32 * bits.len() / outputs).min(i16::MAX as usize - 1) as i16;
             let each = scale.iter().zip(shift).map(|(a, b)| threshold(*a, *b, most));
             let (at, down) = each.unzip();
-            Some((i, *sign, Op::Threshold { at, down }))
+            Some((i, *sign, Op::from(Threshold { at, down })))
         });
         let Some((i, sign, op)) = found else { return nodes };
         nodes[sign] = Node { op, inputs: nodes[i].inputs.clone() };
@@ -422,6 +307,7 @@ fn threshold(scale: f32, shift: f32, most: i16) -> (i16, bool) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ops::{Add, Sign};
     use super::*;
 
     #[test]
@@ -446,12 +332,12 @@ mod tests {
 
     #[test]
     fn means_are_taken_before_what_is_linear() {
-        let pool = || Op::AvgPool(Window { size: [2, 2], stride: 2, padding: 0 });
+        let pool = || Op::from(AvgPool(Window { size: [2, 2], stride: 2, ..Window::PIXEL }));
         let conv = |size| {
-            let window = Window { size: [size, size], stride: 1, padding: size / 2 };
-            Op::Conv { outputs: 1, window, weights: vec![2.0; size * size] }
+            let window = Window { size: [size, size], padding: size / 2, ..Window::PIXEL };
+            Op::from(Conv { outputs: 1, window, groups: 1, weights: vec![2.0; size * size] })
         };
-        let affine = || Op::Affine { scale: vec![3.0], shift: vec![1.0] };
+        let affine = || Op::from(Affine { scale: vec![3.0], shift: vec![1.0] });
         let node = |op: Op, x: usize| Node { op, inputs: vec![x] };
         let made = pooled_first(vec![node(affine(), 0), node(conv(1), 1), node(affine(), 2), node(pool(), 3)]);
         assert_eq!(made, [node(affine(), 0), node(pool(), 1), node(conv(1), 2), node(affine(), 3)]);
@@ -460,7 +346,7 @@ mod tests {
             vec![node(affine(), 0), node(conv(3), 1), node(pool(), 2)],
             vec![node(affine(), 0), node(conv(1), 1), node(pool(), 2), node(affine(), 2)],
             vec![node(conv(1), 0), node(pool(), 1)],
-            vec![node(affine(), 0), node(Op::Sign, 1), node(conv(1), 2), node(pool(), 3)],
+            vec![node(affine(), 0), node(Sign.into(), 1), node(conv(1), 2), node(pool(), 3)],
         ] {
             assert_eq!(pooled_first(kept.clone()), kept);
         }
@@ -468,12 +354,12 @@ mod tests {
 
     #[test]
     fn a_factor_and_a_sum_are_joined_where_nothing_else_reads_between() {
-        let affine = |a: f32, b: f32, x| Node { op: Op::Affine { scale: vec![a], shift: vec![b] }, inputs: vec![x] };
+        let affine = |a: f32, b: f32, x| Node { op: Affine { scale: vec![a], shift: vec![b] }.into(), inputs: vec![x] };
         let one = joined(vec![affine(1.0, 0.0, 0), affine(3.0, 0.0, 1), affine(1.0, 2.0, 2)]);
         assert_eq!(one, [affine(3.0, 2.0, 0)]);
         let apart = vec![affine(3.0, 1.0, 0), affine(1.0, 2.0, 1)];
         assert_eq!(joined(apart.clone()), apart);
-        let read_twice = vec![affine(3.0, 0.0, 0), affine(1.0, 2.0, 1), Node { op: Op::Add, inputs: vec![1, 2] }];
+        let read_twice = vec![affine(3.0, 0.0, 0), affine(1.0, 2.0, 1), Node { op: Add.into(), inputs: vec![1, 2] }];
         assert_eq!(joined(read_twice.clone()), read_twice);
         assert_eq!(cut(vec![affine(1.0, 1.0, 0), affine(2.0, 2.0, 0), affine(3.0, 3.0, 1)], 3).len(), 2);
     }

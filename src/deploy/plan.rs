@@ -1,9 +1,11 @@
 //! How a network becomes works: once, when it is loaded. Memory is shared by values that do not live at once, neighbouring
 //! operations on single numbers are joined.
 
-use super::net::{Kind, Meta, Net, Node, Op, Window};
+use super::net::{Net, Node};
+use super::ops::{Affine, BinaryConv, Conv, Op, Threshold};
 use super::pointwise::{Chain, Source, Step, Thresholds};
 use super::runtime::Work;
+use super::value::{Kind, Meta, Window};
 use crate::kernels::Isa;
 use crate::kernels::dense::Dense;
 use crate::kernels::xnor::panel::Panel;
@@ -35,13 +37,13 @@ impl<'a> Planner<'a> {
         let mut owner: Vec<usize> = (0..n).collect();
         for (i, node) in net.nodes.iter().enumerate() {
             node.inputs.iter().for_each(|v| uses[*v].push(i));
-            if node.op == Op::Flatten {
+            if matches!(node.op, Op::Flatten(_)) {
                 owner[i + 1] = owner[node.inputs[0]];
             }
         }
         let mut left = vec![0; n];
         for (v, uses) in uses.iter().enumerate() {
-            left[owner[v]] += uses.iter().filter(|j| net.nodes[**j].op != Op::Flatten).count();
+            left[owner[v]] += uses.iter().filter(|j| !matches!(net.nodes[**j].op, Op::Flatten(_))).count();
         }
         // The result is read by whoever asked.
         left[owner[n - 1]] += 1;
@@ -100,14 +102,12 @@ impl<'a> Planner<'a> {
             let node = &self.net.nodes[i];
             let (x, made) = (self.metas[node.inputs[0]], self.metas[i + 1]);
             match &node.op {
-                Op::Flatten => {
+                Op::Flatten(_) => {
                     self.done[i] = true;
                     self.slot_of[i + 1] = self.slot_of[self.owner[i + 1]];
                 }
-                Op::Affine { .. } | Op::Add | Op::Relu | Op::Hardtanh | Op::Prelu { .. } | Op::Sign | Op::Signed => {
-                    self.chain(i);
-                }
-                Op::Threshold { at, down } => {
+                op if in_chains(op) => self.chain(i),
+                Op::Threshold(Threshold { at, down }) => {
                     let (from, to) = (self.at(node.inputs[0]), self.slot(i + 1));
                     // `y <= t` is `-y >= -t`; sums are far from the end of the range.
                     let sign: Vec<i16> = down.iter().map(|d| if *d { -1 } else { 1 }).collect();
@@ -117,8 +117,8 @@ impl<'a> Planner<'a> {
                         Work::Thresholds(Thresholds { isa: self.isa, sign, at, from, to, pixels: x.pixels() }),
                     );
                 }
-                Op::BinaryConv { outputs, window, code, bits, .. } => {
-                    let g = window.geometry(x.shape, *outputs).expect("checked by infer");
+                Op::BinaryConv(BinaryConv { outputs, window, code, bits, .. }) => {
+                    let g = window.geometry(x.shape, *outputs, 1).expect("checked by infer");
                     let panel = Box::new(Panel::new(&g, *code, bits, self.isa));
                     let (from, to) = (self.at(node.inputs[0]), self.slot(i + 1));
                     let padded = panel.padded();
@@ -126,12 +126,11 @@ impl<'a> Planner<'a> {
                     let (pixels, row) = (made.pixels(), outputs.div_ceil(2));
                     self.finish(i, Work::Binary { panel, padded, from, to, words, pixels, row });
                 }
-                Op::Conv { outputs, window, weights } => {
-                    let g = window.geometry(x.shape, *outputs).expect("checked by infer");
+                Op::Conv(Conv { outputs, window, groups, weights }) => {
+                    let g = window.geometry(x.shape, *outputs, *groups).expect("checked by infer");
                     let dense = Box::new(Dense::new(&g, weights, self.isa));
                     let (from, to) = (self.at(node.inputs[0]), self.slot(i + 1));
-                    let same = *window == Window { size: [1, 1], stride: 1, padding: 0 };
-                    let padded = (!same).then(|| vec![0.0; dense.grid().elements()]);
+                    let padded = (*window != Window::PIXEL).then(|| vec![0.0; dense.grid().elements()]);
                     let (floats, pixels, o) = (x.len(), made.pixels(), *outputs);
                     self.finish(i, Work::Dense { dense, padded, from, to, floats, pixels, o });
                 }
@@ -169,7 +168,7 @@ impl<'a> Planner<'a> {
         let (mut node, mut current) = (i, from);
         loop {
             self.done[node] = true;
-            if self.net.nodes[node].op == Op::Sign {
+            if matches!(self.net.nodes[node].op, Op::Sign(_)) {
                 // A sign with nothing before it.
                 let to = self.slot(node + 1);
                 steps.push(Step::Bits { scale: vec![1.0; c], shift: vec![0.0; c], to });
@@ -196,19 +195,21 @@ impl<'a> Planner<'a> {
     /// What node `node` does to the numbers of `current`, if anything; other values that it reads are noted.
     fn step(&self, node: usize, current: usize, read: &mut Vec<usize>) -> Option<Step> {
         let Node { op, inputs } = &self.net.nodes[node];
-        Some(match op {
-            Op::Affine { scale, shift } => Step::Affine { scale: scale.clone(), shift: shift.clone() },
-            Op::Relu => Step::Relu,
-            Op::Hardtanh => Step::Hardtanh,
-            Op::Prelu { slope } => Step::Prelu { slope: slope.clone() },
-            Op::Add => {
+        match op {
+            Op::Add(_) => {
                 let other = if inputs[0] == current { inputs[1] } else { inputs[0] };
                 read.push(other);
-                Step::Add(self.at(other))
+                Some(Step::Add(self.at(other)))
+            }
+            Op::Mul(_) => {
+                let [x, y] = [self.metas[inputs[0]], self.metas[inputs[1]]];
+                let other = if inputs[0] == current { inputs[1] } else { inputs[0] };
+                read.push(other);
+                Some(if x == y { Step::Mul(self.at(other)) } else { Step::Scale(self.at(other)) })
             }
             // Bits are -1 and +1 when they are loaded.
-            _ => None?,
-        })
+            op => op.runs().each().map(Step::Each),
+        }
     }
 
     /// Makes the signs that read `made`; returns its other readers that are not done.
@@ -236,12 +237,12 @@ impl<'a> Planner<'a> {
     /// The sign that node `j` is, or that alone reads the affine that it is; and that affine.
     fn sign_of(&self, j: usize) -> Option<(usize, Vec<f32>, Vec<f32>)> {
         match &self.net.nodes[j].op {
-            Op::Sign => {
+            Op::Sign(_) => {
                 let c = self.metas[j + 1].shape[2];
                 Some((j, vec![1.0; c], vec![0.0; c]))
             }
-            Op::Affine { scale, shift } => match self.uses[j + 1][..] {
-                [sign] if self.net.nodes[sign].op == Op::Sign => Some((sign, scale.clone(), shift.clone())),
+            Op::Affine(Affine { scale, shift }) => match self.uses[j + 1][..] {
+                [sign] if matches!(self.net.nodes[sign].op, Op::Sign(_)) => Some((sign, scale.clone(), shift.clone())),
                 _ => None,
             },
             _ => None,
@@ -251,13 +252,17 @@ impl<'a> Planner<'a> {
     /// Whether node `j` can go on with `value` as it lies in registers.
     fn may_follow(&self, j: usize, value: usize) -> bool {
         let node = &self.net.nodes[j];
+        let is_made = |other: usize| other != value && self.slot_of[self.owner[other]].is_some();
         match &node.op {
-            Op::Affine { .. } | Op::Relu | Op::Hardtanh | Op::Prelu { .. } => true,
-            Op::Add => {
-                let other = if node.inputs[0] == value { node.inputs[1] } else { node.inputs[0] };
-                other != value && self.slot_of[self.owner[other]].is_some()
-            }
-            _ => false,
+            Op::Add(_) => is_made(if node.inputs[0] == value { node.inputs[1] } else { node.inputs[0] }),
+            // What is multiplied goes on; its factors are read.
+            Op::Mul(_) => node.inputs[0] == value && is_made(node.inputs[1]),
+            op => op.runs().each().is_some(),
         }
     }
+}
+
+/// Whether an operation is a step of a chain, or begins or ends one.
+fn in_chains(op: &Op) -> bool {
+    matches!(op, Op::Add(_) | Op::Mul(_) | Op::Sign(_) | Op::Signed(_)) || op.runs().each().is_some()
 }

@@ -7,18 +7,21 @@ use std::ops::Range;
 /// Numbers that are worked on at once: 16 KiB, half of a first-level cache; another value that is added takes the rest.
 const CHUNK: usize = 4096;
 
+/// What becomes of each number apart from the others, `c` channels a pixel.
+pub(super) trait Each: Send + Sync {
+    fn apply(&self, isa: Isa, x: &mut [f32], c: usize);
+}
+
 /// What happens to the numbers of a chunk, which are floats.
 pub(super) enum Step {
-    /// `scale x + shift` a channel.
-    Affine { scale: Vec<f32>, shift: Vec<f32> },
+    /// An operation on single numbers.
+    Each(Box<dyn Each>),
     /// Adds the value in a slot.
     Add(usize),
-    /// `max(x, 0)`.
-    Relu,
-    /// `clamp(x, -1, 1)`.
-    Hardtanh,
-    /// A slope a channel below 0.
-    Prelu { slope: Vec<f32> },
+    /// Multiplies by the value in a slot.
+    Mul(usize),
+    /// Multiplies every pixel by the one in a slot.
+    Scale(usize),
     /// Keeps the numbers in a slot.
     Store(usize),
     /// Keeps `scale x + shift >= 0` as bits in a slot; the numbers stay as they are.
@@ -135,20 +138,19 @@ impl Chain {
         }
         for step in &self.steps {
             match step {
-                Step::Affine { scale, shift } => {
-                    for x in x.chunks_exact_mut(c) {
-                        x.iter_mut().zip(scale).zip(shift).for_each(|((x, a), b)| *x = *x * a + b);
-                    }
-                }
+                Step::Each(op) => op.apply(self.isa, x, c),
                 Step::Add(slot) => {
                     let other: &[f32] = bytemuck::cast_slice(slots.read(*slot, all.clone()));
                     x.iter_mut().zip(other).for_each(|(x, y)| *x += y);
                 }
-                Step::Relu => x.iter_mut().for_each(|x| *x = if *x > 0.0 { *x } else { 0.0 }),
-                Step::Hardtanh => x.iter_mut().for_each(|x| *x = x.clamp(-1.0, 1.0)),
-                Step::Prelu { slope } => {
+                Step::Mul(slot) => {
+                    let other: &[f32] = bytemuck::cast_slice(slots.read(*slot, all.clone()));
+                    x.iter_mut().zip(other).for_each(|(x, y)| *x *= y);
+                }
+                Step::Scale(slot) => {
+                    let factors: &[f32] = bytemuck::cast_slice(slots.read(*slot, 0..c));
                     for x in x.chunks_exact_mut(c) {
-                        x.iter_mut().zip(slope).for_each(|(x, s)| *x = if *x > 0.0 { *x } else { *x * s });
+                        x.iter_mut().zip(factors).for_each(|(x, y)| *x *= y);
                     }
                 }
                 Step::Store(slot) => {

@@ -1,10 +1,12 @@
 //! Runs a packed model on a CPU, one image at a time. What does not depend on the image is done once, when it is loaded
 //! (`plan.rs`).
 
-use super::net::{Meta, Net, Op, Window};
+use super::net::Net;
+use super::ops::Op;
 use super::plan::Planner;
 use super::pointwise::{Chain, Slots, Thresholds};
 use super::pool::Pool;
+use super::value::Meta;
 use crate::error::{Error, Result};
 use crate::kernels::Isa;
 use crate::kernels::dense::Dense;
@@ -215,88 +217,17 @@ impl Work {
             Work::Plain { op, inputs, to, made } => {
                 let x: Vec<&[f32]> =
                     inputs.iter().map(|(slot, meta)| bytemuck::cast_slice(slots.read(*slot, 0..meta.len()))).collect();
-                let (op, from, [_, ow, oc]) = (&*op, inputs[0].1.shape, made.shape);
-                if let Op::MaxPool(window) | Op::AvgPool(window) = op {
-                    let (largest, to) = (matches!(op, Op::MaxPool(_)), *to);
-                    return pool.parts(made.pixels(), ow, |part| {
-                        // SAFETY: these pixels are this thread's.
-                        let y = unsafe { slots.write(to, part.start * oc..part.end * oc) };
-                        pooled(window, largest, x[0], from, (bytemuck::cast_slice_mut(y), part.start, ow));
-                    });
-                }
-                // SAFETY: one thread, and no slot of an input is written to.
-                let y: &mut [f32] = bytemuck::cast_slice_mut(unsafe { slots.write(*to, 0..made.len()) });
-                plain(op, &x, from, y, made.shape);
+                let from: Vec<Meta> = inputs.iter().map(|(_, meta)| *meta).collect();
+                let (op, to, made) = (op.runs(), *to, *made);
+                // One part where the numbers of a pixel are of all others.
+                let tile = if op.by_pixels() { made.shape[1] } else { made.pixels() };
+                pool.parts(made.pixels(), tile, |part| {
+                    let channels = made.shape[2];
+                    // SAFETY: these pixels are this thread's, and no slot of an input is written to.
+                    let y = unsafe { slots.write(to, part.start * channels..part.end * channels) };
+                    op.run(&x, &from, bytemuck::cast_slice_mut(y), part, made);
+                });
             }
         }
-    }
-}
-
-/// The largest or the mean of windows over pixels from number `first` on, rows of `ow` of them.
-fn pooled(
-    window: &Window,
-    largest: bool,
-    x: &[f32],
-    [h, w, c]: [usize; 3],
-    (y, first, ow): (&mut [f32], usize, usize),
-) {
-    let [kh, kw] = window.size;
-    let inside =
-        |out: usize, k: usize, size: usize| (out * window.stride + k).checked_sub(window.padding).filter(|i| *i < size);
-    let share = 1.0 / (kh * kw) as f32;
-    for (p, y) in y.chunks_exact_mut(c).enumerate() {
-        let (oy, ox) = ((first + p) / ow, (first + p) % ow);
-        y.fill(if largest { f32::NEG_INFINITY } else { 0.0 });
-        for row in (0..kh).filter_map(|k| inside(oy, k, h)) {
-            for column in (0..kw).filter_map(|k| inside(ox, k, w)) {
-                let from = y.iter_mut().zip(&x[(row * w + column) * c..][..c]);
-                match largest {
-                    true => from.for_each(|(y, x)| *y = if *x > *y { *x } else { *y }),
-                    false => from.for_each(|(y, x)| *y += x),
-                }
-            }
-        }
-        if !largest {
-            y.iter_mut().for_each(|y| *y *= share);
-        }
-    }
-}
-
-/// Operations that take little time.
-fn plain(op: &Op, x: &[&[f32]], [_, w, c]: [usize; 3], y: &mut [f32], [oh, ow, oc]: [usize; 3]) {
-    let pixel = |row: usize, column: usize| &x[0][(row * w + column) * c..][..c];
-    match op {
-        Op::PixelSum => {
-            y.fill(0.0);
-            for from in x[0].chunks_exact(c) {
-                y.iter_mut().zip(from).for_each(|(y, x)| *y += x);
-            }
-        }
-        Op::Slice { start, step, .. } => {
-            for (p, y) in y.chunks_exact_mut(c).enumerate() {
-                y.copy_from_slice(pixel(start[0] + p / ow * step[0], start[1] + p % ow * step[1]));
-            }
-        }
-        Op::PadChannels { before, .. } => {
-            for (y, x) in y.chunks_exact_mut(oc).zip(x[0].chunks_exact(c)) {
-                y.fill(0.0);
-                y[*before..*before + c].copy_from_slice(x);
-            }
-        }
-        Op::Concat => {
-            for (p, y) in y.chunks_exact_mut(oc).enumerate() {
-                let (a, b) = y.split_at_mut(c);
-                a.copy_from_slice(&x[0][p * c..][..c]);
-                b.copy_from_slice(&x[1][p * (oc - c)..][..oc - c]);
-            }
-        }
-        Op::Standardise { eps } => {
-            let n = (oh * ow * oc) as f64;
-            let mean = x[0].iter().map(|x| *x as f64).sum::<f64>() / n;
-            let variance = x[0].iter().map(|x| (*x as f64 - mean).powi(2)).sum::<f64>() / (n - 1.0);
-            let factor = 1.0 / (variance + *eps as f64).sqrt();
-            y.iter_mut().zip(x[0]).for_each(|(y, x)| *y = ((*x as f64 - mean) * factor) as f32);
-        }
-        other => unreachable!("{} is done elsewhere", other.name()),
     }
 }

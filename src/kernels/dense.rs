@@ -1,7 +1,7 @@
 //! Convolution of real numbers for one image on one thread: a tile of outputs stays in registers while weights and
 //! windows pass by. Sums run from the first to the last number of a window.
 
-use crate::kernels::entry::{check_length, check_one_group};
+use crate::kernels::entry::{check_geometry, check_length};
 use crate::kernels::grid::Grid;
 use crate::kernels::isa::Isa;
 use crate::kernels::lines::Lines;
@@ -16,10 +16,27 @@ pub struct Dense {
     isa: Isa,
     grid: Grid,
     places: Vec<Place>,
+    o: usize,
+    filters: Filters,
+}
+
+#[derive(Clone, Debug)]
+enum Filters {
+    /// Those of each group of channels.
+    Groups(Vec<Group>),
+    /// One for each channel: where taps lie from the window's begin on, in numbers, and the weights `[tap][channel]`.
+    Depthwise { taps: Vec<usize>, weights: Vec<f32> },
+}
+
+/// The filters over a group of channels.
+#[derive(Clone, Debug)]
+struct Group {
+    /// The first of its outputs, and how many.
+    first: usize,
+    outputs: usize,
     /// The numbers of a window, from its begin on: runs that lie side by side.
     runs: Vec<Range<usize>>,
     k: usize,
-    o: usize,
     /// Outputs of a block.
     block: usize,
     /// Weights `[block of outputs][number of the window][output of the block]`, zeros past the last output.
@@ -46,25 +63,37 @@ impl Dense {
     /// AVX-512, 6 x 2 + 2 + 1 of the 16 of AVX2.
     pub const TILE: usize = 6;
 
-    /// Of weights `[o, kh, kw, c]`.
+    /// Of weights `[o, kh, kw, c / groups]`.
     ///
     /// # Panics
-    /// If `g` contradicts itself ([`Conv2dGeometry::check`]) or has groups, or if these are not its weights.
+    /// If `g` contradicts itself ([`Conv2dGeometry::check`]), or if these are not its weights.
     pub fn new(g: &Conv2dGeometry, w: &[f32], isa: Isa) -> Dense {
-        check_one_group("a panel of numbers", g);
-        check_length("a panel of numbers", "the weights", w.len(), g.o * g.kh * g.kw * g.c);
+        check_geometry("a panel of numbers", g);
+        let (ci, oi) = (g.c / g.groups, g.o / g.groups);
+        check_length("a panel of numbers", "the weights", w.len(), g.o * g.kh * g.kw * ci);
         let (grid, taps) = output_taps(g, g.c);
-        let runs = joined(taps.taps.iter().map(|t| t.0 * g.c..(t.0 + 1) * g.c));
-        let k = g.kh * g.kw * g.c;
-        let lanes = isa.arch().dispatch(Lanes);
-        let block = vectors(lanes) * lanes;
-        let mut panel = Lines::zeros(g.o.div_ceil(block) * k * block);
-        for (o, filter) in w.chunks_exact(k).enumerate() {
-            for (i, x) in filter.iter().enumerate() {
-                panel[(o / block * k + i) * block + o % block] = *x;
-            }
-        }
-        Dense { isa, grid, places: taps.places, runs, k, o: g.o, block, panel }
+        let begins: Vec<usize> = taps.taps.iter().map(|t| t.0 * g.c).collect();
+        let filters = if g.groups > 1 && (ci, oi) == (1, 1) {
+            let count = g.kh * g.kw;
+            let weights = (0..count).flat_map(|tap| (0..g.c).map(move |c| w[c * count + tap])).collect();
+            Filters::Depthwise { taps: begins, weights }
+        } else {
+            let lanes = isa.arch().dispatch(Lanes);
+            let block = vectors(lanes) * lanes;
+            let k = g.kh * g.kw * ci;
+            let of = |group: usize| {
+                let runs = joined(begins.iter().map(|tap| tap + group * ci..tap + (group + 1) * ci));
+                let mut panel = Lines::zeros(oi.div_ceil(block) * k * block);
+                for (o, filter) in w[group * oi * k..][..oi * k].chunks_exact(k).enumerate() {
+                    for (i, x) in filter.iter().enumerate() {
+                        panel[(o / block * k + i) * block + o % block] = *x;
+                    }
+                }
+                Group { first: group * oi, outputs: oi, runs, k, block, panel }
+            };
+            Filters::Groups((0..g.groups).map(of).collect())
+        };
+        Dense { isa, grid, places: taps.places, o: g.o, filters }
     }
 
     /// How the input lies in its border.
@@ -80,12 +109,37 @@ impl Dense {
         // The kernel reads windows without asking.
         assert!(x.len() >= self.grid.elements(), "an image without its border");
         assert!(pixels.end <= self.places.len() && y.len() == self.o * pixels.len(), "output of other pixels");
-        self.isa.arch().dispatch(Rows { dense: self, x, y, pixels });
+        match &self.filters {
+            Filters::Groups(groups) => {
+                for group in groups {
+                    self.isa.arch().dispatch(Rows { dense: self, group, x, y, pixels: pixels.clone() });
+                }
+            }
+            Filters::Depthwise { taps, weights } => self.isa.arch().dispatch(
+                #[inline(always)]
+                || depthwise(&self.places[pixels], (taps, weights), x, y, self.o),
+            ),
+        }
+    }
+}
+
+/// Each channel by its own filter.
+#[inline(always)]
+fn depthwise(places: &[Place], (taps, weights): (&[usize], &[f32]), x: &[f32], y: &mut [f32], c: usize) {
+    for (place, y) in places.iter().zip(y.chunks_exact_mut(c)) {
+        y.fill(0.0);
+        let window = &x[place.from * c..];
+        for (tap, weights) in taps.iter().zip(weights.chunks_exact(c)) {
+            for ((y, x), w) in y.iter_mut().zip(&window[*tap..][..c]).zip(weights) {
+                *y += x * w;
+            }
+        }
     }
 }
 
 struct Rows<'a> {
     dense: &'a Dense,
+    group: &'a Group,
     x: &'a [f32],
     y: &'a mut [f32],
     pixels: Range<usize>,
@@ -106,18 +160,19 @@ impl WithSimd for Rows<'_> {
 impl Rows<'_> {
     #[inline(always)]
     fn blocks<S: Simd, const V: usize>(self, simd: S) {
-        let Rows { dense, x, y, pixels } = self;
-        assert_eq!(dense.block, V * S::F32_LANES, "laid out for other vectors");
-        for first in (0..dense.o).step_by(dense.block) {
-            let panel = &dense.panel[first * dense.k..][..dense.k * dense.block];
-            let width = dense.block.min(dense.o - first);
+        let Rows { dense, group, x, y, pixels } = self;
+        assert_eq!(group.block, V * S::F32_LANES, "laid out for other vectors");
+        for first in (0..group.outputs).step_by(group.block) {
+            let panel = &group.panel[first * group.k..][..group.k * group.block];
+            let width = group.block.min(group.outputs - first);
+            let at = (group.first + first, width);
             let mut places = &dense.places[pixels.clone()];
             while let Some((tile, rest)) = places.split_first_chunk::<{ Dense::TILE }>() {
-                dense.tile::<S, { Dense::TILE }, V>(simd, x, panel, tile, (first, width), (y, pixels.start));
+                dense.tile::<S, { Dense::TILE }, V>(simd, group, x, panel, tile, at, (y, pixels.start));
                 places = rest;
             }
             for place in places {
-                dense.tile::<S, 1, V>(simd, x, panel, &[*place], (first, width), (y, pixels.start));
+                dense.tile::<S, 1, V>(simd, group, x, panel, &[*place], at, (y, pixels.start));
             }
         }
     }
@@ -125,9 +180,11 @@ impl Rows<'_> {
 
 impl Dense {
     #[inline(always)]
+    #[expect(clippy::too_many_arguments)]
     fn tile<S: Simd, const T: usize, const V: usize>(
         &self,
         simd: S,
+        group: &Group,
         x: &[f32],
         panel: &[f32],
         places: &[Place; T],
@@ -138,14 +195,14 @@ impl Dense {
         let windows = places.map(|p| x[p.from * c..].as_ptr());
         let mut sums = [[simd.splat_f32s(0.0); V]; T];
         let mut row = panel.as_ptr();
-        for run in &self.runs {
+        for run in &group.runs {
             for i in run.clone() {
                 // SAFETY: the panel has a row of `block` numbers for each of the k numbers of a window, and `block` is
                 // V vectors (`blocks`).
                 let b: [S::f32s; V] =
                     std::array::from_fn(|v| unsafe { row.add(v * S::F32_LANES).cast::<S::f32s>().read_unaligned() });
                 // SAFETY: to the next row, or the end of the panel.
-                row = unsafe { row.add(self.block) };
+                row = unsafe { row.add(group.block) };
                 for (sum, window) in sums.iter_mut().zip(windows) {
                     // SAFETY: `rows` saw that the image is as large as the grid, which reaches as far as windows do, since
                     // `new` held the geometry against itself.
@@ -172,20 +229,27 @@ impl Dense {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::Windows;
 
     /// Whole numbers, whose sums are exact in any order.
     #[test]
     fn every_instruction_set_equals_the_textbook() {
-        for (x, w, stride, padding) in [
-            ([1, 9, 8, 3], [7, 3, 3, 3], 1, 1),
-            ([1, 12, 11, 3], [70, 7, 7, 3], 2, 3),
-            ([1, 5, 4, 20], [130, 1, 1, 20], 1, 0),
-            ([1, 1, 1, 33], [10, 1, 1, 33], 1, 0),
+        for (x, w, stride, padding, dilation, groups) in [
+            ([1, 9, 8, 3], [7, 3, 3, 3], 1, 1, 1, 1),
+            ([1, 12, 11, 3], [70, 7, 7, 3], 2, 3, 1, 1),
+            ([1, 5, 4, 20], [130, 1, 1, 20], 1, 0, 1, 1),
+            ([1, 1, 1, 33], [10, 1, 1, 33], 1, 0, 1, 1),
+            ([1, 9, 8, 5], [40, 3, 3, 5], 2, 2, 2, 1),
+            ([1, 7, 8, 12], [21, 3, 3, 4], 1, 1, 1, 3),
+            ([1, 7, 8, 37], [37, 3, 3, 1], 2, 1, 1, 37),
+            ([1, 9, 8, 6], [12, 3, 3, 1], 1, 2, 2, 6),
         ] {
-            let g = Conv2dGeometry::new("test", &x, &w, stride, padding, 1).expect("fixed");
+            let windows = Windows { stride, padding, dilation, groups };
+            let g = Conv2dGeometry::of("test", &x, &w, windows).expect("fixed");
+            let (ci, oi) = (g.c / g.groups, g.o / g.groups);
             let number = |i: usize, m: usize| (i * i + 3 * i) as f32 % m as f32 - 2.0;
             let image: Vec<f32> = (0..g.h * g.w * g.c).map(|i| number(i, 7)).collect();
-            let weights: Vec<f32> = (0..g.o * g.kh * g.kw * g.c).map(|i| number(i, 5)).collect();
+            let weights: Vec<f32> = (0..g.o * g.kh * g.kw * ci).map(|i| number(i, 5)).collect();
             let made = Isa::all().into_iter().map(|isa| {
                 let dense = Dense::new(&g, &weights, isa);
                 let mut padded = vec![0.0; dense.grid().elements()];
@@ -204,8 +268,9 @@ mod tests {
                 for tap in 0..g.kh * g.kw {
                     let at = g.tap(oy, tap / g.kw, g.h).zip(g.tap(ox, tap % g.kw, g.w));
                     let Some((iy, ix)) = at else { continue };
-                    for c in 0..g.c {
-                        sum += image[(iy * g.w + ix) * g.c + c] * weights[(o * g.kh * g.kw + tap) * g.c + c];
+                    for c in 0..ci {
+                        sum +=
+                            image[(iy * g.w + ix) * g.c + o / oi * ci + c] * weights[(o * g.kh * g.kw + tap) * ci + c];
                     }
                 }
                 for (isa, y) in &made {

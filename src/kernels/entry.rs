@@ -160,7 +160,7 @@ mod tests {
             assert!(refused(|| drop(Dense::new(&g, &vec![0.0; w - 1], isa))).contains("elements"));
             assert!(refused(|| drop(Panel::new(&g, PlusMinus, &vec![0; pw + 1], isa))).contains("elements"));
             let grouped = Conv2dGeometry { groups: 2, ..g };
-            assert!(refused(|| drop(Dense::new(&grouped, &vec![0.0; w / 2], isa))).contains("groups"));
+            assert!(refused(|| drop(Dense::new(&grouped, &vec![0.0; w], isa))).contains("elements"));
             assert!(refused(|| drop(Panel::new(&grouped, PlusMinus, &vec![0; pw], isa))).contains("groups"));
         }
     }

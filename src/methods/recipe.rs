@@ -74,7 +74,7 @@ impl Recipe {
             ));
         }
         let b = &self.net.binarization;
-        let clamps = self.net.binary && b.weights == WeightRule::Magnitude && b.magnitude.is_some_and(|m| m.clamp);
+        let clamps = self.net.is_binary() && b.weights == WeightRule::Magnitude && b.magnitude.is_some_and(|m| m.clamp);
         if clamps && !method.clamps_magnitudes() {
             let known: Vec<String> =
                 METHODS.all().iter().filter(|m| m.clamps_magnitudes()).map(|m| m.name().into()).collect();
@@ -143,7 +143,9 @@ fn read(source: Source<'_>) -> std::result::Result<Recipe, toml::de::Error> {
     let keys: Vec<&str> = COMMON.into_iter().chain(tables).collect();
     source.only(&keys)?;
     let method = METHODS.find(&name).map_err(toml::de::Error::custom)?;
-    Recipe::read(source, method.tables())
+    let mut recipe = Recipe::read(source, method.tables())?;
+    recipe.net.binary = Some(recipe.net.is_binary());
+    Ok(recipe)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ impl Method for Siman {
 
     fn validate(&self, recipe: &Recipe) -> Result<()> {
         // The float twin of a recipe has its method.
-        if recipe.net.binary && recipe.net.binarization.weights != WeightRule::Magnitude {
+        if recipe.net.is_binary() && recipe.net.binarization.weights != WeightRule::Magnitude {
             return Err(Error::Config(
                 "method = \"siman\" trains weights by their magnitude: it needs net.binarization.weights = \"magnitude\""
                     .into(),

@@ -120,7 +120,7 @@ impl Method for Smn {
                 "method = \"smn\" adapts a trained network: name its run with start_from (--set start_from=DIR)".into(),
             );
         }
-        if recipe.net.binary {
+        if recipe.net.is_binary() {
             return fail(
                 "method = \"smn\" masks the weights of a network in full precision, but net.binary = true".into(),
             );

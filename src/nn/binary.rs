@@ -2,9 +2,12 @@
 
 use super::binarization::{MatrixShape, Scale, WeightRule};
 use super::builder::{BinaryLayer, Builder, Mode, Scaled};
+use super::layers::Filters;
 use super::weights::Weights;
 use crate::error::Result;
 use crate::graph::{Init, Meta, Role, Value};
+use crate::tensor::Windows;
+use crate::tensor::bits::WeightCode;
 
 impl Builder<'_> {
     /// Binary convolution: bits of the activations, bits of the weights `[o, k, k, c]`, integers out, times the scale.
@@ -17,7 +20,13 @@ impl Builder<'_> {
         stride: usize,
         role: Role,
     ) -> Result<Scaled> {
-        let c = self.channels(x);
+        self.binary_conv_by(name, x, Filters::new(o, k, stride), role)
+    }
+
+    /// As [`Builder::binary_conv`], of any filters; weights are `[o, k, k, c / groups]`.
+    pub fn binary_conv_by(&mut self, name: &str, x: Value, filters: Filters, role: Role) -> Result<Scaled> {
+        let Filters { width: o, kernel: k, windows, .. } = filters;
+        let c = self.channels(x) / windows.groups;
         self.scoped(name, |b| {
             let x = b.activation_bits(x)?;
             let weights = b.weights([o, k, k, c], role)?;
@@ -33,7 +42,7 @@ impl Builder<'_> {
                 let shape = b.spec.binarization.matrix.unwrap_or_default();
                 layer.matrix = Some((b.matrix(shape, [o, k, k, c])?, shape));
             }
-            let made = b.convolve(x, &weights, layer.matrix, stride)?;
+            let made = b.convolve(x, &weights, layer.matrix, windows)?;
             layer.scale = made.scale;
             b.count_binary(made.y, [o, k, k, c]);
             b.binary.push(layer);
@@ -84,9 +93,8 @@ impl Builder<'_> {
         x: Value,
         weights: &Weights,
         matrix: Option<(Value, MatrixShape)>,
-        stride: usize,
+        windows: Windows,
     ) -> Result<Scaled> {
-        let k = self.g.shape(weights.shaped())[1];
         let real = match (weights, matrix) {
             (Weights { packed: None, .. }, _) => weights.latent,
             // A scale for each tap stands between the weights and the sum over them.
@@ -98,10 +106,18 @@ impl Builder<'_> {
         };
         if let Some(w) = real {
             let x = self.g.signed(x)?;
-            return Ok(Scaled { y: self.g.conv2d(x, w, stride, k / 2, 1)?, scale: None });
+            return Ok(Scaled { y: self.g.conv2d_by(x, w, windows)?, scale: None });
         }
         let (bits, code) = weights.packed.expect("weights that are not real are packed");
-        let y = self.g.xnor_conv2d(x, bits, stride, k / 2, code)?;
+        let y = match windows.groups {
+            1 => self.g.xnor_conv2d_by(x, bits, windows, code)?,
+            // Filters over few channels have little to count: the same integers as sums of floats, which are exact.
+            _ => {
+                let x = self.g.signed(x)?;
+                let w = if code == WeightCode::PlusMinus { self.g.signed(bits)? } else { self.g.to_f32(bits)? };
+                self.g.conv2d_by(x, w, windows)?
+            }
+        };
         if let Some((matrix, _)) = matrix {
             let matrix = self.g.reshape(matrix, [1])?;
             return Ok(Scaled { y: self.g.mul(y, matrix)?, scale: None });

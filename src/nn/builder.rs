@@ -68,6 +68,27 @@ pub struct Network {
     pub masks: Vec<Masked>,
     /// What one image costs.
     pub count: Count,
+    /// Its layers and blocks, in order.
+    pub layers: Vec<LayerInfo>,
+}
+
+/// A layer of a network, or a block with what stands in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerInfo {
+    /// Its name with those of the blocks around it.
+    pub path: String,
+    /// What it is.
+    pub op: String,
+    /// Blocks around it.
+    pub depth: usize,
+    /// Whether it is a block.
+    pub is_block: bool,
+    /// What it is given, and makes, of one image: `[h, w, c]`, or `[d]`.
+    pub from: Vec<usize>,
+    /// What it makes of one image.
+    pub extents: Vec<usize>,
+    /// What it costs, with what stands in it.
+    pub count: Count,
 }
 
 /// A network under construction: layers are appended one after the other, each under a name by which its parameters are stored.
@@ -93,6 +114,7 @@ pub struct Builder<'a> {
     pub(super) binary: Vec<BinaryLayer>,
     pub(super) masks: Vec<Masked>,
     pub(super) count: Count,
+    pub(super) layers: Vec<LayerInfo>,
 }
 
 /// What a convolution made: its output and the positive per-channel factor that is still to be
@@ -112,10 +134,11 @@ impl<'a> Builder<'a> {
     pub fn new(g: &'a mut Graph, spec: &'a NetSpec, mode: Mode, gate: Option<Value>) -> Result<Self> {
         spec.validate()?;
         // Only a gradient needs an estimator.
-        let wants_ede = spec.binary && spec.binarization.has_ede() && mode.has_gradient();
+        let wants_ede = spec.is_binary() && spec.binarization.has_ede() && mode.has_gradient();
         let ede = if wants_ede { Some((g.scalar("ede.t")?, g.scalar("ede.k")?)) } else { None };
         let (stages, binary, masks, count) = (Vec::new(), Vec::new(), Vec::new(), Count::default());
-        Ok(Builder { g, spec, mode, gate, ede, features: None, stages, binary, masks, count })
+        let (features, layers) = (None, Vec::new());
+        Ok(Builder { g, spec, mode, gate, ede, features, stages, binary, masks, count, layers })
     }
 
     /// What it is built for.
@@ -126,8 +149,8 @@ impl<'a> Builder<'a> {
     /// The network, with what its last layer made; its features are what [`Builder::head`] was given, or the same.
     pub fn finish(self, logits: Value) -> Network {
         let features = self.features.unwrap_or(logits);
-        let Builder { stages, binary, masks, count, .. } = self;
-        Network { logits, features, stages, binary, masks, count }
+        let Builder { stages, binary, masks, count, layers, .. } = self;
+        Network { logits, features, stages, binary, masks, count, layers }
     }
 
     /// Builds a part under a name.

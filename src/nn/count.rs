@@ -26,7 +26,30 @@ pub struct Count {
     pub slopes: u64,
 }
 
+impl std::ops::Sub for Count {
+    type Output = Count;
+
+    /// What has been added since.
+    fn sub(self, before: Count) -> Count {
+        Count {
+            binary_macs: self.binary_macs - before.binary_macs,
+            real_macs: self.real_macs - before.real_macs,
+            binary_outputs: self.binary_outputs - before.binary_outputs,
+            binary_weights: self.binary_weights - before.binary_weights,
+            real_weights: self.real_weights - before.real_weights,
+            norm: self.norm - before.norm,
+            scales: self.scales - before.scales,
+            slopes: self.slopes - before.slopes,
+        }
+    }
+}
+
 impl Count {
+    /// Parameters.
+    pub fn parameters(&self) -> u64 {
+        self.binary_weights + self.real_parameters()
+    }
+
     /// All multiply-accumulates.
     pub fn macs(&self) -> u64 {
         self.binary_macs + self.real_macs

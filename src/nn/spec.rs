@@ -4,16 +4,19 @@ use super::adapt::Adapt;
 use super::binarization::Binarization;
 use super::builder::{Builder, Mode, Network};
 use super::count::Count;
-use super::{convnet, mlp, reactnet, resnet, vgg};
+use super::layer::{self, Layer, LayerKeys};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Which network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetKind {
+    /// The layers of `[[net.layer]]`.
+    Layers,
     /// A float 3x3 stem and three 3x3 layers with pooling between them.
     Convnet,
     /// Fully connected layers, as many as there are widths.
@@ -64,6 +67,8 @@ pub enum Activation {
     Hardtanh,
     /// ReActNet's shifted PReLU.
     Rprelu,
+    /// A learned slope a channel over 0, and one below (ReCU, AdaBin).
+    Maxout,
 }
 
 /// Shortcuts of a basic block.
@@ -109,16 +114,18 @@ pub enum InitKind {
     Positive,
 }
 
-/// A network's description. Only `kind` has no default.
+/// A network's description. It is a `kind`, or a list of layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetSpec {
-    /// Which network.
+    /// Which network; that of `[[net.layer]]` where none is given.
+    #[serde(default = "of_layers")]
     pub kind: NetKind,
     /// Binary inner convolutions (the first convolution and the last linear layer stay float; in a multilayer perceptron
     /// only the last layer does).
-    #[serde(default)]
-    pub binary: bool,
+    /// Of a list of layers: whether its `binary-conv` are, which they are unless this is false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<bool>,
     /// Channels of each stage, or of the stem and each stage; the network's own if empty.
     #[serde(default)]
     pub widths: Vec<usize>,
@@ -155,6 +162,13 @@ pub struct NetSpec {
     /// How the inner convolutions are binarised, if they are.
     #[serde(default)]
     pub binarization: Binarization,
+    /// Numbers that formulas of layers know by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: BTreeMap<String, u32>,
+    /// The layers, first to last, where it is of no kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<LayerKeys>")]
+    pub layer: Vec<Layer>,
     /// How the network is adapted, if it is; decided by the method.
     #[serde(skip)]
     pub adapt: Option<Adapt>,
@@ -163,12 +177,16 @@ pub struct NetSpec {
     pub seed: u64,
 }
 
+fn of_layers() -> NetKind {
+    NetKind::Layers
+}
+
 impl NetSpec {
     /// The plain description of a network.
     pub fn new(kind: NetKind, binary: bool) -> Self {
         NetSpec {
             kind,
-            binary,
+            binary: Some(binary),
             widths: Vec::new(),
             stem: None,
             activation: None,
@@ -181,19 +199,38 @@ impl NetSpec {
             skip: None,
             shortcut: None,
             binarization: Binarization::default(),
+            vars: BTreeMap::new(),
+            layer: Vec::new(),
             adapt: None,
             seed: 0,
         }
     }
 
+    /// Whether inner convolutions are binary: what is said of it, or else whether there are layers that are.
+    pub fn is_binary(&self) -> bool {
+        self.binary.unwrap_or_else(|| self.layer.iter().any(Layer::has_bits))
+    }
+
     /// The nonlinearity.
     pub fn activation(&self) -> Activation {
-        self.activation.unwrap_or(if self.binary { Activation::None } else { Activation::Relu })
+        self.activation.unwrap_or(if self.is_binary() { Activation::None } else { Activation::Relu })
     }
 
     /// The shortcuts of basic blocks.
     pub fn skip(&self) -> Skip {
-        self.skip.unwrap_or(if self.binary { Skip::Double } else { Skip::Single })
+        self.skip.unwrap_or(if self.is_binary() { Skip::Double } else { Skip::Single })
+    }
+
+    /// The same network, described by its layers.
+    ///
+    /// # Errors
+    /// As [`NetSpec::layers`].
+    pub fn as_layers(&self) -> Result<NetSpec> {
+        let plain = NetSpec::new(NetKind::Layers, self.is_binary());
+        let (init, bn_gain) = (self.init, self.bn_gain);
+        let (binarization, vars, layer) = (self.binarization.clone(), self.vars.clone(), self.layers()?);
+        let (adapt, seed) = (self.adapt, self.seed);
+        Ok(NetSpec { init, bn_gain, binarization, vars, layer, adapt, seed, ..plain })
     }
 
     /// Widths of stem and stages: the given ones, or `own` (stem first).
@@ -216,7 +253,7 @@ impl NetSpec {
 
     /// The nonlinearity of the first layer.
     pub fn stem_activation(&self) -> Activation {
-        self.stem_activation.unwrap_or(if self.binary { Activation::None } else { self.activation() })
+        self.stem_activation.unwrap_or(if self.is_binary() { Activation::None } else { self.activation() })
     }
 
     /// Checks what types cannot.
@@ -224,6 +261,7 @@ impl NetSpec {
     /// # Errors
     /// [`Error::Config`] naming both sides of what does not go together.
     pub fn validate(&self) -> Result<()> {
+        self.validate_layers()?;
         if let Some(gain) = self.bn_gain.filter(|g| !(g.is_finite() && *g != 0.0)) {
             return Err(Error::Config(format!("net.bn_gain = {gain}: give a number that is not 0")));
         }
@@ -233,13 +271,47 @@ impl NetSpec {
                 self.dropout
             )));
         }
-        if self.binary && self.adapt.is_some() {
+        if self.is_binary() && self.adapt.is_some() {
             return Err(Error::Config(
                 "net.binary = true: a network that is adapted by masks is in full precision, its weights are not bits"
                     .into(),
             ));
         }
-        if self.binary { self.binarization.validate() } else { Ok(()) }
+        if self.is_binary() { self.binarization.validate() } else { Ok(()) }
+    }
+
+    /// A list of layers excludes a kind, and what only kinds have.
+    fn validate_layers(&self) -> Result<()> {
+        let fail = |m: String| Err(Error::Config(m));
+        if self.kind != NetKind::Layers {
+            return match self.layer.is_empty() && self.vars.is_empty() {
+                true => Ok(()),
+                false => {
+                    fail("net.kind beside net.layer or net.vars: a network is of a kind, or a list of layers".into())
+                }
+            };
+        }
+        if self.layer.is_empty() {
+            return fail(
+                "net.kind is missing: give one (onebit recipes keys net.kind), or the layers ([[net.layer]])".into(),
+            );
+        }
+        for (key, is_given) in [
+            ("widths", !self.widths.is_empty()),
+            ("stem", self.stem.is_some()),
+            ("activation", self.activation.is_some()),
+            ("stem_activation", self.stem_activation.is_some()),
+            ("head_norm", self.head_norm),
+            ("feature_layer", self.feature_layer),
+            ("dropout", self.dropout != 0.0),
+            ("skip", self.skip.is_some()),
+            ("shortcut", self.shortcut.is_some()),
+        ] {
+            if is_given {
+                return fail(format!("net.{key} is for the kinds of networks: of layers, say it in [[net.layer]]"));
+            }
+        }
+        Ok(())
     }
 
     /// Appends the network to a graph: `x` `[n, h, w, c]` f32 to logits `[n, classes]`. In training
@@ -251,13 +323,7 @@ impl NetSpec {
     /// As [`NetSpec::build`], with everything that methods look at.
     pub fn network(&self, g: &mut Graph, x: Value, classes: usize, mode: Mode, gate: Option<Value>) -> Result<Network> {
         let mut b = Builder::new(g, self, mode, gate)?;
-        let logits = match self.kind {
-            NetKind::Convnet => convnet::build(&mut b, x, classes),
-            NetKind::Mlp => mlp::build(&mut b, x, classes),
-            NetKind::VggSmall => vgg::build(&mut b, x, classes),
-            NetKind::ReactnetA | NetKind::Minireact => reactnet::build(&mut b, x, classes),
-            _ => resnet::build(&mut b, x, classes),
-        }?;
+        let logits = layer::assemble(&mut b, &self.layers()?, x, classes)?;
         Ok(b.finish(logits))
     }
 

@@ -51,6 +51,9 @@ fn table(at: &str, schema: &Value, default: Option<&Value>, of: &[String], keys:
 /// One key, and what stands below it.
 fn one(name: &str, schema: &Value, default: Option<&Value>, required: bool, of: &[String], keys: &mut Vec<Key>) {
     let inner = without_null(schema);
+    if tagged(&inner["items"]).is_some() {
+        return list_of_tables(name, schema, inner, keys);
+    }
     let kinds = tagged(inner);
     let is_table = inner["properties"].is_object() || kinds.is_some();
     let shown = match default {
@@ -71,6 +74,23 @@ fn one(name: &str, schema: &Value, default: Option<&Value>, required: bool, of: 
         Some((tag, kinds)) => tagged_table(name, tag, &kinds, keys),
         None => table(name, inner, default, of, keys),
     }
+}
+
+/// A list of tables: the list, then what all of them have, then what each kind has. `[]` stands for one of the list.
+fn list_of_tables(name: &str, schema: &Value, list: &Value, keys: &mut Vec<Key>) {
+    keys.push(Key {
+        name: name.to_string(),
+        takes: "list: table".into(),
+        default: String::new(),
+        meaning: meaning(schema).or_else(|| meaning(list)).unwrap_or_default(),
+        choices: Vec::new(),
+        of: Vec::new(),
+    });
+    let (at, items) = (format!("{name}[]"), &list["items"]);
+    if let Some((tag, kinds)) = tagged(items) {
+        tagged_table(&at, tag, &kinds, keys);
+    }
+    table(&at, items, None, &[], keys);
 }
 
 /// A table whose kind decides what else is in it.

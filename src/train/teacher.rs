@@ -46,7 +46,7 @@ impl Teacher {
             return Err(missing("that run has no checkpoint yet".into()));
         }
         let Origin { net, tensors, head, mean, std, .. } = Origin::open(path)?;
-        if net.binary {
+        if net.is_binary() {
             return Err(Error::Config(format!(
                 "the teacher {} is a binary network (net.binary = true); a teacher must be in full precision",
                 spec.run
@@ -62,7 +62,7 @@ impl Teacher {
         if exists(Path::new(&spec.run)) {
             return Ok(Self::of(recipe)?.map(|t| (t, true)));
         }
-        let net = NetSpec { binary: false, ..recipe.net.clone() };
+        let net = NetSpec { binary: Some(false), ..recipe.net.clone() };
         let name = format!("a random teacher in place of {}", spec.run);
         Ok(Some((
             Teacher { name, net, head: Some(RANDOM_HEAD), tensors: HashMap::new(), mean: Vec::new(), std: Vec::new() },

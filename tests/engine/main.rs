@@ -11,6 +11,7 @@ mod augment;
 mod bench;
 mod browser;
 mod inputs;
+mod layers;
 mod mutants;
 mod ops;
 mod optim;

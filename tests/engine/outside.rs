@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 
 #[path = "../examples/own_estimator.rs"]
 mod own_estimator;
+#[expect(dead_code, reason = "its main is the program's")]
+#[path = "../examples/own_layer.rs"]
+mod own_layer;
 #[path = "../examples/own_method.rs"]
 mod own_method;
 #[path = "../examples/own_network.rs"]
@@ -25,6 +28,13 @@ mod own_network;
 fn an_own_estimator_equals_its_formula_on_every_device() {
     assert_eq!(own_estimator::devices().unwrap().len(), devices().len());
     own_estimator::main().unwrap();
+}
+
+#[test]
+fn an_own_layer_is_in_a_network_of_text_and_equals_its_formula_on_every_device() {
+    onebit::nn::LAYERS.add(own_layer::LAYER).unwrap();
+    own_layer::check().unwrap();
+    assert!(onebit::nn::LAYERS.add(own_layer::LAYER).is_err(), "twice");
 }
 
 #[test]

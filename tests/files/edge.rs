@@ -19,8 +19,9 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Networks that ship differently: thresholds, shortcuts of every kind, pooling, standardised images, slopes, scale matrices,
-/// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images, features without classes.
-const NETWORKS: [(&str, &[&str], [usize; 3]); 14] = [
+/// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images, features without classes; lists of
+/// layers: groups, taps apart, low passes, gates, dense blocks, branches, smooth nonlinearities.
+const NETWORKS: [(&str, &[&str], [usize; 3]); 20] = [
     ("fashion-binary", &["net.widths=[8,33,64,40,32]"], [14, 14, 1]),
     ("fashion-float", &["net.widths=[8,8,16,16,8]"], [14, 14, 1]),
     ("small-siman", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
@@ -35,7 +36,26 @@ const NETWORKS: [(&str, &[&str], [usize; 3]); 14] = [
     ("fashion-binary", &["net.kind=resnet18", "net.widths=[8,8,16,16,32]", "net.shortcut=binary"], [16, 16, 3]),
     ("fashion-float", &["net.kind=resnet50", "net.widths=[4,4,8,8,8]", "net.stem=cifar"], [16, 16, 3]),
     ("small-burn", &["net.widths=[8,16,32,32]"], [12, 12, 1]),
+    ("small-layers", &[], [12, 12, 1]),
+    ("imagenet-quicknet", &["net.vars={w1=16,w2=16,w3=24,w4=40,n1=1,n2=2,n3=1,n4=1}"], [40, 40, 3]),
+    ("imagenet-meliusnet22", &["net.vars={growth=16,w2=24,w3=32,w4=20}"], [32, 32, 3]),
+    ("imagenet-binarydensenet28", &["net.vars={stem=8,growth=8}"], [32, 32, 3]),
+    ("imagenet-real-to-binary", &["net.vars={w=8}"], [64, 64, 3]),
+    ("small-layers", &[LAYERS], [14, 14, 3]),
 ];
+
+/// What the others do not have.
+const LAYERS: &str = r#"net.layer=[
+    { op = "conv", width = 12, groups = 3, bias = true }, { op = "batch-norm" }, { op = "maxout" },
+    { op = "dense", body = [{ op = "binary-conv", width = 40, dilation = 2 }, { op = "batch-norm" }] },
+    { op = "branches", branch = [
+        [{ op = "binary-conv", width = "c", groups = 4, stride = 2 }, { op = "batch-norm" }, { op = "tanh" }],
+        [{ op = "conv", width = "c", groups = "c", kernel = 5, dilation = 2, stride = 2 }, { op = "gelu" }],
+    ], join = "add" },
+    { op = "leaky-relu", slope = 0.1 },
+    { op = "gate", body = [{ op = "conv", width = "c", kernel = 1 }, { op = "sigmoid" }] },
+    { op = "flatten" }, { op = "linear", width = 33 }, { op = "prelu" }, { op = "classifier" },
+]"#;
 
 struct Case {
     name: String,
@@ -188,7 +208,7 @@ fn a_packed_model_runs_on_every_adapter() {
 fn a_binary_weight_takes_one_bit_and_what_can_be_folded_is() {
     let case = Case::new(("fashion-binary", &[], [28, 28, 1]));
     let net = case.net();
-    let thresholds = net.nodes.iter().filter(|n| matches!(n.op, Op::Threshold { .. })).count();
+    let thresholds = net.nodes.iter().filter(|n| matches!(n.op, Op::Threshold(_))).count();
     assert_eq!(thresholds, 3);
     let bytes = file::encode(&net);
     let (bits, numbers) = net.parameters().unwrap();
@@ -203,8 +223,8 @@ fn a_binary_weight_takes_one_bit_and_what_can_be_folded_is() {
         assert_eq!(file::decode(&file::encode(&net), Path::new("memory")).unwrap(), net, "{}", case.name);
         let layers: Vec<usize> = net.nodes.iter().map(|n| n.op.bits()).filter(|bits| *bits > 0).collect();
         for node in &mut net.nodes {
-            if let Op::BinaryConv { outputs, bits, .. } = &mut node.op {
-                (*outputs, *bits) = (0, Vec::new());
+            if let Op::BinaryConv(conv) = &mut node.op {
+                (conv.outputs, conv.bits) = (0, Vec::new());
             }
         }
         assert_eq!(whole - file::encode(&net).len(), layers.iter().map(|bits| 4 * bits.div_ceil(32)).sum::<usize>());

@@ -78,7 +78,7 @@ fn answers_as_pytorch(
 ) {
     let foreign = load(&golden(file)).unwrap();
     assert_eq!((foreign.net.kind, foreign.net.stem, foreign.classes), (kind, Some(stem), classes), "{file}");
-    assert_eq!((foreign.net.binary, &foreign.net.widths[..]), (false, &widths[..]), "{file}");
+    assert_eq!((foreign.net.is_binary(), &foreign.net.widths[..]), (false, &widths[..]), "{file}");
     let images = images(side);
     for (device_name, device) in devices() {
         for (what, got) in ["features", "logits"].into_iter().zip(run(&foreign, &images, &device)) {

@@ -69,7 +69,7 @@ fn the_numbers_of_every_built_in_recipe_are_those_of_its_export() {
         let classes = if recipe.method().evaluated_by(&recipe) == EvaluatedBy::Logits { images.classes } else { 0 };
         let count = recipe.network().count(images.eval_extents(&recipe.augment), classes).unwrap();
         let b = &recipe.net.binarization;
-        let by_tap = recipe.net.binary
+        let by_tap = recipe.net.is_binary()
             && b.scale == Scale::Matrix
             && b.weights != WeightRule::Real
             && b.matrix.unwrap_or_default() != MatrixShape::Scalar;

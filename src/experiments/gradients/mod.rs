@@ -41,7 +41,8 @@ impl Experiment for Gradients {
         let recipe = Recipe::parse(&text.text, &text.origin)?;
         let json = pretty_json(&recipe)?;
         let toml = recipe.to_toml()?;
-        Ok(Described { description: recipe.description, toml, json, of_run: recipe.run.is_some() })
+        let layers = Recipe { net: recipe.net.as_layers()?, ..recipe.clone() }.to_toml()?;
+        Ok(Described { description: recipe.description, toml, layers, json, of_run: recipe.run.is_some() })
     }
 
     fn keys(&self) -> Vec<Key> {

@@ -35,7 +35,13 @@ impl Experiment for Mbn {
         let recipe = MbnRecipe::parse(&text.text, &text.origin)?;
         let json = pretty_json(&recipe)?;
         let toml = recipe.to_toml()?;
-        Ok(Described { description: recipe.description, toml, json, of_run: recipe.run.is_some() })
+        Ok(Described {
+            description: recipe.description,
+            layers: toml.clone(),
+            toml,
+            json,
+            of_run: recipe.run.is_some(),
+        })
     }
 
     fn keys(&self) -> Vec<Key> {

@@ -175,6 +175,7 @@ mod tests {
             binary: vec![layer],
             masks: Vec::new(),
             count: Count::default(),
+            layers: Vec::new(),
         };
         let spec = RbcnSpec { kernel_path: path, lambda_kernel: lambda, ..RbcnSpec::default() };
         let student = loss(g, &net, &spec).unwrap();

@@ -118,7 +118,7 @@ impl RbcnSpec {
                 return fail(format!("rbcn.{name} = {v}: give a number from 0 on"));
             }
         }
-        if !recipe.net.binary {
+        if !recipe.net.is_binary() {
             return fail("method = \"rbcn\" trains a binary network, but net.binary = false".into());
         }
         let b = &recipe.net.binarization;

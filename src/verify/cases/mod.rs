@@ -17,7 +17,7 @@ mod reduce;
 mod select;
 mod shape;
 mod softmax;
-mod step;
+pub mod step;
 
 use super::CaseSpec;
 

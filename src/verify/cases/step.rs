@@ -10,7 +10,8 @@ const SGD: Rule = Rule::Sgd { momentum: 0.9, nesterov: true };
 const ADAM: Rule = Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 const LARS: Rule = Rule::Lars { momentum: 0.9, trust: 0.001, eps: 1e-8 };
 
-fn step(name: &str, spec: NetSpec, size: usize, rule: Rule) -> CaseSpec {
+/// A training step of a network on two random images of `size` times `size` pixels in three channels, and ten classes.
+pub fn step(name: &str, spec: NetSpec, size: usize, rule: Rule) -> CaseSpec {
     CaseSpec::new("training_step", name, move |case| {
         case.differentiable = false;
         let x = case.uniform([2, size, size, 3], -1.0, 1.0);
@@ -34,6 +35,45 @@ fn step(name: &str, spec: NetSpec, size: usize, rule: Rule) -> CaseSpec {
             .collect();
         Ok(())
     })
+}
+
+/// What no built-in kind of network has.
+const LAYERS: &str = r#"
+binarization = { activation_ste = "approx-sign", scale = "channel" }
+layer = [
+    { op = "conv", width = 12, groups = 3, bias = true },
+    { op = "batch-norm" },
+    { op = "maxout" },
+    { op = "dense", repeat = 2, body = [
+        { op = "batch-norm", name = "bn" },
+        { op = "binary-conv", width = 8, dilation = 2 },
+        { op = "gate", of = "bn", body = [
+            { op = "global-avg-pool" },
+            { op = "linear", width = "c/4" },
+            { op = "relu" },
+            { op = "linear", width = "gated", bias = false },
+            { op = "sigmoid" },
+        ] },
+    ] },
+    { op = "batch-norm", affine = false },
+    { op = "leaky-relu", slope = 0.1 },
+    { op = "blur-pool" },
+    { op = "branches", branch = [
+        [{ op = "binary-conv", width = "c", groups = 2 }, { op = "batch-norm" }],
+        [{ op = "conv", width = "c", groups = "c", kernel = 5 }, { op = "gelu" }],
+    ], join = "add" },
+    { op = "residual", body = [
+        { op = "tanh" },
+        { op = "conv", width = "c + 3", kernel = 1, stride = 2 },
+    ], shortcut = [{ op = "subsample", stride = 2 }, { op = "pad-channels", width = "in + 3", side = "behind" }] },
+    { op = "flatten" },
+    { op = "classifier" },
+]
+"#;
+
+/// A network as the text of its table.
+fn layers(text: &str) -> NetSpec {
+    toml::from_str(text).expect("a network")
 }
 
 /// The cases of this family.
@@ -67,6 +107,7 @@ pub fn cases() -> Vec<CaseSpec> {
         step("binary resnet18, single skips, binary shortcuts, EDE", single, 8, SGD),
         step("binary wrn22, shortcut A", wide, 8, SGD),
         step("resnet50", net(NetKind::Resnet50, false, &[4, 4, 8, 8]), 8, SGD),
+        step("layers: groups, taps apart, a gate, branches, a dense block, low passes", layers(LAYERS), 9, ADAM),
         step("binary vgg-small", net(NetKind::VggSmall, true, &[8, 8, 16, 16, 32]), 16, SGD),
     ]
 }

@@ -9,36 +9,35 @@
 //!
 //! 3x3 convolutions are full, every binary convolution has a shortcut, the stem is float.
 
-use super::builder::Builder;
-use super::spec::NetKind;
+use super::resnet::averaged;
+use super::{activation, batch_norm, block, conv, global_avg_pool, inner_conv, residual};
 use crate::error::{Error, Result};
-use crate::graph::Value;
+use crate::nn::layer::{Join, Layer, LayerKind};
+use crate::nn::spec::{NetKind, NetSpec};
 
 /// Channels of the stem and of each block.
 const A: &[usize] = &[32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024];
 const MINI: &[usize] = &[32, 64, 128, 128, 256, 256];
 
-/// `x` `[n, h, w, c]` to logits `[n, classes]`.
-pub(super) fn build(b: &mut Builder<'_>, x: Value, classes: usize) -> Result<Value> {
-    let (own, stem_stride) = match b.spec.kind {
+pub(super) fn layers(spec: &NetSpec) -> Result<Vec<Layer>> {
+    let (own, stem_stride) = match spec.kind {
         NetKind::ReactnetA => (A, 2),
         _ => (MINI, 1),
     };
     // Any number of blocks will do: the widths say where they double.
-    let widths = if b.spec.widths.is_empty() { own.to_vec() } else { b.spec.widths.clone() };
+    let widths = if spec.widths.is_empty() { own.to_vec() } else { spec.widths.clone() };
     check(&widths)?;
-    let y = b.conv("conv0", x, widths[0], 3, stem_stride)?;
-    let mut x = b.batch_norm("bn0", y)?;
-    x = b.activate_by(b.spec.stem_activation(), "act0", x)?;
+    let mut layers = vec![conv("conv0", widths[0], 3, stem_stride), batch_norm("bn0")];
+    layers.extend(activation(spec.stem_activation(), "act0"));
     for (i, pair) in widths.windows(2).enumerate() {
         let (from, to) = (pair[0], pair[1]);
         // The first block doubles the channels at full resolution.
         let stride = if from != to && i > 0 { 2 } else { 1 };
         let last = widths.get(i + 2).is_none_or(|next| *next != to);
-        x = b.scoped(format!("block{}", i + 1), |b| block(b, x, to / from, stride, last))?;
+        layers.push(block(format!("block{}", i + 1), of_block(spec, from, to / from, stride, last)));
     }
-    let x = b.g.global_avg_pool(x)?;
-    b.head(x, classes)
+    layers.push(global_avg_pool());
+    Ok(layers)
 }
 
 fn check(widths: &[usize]) -> Result<()> {
@@ -55,21 +54,25 @@ fn check(widths: &[usize]) -> Result<()> {
     }
 }
 
-fn block(b: &mut Builder<'_>, x: Value, times: usize, stride: usize, stage_ends: bool) -> Result<Value> {
-    let a = b.channels(x);
-    let y = b.inner_conv("conv3", x, a, 3, stride)?;
-    let y = b.batch_norm("bn3", y)?;
-    let skip = if stride > 1 { super::resnet::averaged(b, x, 2)? } else { x };
-    let y = b.g.add(y, skip)?;
-    let w = b.activate("act3", y)?;
-    let mut halves = Vec::new();
-    for half in 0..times {
-        let suffix = if times == 1 { String::new() } else { format!("_{}", half + 1) };
-        let z = b.inner_conv(&format!("conv1{suffix}"), w, a, 1, 1)?;
-        let z = b.batch_norm(&format!("bn1{suffix}"), z)?;
-        halves.push(b.g.add(z, w)?);
-    }
-    let z = if times == 1 { halves[0] } else { b.g.concat(&halves, 3)? };
-    b.stage(z, stage_ends);
-    b.activate("act1", z)
+/// A block of `a` channels to as many, or to twice as many.
+fn of_block(spec: &NetSpec, a: usize, times: usize, stride: usize, stage: bool) -> Vec<Layer> {
+    let mut layers = vec![residual(
+        vec![inner_conv("conv3", a, 3, stride), batch_norm("bn3")],
+        if stride > 1 { vec![averaged(stride)] } else { vec![] },
+        false,
+    )];
+    layers.extend(activation(spec.activation(), "act3"));
+    let half = |suffix: &str, stage: bool| {
+        let body = vec![inner_conv(&format!("conv1{suffix}"), a, 1, 1), batch_norm(&format!("bn1{suffix}"))];
+        residual(body, vec![], stage)
+    };
+    layers.push(match times {
+        1 => half("", stage),
+        _ => {
+            let branch = (1..=times).map(|i| vec![half(&format!("_{i}"), false)]).collect();
+            Layer { stage, ..Layer::new(LayerKind::Branches { branch, join: Join::Concat }).named("") }
+        }
+    });
+    layers.extend(activation(spec.activation(), "act1"));
+    layers
 }
