@@ -2,7 +2,8 @@
 # Runs all tests. On Debian and Ubuntu it first installs what they need: a software Vulkan driver and
 # a software GL driver, so that the GPU tests have a device on a machine without one, Chromium, whose
 # WebGPU checks the shaders a second time, and below target/ a Python with onnxruntime, which runs what
-# is exported for it, Pillow, whose pixels decoded pictures are compared with, and TensorBoard, which reads
+# is exported for it, onnx, whose tests of operators are run, Pillow, whose pixels decoded pictures are
+# compared with, and TensorBoard, which reads
 # what runs log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,10 +29,10 @@ if [ ${#need[@]} -gt 0 ]; then
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}"
 fi
 python=${ONEBIT_PYTHON:-target/python/bin/python}
-if ! "$python" -c 'import onnxruntime, PIL, tensorboard' 2>/dev/null; then
-    echo "installing onnxruntime, Pillow and TensorBoard below target/python"
+if ! "$python" -c 'import onnx, onnxruntime, PIL, tensorboard' 2>/dev/null; then
+    echo "installing onnx, onnxruntime, Pillow and TensorBoard below target/python"
     python3 -m venv target/python
-    target/python/bin/pip install --quiet onnxruntime 'pillow>=12' tensorboard
+    target/python/bin/pip install --quiet 'onnx==1.18.0' onnxruntime 'pillow>=12' tensorboard
 fi
 # llvmpipe compiles without its optimiser, which would take most of the time, and is not what is tested.
 export GALLIVM_PERF=${GALLIVM_PERF-nopt}

@@ -3,6 +3,7 @@
 use crate::console::text::{grouped, say, say_json, size};
 use crate::error::Error;
 use crate::files::write_atomic;
+use crate::foreign::{is_foreign, load};
 use crate::graph::{Graph, Meta};
 use crate::nn::picture::{shown, svg};
 use crate::nn::{LayerInfo, Mode, NetSpec};
@@ -11,7 +12,7 @@ use crate::suggest::toml_message;
 use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Shows a network without training it: its layers, their extents, parameters, bits, operations, memory, a picture.
@@ -25,7 +26,8 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Name of a built-in recipe, a run, or a TOML file with a table [net].
+    /// Name of a built-in recipe, a run, a TOML file with a table [net], or a file of weights that says its network (.onnx, .pth,
+    /// .safetensors).
     network: String,
     /// Height, width and channels of the images, if they are not those of the recipe.
     #[arg(long, value_name = "HxWxC", value_parser = extents)]
@@ -59,6 +61,9 @@ struct Alone {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if is_foreign(Path::new(&args.network)) {
+        return of_weights(args);
+    }
     let text = Text::find(&args.network)?;
     let source = Source::Text(&text.text);
     let read = |e: toml::de::Error| Error::data(&text.origin, toml_message(&text.text, &e));
@@ -68,9 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     net.binary = Some(net.is_binary());
     net.validate().map_err(|e| Error::data(&text.origin, e.to_string()))?;
     if args.toml {
-        let alone = Alone { net: net.as_layers()? };
-        say(toml::to_string(&alone).context("the network cannot be written as TOML")?.trim_end())?;
-        return Ok(ExitCode::SUCCESS);
+        return as_toml(&net);
     }
     let data = source.value::<DataSpec>("data").map_err(read)?.unwrap_or_default();
     let (images, classes) = match (args.images, args.classes) {
@@ -80,16 +83,48 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             (images.unwrap_or(own), classes.unwrap_or(of))
         }
     };
+    show(args, &net, &text.name, &text.origin, images, classes)
+}
+
+/// The list of layers and nothing else.
+fn as_toml(net: &NetSpec) -> anyhow::Result<ExitCode> {
+    let alone = Alone { net: net.as_layers()? };
+    say(toml::to_string(&alone).context("the network cannot be written as TOML")?.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A network that comes with its weights.
+fn of_weights(args: &Args) -> anyhow::Result<ExitCode> {
+    let path = Path::new(&args.network);
+    let foreign = load(path)?;
+    if args.toml {
+        return as_toml(&foreign.net);
+    }
+    let Some(images) = args.images else {
+        bail!("{}: weights do not say what images are like: say it with --images HxWxC", path.display());
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    show(args, &foreign.net, &name, path, images, args.classes.unwrap_or(foreign.classes))
+}
+
+fn show(
+    args: &Args,
+    net: &NetSpec,
+    name: &str,
+    origin: &Path,
+    images: [usize; 3],
+    classes: usize,
+) -> anyhow::Result<ExitCode> {
     let mut g = Graph::new();
     let [h, w, c] = images;
     let x = g.input("x", Meta::f32([1, h, w, c]))?;
     let built = net.network(&mut g, x, classes, Mode::Eval, None);
-    let built = built.map_err(|e| Error::data(&text.origin, e.to_string()))?;
+    let built = built.map_err(|e| Error::data(origin, e.to_string()))?;
     let (layers, count) = (built.layers, built.count);
     let numbers = |l: &LayerInfo| l.extents.iter().product::<usize>();
     let kept: usize = layers.iter().filter(|l| !l.is_block).map(numbers).sum();
     if let Some(path) = &args.svg {
-        let title = format!("{}: images {}, {classes} classes", text.name, shown(&images));
+        let title = format!("{name}: images {}, {classes} classes", shown(&images));
         write_atomic(path, svg(&title, &layers).as_bytes())?;
     }
     if args.json {
@@ -101,19 +136,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             })
             .collect();
         say_json(&json!({
-            "network": text.name, "images": images, "classes": classes, "layers": layers, "count": count,
+            "network": name, "images": images, "classes": classes, "layers": layers, "count": count,
             "parameters": count.parameters(), "bytes": count.bits().div_ceil(8), "float_bytes": count.float_bits() / 8,
             "operations": count.operations(0), "outputs": kept,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    say(format!("{}: images {}, {classes} classes", text.name, shown(&images)))?;
+    say(format!("{name}: images {}, {classes} classes", shown(&images)))?;
     let longest = layers.iter().map(|l| 2 * l.depth + l.path.chars().count()).max().unwrap_or(0);
     let tall = |l: &LayerInfo| shown(&l.extents).len();
     let wide = layers.iter().map(tall).max().unwrap_or(0);
-    let name = "layer";
+    let heading = "layer";
     say(format!(
-        "{name:longest$}  {:16} {:>wide$}  {:>11} {:>12} {:>10}",
+        "{heading:longest$}  {:16} {:>wide$}  {:>11} {:>12} {:>10}",
         "op", "makes", "parameters", "bits", "M operations"
     ))?;
     for l in &layers {

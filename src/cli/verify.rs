@@ -3,18 +3,16 @@
 use super::look::teacher_for_a_look;
 use crate::console::text::{duration, say};
 use crate::console::wait::Waiting;
-use crate::data::Split;
 use crate::device::Device;
 use crate::error::Result;
 use crate::files::{check_writable, numbered_folder, write_atomic};
 use crate::gpu::{GpuDevice, GpuOptions, adapters};
-use crate::methods::Teacher;
 use crate::methods::{ImageInfo, Task};
 use crate::recipe::{DEFAULT, Recipe};
 use crate::shader::sources::Sources;
 use crate::train::choose::choose_with;
 use crate::train::limits::fitting_programs;
-use crate::train::node_check::{Wrong, check, check_gradients};
+use crate::train::node_check::{Wrong, check};
 use crate::train::saved_node::SavedNode;
 use crate::train::steps::Steps;
 use crate::verify::{DeviceReport, OpReport, Report, Request, cases};
@@ -36,7 +34,6 @@ use std::time::Duration;
 ///     onebit verify --device all --json report.json     on the CPU and every adapter; for a bug report or a paper
 ///     onebit verify --filter conv2d --seed 7            ops and cases whose name holds "conv2d", other numbers
 ///     onebit verify --recipe fashion-binary --steps 2   two training steps of a recipe, node by node
-///     onebit verify --recipe mine.toml --gradients      its gradients against finite differences, layer by layer
 ///     onebit verify --replay verify-fashion-binary      again the node that was wrong there
 ///     onebit verify --browser                           every op and a training step in Chromium, which compiles shaders
 ///                                                       with other software
@@ -63,10 +60,6 @@ pub struct Args {
     /// Checks real training steps of this recipe, node by node, instead of the table of ops.
     #[arg(long, value_name = "NAME | FILE.toml")]
     recipe: Option<String>,
-    /// Checks the recipe's gradients instead, in f64 against finite differences: of each node of its forward pass, at the numbers of
-    /// its first step. The layer that is wrong is named.
-    #[arg(long, requires = "recipe", conflicts_with_all = ["steps", "out", "browser"])]
-    gradients: bool,
     /// How many training steps of the recipe.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "recipe")]
     steps: u64,
@@ -224,9 +217,6 @@ fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) 
     let data = recipe.open_images()?;
     let images = ImageInfo::of(&data)?;
     let teacher = teacher_for_a_look(&recipe)?;
-    if args.gradients {
-        return recipe_gradients(&mut recipe, &data, &images, teacher.as_ref(), sources, report);
-    }
     for (device_name, device) in devices(args)? {
         // The test is not checked: one image is enough of it.
         recipe.eval.batch = 1;
@@ -254,39 +244,6 @@ fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) 
     if args.browser {
         report.devices.push(browser_steps(name, recipe, args.steps, sources, false)?);
     }
-    Ok(())
-}
-
-/// Images of the step whose gradients are compared with differences: few, as all is done many times by the reference.
-const DIFFERENCES_BATCH: usize = 4;
-
-/// Gradients against finite differences.
-fn recipe_gradients(
-    recipe: &mut Recipe,
-    data: &Split,
-    images: &ImageInfo,
-    teacher: Option<&Teacher>,
-    sources: Sources,
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    recipe.batch = recipe.batch.min(DIFFERENCES_BATCH);
-    recipe.eval.batch = 1;
-    let device = Device::Cpu;
-    let task = Task { recipe, images, teacher, targets: None };
-    let programs = fitting_programs(&task, &device)?.0.with_sources(&sources);
-    let nodes: usize = programs.step.iter().map(|(_, p)| p.graph.nodes().len()).sum();
-    let mut steps = Steps::new(recipe.clone(), data, programs, &device)?;
-    let mut made = DeviceReport { device: "gradients, by the reference in f64".into(), ..Default::default() };
-    let waiting = Waiting::new(nodes, "differences");
-    let defined = check_gradients(&mut steps, &mut made, |part, node| {
-        waiting.tick(&format!("part {part}, node {node}"));
-    })?;
-    drop(waiting);
-    report.devices.push(made);
-    say(format!(
-        "{defined} nodes turn numbers into bits, or one value stands in for another: their gradients are defined, not derived, and \
-         not compared"
-    ))?;
     Ok(())
 }
 

@@ -6,6 +6,8 @@
 //! then are numbers read, and only those that are asked for. Nothing in a file is ever executed, and no size that a file
 //! states is believed before it is compared with the file's own.
 //!
+//! ONNX files say their network themselves: `onnx` makes layers of their nodes.
+//!
 //! Tensors do not tell everything. What is taken for granted: ReLU, batch normalisation with eps 1e-5, in bottlenecks the
 //! stride at the 3x3 convolution (torchvision's; the first authors have it at the 1x1 before), 3x3 max pooling of stride 2
 //! behind a 7x7 first layer and none behind a 3x3 one.
@@ -15,6 +17,7 @@ mod fit;
 mod floats;
 mod format;
 mod names;
+pub mod onnx;
 mod safetensors;
 mod torch;
 
@@ -65,10 +68,10 @@ trait Weights {
 }
 
 /// Whether a path is for [`load`] and not for a run directory: it ends in `.safetensors`, `.pt`, `.pth`, `.pth.tar`,
-/// `.pt.tar` or `.bin` and is no folder. The file need not be there: [`load`] says so best.
+/// `.pt.tar`, `.bin` or `.onnx` and is no folder. The file need not be there: [`load`] says so best.
 pub fn is_foreign(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let known = [".safetensors", ".pt", ".pth", ".pt.tar", ".pth.tar", ".bin"];
+    let known = [".safetensors", ".pt", ".pth", ".pt.tar", ".pth.tar", ".bin", ".onnx"];
     known.iter().any(|end| name.ends_with(end)) && !path.is_dir()
 }
 
@@ -78,6 +81,9 @@ pub fn is_foreign(path: &Path) -> bool {
 /// If the file is none of the two formats, is cut or damaged, wants anything but plain tensors of its reader, or is no
 /// ResNet-18, -34 or -50: then with every tensor that has no place there, is missing, or has another shape.
 pub fn load(path: &Path) -> Result<Foreign> {
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
+        return onnx::load(path);
+    }
     let mut weights = open(path)?;
     let fail = |message: String| Error::data(path, message);
     let named = names::ours(weights.infos()).map_err(fail)?;

@@ -495,11 +495,6 @@ impl Graph {
         self.leaves_where(|l| matches!(l, Leaf::State))
     }
 
-    /// Leaves whose content is kept or written from outside: all but scalars and constants.
-    pub fn leaves(&self) -> Vec<Value> {
-        self.leaves_where(|l| matches!(l, Leaf::Param | Leaf::State | Leaf::Input))
-    }
-
     fn leaves_where(&self, want: impl Fn(&Leaf) -> bool) -> Vec<Value> {
         self.all().filter(|v| matches!(self.def(*v), Def::Leaf(l) if want(l))).collect()
     }

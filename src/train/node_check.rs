@@ -3,7 +3,7 @@
 
 use super::steps::Steps;
 use crate::error::Result;
-use crate::verify::{Checked, DeviceReport, Finding, StepRun, check_node_gradients, compare_steps, leaves_in_f64};
+use crate::verify::{DeviceReport, Finding, StepRun, compare_steps};
 
 /// The first step that a device got wrong.
 #[derive(Clone, Debug)]
@@ -64,50 +64,6 @@ pub fn check(
         }
     }
     Ok(None)
-}
-
-/// Checks the gradients of the first training step against finite differences, in f64: those of each node of its forward
-/// passes. A row of `report` for each kind of node; how many nodes have gradients that are defined, not derived.
-///
-/// # Errors
-/// If an op cannot append its gradient.
-pub fn check_gradients(
-    steps: &mut Steps,
-    report: &mut DeviceReport,
-    mut each: impl FnMut(usize, usize),
-) -> Result<usize> {
-    let batch = steps.batch(0)?;
-    steps.upload(&batch)?;
-    let mut defined = 0;
-    for part in 0..steps.runner.parts().len() {
-        let scalars: Vec<f64> = steps.scalars(part, 0)?.iter().map(|s| f64::from(*s)).collect();
-        let exe = steps.runner.part(part);
-        let graph = exe.program().graph.clone();
-        let leaves = leaves_in_f64(&graph, |v| exe.read_value(v))?;
-        let mut nodes = 0;
-        check_node_gradients(&graph, &leaves, &scalars, |_, checked| {
-            nodes += 1;
-            each(part, nodes);
-            match checked {
-                Checked::Differences(findings) => {
-                    for f in &findings {
-                        let row = report.ops.entry(f.step.clone()).or_default();
-                        row.push(&format!("{}, input {}", place(f), f.worst.at), "reference", f);
-                    }
-                    if let Some(row) = findings.first().and_then(|f| report.ops.get_mut(&f.step)) {
-                        row.cases += 1;
-                    }
-                }
-                Checked::Defined => defined += 1,
-                Checked::None => {}
-            }
-            true
-        })?;
-        // The next part of the step sees what this one has changed.
-        let scalars = steps.scalars(part, 0)?;
-        steps.runner.part(part).run(&scalars)?;
-    }
-    Ok(defined)
 }
 
 /// Where a node stands: its number and its layer.

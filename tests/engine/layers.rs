@@ -2,7 +2,7 @@
 //! writes brings the program down.
 
 use onebit::device::Device;
-use onebit::graph::{Graph, Meta};
+use onebit::graph::{Graph, Meta, Value};
 use onebit::nn::{Mode, NetSpec};
 use onebit::optim::Rule;
 use onebit::recipe::{Recipe, built_in};
@@ -20,9 +20,22 @@ fn built(spec: &NetSpec, [h, w, c]: [usize; 3], classes: usize) -> Result<(Strin
     let network = spec.network(&mut g, x, classes, Mode::Train, None).map_err(|e| e.to_string())?;
     let leaves = g.params().into_iter().chain(g.states());
     let leaves: Vec<String> = leaves.map(|v| format!("{} {} {:?}", g.name(v), g.meta(v), g.init(v))).collect();
-    let nodes: Vec<String> =
-        g.nodes().iter().map(|n| format!("{} {:?} {:?} {:?}", n.scope, n.op, n.inputs, n.outputs)).collect();
-    let all = format!("{leaves:#?}{nodes:#?}{:?}{:?}{:?}", network.count, network.stages, network.features);
+    let places = |values: &[Value]| values.iter().map(|v| v.index()).collect::<Vec<usize>>();
+    let nodes = g.nodes().iter();
+    let nodes: Vec<String> = nodes
+        .map(|n| {
+            format!(
+                "{} {} {:?} {:?} {}",
+                n.scope,
+                n.op.name(),
+                places(&n.inputs),
+                places(&n.outputs),
+                g.meta(n.outputs[0])
+            )
+        })
+        .collect();
+    let stages = places(&network.stages);
+    let all = format!("{leaves:#?}{nodes:#?}{:?}{stages:?}{}", network.count, network.features.index());
     Ok((all, g.params().len()))
 }
 
@@ -61,7 +74,7 @@ fn a_list_that_is_no_network_says_which_layer_is_wrong() {
         Err(e) => e,
     };
     let long = format!("{{ op = \"block\", repeat = 30000, body = [{{ op = \"relu\" }}] }}{end}");
-    let deep = format!("{}{{ op = \"relu\" }}{}{end}", "{ op = \"block\", body = [".repeat(40), "] }".repeat(40));
+    let deep = format!("{}{{ op = \"relu\" }}{}{end}", "{ op = \"block\", body = [".repeat(34), "] }".repeat(34));
     for (layers, says) in [
         (r#"{ op = "conf", width = 8 }"#, &["conf", "conv"][..]),
         (r#"{ width = 8 }"#, &["op"]),
@@ -116,7 +129,11 @@ fn a_list_that_is_no_network_says_which_layer_is_wrong() {
     for (layers, says) in [
         (r#"{ op = "relu" }"#, "classifier"),
         (r#"{ op = "flatten" }, { op = "classifier" }, { op = "relu" }"#, "last one"),
-        (r#"{ op = "flatten" }, { op = "residual", body = [{ op = "classifier" }] }"#, "classifier"),
+        (r#"{ op = "flatten" }, { op = "residual", body = [{ op = "classifier" }] }"#, "1 (residual)"),
+        (
+            r#"{ op = "conv", name = "lost", width = 8 }, { op = "flatten", from = "input" }, { op = "classifier" }"#,
+            "lost",
+        ),
     ] {
         let e = error(layers);
         assert!(e.contains(says), "{layers}: {e}");

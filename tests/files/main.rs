@@ -14,6 +14,7 @@ mod field;
 mod foreign;
 mod misleading;
 mod mutated;
+mod onnx;
 mod page;
 mod parquet_files;
 mod pictures;

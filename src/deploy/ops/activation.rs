@@ -26,6 +26,15 @@ pub struct Tanh;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gelu;
 
+/// `clamp(x, low, high)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clip {
+    /// The least that it gives.
+    pub low: f32,
+    /// The most.
+    pub high: f32,
+}
+
 /// `x` over 0, `slope x` else, a channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prelu {
@@ -126,6 +135,53 @@ formula!(Gelu "gelu" since DILATED, "gelu" by gelu, ONNX |b, x| {
     b.node("Mul", &[x, &cdf], &[])
 }, x => 0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2)));
 
+impl Operation for Clip {
+    fn name(&self) -> &'static str {
+        "clip"
+    }
+
+    fn since(&self) -> u32 {
+        DILATED
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Inferred {
+        match self.low <= self.high {
+            true => Ok(inputs[0]),
+            false => Err(format!("cuts off below {} and above {}", self.low, self.high)),
+        }
+    }
+}
+
+impl Stored for Clip {
+    fn write(&self, w: &mut Writer) {
+        w.f32(self.low);
+        w.f32(self.high);
+    }
+
+    fn read(r: &mut Reader<'_>) -> Read<Self> {
+        let (low, high) = (r.f32()?, r.f32()?);
+        match low.is_finite() && high.is_finite() {
+            true => Ok(Clip { low, high }),
+            false => Err(format!("the bounds at byte {} are {low} and {high}", r.at - 8)),
+        }
+    }
+}
+
+impl Runs for Clip {
+    fn each(&self) -> Option<Box<dyn Each>> {
+        Some(Box::new(self.clone()))
+    }
+}
+
+impl Each for Clip {
+    fn apply(&self, isa: Isa, x: &mut [f32], _c: usize) {
+        isa.arch().dispatch(
+            #[inline(always)]
+            || x.iter_mut().for_each(|x| *x = x.clamp(self.low, self.high)),
+        );
+    }
+}
+
 impl Operation for Prelu {
     fn name(&self) -> &'static str {
         "prelu"
@@ -178,6 +234,25 @@ mod ships {
     use crate::error::Result;
     use crate::graph::{Graph, Node, Value};
     use crate::tensor::HostTensor;
+
+    impl Ships for Clip {
+        fn pack(p: &mut Packer<'_>, node: &Node) -> Result<Option<usize>> {
+            let Some(pointwise) = node.op.pointwise() else { return Ok(None) };
+            let bounds = pointwise.constants();
+            let ("clamp", &[low, high]) = (node.op.name(), &bounds[..]) else { return Ok(None) };
+            let x = p.of(node.inputs[0])?;
+            p.push(Clip { low, high }, &[x]).map(Some)
+        }
+
+        fn graph(&self, g: &mut Graph, x: &[Value], _from: &[Meta], _batch: usize) -> Result<Value> {
+            g.clamp(x[0], self.low, self.high)
+        }
+
+        fn onnx(&self, b: &mut onnx::Builder, x: &[&str], _from: Meta) -> String {
+            let (low, high) = (b.floats(&[], &[self.low]), b.floats(&[], &[self.high]));
+            b.node("Clip", &[x[0], &low, &high], &[])
+        }
+    }
 
     impl Ships for Prelu {
         /// One fixed slope is one for each channel.

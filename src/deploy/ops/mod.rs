@@ -12,12 +12,12 @@ mod pool;
 mod sign;
 mod standardise;
 
-pub use activation::{Gelu, Hardtanh, Prelu, Relu, Sigmoid, Tanh};
+pub use activation::{Clip, Gelu, Hardtanh, Prelu, Relu, Sigmoid, Tanh};
 pub use affine::Affine;
 pub use binary_conv::BinaryConv;
 pub use conv::Conv;
 pub use join::{Add, Concat, Mul};
-pub use place::{Channels, Flatten, PadChannels, Slice};
+pub use place::{Channels, Flatten, PadChannels, PadPixels, Slice};
 pub use pool::{AvgPool, MaxPool, PixelSum};
 pub use sign::{Sign, Signed, Threshold};
 pub use standardise::Standardise;
@@ -225,6 +225,8 @@ operations! {
     22 Sigmoid: "`1 / (1 + e^-x)`.",
     23 Tanh: "Hyperbolic tangent.",
     24 Gelu: "`x Φ(x)`.",
+    25 PadPixels: "Zeros around the pixels.",
+    26 Clip: "`clamp(x, low, high)`.",
 }
 
 impl Op {

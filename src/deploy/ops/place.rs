@@ -1,7 +1,7 @@
 //! The same numbers at other places.
 
 use super::super::bytes::{DILATED, Read, Reader, Writer};
-use super::super::value::{Inferred, Meta};
+use super::super::value::{Inferred, MOST, Meta};
 use super::{Operation, Runs, Stored};
 use std::ops::Range;
 
@@ -32,6 +32,15 @@ pub struct PadChannels {
     pub before: usize,
     /// How many behind.
     pub behind: usize,
+}
+
+/// Rows and columns of zeros around the pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PadPixels {
+    /// Rows above, columns to the left.
+    pub before: [usize; 2],
+    /// Rows below, columns to the right.
+    pub behind: [usize; 2],
 }
 
 /// All numbers as the channels of one pixel.
@@ -86,6 +95,28 @@ impl Operation for PadChannels {
     }
 }
 
+impl Operation for PadPixels {
+    fn name(&self) -> &'static str {
+        "pad pixels"
+    }
+
+    fn since(&self) -> u32 {
+        DILATED
+    }
+
+    fn infer(&self, inputs: &[Meta]) -> Inferred {
+        let [h, w, c] = inputs[0].shape;
+        let side = |size: usize, axis: usize| {
+            let padded = size.checked_add(self.before[axis])?.checked_add(self.behind[axis])?;
+            (padded <= MOST).then_some(padded)
+        };
+        match side(h, 0).zip(side(w, 1)) {
+            Some((h, w)) => Ok(Meta::float([h, w, c])),
+            None => Err("pads too many pixels".into()),
+        }
+    }
+}
+
 impl Operation for Flatten {
     fn name(&self) -> &'static str {
         "flatten"
@@ -123,6 +154,16 @@ impl Stored for PadChannels {
 
     fn read(r: &mut Reader<'_>) -> Read<Self> {
         Ok(PadChannels { before: r.u32()?, behind: r.u32()? })
+    }
+}
+
+impl Stored for PadPixels {
+    fn write(&self, w: &mut Writer) {
+        [self.before, self.behind].iter().for_each(|pair| w.u32s(pair));
+    }
+
+    fn read(r: &mut Reader<'_>) -> Read<Self> {
+        Ok(PadPixels { before: r.pair()?, behind: r.pair()? })
     }
 }
 
@@ -169,6 +210,23 @@ impl Runs for PadChannels {
         for (p, y) in pixels.zip(y.chunks_exact_mut(made.shape[2])) {
             y.fill(0.0);
             y[self.before..][..c].copy_from_slice(&x[0][p * c..][..c]);
+        }
+    }
+}
+
+impl Runs for PadPixels {
+    fn by_pixels(&self) -> bool {
+        true
+    }
+
+    fn run(&self, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
+        let ([h, w, c], columns) = (from[0].shape, made.shape[1]);
+        let inside = |at: usize, axis: usize, size: usize| at.checked_sub(self.before[axis]).filter(|i| *i < size);
+        for (p, y) in pixels.zip(y.chunks_exact_mut(c)) {
+            match inside(p / columns, 0, h).zip(inside(p % columns, 1, w)) {
+                Some((row, column)) => y.copy_from_slice(&x[0][(row * w + column) * c..][..c]),
+                None => y.fill(0.0),
+            }
         }
     }
 }
@@ -261,6 +319,33 @@ mod ships {
 
         fn onnx(&self, b: &mut onnx::Builder, x: &[&str], _from: Meta) -> String {
             let pads = b.ints(&[0, self.before as i64, 0, 0, 0, self.behind as i64, 0, 0]);
+            b.node("Pad", &[x[0], &pads], &[])
+        }
+    }
+
+    impl Ships for PadPixels {
+        fn pack(p: &mut Packer<'_>, node: &Node) -> Result<Option<usize>> {
+            let op: &dyn Any = node.op.as_ref();
+            let Some(shape::Pad { before, shape, value: 0.0, .. }) = op.downcast_ref() else { return Ok(None) };
+            let x = p.of(node.inputs[0])?;
+            let ([0, top, left, 0], &[_, h, w, c]) = (&before[..], &shape[..]) else { return Ok(None) };
+            let own = p.meta(x).shape;
+            if c != own[2] {
+                return Ok(None);
+            }
+            let behind = [h - top - own[0], w - left - own[1]];
+            p.push(PadPixels { before: [*top, *left], behind }, &[x]).map(Some)
+        }
+
+        fn graph(&self, g: &mut Graph, x: &[Value], _from: &[Meta], _batch: usize) -> Result<Value> {
+            let sides = |axis: usize| (self.before[axis], self.behind[axis]);
+            g.pad(x[0], &[(0, 0), sides(0), sides(1), (0, 0)], 0.0)
+        }
+
+        fn onnx(&self, b: &mut onnx::Builder, x: &[&str], _from: Meta) -> String {
+            let [top, left] = self.before.map(|n| n as i64);
+            let [below, right] = self.behind.map(|n| n as i64);
+            let pads = b.ints(&[0, 0, top, left, 0, 0, below, right]);
             b.node("Pad", &[x[0], &pads], &[])
         }
     }

@@ -3,7 +3,7 @@
 use super::expr::Known;
 use super::{Expr, Join, Layer, LayerKind, Names, Side};
 use crate::error::{Error, Result};
-use crate::graph::{Role, Value};
+use crate::graph::{Graph, Role, Value};
 use crate::nn::builder::{Builder, LayerInfo, Mode, Scaled};
 use crate::nn::count::Count;
 use crate::nn::layers::Filters;
@@ -65,6 +65,31 @@ struct Assembly<'b, 'a> {
 /// # Errors
 /// Naming the layer that is wrong, and why.
 pub(in crate::nn) fn assemble(b: &mut Builder<'_>, layers: &[Layer], x: Value, classes: usize) -> Result<Value> {
+    append(b, layers, x, classes, true)
+}
+
+/// Every parameter must have a way to the end: what has none would never be trained.
+fn check_reached(g: &Graph, before: usize, end: Value) -> Result<()> {
+    let mut reached = vec![false; g.values().len()];
+    reached[end.index()] = true;
+    for node in g.nodes().iter().rev() {
+        if node.outputs.iter().any(|v| reached[v.index()]) {
+            node.inputs.iter().for_each(|v| reached[v.index()] = true);
+        }
+    }
+    match g.params().into_iter().skip(before).find(|p| !reached[p.index()]) {
+        None => Ok(()),
+        Some(p) => {
+            let name = g.name(p).rsplit_once('.').map_or(g.name(p), |(layer, _)| layer);
+            Err(Error::Config(format!(
+                "net.layer {name}: nothing of it reaches the end of the network: leave it out, or name it where it is wanted"
+            )))
+        }
+    }
+}
+
+fn append(b: &mut Builder<'_>, layers: &[Layer], x: Value, classes: usize, whole: bool) -> Result<Value> {
+    let before = b.g.params().len();
     let mut a = Assembly {
         b,
         classes,
@@ -79,20 +104,35 @@ pub(in crate::nn) fn assemble(b: &mut Builder<'_>, layers: &[Layer], x: Value, c
     };
     let y = a.list(layers, x.into())?;
     let y = a.plain(y)?;
-    if a.ended != Some(y) {
+    if whole && a.ended != Some(y) {
         let shown = a.extents(y);
         return Err(Error::Config(format!(
             "net.layer: the network ends in {shown}, without a layer of classes: let its last layer be {{ op = \"classifier\" }}, \
              on its own or in a block"
         )));
     }
+    check_reached(a.b.g, before, y)?;
     Ok(y)
+}
+
+impl Builder<'_> {
+    /// Appends layers behind `x` (`[n, h, w, c]` or `[n, d]`), which need not end in a layer of classes.
+    ///
+    /// # Errors
+    /// Naming the layer that is wrong, and why.
+    pub fn layers(&mut self, layers: &[Layer], x: Value, classes: usize) -> Result<Value> {
+        append(self, layers, x, classes, false)
+    }
 }
 
 impl Assembly<'_, '_> {
     fn list(&mut self, layers: &[Layer], mut x: Flow) -> Result<Flow> {
         for (place, layer) in layers.iter().enumerate() {
-            let label = layer.name.clone().unwrap_or_else(|| place.to_string());
+            let label = layer.name.clone().unwrap_or_else(|| match layer.op {
+                // What its weights are known by where a network starts from another one.
+                LayerKind::Classifier {} => "fc".into(),
+                _ => place.to_string(),
+            });
             x = self.layer(layer, &label, x)?;
         }
         Ok(x)
@@ -354,6 +394,10 @@ impl Assembly<'_, '_> {
                 let x = self.plain(x)?;
                 Ok(self.b.g.leaky_relu(x, *slope)?.into())
             }
+            K::Clip { low, high } => {
+                let x = self.plain(x)?;
+                Ok(self.b.g.clamp(x, *low, *high)?.into())
+            }
             K::Sigmoid {} => {
                 let x = self.plain(x)?;
                 Ok(self.b.g.sigmoid(x)?.into())
@@ -382,6 +426,14 @@ impl Assembly<'_, '_> {
             K::GlobalAvgPool {} => {
                 let x = self.map(x)?;
                 Ok(self.b.g.global_avg_pool(x)?.into())
+            }
+            K::Pad { rows, columns } => {
+                let x = self.map(x)?;
+                let sides = [(0, 0), (rows[0], rows[1]), (columns[0], columns[1]), (0, 0)];
+                if sides.iter().any(|(a, b)| *a > MOST || *b > MOST) {
+                    return Err(Error::Config(format!("rows = {rows:?} and columns = {columns:?}: too many")));
+                }
+                Ok(self.b.g.pad(x, &sides, 0.0)?.into())
             }
             K::Subsample { stride } => {
                 let x = self.map(x)?;

@@ -196,7 +196,7 @@ pub enum LayerKind {
         #[serde(default = "yes", skip_serializing_if = "is_true")]
         bias: bool,
     },
-    /// The last layer: a linear layer with an output a class. What it takes are the network's features. Without classes it is left out.
+    /// The last layer: a linear layer with an output a class, called `fc` unless it has a name. What it takes are the network's features. Without classes it is left out.
     Classifier {},
     /// Batch normalisation.
     BatchNorm {
@@ -222,6 +222,13 @@ pub enum LayerKind {
     },
     /// clamp(x, -1, 1).
     Hardtanh {},
+    /// clamp(x, low, high).
+    Clip {
+        /// The least that it gives.
+        low: f32,
+        /// The most.
+        high: f32,
+    },
     /// 1 / (1 + e^-x).
     Sigmoid {},
     /// Hyperbolic tangent.
@@ -263,6 +270,13 @@ pub enum LayerKind {
     },
     /// The mean over all pixels.
     GlobalAvgPool {},
+    /// Zeros around the image, not the same on all sides.
+    Pad {
+        /// Rows above and below.
+        rows: [usize; 2],
+        /// Columns to the left and to the right.
+        columns: [usize; 2],
+    },
     /// Every stride-th pixel.
     Subsample {
         /// Step.
