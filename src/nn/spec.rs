@@ -323,8 +323,21 @@ impl NetSpec {
     /// As [`NetSpec::build`], with everything that methods look at.
     pub fn network(&self, g: &mut Graph, x: Value, classes: usize, mode: Mode, gate: Option<Value>) -> Result<Network> {
         let mut b = Builder::new(g, self, mode, gate)?;
-        let logits = layer::assemble(&mut b, &self.layers()?, x, classes)?;
+        let logits = layer::assemble(&mut b, &self.layers()?, x, classes).map_err(|e| self.of_kind(e))?;
         Ok(b.finish(logits))
+    }
+
+    /// Says of a kind's network which setting made the shortcut that does not fit.
+    fn of_kind(&self, e: Error) -> Error {
+        match (e, self.shortcut) {
+            (Error::Config(m), Some(shortcut)) if self.kind != NetKind::Layers && m.contains("its shortcut") => {
+                Error::Config(format!(
+                    "{m}: a shortcut of this network (net.shortcut = {shortcut:?}) averages pixels: give images of another size \
+                     (data.size), or a residual network the shortcut \"float\""
+                ))
+            }
+            (e, _) => e,
+        }
     }
 
     /// What one image of `[height, width, channels]` costs.

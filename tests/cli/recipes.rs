@@ -15,7 +15,7 @@ fn settings_are_listed_with_type_default_and_meaning() {
         "optimiser.momentum  number",
         "rbcn.kernel_path  one of these words  = \"both\"  [rbcn]",
         "mbn.clusterings  whole number",
-        "net.kind  one of these words  (required)",
+        "net.kind  one of these words  = \"layers\"",
     ] {
         assert!(all.contains(part), "{part} in {all}");
     }

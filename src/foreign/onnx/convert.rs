@@ -217,6 +217,8 @@ impl Converter {
             return Err(format!("it is of {}: operators of ONNX itself are read", node.domain));
         }
         let a = Attributes::of(node);
+        // Of the first versions: which inputs may be written over.
+        a.ints("consumed_inputs");
         match node.op_type.as_str() {
             "Constant" => {
                 let value = a.tensor("value")?.ok_or("it has no tensor for a value")?;
@@ -419,6 +421,7 @@ impl Converter {
         let x = self.value(node, 0)?;
         a.only("training_mode", 0)?;
         a.only("spatial", 1)?;
+        a.only("is_test", 1)?;
         let (eps, _) = (a.float("epsilon", 1e-5), a.float("momentum", 0.9));
         let (n, of) = match x.extents {
             Extents::Map { c, .. } => (c, None),
