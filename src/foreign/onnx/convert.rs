@@ -327,16 +327,7 @@ impl Converter {
         if let Some(bias) = bias {
             self.tensor(&name, "bias", bias);
         }
-        let size = match size {
-            Some([h, w]) => Some(
-                windows
-                    .out(0, h)
-                    .zip(windows.out(1, w))
-                    .map(|(h, w)| [h, w])
-                    .ok_or("its windows are larger than the image")?,
-            ),
-            None => None,
-        };
+        let size = size.map(|map| windows.outputs(map)).transpose()?;
         self.made(node, name, Extents::Map { c: o, size })
     }
 
@@ -526,16 +517,7 @@ impl Converter {
             }
         };
         let name = self.push(op, &self.wanted(node), Some(&x));
-        let size = match size {
-            Some([h, w]) => Some(
-                windows
-                    .out(0, h)
-                    .zip(windows.out(1, w))
-                    .map(|(h, w)| [h, w])
-                    .ok_or("its windows are larger than the image")?,
-            ),
-            None => None,
-        };
+        let size = size.map(|map| windows.outputs(map)).transpose()?;
         self.made(node, name, Extents::Map { c, size })
     }
 

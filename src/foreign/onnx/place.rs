@@ -69,8 +69,15 @@ impl Windows {
         (top == left && top == below && top == right).then_some(top)
     }
 
-    /// Rows or columns of the result.
-    pub fn out(&self, axis: usize, size: usize) -> Option<usize> {
+    /// Rows and columns of the result.
+    pub fn outputs(&self, [h, w]: [usize; 2]) -> Checked<[usize; 2]> {
+        match self.out(0, h).zip(self.out(1, w)) {
+            Some((h, w)) => Ok([h, w]),
+            None => Err("its windows are larger than the image".into()),
+        }
+    }
+
+    fn out(&self, axis: usize, size: usize) -> Option<usize> {
         let padded = size + self.pads[axis] + self.pads[axis + 2];
         Some(padded.checked_sub((self.kernel - 1) * self.dilation + 1)? / self.stride + 1)
     }

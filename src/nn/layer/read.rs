@@ -77,8 +77,8 @@ impl LayerKind {
 
     /// What it is called in lists.
     pub fn word(&self) -> String {
-        let table = self.table().ok();
-        table.and_then(|t| t.get("op")?.as_str().map(String::from)).unwrap_or_default()
+        let table = self.table().expect("every kind of layer can be written as TOML");
+        table.get("op").and_then(Value::as_str).expect("with its op").to_string()
     }
 }
 
