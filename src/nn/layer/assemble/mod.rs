@@ -1,0 +1,328 @@
+//! From a list of layers to nodes of a graph.
+
+mod each;
+mod joins;
+
+use super::expr::Known;
+use super::{Expr, Layer, LayerKind};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Value};
+use crate::nn::builder::{Builder, LayerInfo, Scaled};
+use crate::nn::count::Count;
+use crate::suggest::nearest;
+use std::collections::BTreeMap;
+
+/// Layers of a network, repetitions counted: far more than people train, few enough to be built at once.
+const MOST_LAYERS: usize = 20_000;
+/// Blocks in blocks.
+const DEEPEST: usize = 32;
+/// Numbers that a layer may have, and may make of one image: 4 GiB.
+const MOST: usize = 1 << 30;
+
+/// What a layer made: a value, and the factor a channel that is still to be applied to it.
+#[derive(Clone, Copy)]
+struct Flow {
+    y: Value,
+    scale: Option<Value>,
+}
+
+impl From<Value> for Flow {
+    fn from(y: Value) -> Flow {
+        Flow { y, scale: None }
+    }
+}
+
+impl From<Scaled> for Flow {
+    fn from(made: Scaled) -> Flow {
+        Flow { y: made.y, scale: made.scale }
+    }
+}
+
+/// Layers on their way into a graph.
+struct Assembly<'b, 'a> {
+    b: &'b mut Builder<'a>,
+    classes: usize,
+    /// What layers made, by their paths.
+    made: BTreeMap<String, Flow>,
+    /// Names of the blocks around; an empty one has no name of its own.
+    around: Vec<String>,
+    /// What the blocks around were given.
+    given: Vec<Flow>,
+    /// The repetitions of the blocks around: which, of how many.
+    repeated: Vec<(usize, usize)>,
+    /// Channels that the gates around multiply.
+    gated: Vec<usize>,
+    /// Layers so far, and those of them that drop numbers.
+    layers: usize,
+    dropouts: u64,
+    /// What the layer of classes made.
+    ended: Option<Value>,
+}
+
+/// Appends `layers`: `x` `[n, h, w, c]` to logits `[n, classes]`, or to the features where there are no classes.
+///
+/// # Errors
+/// Naming the layer that is wrong, and why.
+pub(in crate::nn) fn assemble(b: &mut Builder<'_>, layers: &[Layer], x: Value, classes: usize) -> Result<Value> {
+    append(b, layers, x, classes, true)
+}
+
+/// Every parameter must have a way to the end: what has none would never be trained.
+fn check_reached(g: &Graph, before: usize, end: Value) -> Result<()> {
+    let mut reached = vec![false; g.values().len()];
+    reached[end.index()] = true;
+    for node in g.nodes().iter().rev() {
+        if node.outputs.iter().any(|v| reached[v.index()]) {
+            node.inputs.iter().for_each(|v| reached[v.index()] = true);
+        }
+    }
+    match g.params().into_iter().skip(before).find(|p| !reached[p.index()]) {
+        None => Ok(()),
+        Some(p) => {
+            let name = g.name(p).rsplit_once('.').map_or(g.name(p), |(layer, _)| layer);
+            Err(Error::Config(format!(
+                "net.layer {name}: nothing of it reaches the end of the network: leave it out, or name it where it is wanted"
+            )))
+        }
+    }
+}
+
+fn append(b: &mut Builder<'_>, layers: &[Layer], x: Value, classes: usize, whole: bool) -> Result<Value> {
+    let before = b.g.params().len();
+    let mut a = Assembly {
+        b,
+        classes,
+        made: BTreeMap::new(),
+        around: Vec::new(),
+        given: vec![x.into()],
+        repeated: Vec::new(),
+        gated: Vec::new(),
+        layers: 0,
+        dropouts: 0,
+        ended: None,
+    };
+    let y = a.list(layers, x.into())?;
+    let y = a.plain(y)?;
+    if whole && a.ended != Some(y) {
+        let shown = a.extents(y);
+        return Err(Error::Config(format!(
+            "net.layer: the network ends in {shown}, without a layer of classes: let its last layer be {{ op = \"classifier\" }}, \
+             on its own or in a block"
+        )));
+    }
+    check_reached(a.b.g, before, y)?;
+    Ok(y)
+}
+
+impl Builder<'_> {
+    /// Appends layers behind `x` (`[n, h, w, c]` or `[n, d]`), which need not end in a layer of classes.
+    ///
+    /// # Errors
+    /// Naming the layer that is wrong, and why.
+    pub fn layers(&mut self, layers: &[Layer], x: Value, classes: usize) -> Result<Value> {
+        append(self, layers, x, classes, false)
+    }
+}
+
+impl Assembly<'_, '_> {
+    fn list(&mut self, layers: &[Layer], mut x: Flow) -> Result<Flow> {
+        for (place, layer) in layers.iter().enumerate() {
+            let label = layer.name.clone().unwrap_or_else(|| match layer.op {
+                // What its weights are known by where a network starts from another one.
+                LayerKind::Classifier {} => "fc".into(),
+                _ => place.to_string(),
+            });
+            x = self.layer(layer, &label, x)?;
+        }
+        Ok(x)
+    }
+
+    /// The path of a name in the block at hand.
+    fn path(&self, label: &str) -> String {
+        let parts = self.around.iter().map(String::as_str).chain([label]).filter(|p| !p.is_empty());
+        parts.collect::<Vec<_>>().join(".")
+    }
+
+    fn layer(&mut self, layer: &Layer, label: &str, x: Flow) -> Result<Flow> {
+        let path = self.path(label);
+        let word = layer.op.word();
+        let fail = |what: String| {
+            let name = if path.is_empty() { String::new() } else { format!(" {path}") };
+            Err(Error::Config(format!("net.layer{name} ({word}): {what}")))
+        };
+        self.layers += 1;
+        if self.layers > MOST_LAYERS {
+            return fail(format!("the network has more than {MOST_LAYERS} layers"));
+        }
+        if self.around.len() >= DEEPEST {
+            return fail(format!("it stands in more than {DEEPEST} blocks"));
+        }
+        if label.contains(['.', '/']) || label.chars().any(char::is_whitespace) || ["in", "input"].contains(&label) {
+            return fail("a name is no \"in\" or \"input\", and has no dots, slashes and spaces".into());
+        }
+        if label.is_empty() && !layer.op.is_block() {
+            return fail("an empty name is for blocks, whose layers then stand beside those around it".into());
+        }
+        if layer.repeat.is_some() && !layer.op.is_block() {
+            return fail("only blocks are repeated: put it into { op = \"block\", repeat = ..., body = [...] }".into());
+        }
+        if self.ended.is_some() {
+            return fail("the layer of classes is the last one, nothing can follow it".into());
+        }
+        let from = match &layer.from {
+            Some(name) => self.find(name).or_else(fail)?,
+            None => x,
+        };
+        let (row, before) = (self.b.layers.len(), self.b.count);
+        let (depth, is_block) = (self.around.len(), layer.op.is_block());
+        let given = self.b.g.shape(from.y)[1..].to_vec();
+        let (op, nothing) = (word.clone(), Count::default());
+        let shown = if path.is_empty() { op.clone() } else { path.clone() };
+        self.b.layers.push(LayerInfo {
+            path: shown,
+            op,
+            depth,
+            is_block,
+            from: given,
+            extents: Vec::new(),
+            count: nothing,
+        });
+        // What is wrong further inside names its own layer.
+        let made = match self.apply(layer, label, from) {
+            Err(Error::Config(what)) if what.starts_with("net.layer") => return Err(Error::Config(what)),
+            Err(e) => return fail(e.to_string()),
+            Ok(made) => made,
+        };
+        let extents = self.b.g.shape(made.y)[1..].to_vec();
+        let count = self.b.count - before;
+        self.b.layers[row] = LayerInfo { extents, count, ..self.b.layers[row].clone() };
+        if self.per_image(made.y) > MOST {
+            return fail(format!("it makes {} of an image, more than {MOST} numbers", self.extents(made.y)));
+        }
+        if layer.stage && self.repeated.iter().all(|(i, n)| i + 1 == *n) {
+            let y = self.plain(made)?;
+            self.b.stage(y, true);
+        }
+        if !path.is_empty() && !label.is_empty() && self.made.insert(path.clone(), made).is_some() {
+            return fail(format!("there are two of the name `{label}`"));
+        }
+        Ok(made)
+    }
+
+    /// What a layer before this one made.
+    fn find(&self, name: &str) -> std::result::Result<Flow, String> {
+        match name {
+            "in" => return Ok(*self.given.last().expect("the image is given")),
+            "input" => return Ok(self.given[0]),
+            _ => {}
+        }
+        for depth in (0..=self.around.len()).rev() {
+            let parts = self.around[..depth].iter().map(String::as_str).chain([name]).filter(|p| !p.is_empty());
+            if let Some(flow) = self.made.get(&parts.collect::<Vec<_>>().join(".")) {
+                return Ok(*flow);
+            }
+        }
+        let near = nearest(name, self.made.keys().map(String::as_str));
+        let near = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+        Err(format!("no layer before it is called `{name}`{near}"))
+    }
+
+    /// Numbers that a value has of one image.
+    fn per_image(&self, v: Value) -> usize {
+        let shape = self.b.g.shape(v);
+        shape.elements() / shape[0].max(1)
+    }
+
+    /// Extents of one image for people.
+    fn extents(&self, v: Value) -> String {
+        let shape = &self.b.g.shape(v)[1..];
+        shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+    }
+
+    fn known(&self, x: Value) -> Known {
+        let mut known: Known = self.b.spec.vars.iter().map(|(k, v)| (k.clone(), *v as i64)).collect();
+        known.insert("c".into(), self.b.channels(x) as i64);
+        let given = *self.given.last().expect("the image is given");
+        known.insert("in".into(), self.b.channels(given.y) as i64);
+        known.extend(self.gated.last().map(|n| ("gated".to_string(), *n as i64)));
+        known.insert("classes".into(), self.classes as i64);
+        known.insert("i".into(), self.repeated.last().map_or(0, |(i, _)| *i as i64));
+        known
+    }
+
+    /// The number of a setting, which is at least 1.
+    fn number(&self, x: Value, key: &str, e: &Expr) -> Result<usize> {
+        match e.value(&self.known(x)) {
+            Ok(0) => Err(Error::Config(format!("{key} is 0: give at least 1"))),
+            Ok(n) if n > MOST => Err(Error::Config(format!("{key} is {n}: give at most {MOST}"))),
+            Ok(n) => Ok(n),
+            Err(e) => Err(Error::Config(format!("{key} = {e}"))),
+        }
+    }
+
+    /// The value with its factor applied, as floats.
+    fn plain(&mut self, x: Flow) -> Result<Value> {
+        self.b.unscaled(Scaled { y: x.y, scale: x.scale })
+    }
+
+    /// The value as a map `[n, h, w, c]`.
+    fn map(&mut self, x: Flow) -> Result<Value> {
+        let x = self.plain(x)?;
+        match self.b.g.shape(x)[..] {
+            [n, d] => self.b.g.reshape(x, [n, 1, 1, d]),
+            _ => Ok(x),
+        }
+    }
+
+    /// The value as rows `[n, d]`.
+    fn rows(&mut self, x: Flow) -> Result<Value> {
+        let x = self.plain(x)?;
+        match self.b.g.shape(x)[..] {
+            [_, _] => Ok(x),
+            [n, 1, 1, d] => self.b.g.reshape(x, [n, d]),
+            _ => {
+                let shown = self.extents(x);
+                let how = "put { op = \"global-avg-pool\" } or { op = \"flatten\" } before it";
+                Err(Error::Config(format!("it takes numbers of one pixel, and is given {shown}: {how}")))
+            }
+        }
+    }
+
+    /// Layers in a block of their own, given `x`.
+    fn within(&mut self, label: &str, x: Flow, layers: &[Layer]) -> Result<Flow> {
+        self.around.push(label.into());
+        self.given.push(x);
+        let made = match label {
+            "" => self.list(layers, x),
+            _ => {
+                self.b.g.enter(label);
+                let made = self.list(layers, x);
+                self.b.g.leave();
+                made
+            }
+        };
+        self.given.pop();
+        self.around.pop();
+        made
+    }
+
+    /// Layers in a part of a block, whose names begin with that of the block and of the part if the block has one.
+    fn beside(&mut self, label: &str, part: &str, x: Flow, layers: &[Layer]) -> Result<Flow> {
+        if label.is_empty() {
+            return self.within("", x, layers);
+        }
+        self.around.push(label.into());
+        self.b.g.enter(label);
+        let made = self.within(part, x, layers);
+        self.b.g.leave();
+        self.around.pop();
+        made
+    }
+}
+
+impl LayerKind {
+    fn is_block(&self) -> bool {
+        use LayerKind as K;
+        matches!(self, K::Block { .. } | K::Residual { .. } | K::Dense { .. } | K::Branches { .. } | K::Gate { .. })
+    }
+}
