@@ -66,11 +66,15 @@ fn a_teacher_then_rbcn_then_compared_drawn_and_exported() {
         assert!(!names.iter().any(|n| n.contains(left)), "{left} in {names:?}");
     }
     place.run(&["export", "rbcn", "--mean-matrices", "--out", "mean.safetensors"]).ok();
-    // As packed models: floats with a scale for each tap, bits with one for each sum.
+    // As packed models: signs with a scale for each tap, signs with one for each sum.
     let floats = place.run(&["export", "rbcn", "--out", "whole.1bit"]).ok().out;
-    assert!(floats.contains("its binary layers ship as floats"), "{floats}");
+    assert!(floats.contains("which are summed as floats"), "{floats}");
     let bits = place.run(&["export", "rbcn", "--mean-matrices", "--out", "mean.1bit"]).ok().out;
-    assert!(!bits.contains("ship as floats") && !bits.contains(" 0 weights of one bit"), "{bits}");
+    assert!(
+        !bits.contains("summed as floats")
+            && ![&floats, &bits].iter().any(|said| said.contains(" 0 weights of one bit")),
+        "{bits}"
+    );
     let size = |file: &str| fs::metadata(place.path(file)).unwrap().len();
     // A scale a tap beside signs costs next to nothing in the file.
     assert!(size("whole.1bit") < size("mean.1bit") * 11 / 10, "{} of {}", size("mean.1bit"), size("whole.1bit"));

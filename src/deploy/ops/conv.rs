@@ -32,8 +32,12 @@ impl Operation for Conv {
         Ok(Meta::float([g.oh, g.ow, g.o]))
     }
 
+    fn bits(&self) -> usize {
+        if self.magnitudes().is_some() { self.weights.len() } else { 0 }
+    }
+
     fn numbers(&self) -> usize {
-        self.weights.len()
+        self.magnitudes().map_or(self.weights.len(), |magnitudes| magnitudes.len())
     }
 
     fn since(&self) -> u32 {

@@ -131,9 +131,11 @@ fn write_model(
         ),
     };
     say(format!("{}: {}, {what}", out.display(), size(bytes.len())))?;
-    if bits == 0 && shipped.keys().any(|name| name.ends_with(".matrix")) {
+    let (counted_bits, _) = net.multiply_adds()?;
+    if counted_bits == 0 && shipped.keys().any(|name| name.ends_with(".matrix")) {
         say(
-            "its binary layers ship as floats: a scale for each tap stands between weights and sums; --mean-matrices ships bits",
+            "its binary layers ship as signs with a scale for each tap, which are summed as floats; --mean-matrices ships layers that \
+             popcounts sum",
         )?;
     }
     compare(&net, task, shipped, &data.test, &counted(t.part, data.test.len()))

@@ -165,18 +165,19 @@ fn notes(rows: &[Row], against: Option<usize>) -> Vec<String> {
                 .into(),
         );
     }
-    let in_floats = |r: &&Row| {
+    let summed_as_floats = |r: &&Row| {
         let is = |key: &str, value: &str| r.first().settings.get(key).is_some_and(|v| v == value);
         is("net.binary", "true")
             && is("net.binarization.scale", "matrix")
-            && r.first().ships.is_some_and(|s| s.binary_weights == 0)
+            && r.first().ships.is_some_and(|s| s.binary_macs == 0)
     };
-    let in_floats: BTreeSet<&str> = rows.iter().filter(in_floats).map(|r| r.first().recipe.as_str()).collect();
-    if !in_floats.is_empty() {
+    let summed_as_floats: BTreeSet<&str> =
+        rows.iter().filter(summed_as_floats).map(|r| r.first().recipe.as_str()).collect();
+    if !summed_as_floats.is_empty() {
         notes.push(format!(
-            "A scale for each tap (net.binarization.matrix) stands between weights and sums in {}: its binary layers ship as floats. \
-             onebit export --mean-matrices ships them as bits, with the mean of each matrix.",
-            in_floats.into_iter().collect::<Vec<_>>().join(", ")
+            "A scale for each tap (net.binarization.matrix) stands between weights and sums in {}: its binary layers ship as signs that are \
+             summed as floats. onebit export --mean-matrices ships layers that popcounts sum, with the mean of each matrix.",
+            summed_as_floats.into_iter().collect::<Vec<_>>().join(", ")
         ));
     }
     if let Some(base) = against {
