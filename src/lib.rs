@@ -62,9 +62,35 @@
 //! | a layer | [`OwnLayer`](nn::OwnLayer), given to [`LAYERS`](nn::LAYERS): recipes list it | `own_layer.rs` |
 //! | a network | a list of layers in a recipe; or [`Builder`](nn::Builder), layer by layer | `own_network.rs` |
 //! | a method | [`Method`](methods::Method), given to [`METHODS`](methods::METHODS): recipes name it, the loop runs it | `own_method.rs` |
-//! | another kind of run | [`Experiment`](experiments::Experiment), given to [`EXPERIMENTS`](experiments::EXPERIMENTS) | |
+//! | another kind of run | [`Experiment`](experiments::Experiment), given to [`EXPERIMENTS`](experiments::EXPERIMENTS) | `own_experiment.rs` |
 //!
-//! A program that adds something and then calls [`cli::main`](crate#the-program) is `onebit` with that in it.
+//! A program that adds something and then calls [`cli::main`](crate#the-program) is `onebit` with that in it:
+//!
+//! ```no_run
+//! use onebit::error::Result;
+//! use onebit::graph::{Graph, Value};
+//! use onebit::ops::pointwise::Estimator;
+//!
+//! #[derive(Debug)]
+//! struct Half;
+//!
+//! impl Estimator for Half {
+//!     fn name(&self) -> &'static str {
+//!         "half"
+//!     }
+//!
+//!     fn grad(&self, g: &mut Graph, _x: Value, dy: Value) -> Result<Value> {
+//!         g.scale(dy, 0.5)
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     // From here on `net.binarization.weight_ste = "half"` is a setting like any other.
+//!     onebit::nn::ESTIMATORS.add(&Half).expect("no other has its name");
+//!     onebit::cli::main()
+//! }
+//! ```
+//!
 //! [`verify::compare`] holds what was added against its formula in f64, node by node, on any device.
 //!
 //! # Modules

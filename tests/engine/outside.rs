@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 #[path = "../examples/own_estimator.rs"]
 mod own_estimator;
 #[expect(dead_code, reason = "its main is the program's")]
+#[path = "../examples/own_experiment.rs"]
+mod own_experiment;
+#[expect(dead_code, reason = "its main is the program's")]
 #[path = "../examples/own_layer.rs"]
 mod own_layer;
 #[path = "../examples/own_method.rs"]
@@ -35,6 +38,13 @@ fn an_own_layer_is_in_a_network_of_text_and_equals_its_formula_on_every_device()
     onebit::nn::LAYERS.add(own_layer::LAYER).unwrap();
     own_layer::check().unwrap();
     assert!(onebit::nn::LAYERS.add(own_layer::LAYER).is_err(), "twice");
+}
+
+#[test]
+fn an_own_experiment_is_fitted_and_tested_from_its_run() {
+    onebit::experiments::EXPERIMENTS.add(&own_experiment::NearestMean).unwrap();
+    own_experiment::check().unwrap();
+    assert!(onebit::experiments::EXPERIMENTS.add(&own_experiment::NearestMean).is_err(), "twice");
 }
 
 #[test]
