@@ -40,6 +40,10 @@ pub mod streams {
     pub const SUBSPACE: u64 = 9;
     /// Augmentation of view 0; view `v` of an image uses `AUGMENT + v`.
     pub const AUGMENT: u64 = 1 << 16;
+    /// What of the augmentation of view 0 has no room there; view `v` uses `AUGMENT_MORE + v`.
+    pub const AUGMENT_MORE: u64 = 2 << 16;
+    /// How the images of a batch are mixed in view 0; view `v` uses `MIX + v`.
+    pub const MIX: u64 = 3 << 16;
 }
 
 /// A stream of random numbers that can be read at any place.

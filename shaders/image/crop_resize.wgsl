@@ -41,7 +41,8 @@ fn main(
     let size_y = max(trunc(params[row + ${CROP_HEIGHT}u]), 1.0);
     let size_x = max(trunc(params[row + ${CROP_WIDTH}u]), 1.0);
     let ox = select(i % OW, OW - 1u - i % OW, params[row + ${FLIP}u] != 0.0);
-    let at_y = place(i / OW % OH, size_y, OH);
+    let oy = select(i / OW % OH, OH - 1u - i / OW % OH, params[row + ${FLIP_Y}u] != 0.0);
+    let at_y = place(oy, size_y, OH);
     let at_x = place(ox, size_x, OW);
     let y0 = floor(at_y);
     let x0 = floor(at_x);

@@ -16,6 +16,11 @@ fn blend(a: vec3<f32>, b: f32, factor: f32) -> vec3<f32> {
     return clamp(factor * a + vec3<f32>((1.0 - factor) * b), vec3<f32>(0.0), vec3<f32>(1.0));
 }
 
+// Which of 256 levels a number in 0..1 has.
+fn level_of(v: f32) -> u32 {
+    return u32(clamp(v, 0.0, 1.0) * 255.999);
+}
+
 fn turn_hue(p: vec3<f32>, shift: f32) -> vec3<f32> {
     let high = max(p.x, max(p.y, p.z));
     let low = min(p.x, min(p.y, p.z));

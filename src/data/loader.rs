@@ -1,10 +1,10 @@
 //! Makes batches in a thread of its own, ahead of the device.
 
+use super::augment::{self, Place, Sampler};
 use super::batch::{Batch, BatchPlan, row_bytes, write_row};
 use super::images::{Encoded, Images};
-use super::{AugmentSpec, Dataset, augment};
+use super::{AugmentSpec, Dataset};
 use crate::error::{Error, Result};
-use crate::rng::{Philox, streams};
 use crate::tensor::columns::COUNT;
 use crate::tensor::{DType, HostTensor};
 use rayon::prelude::*;
@@ -53,7 +53,7 @@ pub const BATCHES_AT_ONCE: usize = AHEAD + 2;
 pub struct Loader {
     dataset: Arc<Dataset>,
     plan: BatchPlan,
-    views: Vec<AugmentSpec>,
+    views: Vec<Sampler>,
     /// Decodes image files, beside the threads that compute. `None` for images that are decoded.
     decoders: Option<Arc<ThreadPool>>,
 }
@@ -92,6 +92,7 @@ impl Loader {
                 Some(Arc::new(pool.map_err(fail)?))
             }
         };
+        let views = views.iter().zip(0..).map(|(spec, view)| Sampler::new(spec, seed, view)).collect();
         Ok(Loader { plan: BatchPlan { len, batch, seed, shuffle, drop_last }, dataset, views, decoders })
     }
 
@@ -175,7 +176,7 @@ impl Loader {
             epoch: 0,
             step: 0,
             images: match d.crops_originals() && !self.views.is_empty() {
-                true => self.views.iter().map(|spec| bytes(spec.output_size(d.h, d.w))).collect(),
+                true => self.views.iter().map(|view| bytes(view.spec().output_size(d.h, d.w))).collect(),
                 false => vec![bytes([d.h, d.w])],
             },
             labels: d.labels.as_ref().map(|_| HostTensor::zeros([n], DType::U32)),
@@ -190,8 +191,8 @@ impl Loader {
         (batch.epoch, batch.step) = (epoch, step);
         let d = &self.dataset;
         let first = (step * self.plan.batch) as u64;
-        for (spec, (rng, out)) in self.views.iter().zip(self.streams().zip(&mut batch.augment)) {
-            augment::sample_into(spec, &rng, epoch, first, d.h, d.w, out.f32s_mut());
+        for (view, out) in self.views.iter().zip(&mut batch.augment) {
+            view.batch(epoch, first, [d.h, d.w], out.f32s_mut());
         }
         match &d.images {
             Images::Decoded(pixels) => {
@@ -208,17 +209,10 @@ impl Loader {
         Ok(())
     }
 
-    /// The random numbers of each view.
-    fn streams(&self) -> impl Iterator<Item = Philox> {
-        let seed = self.plan.seed;
-        (0..self.views.len() as u64).map(move |view| Philox::new(seed, streams::AUGMENT + view))
-    }
-
     /// Decodes the images of a batch, all at once, into its rows; `first` is the number of the first one in the epoch.
     fn decode(&self, files: &Encoded, batch: &mut Batch, first: u64) -> Result<()> {
         let (d, epoch) = (&self.dataset, batch.epoch);
         let cropped = files.crops() && !self.views.is_empty();
-        let streams: Vec<Philox> = self.streams().collect();
         let row = |index| Row { index, pixels: Vec::new(), parameters: Vec::new() };
         let mut rows: Vec<Row<'_>> = batch.indices.iter_mut().map(row).collect();
         for tensor in &mut batch.images {
@@ -238,13 +232,14 @@ impl Loader {
             if !cropped {
                 return pixels.into_iter().try_for_each(|out| files.cover_into(found, &original, [d.h, d.w], out));
             }
-            for ((spec, rng), (out, row)) in self.views.iter().zip(&streams).zip(pixels.into_iter().zip(parameters)) {
-                let size = spec.output_size(d.h, d.w);
-                if spec.random_resized_crop.is_none() {
+            for (view, (out, row)) in self.views.iter().zip(pixels.into_iter().zip(parameters)) {
+                let size = view.spec().output_size(d.h, d.w);
+                if view.spec().random_resized_crop.is_none() {
                     files.cover_into(found, &original, size, out)?;
                     continue;
                 }
-                augment::sample_row(spec, rng, epoch, first + at as u64, [original.h, original.w], row);
+                let place = Place { epoch, number: first + at as u64, batch: first };
+                view.row(place, [original.h, original.w], size, row);
                 let crop = augment::take_crop(row, size);
                 original.crop_into(crop, size, &mut row_bytes(out)[..size[0] * size[1] * original.c]);
             }

@@ -9,6 +9,7 @@
 //! ```
 
 use super::parts;
+use super::tracking::{correct, track};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Meta, Value};
 use crate::methods::{Graphs, LOGITS, Method, Targets, Task, TeacherUse};
@@ -121,7 +122,8 @@ fn learn_coordinates(task: &Task<'_>, batch: usize) -> Result<Graph> {
         let (said, meant) = (nearness(g, targets, y)?, nearness(g, targets, wanted)?);
         let meant = g.argmax(meant, 1)?;
         let labels = g.reshape(meant, [batch])?;
-        let stop = parts::watch(g, labels, said, loss)?;
+        let right = correct(g, said, labels)?;
+        let stop = track(g, loss, right)?;
         parts::optimiser_step(g, task.recipe, loss, stop)
     })?;
     Ok(g)

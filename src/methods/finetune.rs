@@ -53,7 +53,7 @@ impl Method for Finetune {
         Ok(())
     }
 
-    fn weighs_classes(&self, _recipe: &Recipe) -> bool {
+    fn classifies(&self, _recipe: &Recipe) -> bool {
         true
     }
 
@@ -85,7 +85,7 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
     let learn = |g: &mut Graph, inputs: &parts::Inputs| {
         let net = task.recipe.network();
         let logits = net.build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-        let loss = parts::classification_loss(g, task.recipe, logits, inputs.labels)?;
+        let loss = parts::classification_loss(g, task.recipe, logits, inputs)?;
         Ok((logits, loss, ()))
     };
     let (g, ()) = parts::step(task, batch, learn, |g, loss, stop, ()| {

@@ -127,9 +127,9 @@ pub trait Method: Sync {
         false
     }
 
-    /// Whether it multiplies the cross-entropy with labels by the weights of classes (`loss.class_weights`), by
-    /// [`parts::classification_loss`].
-    fn weighs_classes(&self, _recipe: &Recipe) -> bool {
+    /// Whether it learns by [`parts::classification_loss`], which the weights of classes (`loss.class_weights`) and the labels
+    /// of mixed images (`augment.mixup`, `augment.cutmix`) go into.
+    fn classifies(&self, _recipe: &Recipe) -> bool {
         false
     }
 

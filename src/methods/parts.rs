@@ -1,12 +1,13 @@
 //! What methods have in common: images in, labels in, a loss followed down, a test. Whoever writes a method starts here.
 
-use super::tracking::{correct, halted_before, track};
+use super::tracking::{correct, correct_of_mixed, halted_before, track};
 use super::{AUGMENT, EVAL_IMAGES, EvaluatedBy, IMAGES, ImageInfo, LABELS, LOGITS, Progress, Task};
 use crate::data::AugmentSpec;
+use crate::data::augment::{self, Interpolation};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use crate::nn::{Mode, Network};
-use crate::ops::image::{AugmentPlan, columns};
+use crate::ops::image::{AugmentPlan, MixedLabels, Retouch, columns};
 use crate::recipe::{ClassWeights, Recipe};
 use crate::tensor::{DType, HostTensor};
 
@@ -28,7 +29,7 @@ pub fn step<T, R>(
     graph(|g| {
         let inputs = inputs(g, task, batch)?;
         let (logits, loss, made) = learn(g, &inputs)?;
-        let stop = watch(g, inputs.labels, logits, loss)?;
+        let stop = watch(g, &inputs, logits, loss)?;
         update(g, loss, stop, made)
     })
 }
@@ -49,6 +50,8 @@ pub struct Inputs {
     pub x: Value,
     /// Classes, `[n]`.
     pub labels: Value,
+    /// The classes of mixed images, where the recipe mixes them.
+    pub mixed: Option<MixedLabels>,
     /// Whether training was halted before this step.
     pub halted: Value,
 }
@@ -67,38 +70,59 @@ pub fn inputs(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Inputs> {
              folder of its own, below the path or below train, val and test there"
         )));
     }
-    let x = view(g, images, batch, 0, &task.recipe.augment)?;
+    let augment = &task.recipe.augment;
+    let (mut x, params) = view(g, images, batch, 0, augment)?;
     let labels = g.input(LABELS, Meta::new([batch], DType::U32))?;
+    let mut mixed = None;
+    if let (Some(params), true) = (params, augment.mixes()) {
+        x = g.mix_images(x, params)?;
+        mixed = Some(g.mix_labels(labels, params)?);
+    }
     let halted = halted_before(g)?;
-    Ok(Inputs { x, labels, halted })
+    Ok(Inputs { x, labels, mixed, halted })
 }
 
 /// Some views of the images of a step, from number `first` on, one after the other, `[views * n, h, w, c]`.
 pub fn views(g: &mut Graph, task: &Task<'_>, batch: usize, first: usize, specs: &[AugmentSpec]) -> Result<Value> {
-    let views = specs.iter().enumerate().map(|(i, spec)| view(g, task.images, batch, first + i, spec));
+    let views = specs.iter().enumerate().map(|(i, spec)| Ok(view(g, task.images, batch, first + i, spec)?.0));
     let views: Vec<Value> = views.collect::<Result<_>>()?;
     g.concat(&views, 0)
 }
 
-/// Cross-entropy of logits with labels as the recipe has it: smoothed, and weighted by class.
+/// Cross-entropy of logits with the labels as the recipe has it: smoothed, weighted by class; of mixed images with both
+/// classes, each by its share.
 ///
 /// # Errors
 /// If logits and labels do not go together.
-pub fn classification_loss(g: &mut Graph, recipe: &Recipe, logits: Value, labels: Value) -> Result<Value> {
+pub fn classification_loss(g: &mut Graph, recipe: &Recipe, logits: Value, inputs: &Inputs) -> Result<Value> {
+    let (labels, smoothing) = (inputs.labels, recipe.label_smoothing);
+    if let Some(mixed) = inputs.mixed {
+        let own = g.cross_entropy_rows(logits, mixed.own, smoothing)?;
+        let other = g.cross_entropy_rows(logits, mixed.other, smoothing)?;
+        // other + share (own - other)
+        let nearer = g.sub(own, other)?;
+        let nearer = g.mul(nearer, mixed.share)?;
+        let rows = g.add(other, nearer)?;
+        return g.mean_all(rows);
+    }
     match &recipe.loss.class_weights {
-        ClassWeights::Equal => g.cross_entropy(logits, labels, recipe.label_smoothing),
-        ClassWeights::Given(weights) => g.weighted_cross_entropy(logits, labels, recipe.label_smoothing, weights),
+        ClassWeights::Equal => g.cross_entropy(logits, labels, smoothing),
+        ClassWeights::Given(weights) => g.weighted_cross_entropy(logits, labels, smoothing, weights),
         // Whoever trains knows the images, and has made numbers of it; here a step is only looked at.
         ClassWeights::Balanced => {
             let equal = vec![1.0; g.shape(logits).columns()];
-            g.weighted_cross_entropy(logits, labels, recipe.label_smoothing, &equal)
+            g.weighted_cross_entropy(logits, labels, smoothing, &equal)
         }
     }
 }
 
-/// Counts right answers and watches the loss; whether this step or one before halted training.
-pub fn watch(g: &mut Graph, labels: Value, logits: Value, loss: Value) -> Result<Value> {
-    let right = correct(g, logits, labels)?;
+/// Counts right answers, of mixed images those that name the class of the larger share, and watches the loss; whether this
+/// step or one before halted training.
+pub fn watch(g: &mut Graph, inputs: &Inputs, logits: Value, loss: Value) -> Result<Value> {
+    let right = match inputs.mixed {
+        None => correct(g, logits, inputs.labels)?,
+        Some(mixed) => correct_of_mixed(g, logits, mixed)?,
+    };
     track(g, loss, right)
 }
 
@@ -181,8 +205,15 @@ pub fn learning_rate(recipe: &Recipe, progress: Progress) -> f32 {
     recipe.schedule.at(recipe.lr, progress.steps, progress.per_epoch, recipe.epochs)
 }
 
-/// View number `number` of the images of a step, augmented and normalised, `[batch, h, w, c]`.
-fn view(g: &mut Graph, images: &ImageInfo, batch: usize, number: usize, spec: &AugmentSpec) -> Result<Value> {
+/// View number `number` of the images of a step, augmented and normalised, `[batch, h, w, c]`; and the parameters, if anything
+/// is done to the images.
+fn view(
+    g: &mut Graph,
+    images: &ImageInfo,
+    batch: usize,
+    number: usize,
+    spec: &AugmentSpec,
+) -> Result<(Value, Option<Value>)> {
     // All views are made of the same images, unless they are crops of whole pictures, which come cropped.
     let (name, input) = match images.crops {
         true => (format!("{IMAGES}.{number}"), images.view_extents(spec)),
@@ -190,20 +221,42 @@ fn view(g: &mut Graph, images: &ImageInfo, batch: usize, number: usize, spec: &A
     };
     let pixels = g.input(&name, Meta::new([batch, input.iter().product()], DType::U8))?;
     if *spec == (AugmentSpec { normalize: spec.normalize.clone(), ..AugmentSpec::default() }) {
-        return normalise(g, pixels, images);
+        return Ok((normalise(g, pixels, images)?, None));
     }
     let params = g.input(&format!("{AUGMENT}.{number}"), Meta::f32([batch, columns::COUNT]))?;
     let [h, w, _] = images.view_extents(spec);
     let plan = AugmentPlan {
-        input,
         output: [h, w],
+        retouches: retouches(spec),
         jitter: spec.color_jitter.is_some(),
         gray: spec.grayscale.is_some(),
         // Three deviations hold all but 0.3 % of a Gaussian.
         blur_radius: spec.gaussian_blur.map(|b| (3.0 * b.sigma[1]).ceil() as usize),
+        light: spec.lighting.is_some(),
         normalize: Some((images.mean.clone(), images.std.clone())),
+        erase: spec.erasing.map(|e| e.value),
+        ..AugmentPlan::plain(input)
     };
-    g.augment(pixels, params, &plan)
+    Ok((g.augment(pixels, params, &plan)?, Some(params)))
+}
+
+/// The retouches of a view, in their order.
+fn retouches(spec: &AugmentSpec) -> Vec<Retouch> {
+    let bilinear = |how: Interpolation| how == Interpolation::Bilinear;
+    let mut all = Vec::new();
+    let mut of_policy = |slots: usize, interpolation: Interpolation, fill: f32| {
+        all.extend((0..slots).map(|slot| Retouch { slot, colours: true, bilinear: bilinear(interpolation), fill }));
+    };
+    if let Some(policy) = &spec.rand_augment {
+        of_policy(policy.num_ops, policy.interpolation, policy.fill);
+    } else if let Some(policy) = &spec.trivial_augment {
+        of_policy(1, policy.interpolation, policy.fill);
+    }
+    if let Some(turn) = &spec.rotation {
+        let bilinear = bilinear(turn.interpolation);
+        all.push(Retouch { slot: augment::ROTATION, colours: false, bilinear, fill: turn.fill });
+    }
+    all
 }
 
 /// The middle of images `[n, h, w, c]`.

@@ -64,15 +64,7 @@ impl Recipe {
             }
             _ => {}
         }
-        if !self.loss.is_default() && !method.weighs_classes(self) {
-            let all = METHODS.all();
-            let known: Vec<&str> = all.iter().filter(|m| m.weighs_classes(self)).map(|m| m.name()).collect();
-            return fail(format!(
-                "loss.class_weights is for the cross-entropy with labels, by which method = \"{name}\" does not learn: leave it out \
-                 (it goes with method = \"{}\")",
-                known.join("\" or \"")
-            ));
-        }
+        self.check_labels(method)?;
         let b = &self.net.binarization;
         let clamps = self.net.is_binary() && b.weights == WeightRule::Magnitude && b.magnitude.is_some_and(|m| m.clamp);
         if clamps && !method.clamps_magnitudes() {
@@ -85,6 +77,34 @@ impl Recipe {
             ));
         }
         method.validate(self)
+    }
+
+    /// What goes into the cross-entropy with labels needs a method that has it.
+    fn check_labels(&self, method: &dyn Method) -> Result<()> {
+        let mixes = match (&self.augment.mixup, &self.augment.cutmix) {
+            (Some(_), _) => Some("augment.mixup"),
+            (None, Some(_)) => Some("augment.cutmix"),
+            (None, None) => None,
+        };
+        let weighs = (!self.loss.is_default()).then_some("loss.class_weights");
+        if let (Some(mixes), Some(weighs)) = (mixes, weighs) {
+            return Err(Error::Config(format!(
+                "{weighs} and {mixes}: a mixed image has no class to weigh it by, choose one"
+            )));
+        }
+        match mixes.or(weighs) {
+            Some(setting) if !method.classifies(self) => {
+                let all = METHODS.all();
+                let known: Vec<&str> = all.iter().filter(|m| m.classifies(self)).map(|m| m.name()).collect();
+                Err(Error::Config(format!(
+                    "{setting} is for the cross-entropy with labels, by which method = \"{}\" does not learn: leave it out \
+                     (it goes with method = \"{}\")",
+                    method.name(),
+                    known.join("\" or \"")
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Every setting that a recipe of a network may have, those of methods with the methods that have them.

@@ -36,7 +36,7 @@ impl Method for Siman {
         true
     }
 
-    fn weighs_classes(&self, _recipe: &Recipe) -> bool {
+    fn classifies(&self, _recipe: &Recipe) -> bool {
         true
     }
 

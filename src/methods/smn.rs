@@ -191,7 +191,7 @@ impl Method for Smn {
         }
     }
 
-    fn weighs_classes(&self, recipe: &Recipe) -> bool {
+    fn classifies(&self, recipe: &Recipe) -> bool {
         self.evaluated_by(recipe) == EvaluatedBy::Logits
     }
 
@@ -244,7 +244,7 @@ fn without_labels(task: &Task<'_>, batch: usize) -> Result<Graph> {
 fn with_labels(task: &Task<'_>, batch: usize) -> Result<Graph> {
     let learn = |g: &mut Graph, inputs: &parts::Inputs| {
         let net = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-        let loss = parts::classification_loss(g, task.recipe, net.logits, inputs.labels)?;
+        let loss = parts::classification_loss(g, task.recipe, net.logits, inputs)?;
         Ok((net.logits, loss, net.masks))
     };
     let (g, _) = parts::step(task, batch, learn, |g, loss, stop, masks| {

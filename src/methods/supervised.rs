@@ -16,7 +16,7 @@ impl Method for Supervised {
         "supervised"
     }
 
-    fn weighs_classes(&self, _recipe: &Recipe) -> bool {
+    fn classifies(&self, _recipe: &Recipe) -> bool {
         true
     }
 
@@ -29,7 +29,7 @@ impl Method for Supervised {
 pub(super) fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
     parts::plain_step(task, batch, |g, inputs| {
         let logits = task.recipe.network().build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-        let loss = parts::classification_loss(g, task.recipe, logits, inputs.labels)?;
+        let loss = parts::classification_loss(g, task.recipe, logits, inputs)?;
         Ok((logits, loss))
     })
 }

@@ -4,6 +4,7 @@
 use super::task::TRANSIENT;
 use crate::error::Result;
 use crate::graph::{Graph, Init, Meta, Phase, Value};
+use crate::ops::image::MixedLabels;
 use crate::tensor::HostTensor;
 
 /// `[loss, right answers, steps]`.
@@ -69,6 +70,18 @@ pub fn track_mean(g: &mut Graph, name: &str, value: Value, halted: Value) -> Res
 pub fn correct(g: &mut Graph, logits: Value, labels: Value) -> Result<Value> {
     g.in_phase(Phase::Update, |g| {
         let right = g.correct_top_k(logits, labels, 1)?;
+        g.sum(right, &[0])
+    })
+}
+
+/// As [`correct`], of mixed images: the answers that name the class of the larger share.
+pub fn correct_of_mixed(g: &mut Graph, logits: Value, labels: MixedLabels) -> Result<Value> {
+    g.in_phase(Phase::Update, |g| {
+        let own = g.correct_top_k(logits, labels.own, 1)?;
+        let other = g.correct_top_k(logits, labels.other, 1)?;
+        let half = g.constant(HostTensor::from_f32([1], vec![0.5]));
+        let larger = g.greater_equal(labels.share, half)?;
+        let right = g.select(larger, own, other)?;
         g.sum(right, &[0])
     })
 }

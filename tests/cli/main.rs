@@ -6,6 +6,7 @@ mod golden;
 mod python;
 
 mod adapters;
+mod augment;
 mod bad_input;
 mod bench;
 mod classes;

@@ -76,6 +76,20 @@ fn killed_again_and_again_it_ends_with_the_same_bytes() {
     assert!(done.contains("finished"), "{done}");
 }
 
+/// What is drawn for an image depends on seed, epoch and number alone, what mixes a batch on those of its first.
+#[test]
+fn a_killed_run_of_mixed_images_draws_the_same_again() {
+    let place = Place::new();
+    let drawn = ["trivial_augment={}", "mixup={}", "cutmix={}", "erasing={p=0.5}", "vertical_flip={}"];
+    let drawn = drawn.map(|s| format!("augment.{s}"));
+    let mut settings = OFTEN.to_vec();
+    drawn.iter().for_each(|s| settings.extend(["--set", s]));
+    place.train("whole", &settings).ok();
+    killed_again_and_again(&place, &tiny("killed", &settings));
+    place.train("other", &[&settings[..], &["--seed", "5"]].concat()).ok();
+    assert!(place.weights("whole") != place.weights("other"));
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {

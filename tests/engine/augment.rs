@@ -20,6 +20,7 @@ fn row(changes: &[(usize, f32)]) -> Vec<f32> {
     row[columns::CROP_HEIGHT] = H as f32;
     row[columns::CROP_WIDTH] = W as f32;
     row[columns::BRIGHTNESS..=columns::SATURATION].fill(1.0);
+    row[columns::MIX_SHARE] = 1.0;
     (0..4).for_each(|k| row[columns::JITTER_ORDER + k] = k as f32);
     changes.iter().for_each(|(c, v)| row[*c] = *v);
     row
@@ -49,7 +50,7 @@ fn augmented(device: &Device, row: Vec<f32>, output: [usize; 2], blur_radius: Op
     let mut g = Graph::new();
     let images = g.input("images", Meta::new([1, H * W * 3], DType::U8)).unwrap();
     let params = g.input("params", Meta::f32([1, columns::COUNT])).unwrap();
-    let plan = AugmentPlan { input: [H, W, 3], output, jitter: true, gray: true, blur_radius, normalize: None };
+    let plan = AugmentPlan { output, jitter: true, gray: true, blur_radius, ..AugmentPlan::plain([H, W, 3]) };
     let y = g.augment(images, params, &plan).unwrap();
     g.output("y", y);
     let mut store = Store::new(device.clone());
@@ -117,13 +118,20 @@ fn crops_of_the_output_size_only_move_pixels() {
     let bytes = image();
     assert!(bytes[1..].iter().all(|b| *b != 0), "the picture must not hold what stands for its outside");
     for (name, d) in devices() {
-        for (dy, dx, flip) in [(0i64, 0i64, false), (-2, 1, false), (1, -3, true), (4, 0, false)] {
-            let changes =
-                [(columns::CROP_Y, dy as f32), (columns::CROP_X, dx as f32), (columns::FLIP, flip as u8 as f32)];
+        for (dy, dx, flip, flip_y) in
+            [(0i64, 0i64, false, false), (-2, 1, false, true), (1, -3, true, false), (4, 0, true, true)]
+        {
+            let changes = [
+                (columns::CROP_Y, dy as f32),
+                (columns::CROP_X, dx as f32),
+                (columns::FLIP, flip as u8 as f32),
+                (columns::FLIP_Y, flip_y as u8 as f32),
+            ];
             let got = augmented(&d, row(&changes), [H, W], None);
             let expected: Vec<f64> = (0..H * W * 3)
                 .map(|i| {
                     let (y, x, c) = (i / 3 / W, i / 3 % W, i % 3);
+                    let y = if flip_y { H - 1 - y } else { y };
                     let (y, x) = (y as i64 + dy, if flip { W - 1 - x } else { x } as i64 + dx);
                     let inside = (0..H as i64).contains(&y) && (0..W as i64).contains(&x);
                     if inside { bytes[(y as usize * W + x as usize) * 3 + c] as f64 / 255.0 } else { 0.0 }

@@ -132,7 +132,7 @@ fn is_no_fault(m: &Mutant) -> Option<&'static str> {
     // 128 MiB, the least that a binding covers.
     let few = name.ends_with("_blocked")
         || name.ends_with("_tiles")
-        || ["tiles", "color_jitter_mean", "sort_rows"].contains(&name);
+        || ["tiles", "color_jitter_mean", "retouch_statistics", "sort_rows"].contains(&name);
     (few && m.before.contains("wid.y")).then_some("no grid is that large")
 }
 

@@ -57,7 +57,7 @@ impl Method for Rbcn {
         }
     }
 
-    fn weighs_classes(&self, _recipe: &Recipe) -> bool {
+    fn classifies(&self, _recipe: &Recipe) -> bool {
         true
     }
 
@@ -136,7 +136,7 @@ fn discriminators(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Grap
 fn student(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<(Graph, Vec<kernel::Layer>)> {
     let learn = |g: &mut Graph, inputs: &parts::Inputs| {
         let net = task.recipe.network().network(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-        let task_loss = parts::classification_loss(g, task.recipe, net.logits, inputs.labels)?;
+        let task_loss = parts::classification_loss(g, task.recipe, net.logits, inputs)?;
         let mut logged = vec![("task_loss", task_loss)];
         let mut loss = task_loss;
         if spec.features != Features::None {
@@ -206,7 +206,7 @@ fn refresh(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Graph> {
     };
     let learn = |g: &mut Graph, inputs: &parts::Inputs| {
         let logits = task.recipe.network().build(g, inputs.x, task.images.classes, mode, Some(inputs.halted))?;
-        let loss = parts::classification_loss(g, task.recipe, logits, inputs.labels)?;
+        let loss = parts::classification_loss(g, task.recipe, logits, inputs)?;
         Ok((logits, loss, ()))
     };
     let (g, ()) = parts::step(task, batch, learn, |g, loss, stop, ()| {

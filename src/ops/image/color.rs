@@ -14,18 +14,18 @@ pub(super) struct Jitter {
 }
 
 /// Within 0..1; what is no number becomes 0.
-fn clamp(v: f32) -> f32 {
+pub(super) fn clamp(v: f32) -> f32 {
     let v = if v > 0.0 { v } else { 0.0 };
     if v < 1.0 { v } else { 1.0 }
 }
 
 /// `factor * a + (1 - factor) * b`, within 0..1.
-fn blend(a: f32, b: f32, factor: f32) -> f32 {
+pub(super) fn blend(a: f32, b: f32, factor: f32) -> f32 {
     clamp(factor * a + (1.0 - factor) * b)
 }
 
 /// ITU-R 601 luma; of one channel, the channel.
-fn luma(p: &[f32]) -> f32 {
+pub(super) fn luma(p: &[f32]) -> f32 {
     match p {
         [r, g, b] => 0.299 * *r + 0.587 * *g + 0.114 * *b,
         _ => p[0],

@@ -9,7 +9,7 @@ use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::tensor::RefTensor;
 use rayon::prelude::*;
 
-/// `x [n, h, w, c]` in 0..1, `params [n, 16]` -> the same shape, for 1 or 3 channels (with 1, saturation
+/// `x [n, h, w, c]` in 0..1, `params [n, 64]` -> the same shape, for 1 or 3 channels (with 1, saturation
 /// and hue change nothing). torchvision's `adjust_brightness`, `adjust_contrast` (towards the image's mean
 /// luma), `adjust_saturation` (towards the pixel's luma) and `adjust_hue` (in HSV), each clamped to 0..1.
 ///

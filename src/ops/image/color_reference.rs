@@ -4,7 +4,7 @@
 use super::columns;
 
 /// Rec. ITU-R BT.601: luma of red, green and blue; a grey pixel is its own.
-fn luma(pixel: &[f64]) -> f64 {
+pub(super) fn luma(pixel: &[f64]) -> f64 {
     match pixel.len() {
         3 => pixel.iter().zip([0.299, 0.587, 0.114]).map(|(v, weight)| v * weight).sum(),
         _ => pixel[0],
@@ -100,7 +100,7 @@ impl<'a> Adjustments<'a> {
 }
 
 /// Every number by `factor` away from, or towards, `centre`.
-fn towards(numbers: &mut [f64], centre: f64, factor: f64) {
+pub(super) fn towards(numbers: &mut [f64], centre: f64, factor: f64) {
     numbers.iter_mut().for_each(|v| *v = (centre + factor * (*v - centre)).clamp(0.0, 1.0));
 }
 

@@ -1,4 +1,4 @@
-//! A box of each image, resized and perhaps mirrored; and bytes as numbers.
+//! A box of each image, resized and perhaps mirrored, left and right or top and bottom; and bytes as numbers.
 
 use super::{check_params, columns};
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::ops::inputs::exactly;
 use crate::tensor::{DType, RefTensor};
 use rayon::prelude::*;
 
-/// `images u8 [n, h w c]`, `params [n, 16]` -> `f32 [n, oh, ow, c]` in 0..1.
+/// `images u8 [n, h w c]`, `params [n, 64]` -> `f32 [n, oh, ow, c]` in 0..1.
 ///
 /// Bilinear with half-pixel centres: output pixel i of n reads the box at `(i + 0.5) size / n - 0.5`, as
 /// torchvision's resize without antialiasing does. Neighbours beyond the edge of the *box* repeat it
@@ -29,6 +29,7 @@ struct Crop {
     h: usize,
     w: usize,
     flip: bool,
+    flip_y: bool,
 }
 
 impl Crop {
@@ -40,6 +41,7 @@ impl Crop {
             h: (at(columns::CROP_HEIGHT) as usize).max(1),
             w: (at(columns::CROP_WIDTH) as usize).max(1),
             flip: at(columns::FLIP) != 0.0,
+            flip_y: at(columns::FLIP_Y) != 0.0,
         }
     }
 }
@@ -89,12 +91,12 @@ impl Op for CropResize {
         for (image, row) in inputs[0].data.chunks_exact(h * w * c).zip(inputs[1].data.chunks_exact(columns::COUNT)) {
             let corner = [row[columns::CROP_Y].trunc(), row[columns::CROP_X].trunc()];
             let size = [row[columns::CROP_HEIGHT].trunc().max(1.0), row[columns::CROP_WIDTH].trunc().max(1.0)];
-            let mirrored = row[columns::FLIP] != 0.0;
+            let [mirrored, upside_down] = [columns::FLIP, columns::FLIP_Y].map(|c| row[c] != 0.0);
             let place =
                 |i: usize, size: f64, out: usize| ((i as f64 + 0.5) * size / out as f64 - 0.5).clamp(0.0, size - 1.0);
             for oy in 0..oh {
                 for ox in 0..ow {
-                    let at_y = place(oy, size[0], oh);
+                    let at_y = place(if upside_down { oh - 1 - oy } else { oy }, size[0], oh);
                     let at_x = place(if mirrored { ow - 1 - ox } else { ox }, size[1], ow);
                     for channel in 0..c {
                         // Every pixel of the box, weighted by its triangle.
@@ -150,7 +152,7 @@ impl Op for CropResize {
                 })
                 .collect();
             for (oy, out) in out.chunks_exact_mut(ow * c).enumerate() {
-                let (a, b, ty) = neighbours(oy, crop.h, oh);
+                let (a, b, ty) = neighbours(if crop.flip_y { oh - 1 - oy } else { oy }, crop.h, oh);
                 let line = |y: usize| self.pixel(crop.y + y as i64, 0).map(|p| &image[p..p + w * c]);
                 let (upper, lower) = (line(a), line(b));
                 let byte = |line: Option<&[u8]>, at: Option<usize>, channel: usize| match (line, at) {

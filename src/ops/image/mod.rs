@@ -1,18 +1,25 @@
 //! Augmentations of image batches. What happens to each image stands in a row of a parameter tensor
-//! `f32 [n, 16]` that the host samples; the device does it to the pixels. Pixels are numbers from 0 to 1,
+//! `f32 [n, 64]` that the host samples; the device does it to the pixels. Pixels are numbers from 0 to 1,
 //! the colour formulas torchvision's. No op here has a gradient: images are data.
 
 mod augment;
+mod boxes;
 mod color;
 mod color_jitter;
 mod color_reference;
 mod crop_resize;
+mod erase;
 mod gaussian_blur;
+mod mix;
+mod retouch;
 
 pub use augment::AugmentPlan;
 pub use color_jitter::ColorJitter;
 pub use crop_resize::CropResize;
+pub use erase::Erase;
 pub use gaussian_blur::GaussianBlur;
+pub use mix::{MixImages, MixedLabels};
+pub use retouch::Retouch;
 
 use crate::error::{Error, Result};
 use crate::graph::Meta;
