@@ -3,6 +3,7 @@
 //!
 //!     cargo bench --bench edge
 //!     cargo bench --bench edge -- --write DIR     also DIR/binary.1bit, DIR/binary.onnx and its float twin DIR/float.onnx
+//!     cargo bench --bench edge -- --recipe NAME   a built-in recipe's network instead, by one thread; `larq.py` asks for these
 
 use onebit::data::AugmentSpec;
 use onebit::deploy::{Net, Op, Runtime, file, onnx, pack};
@@ -23,6 +24,9 @@ use std::time::{Duration, Instant};
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let after = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1));
+    if let Some(name) = after("--recipe") {
+        return one(name);
+    }
     let binary = network(true);
     if let Some(folder) = after("--write") {
         let folder = Path::new(folder);
@@ -53,7 +57,7 @@ fn main() {
         ms(loaded),
         ms(start.elapsed())
     );
-    by_kind(&net, &image);
+    by_kind(&net, &image, &[1, 2]);
     if args.iter().any(|a| a == "--list") {
         for (name, time) in runtime.times(&image).expect("an image of that size") {
             println!("    {name}: {:.3} ms", ms(time));
@@ -71,9 +75,26 @@ fn main() {
     convolutions();
 }
 
-/// The time of each kind of layer, by one thread and by two.
-fn by_kind(net: &Net, image: &[u8]) {
-    for threads in [1, 2] {
+fn picture() -> Vec<u8> {
+    (0..224 * 224 * 3).map(|i| (i * i % 251) as u8).collect()
+}
+
+/// A recipe's network, by one thread and the instruction set that `ONEBIT_ISA` names.
+fn one(name: &str) {
+    let (_, recipe) = Recipe::find(name).expect("built in");
+    let (net, image) = (made(&recipe), picture());
+    let (bytes, isa) = (file::encode(&net).len(), Isa::chosen().expect("this machine has it"));
+    let mut runtime = Runtime::with_isa(&net, 1, isa).expect("fits");
+    let (least, median) = timed(|| {
+        black_box(runtime.run(&image).expect("an image of that size"));
+    });
+    println!("{name}: {:.2} MB, {isa}: {:.3} ms (median {:.3})", bytes as f64 / 1e6, ms(least), ms(median));
+    by_kind(&net, &image, &[1]);
+}
+
+/// The time of each kind of layer, by so many threads.
+fn by_kind(net: &Net, image: &[u8], threads: &[usize]) {
+    for &threads in threads {
         let mut runtime = Runtime::new(net, threads).expect("fits");
         let mut least: BTreeMap<&str, Duration> = BTreeMap::new();
         for _ in 0..50 {
@@ -139,10 +160,16 @@ fn network(binary: bool) -> Net {
         binarization: recipe.net.binarization.clone(),
         ..NetSpec::new(NetKind::Resnet18, binary)
     };
-    let recipe = Recipe { net: spec, augment: AugmentSpec::default(), ..recipe };
+    let net = made(&Recipe { net: spec, augment: AugmentSpec::default(), ..recipe });
+    assert_eq!(net.nodes.iter().any(|n| matches!(n.op, Op::BinaryConv(_))), binary);
+    net
+}
+
+/// The network of a recipe for 1000 classes of images of 224 pixels, with random weights.
+fn made(recipe: &Recipe) -> Net {
     let images =
         ImageInfo { extents: [224, 224, 3], classes: 1000, mean: vec![0.5; 3], std: vec![0.25; 3], crops: false };
-    let task = Task { recipe: &recipe, images: &images, teacher: None, targets: None };
+    let task = Task { recipe, images: &images, teacher: None, targets: None };
     let graph = inference_graph(&task, 1).expect("builds");
     let p = Philox::new(3, 0);
     let mut tensors = HashMap::new();
@@ -168,7 +195,5 @@ fn network(binary: bool) -> Net {
         };
         tensors.insert(name, t);
     }
-    let net = pack::pack(&task, &tensors, &[]).expect("ships");
-    assert_eq!(net.nodes.iter().any(|n| matches!(n.op, Op::BinaryConv(_))), binary);
-    net
+    pack::pack(&task, &tensors, &[]).expect("ships")
 }

@@ -20,6 +20,7 @@ mod lengthen;
 mod logs;
 mod mbn;
 mod methods;
+mod networks;
 mod own_images;
 mod pack;
 mod parts;
