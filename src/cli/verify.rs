@@ -1,5 +1,7 @@
 //! `onebit verify`.
 
+mod gradients;
+
 use super::look::teacher_for_a_look;
 use crate::console::text::{duration, say};
 use crate::console::wait::Waiting;
@@ -34,6 +36,7 @@ use std::time::Duration;
 ///     onebit verify --device all --json report.json     on the CPU and every adapter; for a bug report or a paper
 ///     onebit verify --filter conv2d --seed 7            ops and cases whose name holds "conv2d", other numbers
 ///     onebit verify --recipe fashion-binary --steps 2   two training steps of a recipe, node by node
+///     onebit verify --recipe mine.toml --gradients      its gradients against finite differences, layer by layer
 ///     onebit verify --replay verify-fashion-binary      again the node that was wrong there
 ///     onebit verify --browser                           every op and a training step in Chromium, which compiles shaders
 ///                                                       with other software
@@ -60,6 +63,10 @@ pub struct Args {
     /// Checks real training steps of this recipe, node by node, instead of the table of ops.
     #[arg(long, value_name = "NAME | FILE.toml")]
     recipe: Option<String>,
+    /// Checks the recipe's gradients against finite differences in f64 instead: of each node, at the numbers of the first step,
+    /// with 4 images. The layer that is wrong is named. What is straight-through by definition is counted, not compared.
+    #[arg(long, conflicts_with_all = ["device", "browser", "filter", "quick", "steps", "out", "replay", "shaders"])]
+    gradients: bool,
     /// How many training steps of the recipe.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "recipe")]
     steps: u64,
@@ -86,6 +93,9 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.json {
         check_writable(path)?;
+    }
+    if args.gradients {
+        return gradients::run(args);
     }
     if args.browser {
         find_chromium()?;
@@ -202,7 +212,8 @@ fn check_ops(args: &Args, sources: Sources, report: &mut Report) -> anyhow::Resu
     Ok(())
 }
 
-fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) -> anyhow::Result<()> {
+/// The recipe that is asked for, with its name.
+fn recipe_of(args: &Args, name: &str) -> anyhow::Result<(String, Recipe)> {
     let (name, recipe) = Recipe::find(name)?;
     let mut recipe = Recipe { run: None, ..recipe.with(&args.settings)? };
     recipe.seed = args.seed.unwrap_or(recipe.seed);
@@ -210,6 +221,11 @@ fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) 
         recipe.data.path = std::path::absolute(path).unwrap_or(path.clone()).display().to_string();
     }
     recipe.validate()?;
+    Ok((name, recipe))
+}
+
+fn check_recipe(args: &Args, name: &str, sources: Sources, report: &mut Report) -> anyhow::Result<()> {
+    let (name, mut recipe) = recipe_of(args, name)?;
     if args.steps == 0 {
         bail!("--steps 0: give at least 1");
     }

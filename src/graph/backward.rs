@@ -18,7 +18,9 @@ impl Graph {
                 format!("the loss must be one f32 number, it is {}", self.meta(loss)),
             ));
         }
-        self.in_phase(Phase::Backward, |g| g.backward_inner(loss, wrt))
+        let gradients = self.in_phase(Phase::Backward, |g| g.backward_inner(loss, wrt))?;
+        self.differentiated.push((loss, wrt.to_vec()));
+        Ok(gradients)
     }
 
     fn backward_inner(&mut self, loss: Value, wrt: &[Value]) -> Result<Vec<Value>> {
@@ -66,7 +68,7 @@ impl Graph {
     }
 
     /// For every value, whether it depends on one of `roots`.
-    fn depends_on(&self, roots: &[Value]) -> Vec<bool> {
+    pub(crate) fn depends_on(&self, roots: &[Value]) -> Vec<bool> {
         let mut needs = vec![false; self.values.len()];
         for r in roots {
             needs[r.index()] = true;

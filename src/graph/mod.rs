@@ -5,10 +5,12 @@
 
 mod backward;
 mod built_in;
+mod gradient_of;
 mod init;
 mod op;
 mod value;
 
+pub use gradient_of::GradientOf;
 pub use init::{Init, Role};
 pub use op::{CpuIo, EPS, Grads, LowerCx, Op, Pointwise};
 pub use value::Value;
@@ -144,6 +146,7 @@ pub struct Graph {
     assigns: Vec<(Value, Value)>,
     inits: HashMap<Value, (Init, Role)>,
     bases: HashMap<Value, Value>,
+    differentiated: Vec<(Value, Vec<Value>)>,
     scope: Vec<String>,
     phase: Phase,
 }
@@ -162,6 +165,7 @@ impl Clone for Graph {
             assigns: self.assigns.clone(),
             inits: self.inits.clone(),
             bases: self.bases.clone(),
+            differentiated: self.differentiated.clone(),
             scope: self.scope.clone(),
             phase: self.phase,
         }
@@ -425,6 +429,11 @@ impl Graph {
         self.bases.get(&leaf).copied().unwrap_or(leaf)
     }
 
+    /// What [`Graph::backward`] has differentiated so far, and by which values.
+    pub fn differentiated(&self) -> &[(Value, Vec<Value>)] {
+        &self.differentiated
+    }
+
     /// Shape and type of a value.
     pub fn meta(&self, v: Value) -> &Meta {
         &self.info(v).meta
@@ -493,6 +502,11 @@ impl Graph {
     /// State leaves, in order of creation.
     pub fn states(&self) -> Vec<Value> {
         self.leaves_where(|l| matches!(l, Leaf::State))
+    }
+
+    /// Leaves that the host writes before a step, in order of creation.
+    pub fn inputs(&self) -> Vec<Value> {
+        self.leaves_where(|l| matches!(l, Leaf::Input))
     }
 
     fn leaves_where(&self, want: impl Fn(&Leaf) -> bool) -> Vec<Value> {

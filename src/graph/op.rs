@@ -1,9 +1,10 @@
 //! What an op must say of itself.
 
-use super::{Graph, Meta, Value};
+use super::{GradientOf, Graph, Meta, Value};
 use crate::error::Result;
 use crate::kernels::Isa;
 use crate::launch::{Lowering, Target, Variants};
+use crate::tensor::bits::WeightCode;
 use crate::tensor::{HostTensor, RefTensor, Shape};
 use std::any::Any;
 use std::fmt::Debug;
@@ -23,6 +24,16 @@ pub trait Op: Any + Debug + Send + Sync {
     /// Appends the nodes that compute the inputs' gradients from those of the outputs (`dy`, `None`
     /// where nothing depends on an output). Called only when at least one output has a gradient.
     fn grad(&self, g: &mut Graph, inputs: &[Value], outputs: &[Value], dy: &[Option<Value>]) -> Result<Grads>;
+
+    /// What the gradients of [`Op::grad`] are gradients of: a check against differences must know.
+    fn gradient_of(&self) -> GradientOf {
+        GradientOf::Inputs
+    }
+
+    /// The numbers that the bits of an input stand for: its gradient is one with respect to them.
+    fn bits_are(&self, _input: usize) -> WeightCode {
+        WeightCode::PlusMinus
+    }
 
     /// The textbook: computed from the formula in f64. The oracle of every test.
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor>;
@@ -148,6 +159,16 @@ pub trait Pointwise: Debug + Send + Sync + 'static {
 
     /// As [`Op::grad`]; gradients of broadcast inputs are summed to their shape by the caller.
     fn grad(&self, g: &mut Graph, x: &[Value], y: &[Value], dy: &[Option<Value>]) -> Result<Grads>;
+
+    /// As [`Op::gradient_of`].
+    fn gradient_of(&self) -> GradientOf {
+        GradientOf::Inputs
+    }
+
+    /// As [`Op::bits_are`]: the formula reads 0 and 1.
+    fn bits_are(&self, _input: usize) -> WeightCode {
+        WeightCode::ZeroOne
+    }
 }
 
 /// Half the distance from 1 to the next f32: the relative error of one rounding.

@@ -2,7 +2,7 @@
 //! cross-entropy. An op says what it makes of one row, for the CPU device and as the reference; this file does the rest.
 
 use crate::error::{Error, Result};
-use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
+use crate::graph::{CpuIo, GradientOf, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::ops::inputs::{finite, other_count};
 use crate::tensor::{DType, RefTensor, Shape};
@@ -49,6 +49,11 @@ pub trait RowOp: Debug + Send + Sync + 'static {
 
     /// As [`Op::grad`].
     fn grad(&self, g: &mut Graph, x: &[Value], y: &[Value], dy: &[Option<Value>]) -> Result<Grads>;
+
+    /// As [`Op::gradient_of`].
+    fn gradient_of(&self) -> GradientOf {
+        GradientOf::Inputs
+    }
 }
 
 /// A row op as an op.
@@ -134,6 +139,10 @@ impl<R: RowOp> Op for Rows<R> {
 
     fn grad(&self, g: &mut Graph, x: &[Value], y: &[Value], dy: &[Option<Value>]) -> Result<Grads> {
         self.0.grad(g, x, y, dy)
+    }
+
+    fn gradient_of(&self) -> GradientOf {
+        self.0.gradient_of()
     }
 
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {

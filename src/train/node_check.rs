@@ -1,9 +1,12 @@
 //! Real training steps, node by node: each step of the programs runs on the device and on the reference from the same
-//! inputs, so that the first one that is wrong is found where it is wrong.
+//! inputs, so that the first one that is wrong is found where it is wrong; and the gradients of each node are held against
+//! differences.
 
 use super::steps::Steps;
 use crate::error::Result;
-use crate::verify::{DeviceReport, Finding, StepRun, compare_steps};
+use crate::graph::Value;
+use crate::tensor::{HostTensor, RefTensor};
+use crate::verify::{DeviceReport, Finding, GradientReport, StepRun, check_node_gradients, compare_steps};
 
 /// The first step that a device got wrong.
 #[derive(Clone, Debug)]
@@ -64,6 +67,46 @@ pub fn check(
         }
     }
     Ok(None)
+}
+
+/// Checks the gradients of the nodes of the first training step against finite differences, in f64 ([`check_node_gradients`]);
+/// `names` are those of the programs of a step, of both passes. `each` is told the program, how many of its nodes are done, and
+/// of how many.
+///
+/// # Errors
+/// If an image cannot be read, or an op cannot append its gradient.
+pub fn check_gradients(
+    steps: &mut Steps,
+    names: &[String],
+    report: &mut GradientReport,
+    mut each: impl FnMut(usize, usize, usize),
+) -> Result<()> {
+    let batch = steps.batch(0)?;
+    steps.upload(&batch)?;
+    for (part, name) in names.iter().enumerate() {
+        let scalars = steps.scalars(part, 0)?;
+        let graph = steps.runner.part(part).program().graph.clone();
+        let store = steps.runner.store();
+        let content = |v: Value| {
+            let (name, meta) = (graph.name(v), graph.meta(v));
+            // What no program keeps, nothing reads that the step needs.
+            let none = || HostTensor::zeros(meta.shape.clone(), meta.dtype);
+            let content = if store.meta(name).is_some() { store.read(name)? } else { none() };
+            Ok((name.to_string(), RefTensor::from(&content)))
+        };
+        let leaves = graph.params().into_iter().chain(graph.states()).chain(graph.inputs());
+        let leaves = leaves.map(content).collect::<Result<_>>()?;
+        let in_f64: Vec<f64> = scalars.iter().map(|s| f64::from(*s)).collect();
+        let mut nodes = 0;
+        check_node_gradients(&graph, &leaves, &in_f64, |made, all| {
+            nodes += 1;
+            each(part, nodes, all);
+            report.add(name, made);
+        })?;
+        // The next part of the step sees what this one has changed.
+        steps.runner.run(part, &scalars)?;
+    }
+    Ok(())
 }
 
 /// Where a node stands: its number and its layer.

@@ -142,7 +142,7 @@ impl Report {
 }
 
 /// JSON has no infinity and no NaN: they are written as strings.
-mod number {
+pub(super) mod number {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 

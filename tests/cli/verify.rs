@@ -3,6 +3,7 @@
 use crate::adapters::report;
 use crate::program::{Outcome, Place, TINY, finish};
 use onebit::shader::sources::Sources;
+use onebit::verify::GradientReport;
 use std::fs;
 use std::path::PathBuf;
 
@@ -53,6 +54,40 @@ fn the_first_wrong_node_of_a_training_step_is_named_and_runs_again() {
     place.run(&["verify", "--replay", "verify-fashion-binary", "--device", "vulkan"]).ok();
 }
 
+/// Of every method, of every rule for binary weights, and of a network of the reader's own.
+#[test]
+fn gradients_of_recipes_equal_differences() {
+    let place = Place::new();
+    let own = "\
+        method = 'supervised'\nepochs = 1\nbatch = 20\nlr = 1e-3\noptimiser = { kind = 'adam' }\nschedule = { kind = 'cosine' }\n\
+        [net]\nlayer = [{ op = 'conv', width = 4 }, { op = 'batch-norm' }, { op = 'binary-conv', width = '2*c', stride = 2 }, \
+        { op = 'batch-norm', name = 'mine' }, { op = 'prelu' }, { op = 'global-avg-pool' }, { op = 'classifier' }]";
+    fs::write(place.path("own.toml"), own).expect("a file");
+    let of = |recipe: &str, more: &[&str]| {
+        let args = ["verify", "--recipe", recipe, "--gradients", "--json", "r.json"];
+        let outcome = place.run(&[&args, more].concat()).ok();
+        assert!(outcome.out.contains("passed: "), "{recipe}: {}", outcome.out);
+        let json = fs::read_to_string(place.path("r.json")).expect("the report was written");
+        let report: GradientReport = serde_json::from_str(&json).expect("it is a report");
+        assert!(report.passed() && report.layers.iter().map(|l| l.compared).sum::<usize>() > 20, "{}", outcome.out);
+        report
+    };
+    let small = ["--set", "net.widths=[8,8,8,8]"];
+    let recipes = ["fashion-binary", "small-xnor", "small-irnet", "small-siman", "small-siman-01", "small-reactnet"];
+    for recipe in recipes.iter().chain(&["small-burn", "small-smn", "small-swav"]) {
+        let report = of(recipe, &small);
+        let defined = report.layers.iter().map(|l| l.definition.len()).sum::<usize>();
+        assert!(defined > 0 && report.layers.iter().all(|l| l.part == report.layers[0].part), "{recipe}: {report}");
+    }
+    // Of two networks, in two programs.
+    let report = of("small-rbcn", &small);
+    assert!(report.layers.iter().any(|l| l.part != report.layers[0].part), "{report}");
+    let report = of("own.toml", &["--seed", "3"]);
+    assert_eq!((report.seed, report.recipe.as_str()), (3, "own"));
+    let mine = report.layers.iter().find(|l| l.layer == "mine").expect("its layers have their names");
+    assert!(mine.compared > 0 && mine.definition["detach"] > 0, "{report}");
+}
+
 #[test]
 fn wrong_use() {
     let place = Place::new();
@@ -62,6 +97,10 @@ fn wrong_use() {
     run(&["--recipe", "fashion-binery"]).fails_with(&["did you mean fashion-binary?"]);
     run(&["--recipe", "fashion-binary", "--steps", "0"]).fails_with(&["--steps 0"]);
     run(&["--replay", "."]).fails_with(&["replay.json"]);
+    place.run(&["verify", "--gradients"]).fails_with(&["--gradients", "--recipe"]);
+    place.run(&["verify", "--recipe", "small-mbn", "--gradients"]).fails_with(&["no training steps"]);
+    let both = place.run(&["verify", "--recipe", "small-sign", "--gradients", "--steps", "2"]);
+    assert!(both.code == Some(2) && both.err.contains("'--gradients' cannot be used with '--steps"), "{}", both.err);
     run(&["--shaders", "nowhere"]).fails_with(&["nowhere"]);
     fs::create_dir(place.path("empty")).expect("a folder");
     run(&["--shaders", "empty"]).fails_with(&["empty", ".wgsl"]);

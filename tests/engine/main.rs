@@ -1,5 +1,5 @@
-//! The engine: which room uses which, ops and their kernels, what is chosen among kernels, optimisers, the browser,
-//! and what is added from outside of the crate.
+//! The engine: which room uses which, ops and their kernels, gradients node by node, what is chosen among kernels, optimisers,
+//! the browser, and what is added from outside of the crate.
 
 #[path = "../common/devices.rs"]
 mod devices;
@@ -10,6 +10,7 @@ mod arrows;
 mod augment;
 mod bench;
 mod browser;
+mod gradients;
 mod inputs;
 mod layers;
 mod mutants;

@@ -17,7 +17,7 @@ fn request() -> Request {
     Request { filter, quick: true, ..Request::default() }
 }
 
-fn specs() -> Vec<CaseSpec> {
+pub fn specs() -> Vec<CaseSpec> {
     request().cases().unwrap_or_else(|e| panic!("{e}"))
 }
 

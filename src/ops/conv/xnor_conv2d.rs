@@ -98,6 +98,10 @@ impl Op for XnorConv2d {
         ])
     }
 
+    fn bits_are(&self, input: usize) -> WeightCode {
+        if input == 1 { self.code } else { WeightCode::PlusMinus }
+    }
+
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {
         let g = self.geometry(&inputs[0].shape, &inputs[1].shape).expect("checked by infer");
         let y = forward(&g, &inputs[0].signed(), &weights(self.code, inputs[1]));

@@ -15,7 +15,7 @@
 
 use super::{ChannelStats, ChannelSums, Factor};
 use crate::error::{Error, Result};
-use crate::graph::{EPS, Grads, Graph, Meta, Phase, Pointwise, Value};
+use crate::graph::{EPS, GradientOf, Grads, Graph, Meta, Phase, Pointwise, Value};
 use crate::kernels::isa::vectorised;
 use crate::tensor::HostTensor;
 
@@ -123,6 +123,10 @@ impl Pointwise for BatchNormApply {
             }
         };
         Ok(vec![Some(dx), Some(da), Some(sum)])
+    }
+
+    fn gradient_of(&self) -> GradientOf {
+        if self.inv_std.is_some() { GradientOf::Detached } else { GradientOf::Inputs }
     }
 }
 

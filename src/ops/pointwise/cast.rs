@@ -18,6 +18,7 @@ pointwise! {
     Signed {} "signed" as "signed_of" (bit) => bit + bit - 1.0;
     reference if bit == 1.0 { 1.0 } else { -1.0 };
     bound |_x, _y| 0.0;
+    bits PlusMinus;
     grad |_me, g, x, y, dy| Ok(vec![Some(dy)])
 }
 

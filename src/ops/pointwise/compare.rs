@@ -104,6 +104,7 @@ pointwise! {
     StepAbove {} "step_above" as "greater" (x, threshold) => if x > threshold { 1.0 } else { 0.0 };
     reference (x > threshold) as u8 as f64;
     bound |_x, _y| 0.0;
+    gradient Definition;
     grad |_me, g, x, y, dy| Ok(vec![Some(dy), None])
 }
 

@@ -19,6 +19,7 @@
 ///     wgsl "fn soft_sign(x: f32, slope: f32) -> f32 { return x / (1.0 + slope * abs(x)); }";
 ///     // If not that of `Pointwise::bound`: how far an f32 result y may be from the formula's.
 ///     bound |_x, y| 10.0 * EPS * y.abs() + f32::MIN_POSITIVE as f64;
+///     // If its gradient is not the formula's derivative, on purpose: `gradient Definition;` (`GradientOf`).
 ///     // The inputs' gradients as nodes, from that of the output: Result<Grads>.
 ///     grad |me, g, x, y, dy| {
 ///         let magnitude = g.abs(x[0])?;
@@ -40,6 +41,8 @@ macro_rules! pointwise {
         reference $reference:expr;
         $(wgsl $text:expr;)?
         $(bound |$bx:ident, $by:ident| $bound:expr;)?
+        $(bits $code:ident;)?
+        $(gradient $of:ident;)?
         grad |$me:ident, $g:ident, $gx:ident, $gy:ident, $dy:ident| $grad:expr
     ) => {
         $(#[$doc])*
@@ -103,6 +106,14 @@ macro_rules! pointwise {
 
             $(fn bound(&self, _port: usize, $bx: &[f64], $by: f64) -> f64 {
                 $bound
+            })?
+
+            $(fn bits_are(&self, _input: usize) -> $crate::tensor::bits::WeightCode {
+                $crate::tensor::bits::WeightCode::$code
+            })?
+
+            $(fn gradient_of(&self) -> $crate::graph::GradientOf {
+                $crate::graph::GradientOf::$of
             })?
 
             #[allow(unused_variables)]

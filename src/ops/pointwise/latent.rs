@@ -2,13 +2,14 @@
 //! magnitudes, rounding a scale to a power of two.
 
 use crate::error::Result;
-use crate::graph::{Grads, Graph, Pointwise, Value};
+use crate::graph::{GradientOf, Grads, Graph, Pointwise, Value};
 
 pointwise! {
     /// The second input; the gradient goes to the first: a parameter that was moved outside of differentiation.
     StandIn {} "stand_in" (leaf, moved) => { let _ = leaf; moved };
     reference { let _ = leaf; moved };
     bound |_x, _y| f32::MIN_POSITIVE as f64;
+    gradient Definition;
     grad |_me, g, x, y, dy| Ok(vec![Some(dy), None])
 }
 
@@ -21,6 +22,7 @@ pointwise! {
     };
     reference x.abs().clamp(low, high) * if x < 0.0 { -1.0 } else { 1.0 };
     bound |_x, _y| f32::MIN_POSITIVE as f64;
+    gradient Definition;
     grad |_me, g, x, y, dy| Ok(vec![None; 3])
 }
 
@@ -61,6 +63,10 @@ impl Pointwise for NearestPowerOfTwo {
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {
         Ok(vec![None])
+    }
+
+    fn gradient_of(&self) -> GradientOf {
+        GradientOf::Definition
     }
 }
 

@@ -18,9 +18,10 @@ mod split;
 pub use sign::{Estimator, Sign, Ste};
 
 use crate::error::{Error, Result};
-use crate::graph::{Grads, Graph, LowerCx, Meta, Op, Pointwise, Value};
+use crate::graph::{GradientOf, Grads, Graph, LowerCx, Meta, Op, Pointwise, Value};
 use crate::launch::Lowering;
 use crate::ops::inputs::{finite, other_count};
+use crate::tensor::bits::WeightCode;
 use crate::tensor::{RefTensor, Shape};
 
 impl<P: Pointwise> Op for P {
@@ -53,6 +54,14 @@ impl<P: Pointwise> Op for P {
                 d.map(|d| g.sum_to(d, shape)).transpose()
             })
             .collect()
+    }
+
+    fn gradient_of(&self) -> GradientOf {
+        Pointwise::gradient_of(self)
+    }
+
+    fn bits_are(&self, input: usize) -> WeightCode {
+        Pointwise::bits_are(self, input)
     }
 
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {

@@ -2,7 +2,7 @@
 //! (SiMaN, section 2.1).
 
 use crate::error::{Error, Result};
-use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
+use crate::graph::{CpuIo, GradientOf, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::ops::inputs::exactly;
 use crate::tensor::{DType, HostTensor, RefTensor};
@@ -84,6 +84,10 @@ impl Op for CosineCut {
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {
         Ok(vec![None, None])
+    }
+
+    fn gradient_of(&self) -> GradientOf {
+        GradientOf::Definition
     }
 
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {

@@ -1,7 +1,7 @@
 //! The element of a given rank of each row.
 
 use crate::error::{Error, Result};
-use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
+use crate::graph::{CpuIo, GradientOf, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::{Launch, Lowering, Operand, fold_groups};
 use crate::ops::inputs::exactly;
 use crate::tensor::{DType, HostTensor, RefTensor};
@@ -41,6 +41,10 @@ impl Op for KthValue {
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {
         Ok(vec![None, None])
+    }
+
+    fn gradient_of(&self) -> GradientOf {
+        GradientOf::Definition
     }
 
     /// Sorts each row.

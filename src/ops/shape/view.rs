@@ -1,7 +1,7 @@
 //! The same words under another shape: reshape, and detach, which stops gradients.
 
 use crate::error::{Error, Result};
-use crate::graph::{CpuIo, Grads, Graph, LowerCx, Meta, Op, Value};
+use crate::graph::{CpuIo, GradientOf, Grads, Graph, LowerCx, Meta, Op, Value};
 use crate::launch::Lowering;
 use crate::ops::inputs::exactly;
 use crate::tensor::{RefTensor, Shape};
@@ -77,6 +77,10 @@ impl Op for Detach {
 
     fn grad(&self, _g: &mut Graph, _x: &[Value], _y: &[Value], _dy: &[Option<Value>]) -> Result<Grads> {
         Ok(vec![None])
+    }
+
+    fn gradient_of(&self) -> GradientOf {
+        GradientOf::Definition
     }
 
     view_op!();
