@@ -136,6 +136,7 @@ impl Experiments {
 
 /// Trains what `onebit train` is asked for.
 pub fn train(options: &TrainOptions) -> Result<Ending> {
+    options.check_once()?;
     let start = start(options)?;
     let experiment = match &start {
         Start::New(text) => EXPERIMENTS.of_text(&text.text),

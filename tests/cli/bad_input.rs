@@ -27,6 +27,17 @@ fn idx_set(place: &Place) -> std::path::PathBuf {
 const ON_SET: &[&str] = &["--data", "set", "--set", "batch=20", "--epochs", "1"];
 
 #[test]
+fn a_setting_that_is_given_twice_is_refused() {
+    let place = Place::new();
+    let twice = |args: &[&str], parts: &[&str]| {
+        place.run(&[&["train", "--device", "cpu"], args].concat()).fails_with(parts);
+    };
+    twice(&["--epochs", "3", "--set", "epochs=5"], &["--epochs and --set epochs=5", "leave one"]);
+    twice(&["--seed", "3", "--set", " seed = 5"], &["--seed and --set"]);
+    twice(&["--data", "embedded", "--set", "data.path='x'"], &["--data and --set"]);
+}
+
+#[test]
 fn a_set_on_disk_trains() {
     let place = Place::new();
     idx_set(&place);

@@ -65,7 +65,9 @@ pub fn tiny(out: &str, more: &[&str]) -> Vec<String> {
     if !more.contains(&"--device") {
         args.extend(["--device", "cpu"].map(String::from));
     }
-    for s in TINY {
+    // A setting is given once.
+    let by_flag = |s: &&&str| s.starts_with("epochs=") && more.contains(&"--epochs");
+    for s in TINY.iter().filter(|s| !by_flag(s)) {
         args.extend(["--set".to_string(), s.to_string()]);
     }
     args.extend(more.iter().map(|s| s.to_string()));
