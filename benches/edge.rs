@@ -3,7 +3,8 @@
 //!
 //!     cargo bench --bench edge
 //!     cargo bench --bench edge -- --write DIR     also DIR/binary.1bit, DIR/binary.onnx and its float twin DIR/float.onnx
-//!     cargo bench --bench edge -- --recipe NAME   a built-in recipe's network instead, by one thread; `larq.py` asks for these
+//!     cargo bench --bench edge -- --recipe NAME   the network of a recipe, built in or a file, instead, by one thread (`peer_larq.py`
+//!                                                 asks for these); --images 32x32x3 --classes 10 where it is not for ImageNet
 
 use onebit::data::AugmentSpec;
 use onebit::deploy::{Net, Op, Runtime, file, onnx, pack};
@@ -21,11 +22,18 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// Rows, columns and channels.
+const IMAGENET: [usize; 3] = [224, 224, 3];
+
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let after = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1));
     if let Some(name) = after("--recipe") {
-        return one(name);
+        let images = after("--images").map_or(IMAGENET, |text| {
+            let numbers: Vec<usize> = text.split('x').map(|n| n.parse().expect("a number")).collect();
+            numbers.try_into().expect("HxWxC")
+        });
+        return one(name, images, after("--classes").map_or(1000, |n| n.parse().expect("a number")));
     }
     let binary = network(true);
     if let Some(folder) = after("--write") {
@@ -75,20 +83,20 @@ fn main() {
     convolutions();
 }
 
-fn picture() -> Vec<u8> {
-    (0..224 * 224 * 3).map(|i| (i * i % 251) as u8).collect()
+fn picture(extents: [usize; 3]) -> Vec<u8> {
+    (0..extents.iter().product()).map(|i| (i * i % 251) as u8).collect()
 }
 
 /// A recipe's network, by one thread and the instruction set that `ONEBIT_ISA` names.
-fn one(name: &str) {
-    let (_, recipe) = Recipe::find(name).expect("built in");
-    let (net, image) = (made(&recipe), picture());
+fn one(name: &str, images: [usize; 3], classes: usize) {
+    let (_, recipe) = Recipe::find(name).expect("a recipe");
+    let (net, image) = (made(&recipe, images, classes), picture(images));
     let (bytes, isa) = (file::encode(&net).len(), Isa::chosen().expect("this machine has it"));
     let mut runtime = Runtime::with_isa(&net, 1, isa).expect("fits");
     let (least, median) = timed(|| {
         black_box(runtime.run(&image).expect("an image of that size"));
     });
-    println!("{name}: {:.2} MB, {isa}: {:.3} ms (median {:.3})", bytes as f64 / 1e6, ms(least), ms(median));
+    println!("{name}: {:.3} MB, {isa}: {:.3} ms (median {:.3})", bytes as f64 / 1e6, ms(least), ms(median));
     by_kind(&net, &image, &[1]);
 }
 
@@ -160,15 +168,15 @@ fn network(binary: bool) -> Net {
         binarization: recipe.net.binarization.clone(),
         ..NetSpec::new(NetKind::Resnet18, binary)
     };
-    let net = made(&Recipe { net: spec, augment: AugmentSpec::default(), ..recipe });
+    let net = made(&Recipe { net: spec, augment: AugmentSpec::default(), ..recipe }, IMAGENET, 1000);
     assert_eq!(net.nodes.iter().any(|n| matches!(n.op, Op::BinaryConv(_))), binary);
     net
 }
 
-/// The network of a recipe for 1000 classes of images of 224 pixels, with random weights.
-fn made(recipe: &Recipe) -> Net {
-    let images =
-        ImageInfo { extents: [224, 224, 3], classes: 1000, mean: vec![0.5; 3], std: vec![0.25; 3], crops: false };
+/// The network of a recipe, with random weights.
+fn made(recipe: &Recipe, extents: [usize; 3], classes: usize) -> Net {
+    let (mean, std) = (vec![0.5; extents[2]], vec![0.25; extents[2]]);
+    let images = ImageInfo { extents, classes, mean, std, crops: false };
     let task = Task { recipe, images: &images, teacher: None, targets: None };
     let graph = inference_graph(&task, 1).expect("builds");
     let p = Philox::new(3, 0);

@@ -3,7 +3,7 @@ weights, taking turns; the least time of each.
 
     python3 -m venv target/larq
     target/larq/bin/pip install tensorflow==2.16.2 tf_keras==2.16.0 larq-compute-engine==0.16.0 larq-zoo==2.4.0 'setuptools<81'
-    target/larq/bin/python benches/larq.py [--rounds N] [NAME...]
+    target/larq/bin/python benches/peer_larq.py [--rounds N] [NAME...]
 
 NAME is a recipe without `imagenet-`. Of Larq's three sets of kernels the one that is fastest in the first round goes on.
 """
@@ -46,11 +46,13 @@ def interpreters(name):
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         larq.models.summary(model)
-    kept = ("Total params", "Model size  ", "Number of MACs", "Ratio of MACs")
-    lines = [" ".join(line.split("|")[1].split()) for line in said.getvalue().splitlines() if "|" in line and any(k in line for k in kept)]
+    kept = ("Model size  ", "Number of MACs", "Ratio of MACs")
+    lines = [line for line in said.getvalue().splitlines() if any(words in line for words in kept)]
+    trained = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    says = [f"{trained:,} trainable parameters"] + [" ".join(line.strip("| ").split()) for line in lines]
     flat = lce.convert_keras_model(model)
     made = {kind: lce.testing.Interpreter(flat, num_threads=1, **options) for kind, options in KERNELS.items()}
-    return made, ", ".join(lines), len(flat)
+    return made, ", ".join(says), len(flat)
 
 
 def larq_ms(interpreter, seconds):
