@@ -77,7 +77,9 @@ impl OwnLayer for Tried {
             Some("shrunk") => {
                 let s = b.param("s", [c], Init::Constant(2.0), Role::Other)?;
                 let s = b.g.exp(s)?;
-                b.g.apply1(Shrunk {}, &[x, s])
+                let y = b.g.apply1(Shrunk {}, &[x, s])?;
+                // Elsewhere s has a gradient: without any, the network is refused.
+                b.g.mul(y, s)
             }
             _ => {
                 let axes: Vec<usize> = (0..b.g.shape(x).len() - 1).collect();
