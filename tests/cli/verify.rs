@@ -1,4 +1,4 @@
-//! `onebit verify`: faults that are planted, the browser, and wrong use. `adapters.rs` has the matrix.
+//! `onebit verify`: faults that are planted, gradients of recipes, the browser, and wrong use. `adapters.rs` has the matrix.
 
 use crate::adapters::report;
 use crate::program::{Outcome, Place, TINY, finish};
