@@ -70,16 +70,16 @@ fn main(
         }
         return;
     }
-    let from = i * C;
+    let first = i * C;
     if kind == ${KEEP}u {
         for (var c = 0u; c < C; c++) {
-            y[from + c] = x[from + c];
+            y[first + c] = x[first + c];
         }
         return;
     }
-    var p = vec3<f32>(x[from]);
+    var p = vec3<f32>(x[first]);
     if C == 3u {
-        p = vec3<f32>(x[from], x[from + 1u], x[from + 2u]);
+        p = vec3<f32>(x[first], x[first + 1u], x[first + 2u]);
     }
     let amount = number(n, 1u);
     let known = n * ${STATISTICS}u;
@@ -114,9 +114,9 @@ fn main(
         }
         default: {}
     }
-    y[from] = p.x;
+    y[first] = p.x;
     if C == 3u {
-        y[from + 1u] = p.y;
-        y[from + 2u] = p.z;
+        y[first + 1u] = p.y;
+        y[first + 2u] = p.z;
     }
 }
