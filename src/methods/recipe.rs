@@ -86,6 +86,12 @@ impl Recipe {
             (None, Some(_)) => Some("augment.cutmix"),
             (None, None) => None,
         };
+        if let Some(mixes) = mixes.filter(|_| self.batch < 2) {
+            return Err(Error::Config(format!(
+                "{mixes} mixes each image with another one of its batch: batch = {} has none, give at least 2",
+                self.batch
+            )));
+        }
         let weighs = (!self.loss.is_default()).then_some("loss.class_weights");
         if let (Some(mixes), Some(weighs)) = (mixes, weighs) {
             return Err(Error::Config(format!(

@@ -43,6 +43,7 @@ fn what_does_not_go_together_is_refused() {
     fails("fashion-binary", &["augment.lighting={}"], &["augment.lighting", "1 channels", "leave it out"]);
     fails("small-swav", &["augment.mixup={}"], &["augment.mixup", "method = \"swav\"", "supervised"]);
     fails("fashion-binary", &["augment.cutmix={}", "loss.class_weights='balanced'"], &["augment.cutmix", "choose one"]);
+    fails("fashion-binary", &["augment.mixup={}", "batch=1"], &["augment.mixup", "batch = 1", "at least 2"]);
     fails("fashion-binary", &["augment.rand_augment={}", "augment.trivial_augment={}"], &["both set"]);
     fails("fashion-binary", &["augment.rand_augmint={}"], &["rand_augment"]);
     fails("fashion-binary", &["augment.rotation={interpolation='cubic'}"], &["cubic", "nearest", "bilinear"]);

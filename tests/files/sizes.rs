@@ -74,7 +74,8 @@ fn the_numbers_of_every_built_in_recipe_are_those_of_its_export() {
             && b.weights != WeightRule::Real
             && b.matrix.unwrap_or_default() != MatrixShape::Scalar;
         if by_tap {
-            assert_eq!((table.binary_weights, table.binary_macs), (0, 0), "{name}: scales of taps make floats of bits");
+            let expected = (count.binary_weights, 0);
+            assert_eq!((table.binary_weights, table.binary_macs), expected, "{name}: signs, whose sums are of floats");
             assert!(table.real_macs <= count.macs(), "{name}");
         } else {
             assert_eq!((table.binary_weights, table.binary_macs), (count.binary_weights, count.binary_macs), "{name}");
