@@ -1,8 +1,14 @@
 //! Turns "this does not parse" into a sentence that says where, and what was probably meant.
 
 /// What others call a setting, and what it is called here: a key, with its table if it stands in one.
-const SYNONYMS: [(&str, &str); 53] = [
+const SYNONYMS: [(&str, &str); 59] = [
     ("learning_rate", "lr"),
+    ("random_erasing", "augment.erasing"),
+    ("cutout", "augment.erasing"),
+    ("horizontal_flip", "augment.flip"),
+    ("hflip", "augment.flip"),
+    ("vflip", "augment.vertical_flip"),
+    ("randaugment", "augment.rand_augment"),
     ("base_lr", "lr"),
     ("lr0", "lr"),
     ("step_size", "lr"),
@@ -132,6 +138,10 @@ pub fn with_suggestion(message: &str) -> String {
             Some(near) => format!("{before} is not known: did you mean `{near}`? Choose {list}"),
             None => message.to_string(),
         };
+    }
+    // Behind words that say where.
+    if let Some((place, rest)) = message.split_once(": unknown ").filter(|_| !message.starts_with("unknown ")) {
+        return format!("{place}: {}", with_suggestion(&format!("unknown {rest}")));
     }
     let Some((unknown, list)) = message.split_once(", expected ").filter(|_| message.starts_with("unknown ")) else {
         return message.to_string();

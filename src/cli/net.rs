@@ -3,7 +3,7 @@
 use crate::console::text::{grouped, say, say_json, size};
 use crate::error::Error;
 use crate::files::write_atomic;
-use crate::foreign::{is_foreign, load};
+use crate::foreign::{Foreign, is_foreign, load};
 use crate::graph::{Graph, Meta};
 use crate::nn::picture::{shown, svg};
 use crate::nn::{LayerInfo, Mode, NetSpec};
@@ -100,11 +100,29 @@ fn of_weights(args: &Args) -> anyhow::Result<ExitCode> {
     if args.toml {
         return as_toml(&foreign.net);
     }
-    let Some(images) = args.images else {
-        bail!("{}: weights do not say what images are like: say it with --images HxWxC", path.display());
+    let Some(images) = args.images.or(foreign.images) else {
+        bail!("{}: it does not say what images are like: say it with --images HxWxC", path.display());
     };
+    fits(path, &foreign, images)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     show(args, &foreign.net, &name, path, images, args.classes.unwrap_or(foreign.classes))
+}
+
+/// That the network of these images has the weights of the file.
+fn fits(path: &Path, foreign: &Foreign, images: [usize; 3]) -> anyhow::Result<()> {
+    let mut g = Graph::new();
+    let [h, w, c] = images;
+    let x = g.input("x", Meta::f32([1, h, w, c]))?;
+    let built = foreign.net.network(&mut g, x, foreign.classes, Mode::Eval, None);
+    built.map_err(|e| Error::data(path, e.to_string()))?;
+    for param in g.params() {
+        let (name, wanted) = (g.name(param), g.shape(param));
+        if let Some(found) = foreign.tensors.get(name).map(|t| t.shape()).filter(|found| *found != wanted) {
+            let of = foreign.images.map_or(String::new(), |own| format!("; the file says {}", shown(&own)));
+            bail!("{}: images {} want {wanted} for {name}, which is {found}{of}", path.display(), shown(&images));
+        }
+    }
+    Ok(())
 }
 
 fn show(

@@ -111,7 +111,9 @@ fn show(name: &str, full: bool, as_json: bool) -> anyhow::Result<()> {
 fn keys(prefix: Option<&str>, as_json: bool) -> anyhow::Result<()> {
     let all = EXPERIMENTS.keys();
     let wanted = prefix.unwrap_or("").trim_end_matches('.');
-    let below = |k: &Key| wanted.is_empty() || k.name == wanted || k.name.starts_with(&format!("{wanted}."));
+    // What lists of tables hold is below them.
+    let within = |name: &str| name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with(['.', '[']));
+    let below = |k: &Key| wanted.is_empty() || k.name == wanted || within(&k.name);
     let keys: Vec<&Key> = all.iter().filter(|k| below(k)).collect();
     if keys.is_empty() {
         // A name without its table may be in several.

@@ -41,6 +41,8 @@ pub struct Foreign {
     /// Every parameter and running statistic of the network, f32, by our names: convolutions `[o, k, k, c]`, the linear
     /// layer `fc` `[classes, features]`. Of SwAV's checkpoints also `head.*` and `prototypes.weight`, as they are there.
     pub tensors: HashMap<String, HostTensor>,
+    /// Height, width and channels of the images that it is for, where the file says them.
+    pub images: Option<[usize; 3]>,
     /// What else lies in the file beside the state dict ("epoch", "optimizer", ...).
     pub ignored: Vec<String>,
 }
@@ -99,7 +101,7 @@ pub fn load(path: &Path) -> Result<Foreign> {
         }
         tensors.insert(name, names::ours_laid_out(&found.shape, values));
     }
-    Ok(Foreign { net, classes, tensors, ignored: weights.ignored().to_vec() })
+    Ok(Foreign { net, classes, tensors, images: None, ignored: weights.ignored().to_vec() })
 }
 
 fn open(path: &Path) -> Result<Box<dyn Weights>> {

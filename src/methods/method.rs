@@ -127,8 +127,8 @@ pub trait Method: Sync {
         false
     }
 
-    /// Whether it learns by [`parts::classification_loss`], which the weights of classes (`loss.class_weights`) and the labels
-    /// of mixed images (`augment.mixup`, `augment.cutmix`) go into.
+    /// Whether it learns by [`parts::classification_loss`], which the weights of classes (`loss.class_weights`), the labels of
+    /// mixed images (`augment.mixup`, `augment.cutmix`) and their smoothing (`label_smoothing`) go into.
     fn classifies(&self, _recipe: &Recipe) -> bool {
         false
     }

@@ -225,13 +225,23 @@ fn view(
     }
     let params = g.input(&format!("{AUGMENT}.{number}"), Meta::f32([batch, columns::COUNT]))?;
     let [h, w, _] = images.view_extents(spec);
+    // Three deviations hold all but 0.3 % of a Gaussian.
+    let blur_radius = spec.gaussian_blur.map(|b| (3.0 * b.sigma[1]).ceil() as usize);
+    if let (Some(radius), Some(blur)) = (blur_radius, spec.gaussian_blur)
+        && radius >= h.min(w)
+    {
+        return Err(Error::Config(format!(
+            "augment.gaussian_blur.sigma = [{}, {}]: three deviations, {radius} pixels, must be less than the images' {h} x {w}: give \
+             a smaller second number",
+            blur.sigma[0], blur.sigma[1]
+        )));
+    }
     let plan = AugmentPlan {
         output: [h, w],
         retouches: retouches(spec),
         jitter: spec.color_jitter.is_some(),
         gray: spec.grayscale.is_some(),
-        // Three deviations hold all but 0.3 % of a Gaussian.
-        blur_radius: spec.gaussian_blur.map(|b| (3.0 * b.sigma[1]).ceil() as usize),
+        blur_radius,
         light: spec.lighting.is_some(),
         normalize: Some((images.mean.clone(), images.std.clone())),
         erase: spec.erasing.map(|e| e.value),

@@ -98,7 +98,8 @@ impl Recipe {
                 "{weighs} and {mixes}: a mixed image has no class to weigh it by, choose one"
             )));
         }
-        match mixes.or(weighs) {
+        let smooths = (self.label_smoothing != 0.0).then_some("label_smoothing");
+        match mixes.or(weighs).or(smooths) {
             Some(setting) if !method.classifies(self) => {
                 let all = METHODS.all();
                 let known: Vec<&str> = all.iter().filter(|m| m.classifies(self)).map(|m| m.name()).collect();

@@ -166,7 +166,7 @@ pub struct NetSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: BTreeMap<String, u32>,
     /// The layers, first to last, where it is of no kind.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "layer::list")]
     #[schemars(with = "Vec<LayerKeys>")]
     pub layer: Vec<Layer>,
     /// How the network is adapted, if it is; decided by the method.

@@ -148,7 +148,9 @@ fn takes(schema: &Value) -> String {
     let of = |kind: &str| match kind {
         "integer" => "whole number".to_string(),
         "boolean" => "true or false".into(),
+        "string" if schema["format"] == "formula" => "formula".into(),
         "string" => "text".into(),
+        "object" => "table".into(),
         "array" => {
             let items = takes(&schema["items"]);
             match (schema["minItems"].as_u64(), schema["maxItems"].as_u64()) {

@@ -46,5 +46,13 @@ fn what_does_not_go_together_is_refused() {
     fails("fashion-binary", &["augment.mixup={}", "batch=1"], &["augment.mixup", "batch = 1", "at least 2"]);
     fails("fashion-binary", &["augment.rand_augment={}", "augment.trivial_augment={}"], &["both set"]);
     fails("fashion-binary", &["augment.rand_augmint={}"], &["rand_augment"]);
+    fails("small-swav", &["label_smoothing=0.1"], &["label_smoothing", "method = \"swav\"", "leave it out"]);
+    fails("fashion-binary", &["augment.flip=true"], &["flip", "a table, for example {}"]);
+    fails("fashion-binary", &["augment.random_erasing={}"], &["did you mean `erasing`"]);
+    fails(
+        "fashion-binary",
+        &["augment.gaussian_blur={sigma=[1.0,100.0]}"],
+        &["augment.gaussian_blur.sigma", "28 x 28"],
+    );
     fails("fashion-binary", &["augment.rotation={interpolation='cubic'}"], &["cubic", "nearest", "bilinear"]);
 }

@@ -25,6 +25,12 @@ fn settings_are_listed_with_type_default_and_meaning() {
         serde_json::from_str(&place.run(&["recipes", "keys", "schedule", "--json"]).ok().out).unwrap();
     let gamma = json.iter().find(|k| k["key"] == "schedule.gamma").unwrap();
     assert_eq!((&gamma["of"][0], &gamma["type"]), (&"step".into(), &"number".into()), "{gamma}");
+    let layers = place.run(&["recipes", "keys", "net.layer"]).ok().out;
+    assert!(layers.contains("blur-pool") && layers.contains("net.layer[].width  whole number or formula"), "{layers}");
+    assert!(layers.contains("net.layer[].body  list: table") && layers.contains("text or list: text"), "{layers}");
+    let typo = "[net]\nlayer = [{ op = \"relu\" }, { op = \"conv\", widht = 8 }, { op = \"classifier\" }]\n";
+    fs::write(place.path("typo.toml"), typo).expect("a file");
+    place.run(&["net", "typo.toml"]).fails_with(&["typo.toml", "layer 1: ", "`widht`: did you mean `width`?"]);
     place.run(&["recipes", "keys", "momentum"]).fails_with(&["optimiser.momentum"]);
     place.run(&["recipes", "keys", "optimizer"]).fails_with(&["optimiser"]);
     for (other, here) in [

@@ -80,6 +80,8 @@ fn a_list_that_is_no_network_says_which_layer_is_wrong() {
         (r#"{ width = 8 }"#, &["op"]),
         (r#"{ op = "conv", width = 8, kernal = 3 }"#, &["kernal", "kernel", "conv"]),
         (r#"{ op = "relu", width = 8 }"#, &["width", "relu"]),
+        (r#"{ op = "relu" }, { op = "conv", width = 8, kernal = 3 }"#, &["layer 1: ", "kernal"]),
+        (r#"{ op = "conv", width = 7.5 }"#, &["layer 0: ", "whole number, or a formula"]),
         (r#"{ op = "conv" }"#, &["width", "conv"]),
         (r#"{ op = "conv", width = -1 }"#, &["conv"]),
         (r#"{ op = "conv", name = "stem", width = "2*k" }"#, &["stem", "`k`", "c, classes, i, in"]),

@@ -41,13 +41,18 @@ impl Method for Unconfident {
         }
     }
 
+    /// So that recipes may smooth and weigh its labels, and mix them.
+    fn classifies(&self, _recipe: &Recipe) -> bool {
+        true
+    }
+
     /// A step: images and labels come augmented and normalised, the loss is ours, the rest is the recipe's.
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {
         let Penalty { beta } = task.recipe.own("penalty").expect("the recipe was validated");
         let step = parts::plain_step(task, batch, |g, inputs| {
             let net = task.recipe.network();
             let logits = net.build(g, inputs.x, task.images.classes, Mode::Train, Some(inputs.halted))?;
-            let loss = g.cross_entropy(logits, inputs.labels, task.recipe.label_smoothing)?;
+            let loss = parts::classification_loss(g, task.recipe, logits, inputs)?;
             // -H(p), the mean over the images.
             let (p, log_p) = (g.softmax(logits)?, g.log_softmax(logits)?);
             let terms = g.mul(p, log_p)?;

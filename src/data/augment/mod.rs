@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which augmentations are done, and how strongly. What is absent is not done.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct AugmentSpec {
     /// A crop of random area and aspect ratio, resized.
     pub random_resized_crop: Option<RandomResizedCrop>,
@@ -62,7 +62,7 @@ pub struct AugmentSpec {
 
 /// See [`AugmentSpec::random_resized_crop`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct RandomResizedCrop {
     /// Least and greatest share of the image's area. Over 1 is allowed: such draws are repeated.
     pub scale: [f32; 2],
@@ -80,7 +80,7 @@ impl Default for RandomResizedCrop {
 
 /// See [`AugmentSpec::pad_crop`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct PadCrop {
     /// Zeros on each side, in pixels.
     pub padding: usize,
@@ -94,7 +94,7 @@ impl Default for PadCrop {
 
 /// See [`AugmentSpec::flip`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct Flip {
     /// Probability.
     pub p: f32,
@@ -109,7 +109,7 @@ impl Default for Flip {
 /// See [`AugmentSpec::color_jitter`]. Strength `s` means a factor in `max(0, 1 - s)..1 + s`; for the hue a shift in
 /// `-s..s` turns.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct ColorJitter {
     /// Strength for brightness.
     pub brightness: f32,
@@ -131,7 +131,7 @@ impl Default for ColorJitter {
 
 /// See [`AugmentSpec::grayscale`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct Grayscale {
     /// Probability.
     pub p: f32,
@@ -145,7 +145,7 @@ impl Default for Grayscale {
 
 /// See [`AugmentSpec::gaussian_blur`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct GaussianBlur {
     /// Probability.
     pub p: f32,
@@ -172,7 +172,7 @@ pub enum Interpolation {
 
 /// See [`AugmentSpec::rand_augment`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct RandAugment {
     /// Retouches, one after the other, 1 to 4.
     pub num_ops: usize,
@@ -200,7 +200,7 @@ impl Default for RandAugment {
 
 /// See [`AugmentSpec::trivial_augment`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct TrivialAugment {
     /// Strengths that there are, 2 to 1000; each image has one of them.
     pub num_magnitude_bins: u32,
@@ -218,7 +218,7 @@ impl Default for TrivialAugment {
 
 /// See [`AugmentSpec::rotation`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct Rotation {
     /// Degrees at most, either way, 0 to 180.
     pub degrees: f32,
@@ -238,7 +238,7 @@ impl Default for Rotation {
 
 /// See [`AugmentSpec::lighting`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct Lighting {
     /// Standard deviation of the three factors, of pixels in 0..1.
     pub std: f32,
@@ -252,7 +252,7 @@ impl Default for Lighting {
 
 /// See [`AugmentSpec::erasing`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct Erasing {
     /// Probability.
     pub p: f32,
@@ -272,7 +272,7 @@ impl Default for Erasing {
 
 /// See [`AugmentSpec::mixup`] and [`AugmentSpec::cutmix`].
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table, for example {}")]
 pub struct Mixing {
     /// The image's own share is drawn from Beta(alpha, alpha), once a batch.
     pub alpha: f32,

@@ -32,8 +32,10 @@ impl Operation for Conv {
         Ok(Meta::float([g.oh, g.ow, g.o]))
     }
 
+    /// Of weights of one magnitude a tap; where all are positive, as of a blur, there is nothing to tell apart.
     fn bits(&self) -> usize {
-        if self.magnitudes().is_some() { self.weights.len() } else { 0 }
+        let are_signs = self.magnitudes().is_some() && self.weights.iter().any(|w| w.is_sign_negative());
+        if are_signs { self.weights.len() } else { 0 }
     }
 
     fn numbers(&self) -> usize {

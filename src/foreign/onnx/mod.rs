@@ -27,6 +27,8 @@ pub struct Imported {
     pub tensors: HashMap<String, HostTensor>,
     /// Outputs of its layer of classes; 0 if it has none.
     pub classes: usize,
+    /// Height, width and channels of its images, where the file says all of them.
+    pub images: Option<[usize; 3]>,
 }
 
 /// Files over this are not read: protocol buffers end there.
@@ -54,7 +56,7 @@ pub fn import(path: &Path) -> Result<Imported> {
 /// # Errors
 /// As [`import`].
 pub(super) fn load(path: &Path) -> Result<Foreign> {
-    let Imported { layers, tensors, classes } = import(path)?;
+    let Imported { layers, tensors, classes, images } = import(path)?;
     let net = NetSpec { layer: layers, ..NetSpec::new(NetKind::Layers, false) };
-    Ok(Foreign { net, classes, tensors, ignored: Vec::new() })
+    Ok(Foreign { net, classes, tensors, images, ignored: Vec::new() })
 }

@@ -1,17 +1,33 @@
 //! A number of a layer, or an expression that says it: `"2*c"`, `"min(c, 64)"`, `"1 + (i == 0)"`.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A whole number, or how to compute it from what is known where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "give a whole number, or a formula as text (\"2*c\")")]
 pub enum Expr {
     /// The number.
     Number(u64),
     /// Its formula: `+ - * / %` (of whole numbers), `== != < <= > >=` (1 or 0), `min(a, b)`, `max(a, b)`, brackets, and names.
     Formula(String),
+}
+
+/// Either, in lists of settings.
+impl JsonSchema for Expr {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Expr".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["integer", "string"], "format": "formula" })
+    }
 }
 
 impl From<usize> for Expr {

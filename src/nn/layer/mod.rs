@@ -14,10 +14,12 @@ mod read;
 pub(super) use assemble::assemble;
 pub use expr::Expr;
 pub use own::{LAYERS, Layers, Own, OwnLayer};
-pub(super) use read::LayerKeys;
+pub(super) use read::{LayerKeys, list};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A layer or a block of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,13 +120,28 @@ pub enum Join {
 }
 
 /// Names of layers: one, or a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "give the name of a layer, or a list of names")]
 pub enum Names {
     /// One.
     One(String),
     /// Several.
     Several(Vec<String>),
+}
+
+/// Either, in lists of settings.
+impl JsonSchema for Names {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Names".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "array"], "items": { "type": "string" } })
+    }
 }
 
 impl Names {
@@ -144,7 +161,7 @@ impl Names {
 pub enum LayerKind {
     /// A convolution in full precision.
     Conv {
-        /// How many filters.
+        /// How many filters, outputs or channels.
         width: Expr,
         /// Rows and columns of taps.
         #[serde(default = "three", skip_serializing_if = "is_three")]
@@ -158,7 +175,8 @@ pub enum LayerKind {
         /// Pixels from one tap to the next.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         dilation: Expr,
-        /// Groups of channels, each with its own filters; `"c"` for one filter a channel (depthwise).
+        /// Groups of channels, each with its own filters; `"c"` for one filter a channel (depthwise). Binary ones are summed as
+        /// floats, which gives the same integers, and not by popcounts.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         groups: Expr,
         /// Whether each filter adds a number of its own.
@@ -167,7 +185,7 @@ pub enum LayerKind {
     },
     /// A binary convolution, as `[net.binarization]` says; in full precision where `net.binary` is false.
     BinaryConv {
-        /// How many filters.
+        /// How many filters, outputs or channels.
         width: Expr,
         /// Rows and columns of taps.
         #[serde(default = "three", skip_serializing_if = "is_three")]
@@ -181,10 +199,12 @@ pub enum LayerKind {
         /// Pixels from one tap to the next.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         dilation: Expr,
-        /// Groups of channels, each with its own filters.
+        /// Groups of channels, each with its own filters; `"c"` for one filter a channel (depthwise). Binary ones are summed as
+        /// floats, which gives the same integers, and not by popcounts.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         groups: Expr,
-        /// Whether it is the convolution of a shortcut, which methods may treat apart.
+        /// Of a binary convolution, true if it is that of a shortcut, which methods may treat apart; of a residual block, the
+        /// layers of its shortcut.
         #[serde(default, skip_serializing_if = "is_false")]
         shortcut: bool,
     },
@@ -314,30 +334,30 @@ pub enum LayerKind {
     },
     /// Layers one after the other.
     Block {
-        /// They.
-        #[schemars(with = "Vec<()>")]
+        /// Its layers.
+        #[schemars(with = "Vec<BTreeMap<String, ()>>")]
         body: Vec<Layer>,
     },
     /// Layers whose result is added to what they were given.
     Residual {
-        /// They.
-        #[schemars(with = "Vec<()>")]
+        /// Its layers.
+        #[schemars(with = "Vec<BTreeMap<String, ()>>")]
         body: Vec<Layer>,
         /// What becomes of what they were given before it is added, where they change its extents.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        #[schemars(with = "Vec<()>")]
+        #[schemars(with = "Vec<BTreeMap<String, ()>>")]
         shortcut: Vec<Layer>,
     },
     /// Layers whose channels are put behind those that they were given (DenseNet).
     Dense {
-        /// They.
-        #[schemars(with = "Vec<()>")]
+        /// Its layers.
+        #[schemars(with = "Vec<BTreeMap<String, ()>>")]
         body: Vec<Layer>,
     },
     /// Several lists of layers, all given the same.
     Branches {
-        /// They.
-        #[schemars(with = "Vec<()>")]
+        /// The lists.
+        #[schemars(with = "Vec<Vec<BTreeMap<String, ()>>>")]
         branch: Vec<Vec<Layer>>,
         /// How their results become one.
         #[serde(default, skip_serializing_if = "is_concat")]
@@ -349,8 +369,8 @@ pub enum LayerKind {
     Own(Own),
     /// Layers whose result is what their input is multiplied by: squeeze-and-excite and other gates.
     Gate {
-        /// They.
-        #[schemars(with = "Vec<()>")]
+        /// Its layers.
+        #[schemars(with = "Vec<BTreeMap<String, ()>>")]
         body: Vec<Layer>,
         /// The layer whose result they are given instead; what is multiplied stays.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -29,6 +29,14 @@ pub struct LayerKeys {
     stage: bool,
 }
 
+/// The layers of a network; what is wrong with one is said with its number, from 0.
+pub fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Layer>, D::Error> {
+    let all = Vec::<Table>::deserialize(from)?;
+    let layers = all.into_iter().enumerate();
+    let read = |(i, table)| Layer::deserialize(Value::Table(table)).map_err(|e| format!("layer {i}: {}", e.message()));
+    layers.map(read).collect::<Result<_, _>>().map_err(D::Error::custom)
+}
+
 impl<'de> Deserialize<'de> for Layer {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Layer, D::Error> {
         let mut table = Table::deserialize(from)?;

@@ -222,18 +222,22 @@ impl RunDir {
         Err(Error::data(self.last(), format!("there is no checkpoint to go on from, and the run has begun; {rest}")))
     }
 
-    /// Replaces `config.toml`, and keeps the result of an earlier end under another name.
+    /// Replaces `config.toml`, and keeps the results of an earlier end under other names.
     ///
     /// # Errors
     /// If that cannot be written.
     pub fn lengthen(&self, recipe: &Recipe, info: RunInfo, before: u64) -> Result<()> {
         let text = Recipe { run: Some(info), ..recipe.clone() }.to_toml()?;
         write_atomic(&self.config_path(), text.as_bytes())?;
-        let (summary, kept) = (self.path.join("summary.json"), self.path.join(format!("summary-{before}.json")));
-        match summary.exists() {
-            true => std::fs::rename(&summary, &kept).map_err(Error::io(&kept, "rename to")),
-            false => Ok(()),
+        // What was found of the shorter run is not of this one.
+        for result in ["summary", "protocols"] {
+            let (now, kept) = (format!("{result}.json"), format!("{result}-{before}.json"));
+            let (now, kept) = (self.path.join(now), self.path.join(kept));
+            if now.exists() {
+                std::fs::rename(&now, &kept).map_err(Error::io(&kept, "rename to"))?;
+            }
         }
+        Ok(())
     }
 
     /// Result of the run, if it ended.

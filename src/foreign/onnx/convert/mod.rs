@@ -39,6 +39,8 @@ enum Extents {
 
 struct Converter {
     opset: i64,
+    /// Height, width and channels, where the file says them.
+    images: Option<[usize; 3]>,
     constants: HashMap<String, Constant>,
     values: HashMap<String, Known>,
     /// How often each value is read.
@@ -57,6 +59,7 @@ struct Converter {
 pub(super) fn convert(graph: &Graph, opset: i64) -> Checked<Imported> {
     let mut c = Converter {
         opset,
+        images: None,
         constants: HashMap::new(),
         values: HashMap::new(),
         uses: HashMap::new(),
@@ -99,9 +102,11 @@ impl Converter {
         match shape[..] {
             [_, Some(c), h, w] => {
                 let size = h.zip(w).map(|(h, w)| [h, w]);
+                self.images = size.map(|[h, w]| [h, w, c]);
                 self.set(&image.name, None, Extents::Map { c, size });
             }
             [_, Some(d)] => {
+                self.images = Some([1, 1, d]);
                 let flat = self.push(LayerKind::Flatten {}, "flatten", None);
                 self.set(&image.name, Some(flat), Extents::Row { d, of: None });
             }
@@ -321,6 +326,6 @@ impl Converter {
                 0
             }
         };
-        Ok(Imported { layers: self.layers, tensors: self.tensors, classes })
+        Ok(Imported { layers: self.layers, tensors: self.tensors, classes, images: self.images })
     }
 }
