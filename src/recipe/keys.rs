@@ -150,9 +150,12 @@ fn takes(schema: &Value) -> String {
         "boolean" => "true or false".into(),
         "string" if schema["format"] == "formula" => "formula".into(),
         "string" => "text".into(),
-        "object" => "table".into(),
+        "object" => "table of your own names".into(),
         "array" => {
-            let items = takes(&schema["items"]);
+            let items = match &schema["items"] {
+                table if table["type"] == "object" => "table".to_string(),
+                other => takes(other),
+            };
             match (schema["minItems"].as_u64(), schema["maxItems"].as_u64()) {
                 (Some(n), Some(m)) if n == m => format!("list of {n}: {items}"),
                 _ => format!("list: {items}"),
