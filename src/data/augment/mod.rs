@@ -296,9 +296,4 @@ impl AugmentSpec {
     pub fn mixes(&self) -> bool {
         self.mixup.is_some() || self.cutmix.is_some()
     }
-
-    /// The same without what mixes images.
-    pub fn unmixed(&self) -> AugmentSpec {
-        AugmentSpec { mixup: None, cutmix: None, ..self.clone() }
-    }
 }
