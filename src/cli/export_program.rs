@@ -2,6 +2,7 @@
 
 use crate::console::text::{grouped, mib, say};
 use crate::recipe::Recipe;
+use crate::recipe::settings::given_once;
 use crate::verify::cases;
 use crate::web::{OpsExport, StepExport, Summary};
 use std::path::PathBuf;
@@ -59,6 +60,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             report(&export.write(&args.out, |_, _| {})?)?;
         }
         Some(recipe) => {
+            let flags = [("--data", "data.path", args.data.is_some()), ("--seed", "seed", args.seed.is_some())];
+            given_once(&args.settings, &flags)?;
             let (name, recipe) = Recipe::find(recipe)?;
             let mut recipe = Recipe { run: None, ..recipe.with(&args.settings)? };
             if let Some(data) = &args.data {

@@ -6,6 +6,7 @@ use crate::console::text::say;
 use crate::files::{check_writable, write_atomic};
 use crate::methods::{ImageInfo, Task};
 use crate::profile::{Runs, measure, trace};
+use crate::recipe::settings::given_once;
 use crate::recipe::{DEFAULT, Recipe};
 use crate::train::choose::choose;
 use crate::train::limits::fitting_programs;
@@ -63,6 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.steps == 0 {
         bail!("--steps 0: give at least 1");
     }
+    given_once(&args.settings, &[("--data", "data.path", args.data.is_some())])?;
     let (name, recipe) = Recipe::find(&args.recipe)?;
     let mut recipe = Recipe { run: None, ..recipe.with(&args.settings)? };
     if let Some(path) = &args.data {

@@ -7,6 +7,7 @@ use crate::device::Device;
 use crate::experiments::EXPERIMENTS;
 use crate::files::create_dir;
 use crate::hash::fnv1a;
+use crate::recipe::settings::given_once;
 use crate::recipe::{DEFAULT, Recipe, Text, absolute};
 use crate::report::Comparison;
 use crate::sweep::{Event, Folder, Grid, Job, Setting, State, Workers, run as run_all, seeds};
@@ -102,11 +103,7 @@ fn asked(args: &Args) -> anyhow::Result<(Grid, PathBuf)> {
         ("--data", "data.path", args.data.is_some()),
         ("--seeds", "seed", args.seeds.is_some()),
     ];
-    if let Some((flag, key, _)) =
-        options.iter().find(|(_, key, given)| *given && settings.iter().any(|s| s.key == *key))
-    {
-        bail!("{flag} and --set {key}=... say the same: leave one of them out");
-    }
+    given_once(&args.settings, &options)?;
     let names = if args.recipes.is_empty() { vec![DEFAULT.to_string()] } else { args.recipes.clone() };
     let mut recipes: Vec<(String, String, String)> = Vec::new();
     for name in &names {

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::files::{check_writable, numbered_folder, write_atomic};
 use crate::gpu::{GpuDevice, GpuOptions, adapters};
 use crate::methods::{ImageInfo, Task};
+use crate::recipe::settings::given_once;
 use crate::recipe::{DEFAULT, Recipe};
 use crate::shader::sources::Sources;
 use crate::train::choose::choose_with;
@@ -214,6 +215,8 @@ fn check_ops(args: &Args, sources: Sources, report: &mut Report) -> anyhow::Resu
 
 /// The recipe that is asked for, with its name.
 fn recipe_of(args: &Args, name: &str) -> anyhow::Result<(String, Recipe)> {
+    let flags = [("--data", "data.path", args.data.is_some()), ("--seed", "seed", args.seed.is_some())];
+    given_once(&args.settings, &flags)?;
     let (name, recipe) = Recipe::find(name)?;
     let mut recipe = Recipe { run: None, ..recipe.with(&args.settings)? };
     recipe.seed = args.seed.unwrap_or(recipe.seed);

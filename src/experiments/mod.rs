@@ -13,6 +13,7 @@ pub use options::{
 use crate::error::{Error, Result};
 use crate::files::read_text;
 use crate::recipe::keys::Key;
+use crate::recipe::settings::given_once;
 use crate::recipe::{DEFAULT, Source, Text};
 use crate::registry::Registry;
 use crate::train::run::RunDir;
@@ -136,7 +137,14 @@ impl Experiments {
 
 /// Trains what `onebit train` is asked for.
 pub fn train(options: &TrainOptions) -> Result<Ending> {
-    options.check_once()?;
+    let flags = [
+        ("--data", "data.path", options.data.is_some()),
+        ("--features", "features", options.features.is_some()),
+        ("--seed", "seed", options.seed.is_some()),
+        ("--epochs", "epochs", options.epochs.is_some()),
+        ("--from", "start_from", options.from.is_some()),
+    ];
+    given_once(&options.settings, &flags)?;
     let start = start(options)?;
     let experiment = match &start {
         Start::New(text) => EXPERIMENTS.of_text(&text.text),

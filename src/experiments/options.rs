@@ -60,24 +60,6 @@ impl TrainOptions {
         !self.json && !self.quiet
     }
 
-    /// That no setting is given by a flag of its own and by --set as well: one of them would not count.
-    pub(super) fn check_once(&self) -> Result<()> {
-        let flags = [
-            ("--data", "data.path", self.data.is_some()),
-            ("--features", "features", self.features.is_some()),
-            ("--seed", "seed", self.seed.is_some()),
-            ("--epochs", "epochs", self.epochs.is_some()),
-            ("--from", "start_from", self.from.is_some()),
-        ];
-        let key = |setting: &str| setting.split('=').next().unwrap_or_default().trim().to_string();
-        for (flag, name, _) in flags.into_iter().filter(|(.., given)| *given) {
-            if let Some(setting) = self.settings.iter().find(|s| key(s) == name) {
-                return Err(Error::Config(format!("{flag} and --set {setting} are both given: leave one of them out")));
-            }
-        }
-        Ok(())
-    }
-
     /// Where a new run of a recipe goes.
     pub fn out(&self, name: &str) -> PathBuf {
         self.out.clone().unwrap_or_else(|| Path::new("runs").join(name))

@@ -5,6 +5,23 @@ use crate::error::{Error, Result};
 use crate::suggest::with_suggestion;
 use serde::Serialize;
 
+/// A flag that sets a key of recipes, the key, and whether the flag is given.
+pub type Flag = (&'static str, &'static str, bool);
+
+/// That no key is set by a flag of its own and by `--set` as well: one of them would not count.
+///
+/// # Errors
+/// Naming both.
+pub fn given_once(settings: &[String], flags: &[Flag]) -> Result<()> {
+    let key = |setting: &str| setting.split('=').next().unwrap_or_default().trim().to_string();
+    for (flag, name, _) in flags.iter().filter(|(.., given)| *given) {
+        if let Some(setting) = settings.iter().find(|s| key(s) == *name) {
+            return Err(Error::Config(format!("{flag} and --set {setting} are both given: leave one of them out")));
+        }
+    }
+    Ok(())
+}
+
 /// A recipe with `key=value` settings, keys dotted, values as in TOML (a bare word is a string), read anew and checked by
 /// `validate`.
 ///

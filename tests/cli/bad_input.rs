@@ -35,6 +35,10 @@ fn a_setting_that_is_given_twice_is_refused() {
     twice(&["--epochs", "3", "--set", "epochs=5"], &["--epochs and --set epochs=5", "leave one"]);
     twice(&["--seed", "3", "--set", " seed = 5"], &["--seed and --set"]);
     twice(&["--data", "embedded", "--set", "data.path='x'"], &["--data and --set"]);
+    for command in [&["verify", "--recipe", "fashion-binary"][..], &["profile", "fashion-binary"]] {
+        let more = ["--device", "cpu", "--data", "embedded", "--set", "data.path='x'"];
+        place.run(&[command, &more].concat()).fails_with(&["--data and --set data.path='x'"]);
+    }
 }
 
 #[test]
