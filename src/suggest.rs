@@ -180,11 +180,27 @@ pub fn toml_message(text: &str, e: &toml::de::Error) -> String {
     let Some(span) = e.span() else { return message };
     let start = span.start.min(text.len());
     let line = text[..start].matches('\n').count();
-    let content = text.lines().nth(line).unwrap_or("").trim();
-    match content {
+    let content = text.lines().nth(line).unwrap_or("");
+    let before = text[..start].rsplit('\n').next().map_or(0, |part| part.chars().count());
+    match around(content, before).as_str() {
         "" => format!("line {}: {message}", line + 1),
         content => format!("line {}: `{content}`: {message}", line + 1),
     }
+}
+
+/// Letters of a line that a message quotes.
+const QUOTED: usize = 120;
+
+/// A line, or of a long one what stands around its `at`-th letter.
+fn around(line: &str, at: usize) -> String {
+    let all = line.chars().count();
+    if line.trim().chars().count() <= QUOTED {
+        return line.trim().to_string();
+    }
+    let first = at.saturating_sub(QUOTED / 3).min(all - QUOTED);
+    let part: String = line.chars().skip(first).take(QUOTED).collect();
+    let (left, right) = (if first > 0 { "… " } else { "" }, if first + QUOTED < all { " …" } else { "" });
+    format!("{left}{}{right}", part.trim())
 }
 
 #[cfg(test)]
@@ -199,6 +215,19 @@ mod tests {
         assert_eq!(nearest("wieght_decay", known), Some("weight_decay"));
         assert_eq!(nearest("Momentum", known), Some("momentum"));
         assert_eq!(nearest("zzz", known), None);
+    }
+
+    #[test]
+    fn of_a_long_line_the_place_is_quoted() {
+        let keys = |name: &str| (0..5_000).map(|i| format!("{name}{i} = 1, ")).collect::<String>();
+        let text = format!("a = 1\nb = {{ {}c = oops, {} }}", keys("x"), keys("y"));
+        let e = toml::from_str::<toml::Table>(&text).unwrap_err();
+        let message = toml_message(&text, &e);
+        assert!(message.starts_with("line 2: `… ") && message.contains("c = oops"), "{message}");
+        assert!(message.chars().count() < 400, "{message}");
+        assert_eq!(around("  short  ", 3), "short");
+        assert_eq!(around(&"ä".repeat(130), 0), format!("{} …", "ä".repeat(120)));
+        assert_eq!(around(&"ä".repeat(130), 129), format!("… {}", "ä".repeat(120)));
     }
 
     #[test]

@@ -149,8 +149,8 @@ fn show(
         let layers: Vec<_> = layers
             .iter()
             .map(|l| {
-                json!({ "layer": l.path, "op": l.op, "depth": l.depth, "block": l.is_block, "from": l.from, "to": l.extents,
-                    "count": l.count })
+                json!({ "layer": l.path, "op": l.op, "depth": l.depth, "block": l.is_block, "repeat": l.repeat,
+                    "reads": l.reads, "from": l.from, "to": l.extents, "count": l.count })
             })
             .collect();
         say_json(&json!({

@@ -192,7 +192,9 @@ impl Graph {
             let same_kind =
                 matches!(&old.def, Def::Leaf(l) if std::mem::discriminant(l) == std::mem::discriminant(&leaf));
             if old.meta != meta || !same_kind {
-                return Err(Error::Config(format!("two different leaves are called {name}: {} and {meta}", old.meta)));
+                let (kept, new) = (&old.meta, &meta);
+                let what = "two parameters or inputs of one name must be the same, give one of them another name";
+                return Err(Error::Config(format!("{name} is there twice, as {kept} and as {new}: {what}")));
             }
             return Ok(v);
         }

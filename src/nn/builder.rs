@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::graph::{Graph, Init, Meta, Role, Value};
 use crate::ops::pointwise::Ste;
 use crate::tensor::Shape;
+use serde::Serialize;
 
 /// What a network is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct BinaryLayer {
     pub bits: Option<Value>,
     /// The scale of each filter `[o]` that is computed from latent weights.
     pub scale: Option<Value>,
+    /// The number in the middle between the two values of each filter `[o]`, where that is not 0 (AdaBin).
+    pub centre: Option<Value>,
     /// RBCN's scale matrix and its shape.
     pub matrix: Option<(Value, MatrixShape)>,
 }
@@ -83,12 +86,28 @@ pub struct LayerInfo {
     pub depth: usize,
     /// Whether it is a block.
     pub is_block: bool,
+    /// How often a block comes, each with a row of its own among what stands in it; 1 unless it is repeated.
+    pub repeat: usize,
+    /// Rows of this list whose results it takes instead of, or beside, that of the one before it.
+    pub reads: Vec<Read>,
     /// What it is given, and makes, of one image: `[h, w, c]`, or `[d]`.
     pub from: Vec<usize>,
     /// What it makes of one image.
     pub extents: Vec<usize>,
     /// What it costs, with what stands in it.
     pub count: Count,
+}
+
+/// What a layer takes that is not the result of the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Read {
+    /// The image.
+    Image,
+    /// What the block of a row was given.
+    GivenTo(usize),
+    /// What a row made.
+    MadeBy(usize),
 }
 
 /// A network under construction: layers are appended one after the other, each under a name by which its parameters are stored.

@@ -75,6 +75,12 @@ impl AugmentSpec {
             if !(0.0..=0.5).contains(&j.hue) {
                 return fail(format!("color_jitter.hue = {}: give a number in 0..=0.5", j.hue));
             }
+            if [j.brightness, j.contrast, j.saturation, j.hue] == [0.0; 4] {
+                return fail(
+                    "color_jitter changes nothing: give brightness, contrast, saturation or hue, or leave it out"
+                        .into(),
+                );
+            }
         }
         if let Some(gray) = &self.grayscale {
             probability("grayscale", gray.p)?;
@@ -87,6 +93,11 @@ impl AugmentSpec {
         if let Some(erasing) = &self.erasing {
             probability("erasing", erasing.p)?;
             range("erasing.scale", erasing.scale)?;
+            if erasing.scale[0] >= 1.0 {
+                let [low, high] = erasing.scale;
+                let what = "shares of the image's area, of which no box has as much: the first must be below 1";
+                return fail(format!("erasing.scale = [{low}, {high}]: {what}"));
+            }
             range("erasing.ratio", erasing.ratio)?;
             if !erasing.value.is_finite() {
                 return fail(format!("erasing.value = {}: give a finite number", erasing.value));
@@ -188,7 +199,7 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_are_named() {
-        let cases: [(&str, &str); 19] = [
+        let cases: [(&str, &str); 21] = [
             ("flip = { p = 1.5 }", "flip.p = 1.5"),
             ("grayscale = { p = -0.1 }", "grayscale.p"),
             ("gaussian_blur = { sigma = [2.0, 0.1] }", "gaussian_blur.sigma"),
@@ -205,6 +216,8 @@ mod tests {
             ("rotation = { fill = 255.0 }", "rotation.fill = 255"),
             ("lighting = { std = -1.0 }", "lighting.std"),
             ("erasing = { scale = [0.5, 0.1] }", "erasing.scale"),
+            ("erasing = { scale = [2.0, 3.0] }", "erasing.scale = [2, 3]"),
+            ("color_jitter = {}", "color_jitter changes nothing"),
             ("mixup = { alpha = 0.0 }", "mixup.alpha = 0"),
             ("cutmix = { p = 2.0 }", "cutmix.p = 2"),
             ("normalize = { mean = [0, 0, 0], std = [1, 0, 1] }", "over 0"),

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub enum Expr {
     /// The number.
     Number(u64),
-    /// Its formula: `+ - * / %` (of whole numbers), `== != < <= > >=` (1 or 0), `min(a, b)`, `max(a, b)`, brackets, and names.
+    /// Its formula: `+ - *`, `/` (which must come out even), `//` (rounded down), `%` (what it leaves), `== != < <= > >=` (1 or 0), `min(a, b)`, `max(a, b)`, brackets, and names.
     Formula(String),
 }
 
@@ -119,15 +119,18 @@ impl Parser<'_> {
 
     fn product(&mut self) -> Made {
         let mut n = self.atom()?;
-        while let Some(sign) = self.takes(&["*", "/", "%"]) {
+        while let Some(sign) = self.takes(&["*", "//", "/", "%"]) {
             let b = self.atom()?;
             if sign != "*" && b == 0 {
                 return Err("a division by 0".into());
             }
+            if sign == "/" && n.checked_rem(b).is_some_and(|left| left != 0) {
+                return Err(format!("{n} / {b} is no whole number: `//` rounds it down"));
+            }
             n = checked(match sign {
                 "*" => n.checked_mul(b),
-                "/" => n.checked_div(b),
-                _ => n.checked_rem(b),
+                "/" | "//" => n.checked_div_euclid(b),
+                _ => n.checked_rem_euclid(b),
             })?;
         }
         Ok(n)
@@ -200,7 +203,9 @@ mod tests {
         for (text, n) in [
             ("7", 7),
             ("2*c", 48),
-            (" c/ 16 ", 1),
+            (" c/ 12 ", 2),
+            ("c// 16", 1),
+            ("0 - (0 - 7) // 2", 4),
             ("c - 2 * (i + 3) % 5", 21),
             ("1 + (i == 0)", 1),
             ("1 + (i != 0) * 3", 4),
@@ -224,6 +229,7 @@ mod tests {
             ("c - 100", "is -76"),
             ("c/0", "division by 0"),
             ("c % (i-1)", "division by 0"),
+            ("7/2", "7 / 2 is no whole number"),
             ("9223372036854775807*2", "too large"),
             ("99999999999999999999", "no whole number"),
             ("-3", "where a number"),

@@ -10,11 +10,13 @@ mod assemble;
 mod expr;
 mod own;
 mod read;
+mod vars;
 
 pub(super) use assemble::assemble;
 pub use expr::Expr;
 pub use own::{LAYERS, Layers, Own, OwnLayer};
 pub(super) use read::{LayerKeys, list};
+pub(super) use vars::check_vars;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};

@@ -14,25 +14,29 @@ impl Assembly<'_, '_> {
     pub(super) fn apply(&mut self, layer: &Layer, label: &str, x: Flow) -> Result<Flow> {
         let Some(repeat) = &layer.repeat else { return self.once(layer, label, x) };
         let n = self.number(x.y, "repeat", repeat)?;
+        if let Some(row) = self.rows.last() {
+            self.b.layers[*row].repeat = n;
+        }
         // The block's own name, then the number of the repetition.
         self.around.push(label.into());
         if !label.is_empty() {
             self.b.g.enter(label);
         }
-        let mut made = Ok(x);
+        let mut x = x;
         for i in 0..n {
+            self.counted().map_err(Error::Config)?;
+            let (before, part) = (self.b.count, i.to_string());
+            let row = self.open(&self.path(&part), &layer.op.word(), true, x);
             self.repeated.push((i, n));
-            made = made.and_then(|x| self.once(layer, &i.to_string(), x));
+            x = self.once(layer, &part, x)?;
             self.repeated.pop();
-            if made.is_err() {
-                break;
-            }
+            self.close(row, x, before);
         }
         if !label.is_empty() {
             self.b.g.leave();
         }
         self.around.pop();
-        made
+        Ok(x)
     }
 
     fn once(&mut self, layer: &Layer, label: &str, x: Flow) -> Result<Flow> {

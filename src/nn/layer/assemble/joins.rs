@@ -58,7 +58,11 @@ impl Assembly<'_, '_> {
         let made = self.within(label, given, body)?;
         let made = self.plain(made)?;
         let same = self.b.g.shape(made) == self.b.g.shape(given.y);
-        let skip = if same || shortcut.is_empty() { given } else { self.beside(label, "shortcut", given, shortcut)? };
+        let skip = if same || shortcut.is_empty() {
+            given
+        } else {
+            self.beside(label, ("shortcut", "shortcut"), given, shortcut)?
+        };
         let skip = self.plain(skip)?;
         if self.b.g.shape(made) != self.b.g.shape(skip) {
             let (of, made, skip) = (self.extents(given.y), self.extents(made), self.extents(skip));
@@ -78,8 +82,9 @@ impl Assembly<'_, '_> {
         }
         let given: Flow = self.plain(x)?.into();
         let named = branches.iter().enumerate();
-        let made =
-            named.map(|(i, layers)| self.beside(label, &i.to_string(), given, layers)).collect::<Result<Vec<_>>>()?;
+        let made = named
+            .map(|(i, layers)| self.beside(label, ("branch", &i.to_string()), given, layers))
+            .collect::<Result<Vec<_>>>()?;
         match join {
             Join::Concat => self.concatenated(&made),
             Join::Add => made[1..].iter().try_fold(made[0], |y, other| self.sum(y, *other)),

@@ -7,7 +7,7 @@ use super::expr::Known;
 use super::{Expr, Layer, LayerKind};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
-use crate::nn::builder::{Builder, LayerInfo, Scaled};
+use crate::nn::builder::{Builder, LayerInfo, Read, Scaled};
 use crate::nn::count::Count;
 use crate::suggest::nearest;
 use std::collections::BTreeMap;
@@ -42,12 +42,14 @@ impl From<Scaled> for Flow {
 struct Assembly<'b, 'a> {
     b: &'b mut Builder<'a>,
     classes: usize,
-    /// What layers made, by their paths.
-    made: BTreeMap<String, Flow>,
+    /// What layers made, by their paths, and their rows in the list of layers.
+    made: BTreeMap<String, (Flow, usize)>,
     /// Names of the blocks around; an empty one has no name of its own.
     around: Vec<String>,
-    /// What the blocks around were given.
-    given: Vec<Flow>,
+    /// What the blocks around were given, and what that is called for a picture.
+    given: Vec<(Flow, Read)>,
+    /// Rows of the layers that are being built: a layer, and the blocks around it.
+    rows: Vec<usize>,
     /// The repetitions of the blocks around: which, of how many.
     repeated: Vec<(usize, usize)>,
     /// Channels that the gates around multiply.
@@ -94,7 +96,8 @@ fn append(b: &mut Builder<'_>, layers: &[Layer], x: Value, classes: usize, whole
         classes,
         made: BTreeMap::new(),
         around: Vec::new(),
-        given: vec![x.into()],
+        given: vec![(x.into(), Read::Image)],
+        rows: Vec::new(),
         repeated: Vec::new(),
         gated: Vec::new(),
         layers: 0,
@@ -150,9 +153,8 @@ impl Assembly<'_, '_> {
             let name = if path.is_empty() { String::new() } else { format!(" {path}") };
             Err(Error::Config(format!("net.layer{name} ({word}): {what}")))
         };
-        self.layers += 1;
-        if self.layers > MOST_LAYERS {
-            return fail(format!("the network has more than {MOST_LAYERS} layers"));
+        if let Err(e) = self.counted() {
+            return fail(e);
         }
         if self.around.len() >= DEEPEST {
             return fail(format!("it stands in more than {DEEPEST} blocks"));
@@ -169,33 +171,20 @@ impl Assembly<'_, '_> {
         if self.ended.is_some() {
             return fail("the layer of classes is the last one, nothing can follow it".into());
         }
+        let before = self.b.count;
+        let row = self.open(if path.is_empty() { &word } else { &path }, &word, layer.op.is_block(), x);
         let from = match &layer.from {
             Some(name) => self.find(name).or_else(fail)?,
             None => x,
         };
-        let (row, before) = (self.b.layers.len(), self.b.count);
-        let (depth, is_block) = (self.around.len(), layer.op.is_block());
-        let given = self.b.g.shape(from.y)[1..].to_vec();
-        let (op, nothing) = (word.clone(), Count::default());
-        let shown = if path.is_empty() { op.clone() } else { path.clone() };
-        self.b.layers.push(LayerInfo {
-            path: shown,
-            op,
-            depth,
-            is_block,
-            from: given,
-            extents: Vec::new(),
-            count: nothing,
-        });
+        self.b.layers[row].from = self.b.g.shape(from.y)[1..].to_vec();
         // What is wrong further inside names its own layer.
         let made = match self.apply(layer, label, from) {
             Err(Error::Config(what)) if what.starts_with("net.layer") => return Err(Error::Config(what)),
             Err(e) => return fail(e.to_string()),
             Ok(made) => made,
         };
-        let extents = self.b.g.shape(made.y)[1..].to_vec();
-        let count = self.b.count - before;
-        self.b.layers[row] = LayerInfo { extents, count, ..self.b.layers[row].clone() };
+        self.close(row, made, before);
         if self.per_image(made.y) > MOST {
             return fail(format!("it makes {} of an image, more than {MOST} numbers", self.extents(made.y)));
         }
@@ -203,14 +192,57 @@ impl Assembly<'_, '_> {
             let y = self.plain(made)?;
             self.b.stage(y, true);
         }
-        if !path.is_empty() && !label.is_empty() && self.made.insert(path.clone(), made).is_some() {
+        if !path.is_empty() && !label.is_empty() && self.made.insert(path.clone(), (made, row)).is_some() {
             return fail(format!("there are two of the name `{label}`"));
         }
         Ok(made)
     }
 
-    /// What a layer before this one made.
-    fn find(&self, name: &str) -> std::result::Result<Flow, String> {
+    /// One more layer, or repetition of a block.
+    fn counted(&mut self) -> std::result::Result<(), String> {
+        self.layers += 1;
+        match self.layers > MOST_LAYERS {
+            true => Err(format!("the network has more than {MOST_LAYERS} layers")),
+            false => Ok(()),
+        }
+    }
+
+    /// Begins the row of a layer, a block, or a part of one.
+    fn open(&mut self, path: &str, op: &str, is_block: bool, from: Flow) -> usize {
+        let row = self.b.layers.len();
+        self.b.layers.push(LayerInfo {
+            path: path.into(),
+            op: op.into(),
+            depth: self.around.len(),
+            is_block,
+            repeat: 1,
+            reads: Vec::new(),
+            from: self.b.g.shape(from.y)[1..].to_vec(),
+            extents: Vec::new(),
+            count: Count::default(),
+        });
+        self.rows.push(row);
+        row
+    }
+
+    /// Ends a row with what it made, and what the network cost before it.
+    fn close(&mut self, row: usize, made: Flow, before: Count) {
+        self.rows.pop();
+        let info = &mut self.b.layers[row];
+        info.extents = self.b.g.shape(made.y)[1..].to_vec();
+        info.count = self.b.count - before;
+    }
+
+    /// What a layer before this one made; noted as read by the layer that is being built.
+    fn find(&mut self, name: &str) -> std::result::Result<Flow, String> {
+        let (flow, read) = self.called(name)?;
+        if let Some(row) = self.rows.last() {
+            self.b.layers[*row].reads.push(read);
+        }
+        Ok(flow)
+    }
+
+    fn called(&self, name: &str) -> std::result::Result<(Flow, Read), String> {
         match name {
             "in" => return Ok(*self.given.last().expect("the image is given")),
             "input" => return Ok(self.given[0]),
@@ -218,8 +250,8 @@ impl Assembly<'_, '_> {
         }
         for depth in (0..=self.around.len()).rev() {
             let parts = self.around[..depth].iter().map(String::as_str).chain([name]).filter(|p| !p.is_empty());
-            if let Some(flow) = self.made.get(&parts.collect::<Vec<_>>().join(".")) {
-                return Ok(*flow);
+            if let Some((flow, row)) = self.made.get(&parts.collect::<Vec<_>>().join(".")) {
+                return Ok((*flow, Read::MadeBy(*row)));
             }
         }
         let near = nearest(name, self.made.keys().map(String::as_str));
@@ -242,7 +274,7 @@ impl Assembly<'_, '_> {
     fn known(&self, x: Value) -> Known {
         let mut known: Known = self.b.spec.vars.iter().map(|(k, v)| (k.clone(), *v as i64)).collect();
         known.insert("c".into(), self.b.channels(x) as i64);
-        let given = *self.given.last().expect("the image is given");
+        let (given, _) = *self.given.last().expect("the image is given");
         known.insert("in".into(), self.b.channels(given.y) as i64);
         known.extend(self.gated.last().map(|n| ("gated".to_string(), *n as i64)));
         known.insert("classes".into(), self.classes as i64);
@@ -291,7 +323,7 @@ impl Assembly<'_, '_> {
     /// Layers in a block of their own, given `x`.
     fn within(&mut self, label: &str, x: Flow, layers: &[Layer]) -> Result<Flow> {
         self.around.push(label.into());
-        self.given.push(x);
+        self.given.push((x, self.rows.last().map_or(Read::Image, |row| Read::GivenTo(*row))));
         let made = match label {
             "" => self.list(layers, x),
             _ => {
@@ -307,16 +339,23 @@ impl Assembly<'_, '_> {
     }
 
     /// Layers in a part of a block, whose names begin with that of the block and of the part if the block has one.
-    fn beside(&mut self, label: &str, part: &str, x: Flow, layers: &[Layer]) -> Result<Flow> {
-        if label.is_empty() {
-            return self.within("", x, layers);
-        }
+    fn beside(&mut self, label: &str, (op, part): (&str, &str), x: Flow, layers: &[Layer]) -> Result<Flow> {
+        let before = self.b.count;
         self.around.push(label.into());
-        self.b.g.enter(label);
-        let made = self.within(part, x, layers);
-        self.b.g.leave();
+        let path = self.path(part);
+        let row = self.open(&path, op, true, x);
+        let made = match label {
+            "" => self.within("", x, layers),
+            _ => {
+                self.b.g.enter(label);
+                let made = self.within(part, x, layers);
+                self.b.g.leave();
+                made
+            }
+        }?;
+        self.close(row, made, before);
         self.around.pop();
-        made
+        Ok(made)
     }
 }
 
