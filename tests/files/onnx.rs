@@ -130,11 +130,12 @@ fn operators_give_the_numbers_of_the_onnx_package_or_are_refused() {
     }
 }
 
-/// Two networks that PyTorch 2.15 exported (torch.onnx.export), with an input and what PyTorch makes of it: depthwise and dilated
-/// convolutions, a gate, channels side by side, a flattened map, an eps of its own; and probabilities of a mean over pixels.
+/// Three networks that PyTorch 2.15 exported (torch.onnx.export), with an input and what PyTorch makes of it: depthwise and dilated
+/// convolutions, a gate, channels side by side, a flattened map, an eps of its own; probabilities of a mean over pixels; maps
+/// flattened by extents that the file computes.
 #[test]
 fn networks_of_pytorch_give_its_outputs() {
-    for (name, classes) in [("mixed", 5), ("small", 6)] {
+    for (name, classes) in [("mixed", 5), ("small", 6), ("viewed", 5)] {
         let file = |ending: &str| golden(&format!("onnx/{name}.{ending}"));
         let foreign = foreign::load(&file("onnx")).unwrap();
         assert_eq!(foreign.classes, classes, "{name}");
@@ -174,5 +175,8 @@ fn what_is_no_network_is_named() {
         let e = error(bytes);
         assert!(e.contains("some.onnx") && e.contains("ONNX"), "{e}");
     }
+    // Field 2 of a model is who made it.
+    let e = error(b"\x08\x08\x12\x06onebit");
+    assert!(e.contains("some.onnx: is what onebit export wrote") && e.contains("run directory"), "{e}");
     assert!(foreign::load(&folder.path().join("none.onnx")).unwrap_err().to_string().contains("none.onnx"));
 }

@@ -31,6 +31,9 @@ pub struct Imported {
     pub images: Option<[usize; 3]>,
 }
 
+/// What this program's own files say of who made them.
+const OURS: &str = "onebit";
+
 /// Files over this are not read: protocol buffers end there.
 const MOST: u64 = 2 << 30;
 
@@ -46,6 +49,11 @@ pub fn import(path: &Path) -> Result<Imported> {
     }
     let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
     let model = model::Model::decode(&bytes[..]).map_err(|e| fail(format!("is no ONNX file, or is damaged: {e}")))?;
+    if model.producer_name == OURS {
+        let why =
+            "is what onebit export wrote: it normalises its images itself and has signs in place of weights to train";
+        return Err(fail(format!("{why}. Name the run directory that it was exported from")));
+    }
     let Some(graph) = model.graph else { return Err(fail("is no ONNX file: it has no graph".into())) };
     let opset = model.opset_import.iter().find(|o| o.domain.is_empty() || o.domain == "ai.onnx");
     convert::convert(&graph, opset.map_or(1, |o| o.version)).map_err(fail)

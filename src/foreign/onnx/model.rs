@@ -5,6 +5,8 @@ use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
 pub struct Model {
+    #[prost(string, tag = "2")]
+    pub producer_name: String,
     #[prost(message, optional, tag = "7")]
     pub graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]

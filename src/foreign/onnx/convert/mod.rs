@@ -3,6 +3,7 @@
 mod joined;
 mod moved;
 mod numbers;
+mod sizes;
 mod windows;
 
 use super::Imported;
@@ -16,7 +17,11 @@ use std::collections::{HashMap, HashSet};
 /// Operators that are read, for messages.
 const KNOWN: &str = "Add, AveragePool, BatchNormalization, Clip, Concat, Constant, Conv, Div, Dropout, Flatten, Gelu, Gemm, \
                      GlobalAveragePool, Identity, LeakyRelu, MatMul, MaxPool, Mul, Pad, PRelu, ReduceMean, Relu, Reshape, \
-                     Sigmoid, Softmax (as the last), Squeeze, Sub, Tanh";
+                     Sigmoid, Softmax (as the last), Squeeze, Sub, Tanh; of extents Cast, Concat, Gather, Mul, Shape, Unsqueeze";
+
+/// Why a map is not flattened.
+const NO_SIZE: &str =
+    "the file does not say the size of images, which a flattened map needs: export it with a fixed size";
 
 /// The eps of our batch normalisation.
 const EPS: f32 = 1e-5;
@@ -41,7 +46,11 @@ struct Converter {
     opset: i64,
     /// Height, width and channels, where the file says them.
     images: Option<[usize; 3]>,
+    /// Images of a batch, where the file says it.
+    batch: Option<usize>,
     constants: HashMap<String, Constant>,
+    /// Values that are extents.
+    sizes: HashMap<String, Vec<sizes::Size>>,
     values: HashMap<String, Known>,
     /// How often each value is read.
     uses: HashMap<String, usize>,
@@ -60,7 +69,9 @@ pub(super) fn convert(graph: &Graph, opset: i64) -> Checked<Imported> {
     let mut c = Converter {
         opset,
         images: None,
+        batch: None,
         constants: HashMap::new(),
+        sizes: HashMap::new(),
         values: HashMap::new(),
         uses: HashMap::new(),
         layers: Vec::new(),
@@ -99,6 +110,7 @@ impl Converter {
             return Err(format!("it has {} inputs ({}): networks of one image are read", open.len(), names.join(", ")));
         };
         let shape = dims(image).ok_or_else(|| format!("the file does not say the extents of {}", image.name))?;
+        self.batch = shape.first().copied().flatten();
         match shape[..] {
             [_, Some(c), h, w] => {
                 let size = h.zip(w).map(|(h, w)| [h, w]);
@@ -228,6 +240,7 @@ impl Converter {
         // Of the first versions: which inputs may be written over.
         a.ints("consumed_inputs");
         match node.op_type.as_str() {
+            _ if self.is_of_sizes(node) => self.size_node(node, &a)?,
             "Constant" => {
                 let value = a.tensor("value")?.ok_or("it has no tensor for a value")?;
                 self.constants.insert(node.output.first().ok_or("it has no output")?.clone(), value);

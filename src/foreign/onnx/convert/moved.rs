@@ -31,9 +31,7 @@ impl Converter {
                 let d = c.checked_mul(h).and_then(|n| n.checked_mul(w)).ok_or("its map is too large")?;
                 Extents::Row { d, of: (h * w > 1).then_some([c, h, w]) }
             }
-            Extents::Map { .. } => {
-                return Err("the file does not say the size of images, which a flattened map needs: export it with a fixed size".into());
-            }
+            Extents::Map { .. } => return Err(super::NO_SIZE.into()),
         };
         let name = self.push(LayerKind::Flatten {}, &self.wanted(node), Some(&x));
         self.made(node, name, extents)
@@ -41,20 +39,22 @@ impl Converter {
 
     pub(super) fn reshape(&mut self, node: &Node, a: &Attributes<'_>) -> Checked<()> {
         a.only("allowzero", 0)?;
-        let to = match self.ints(node, 1)? {
-            Some(to) => to,
-            None => a.ints("shape").ok_or("it does not say to what")?.to_vec(),
-        };
+        let to = self.reshaped(node, a)?;
         let x = self.value(node, 0)?;
+        let numbers = match x.extents {
+            Extents::Row { d, .. } => Some(d),
+            Extents::Map { c, size } => size.and_then(|[h, w]| c.checked_mul(h)?.checked_mul(w)),
+        };
         match (&to[..], &x.extents) {
-            ([_, _], _) => self.flatten(node),
+            (_, Extents::Map { size: None, .. }) => Err(super::NO_SIZE.into()),
+            (&[a, b], _) if numbers.is_some_and(|d| self.are_rows([a, b], d)) => self.flatten(node),
             ([_, c, 1, 1], Extents::Row { d, of: None }) if *c == *d as i64 || *c == -1 => {
                 let extents = Extents::Map { c: *d, size: Some([1, 1]) };
                 let output = node.output.first().ok_or("it has no output")?;
                 self.set(output, x.layer, extents);
                 Ok(())
             }
-            _ => Err(format!("to {to:?}: to rows [n, d] is read")),
+            _ => Err(format!("to {to:?}: to a row of all numbers for each image, [n, d], is read")),
         }
     }
 

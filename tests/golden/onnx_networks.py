@@ -1,6 +1,6 @@
-"""Writes tests/golden/onnx: two networks as PyTorch exports them, an input each, and what PyTorch makes of it (PyTorch 2.15).
+"""Writes tests/golden/onnx: three networks as PyTorch exports them, an input each, and what PyTorch makes of it (PyTorch 2.15).
 
-    python tests/golden/onnx.py
+    python tests/golden/onnx_networks.py
 """
 from pathlib import Path
 
@@ -54,9 +54,20 @@ class Small(nn.Module):
         return torch.softmax(torch.relu(self.d(x) + x).mean((2, 3)), 1)
 
 
-torch.manual_seed(3)
-OUT.mkdir(exist_ok=True)
-for name, net, shape in [("mixed", Mixed(), (2, 3, 16, 16)), ("small", Small(), (3, 1, 9, 7))]:
+class Viewed(nn.Module):
+    """Flattens by extents that it asks for, so that the file computes them."""
+
+    def __init__(self):
+        super().__init__()
+        self.c, self.d, self.fc = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(36, 6), nn.Linear(6, 5)
+
+    def forward(self, x):
+        x = F.max_pool2d(torch.relu(self.c(x)), 2)
+        x = torch.relu(self.d(x.view(x.shape[0], x.shape[1] * x.shape[2] * x.shape[-1])))
+        return self.fc(x.reshape(x.size(0), -1))
+
+
+def export(name, net, shape):
     # Running statistics that are not where they start.
     net.train()
     net(torch.randn(8, *shape[1:]))
@@ -70,3 +81,12 @@ for name, net, shape in [("mixed", Mixed(), (2, 3, 16, 16)), ("small", Small(), 
     torch.onnx.export(net, x, str(model), dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "n"}})
     write(OUT / f"{name}.input.bin", x)
     write(OUT / f"{name}.output.bin", net(x))
+
+
+torch.manual_seed(3)
+OUT.mkdir(exist_ok=True)
+# In this order, on which the random numbers depend.
+mixed, small = Mixed(), Small()
+export("mixed", mixed, (2, 3, 16, 16))
+export("small", small, (3, 1, 9, 7))
+export("viewed", Viewed(), (2, 3, 6, 6))
