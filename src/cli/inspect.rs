@@ -1,7 +1,7 @@
 //! `onebit inspect`.
 
 use crate::console::text::{grouped, say, size};
-use crate::deploy::{Kind, Meta, Net, Op, file, masked};
+use crate::deploy::{Kind, Meta, Net, file, masked};
 use crate::error;
 use anyhow::Context;
 use serde_json::json;
@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             .map(|(i, node, meta, weights)| {
                 json!({ "value": i, "op": node.op.name(), "of": node.inputs, "shape": meta.shape,
                     "kind": format!("{:?}", meta.kind).to_lowercase(), "weights": weights,
-                    "bits_each": if matches!(node.op, Op::BinaryConv(_)) { 1 } else { 32 } })
+                    "bits_each": if node.op.bits() > 0 { 1 } else { 32 } })
             })
             .collect();
         say(serde_json::to_string_pretty(&json!({
@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         let of: Vec<String> = node.inputs.iter().map(|v| v.to_string()).collect();
         let weights = if weights > 0 { grouped(weights as u64) } else { String::new() };
-        let one = if matches!(node.op, Op::BinaryConv(_)) { " bits" } else { "" };
+        let one = if node.op.bits() > 0 { " bits" } else { "" };
         say(format!(
             "{i:4}  {:13} of {:8} {h:4}x{w:<4}x{c:<5} {kind:4} {weights:>12}{one}",
             node.op.name(),

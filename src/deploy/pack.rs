@@ -123,6 +123,11 @@ impl Packer<'_> {
         self.values.get(&v).copied().ok_or_else(|| Error::Config(format!("{} does not ship", self.graph.name(v))))
     }
 
+    /// What makes a value; nothing makes the image.
+    pub fn made_by(&self, x: usize) -> Option<&Node> {
+        x.checked_sub(1).map(|i| &self.nodes[i])
+    }
+
     /// Extents and kind of a value.
     pub fn meta(&self, x: usize) -> Meta {
         self.metas[x]

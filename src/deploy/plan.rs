@@ -2,13 +2,14 @@
 //! operations on single numbers are joined.
 
 use super::net::{Net, Node};
-use super::ops::{Affine, BinaryConv, Conv, Op, Threshold};
+use super::ops::{Affine, BinaryConv, Conv, Op, SetConv, Sums, Threshold};
 use super::pointwise::{Chain, Source, Step, Thresholds};
 use super::runtime::Work;
 use super::value::{Kind, Meta, Window};
 use crate::kernels::Isa;
 use crate::kernels::dense::Dense;
 use crate::kernels::xnor::panel::Panel;
+use crate::tensor::bits::WeightCode;
 
 /// A network on its way to works.
 pub(super) struct Planner<'a> {
@@ -125,6 +126,16 @@ impl<'a> Planner<'a> {
                     let words = x.pixels() * x.shape[2].div_ceil(32);
                     let (pixels, row) = (made.pixels(), outputs.div_ceil(2));
                     self.finish(i, Work::Binary { panel, padded, from, to, words, pixels, row });
+                }
+                Op::SetConv(conv @ SetConv { filters, window, bits, .. }) => {
+                    let g = window.geometry(x.shape, filters.len(), 1).expect("checked by infer");
+                    let panel = Box::new(Panel::new(&g, WeightCode::PlusMinus, bits, self.isa));
+                    let sums = Box::new(Sums::new(conv, x, made));
+                    let (from, to) = (self.at(node.inputs[0]), self.slot(i + 1));
+                    let (padded, of_pixels) = (panel.padded(), Vec::new());
+                    let words = x.pixels() * x.shape[2].div_ceil(32);
+                    let (pixels, o) = (made.pixels(), filters.len());
+                    self.finish(i, Work::Sets { panel, padded, sums, of_pixels, from, to, words, pixels, o });
                 }
                 Op::Conv(Conv { outputs, window, groups, weights }) => {
                     let g = window.geometry(x.shape, *outputs, *groups).expect("checked by infer");

@@ -2,7 +2,7 @@
 //! (`plan.rs`).
 
 use super::net::Net;
-use super::ops::Op;
+use super::ops::{Op, Sums};
 use super::plan::Planner;
 use super::pointwise::{Chain, Slots, Thresholds};
 use super::pool::Pool;
@@ -37,6 +37,17 @@ pub(super) enum Work {
         words: usize,
         pixels: usize,
         row: usize,
+    },
+    Sets {
+        panel: Box<Panel>,
+        padded: Padded,
+        sums: Box<Sums>,
+        of_pixels: Vec<i32>,
+        from: usize,
+        to: usize,
+        words: usize,
+        pixels: usize,
+        o: usize,
     },
     Dense {
         dense: Box<Dense>,
@@ -184,6 +195,7 @@ impl Work {
             Work::Chain(_) => "pointwise",
             Work::Thresholds(_) => "threshold",
             Work::Binary { .. } => "binary conv",
+            Work::Sets { .. } => "binary set conv",
             Work::Dense { .. } => "conv",
             Work::Plain { op, .. } => op.name(),
         }
@@ -200,6 +212,23 @@ impl Work {
                     // SAFETY: these pixels are this thread's, and nothing reads the slot.
                     let y = unsafe { slots.write(to, part.start * row..part.end * row) };
                     panel.rows(padded, bytemuck::cast_slice_mut(y), part);
+                });
+            }
+            Work::Sets { panel, padded, sums, of_pixels, from, to, words, pixels, o } => {
+                let bits = slots.read(*from, 0..*words);
+                panel.fill(bits, padded);
+                sums.of_pixels(bits, of_pixels);
+                let (panel, padded, sums, of_pixels) = (&**panel, &*padded, &**sums, &of_pixels[..]);
+                let (to, o, row) = (*to, *o, o.next_multiple_of(2));
+                pool.parts(*pixels, Panel::TILE, |part| {
+                    // SAFETY: these pixels are this thread's, and nothing reads the slot.
+                    let y: &mut [f32] =
+                        bytemuck::cast_slice_mut(unsafe { slots.write(to, part.start * o..part.end * o) });
+                    let mut products = vec![0u16; row * part.len()];
+                    panel.rows(padded, &mut products, part.clone());
+                    let products: &[i16] = bytemuck::cast_slice(&products);
+                    let each = y.chunks_exact_mut(o).zip(products.chunks_exact(row)).zip(part);
+                    each.for_each(|((y, products), pixel)| sums.finish(of_pixels, pixel, &products[..o], y));
                 });
             }
             Work::Dense { dense, padded, from, to, floats, pixels, o } => {

@@ -6,7 +6,7 @@ use crate::data::AugmentSpec;
 use crate::data::augment::{self, Interpolation};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
-use crate::nn::{Mode, Network};
+use crate::nn::{Mode, Network, TAIL};
 use crate::ops::image::{AugmentPlan, MixedLabels, Retouch, columns};
 use crate::recipe::{ClassWeights, Recipe};
 use crate::tensor::{DType, HostTensor};
@@ -192,6 +192,13 @@ pub fn scalar(recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
             let start = recipe.net.binarization.ede_start;
             let t = start * (10.0 / start).powf(share);
             Some(if name == "ede.t" { t } else { t.recip().max(1.0) })
+        }
+        // ReCU: the quantile tau grows over the epochs, from where a Laplace law has its tails.
+        TAIL => {
+            let share = progress.epoch() as f64 / recipe.epochs as f64;
+            let [first, last] = recipe.net.binarization.rectified().map(f64::from);
+            let tau = first + (last - first) * (share.exp() - 1.0) / (1f64.exp() - 1.0);
+            Some(-(2.0 - 2.0 * tau).ln() as f32)
         }
         _ => {
             let scalars = recipe.optimiser.scalars(progress.steps, learning_rate(recipe, progress));

@@ -12,6 +12,8 @@
 //! | ReActNet | `approx-sign`, `rsign` | `sign`, `clipped` (first step: `real`) | `channel` |
 //! | SiMaN | `approx-sign`, `standardise` | `magnitude` | `learned` |
 //! | RBCN | `approx-sign` | `sign`, `approx-sign` | `matrix` |
+//! | ReCU | `approx-sign`, `divide_by_deviation` | `rectified` | `learned` |
+//! | AdaBin | `approx-sign` | `adaptive`, `ede` | `none` |
 
 use super::estimators::SteKind;
 use crate::error::{Error, Result};
@@ -31,6 +33,11 @@ pub enum WeightRule {
     Standardised,
     /// Whether its magnitude is among the larger ones of its filter (SiMaN).
     Magnitude,
+    /// The sign of the filter brought to mean 0 and variance 1, without gradient in the tails of the layer's distribution, which
+    /// narrow over training (ReCU).
+    Rectified,
+    /// Two numbers a filter, its mean plus and minus its deviation, under activations of two learned numbers a layer (AdaBin).
+    Adaptive,
     /// None: real weights under binary activations, the first of ReActNet's two steps.
     Real,
 }
@@ -45,7 +52,7 @@ pub enum Scale {
     Layer,
     /// The power of two nearest to mean|w| of each filter, without gradient (IR-Net).
     PowerOfTwo,
-    /// A number a filter that is trained (SiMaN).
+    /// A number a filter that is trained (SiMaN, ReCU).
     Learned,
     /// A trained matrix for the whole layer that multiplies the signs of the weights (RBCN).
     Matrix,
@@ -124,6 +131,10 @@ pub struct Binarization {
     pub rsign: bool,
     /// Brings each image's activations to mean 0 and variance 1 before the sign (SiMaN).
     pub standardise: bool,
+    /// In training, divides each image's activations by their deviation before the sign, which the gradient sees and the sign
+    /// does not (ReCU).
+    #[serde(skip_serializing_if = "is_false")]
+    pub divide_by_deviation: bool,
     /// Which bit a weight becomes.
     pub weights: WeightRule,
     /// Estimator of the weights' sign, where it is a sign.
@@ -140,6 +151,10 @@ pub struct Binarization {
     pub scale_in_gradient: bool,
     /// Steepness of IR-Net's estimator at the start; it ends at 10.
     pub ede_start: f32,
+    /// The quantiles of a layer's weights beyond which none has a gradient, in the first epoch and behind the last, with `weights =
+    /// "rectified"`; [0.85, 0.99] unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rectified: Option<[f32; 2]>,
 }
 
 impl Default for Binarization {
@@ -148,6 +163,7 @@ impl Default for Binarization {
             activation_ste: SteKind::Clipped,
             rsign: false,
             standardise: false,
+            divide_by_deviation: false,
             weights: WeightRule::Sign,
             weight_ste: SteKind::Clipped,
             clip_weights: false,
@@ -156,6 +172,7 @@ impl Default for Binarization {
             matrix: None,
             scale_in_gradient: true,
             ede_start: 0.1,
+            rectified: None,
         }
     }
 }
@@ -163,8 +180,13 @@ impl Default for Binarization {
 impl Binarization {
     /// Whether a sign has IR-Net's estimator.
     pub fn has_ede(&self) -> bool {
-        let of_weights = matches!(self.weights, WeightRule::Sign | WeightRule::Standardised);
+        let of_weights = matches!(self.weights, WeightRule::Sign | WeightRule::Standardised | WeightRule::Adaptive);
         self.activation_ste == SteKind::Ede || (of_weights && self.weight_ste == SteKind::Ede)
+    }
+
+    /// The quantiles of ReCU's tails, those of its release unless given.
+    pub fn rectified(&self) -> [f32; 2] {
+        self.rectified.unwrap_or([0.85, 0.99])
     }
 
     /// Checks that the choices go together.
@@ -184,22 +206,22 @@ impl Binarization {
             return fail(format!("`matrix` is for scale = \"matrix\", not for scale = {scale}"));
         }
         let fits = match self.weights {
-            W::Magnitude => matches!(self.scale, S::Learned | S::None),
+            W::Magnitude | W::Rectified => matches!(self.scale, S::Learned | S::None),
             W::Xnor => self.scale == S::Channel,
-            W::Real => self.scale == S::None,
+            W::Real | W::Adaptive => self.scale == S::None,
             W::Sign => true,
             W::Standardised => self.scale != S::Matrix,
         };
         if !fits {
             let wanted = match self.weights {
-                W::Magnitude => "\"learned\" or \"none\"",
+                W::Magnitude | W::Rectified => "\"learned\" or \"none\"",
                 W::Xnor => "\"channel\"",
-                W::Real => "\"none\"",
+                W::Real | W::Adaptive => "\"none\"",
                 _ => "another one",
             };
             return fail(format!("weights = {weights} and scale = {scale} do not go together; scale must be {wanted}"));
         }
-        if self.clip_weights && matches!(self.weights, W::Magnitude | W::Xnor | W::Standardised) {
+        if self.clip_weights && !matches!(self.weights, W::Sign | W::Real) {
             return fail(format!(
                 "clip_weights and weights = {weights} do not go together: that rule has its own range; clip_weights is \
                  for \"sign\" and \"real\""
@@ -212,11 +234,38 @@ impl Binarization {
                  not for weights = {weights} with scale = {scale}"
             ));
         }
+        for (key, is_set) in [
+            ("rsign", self.rsign),
+            ("standardise", self.standardise),
+            ("divide_by_deviation", self.divide_by_deviation),
+        ] {
+            if is_set && self.weights == W::Adaptive {
+                return fail(format!(
+                    "{key} and weights = \"adaptive\" do not go together: its activations have a threshold of their own"
+                ));
+            }
+            if is_set && key != "divide_by_deviation" && self.divide_by_deviation {
+                return fail(format!("{key} and divide_by_deviation do not go together: choose one"));
+            }
+        }
+        if self.rectified.is_some() && self.weights != W::Rectified {
+            return fail(format!("`rectified` is for weights = \"rectified\", not for weights = {weights}"));
+        }
+        let [first, last] = self.rectified();
+        if !(0.5 < first && first <= last && last < 1.0) {
+            return fail(format!(
+                "rectified = [{first}, {last}]: give two quantiles over 0.5 and below 1, the smaller one first"
+            ));
+        }
         if !(self.ede_start > 0.0 && self.ede_start <= 10.0) {
             return fail(format!("ede_start = {}: give a number over 0, at most 10", self.ede_start));
         }
         Ok(())
     }
+}
+
+fn is_false(b: &bool) -> bool {
+    !*b
 }
 
 /// A choice as a recipe writes it.

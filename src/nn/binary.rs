@@ -28,6 +28,9 @@ impl Builder<'_> {
         let Filters { width: o, kernel: k, windows, .. } = filters;
         let c = self.channels(x) / windows.groups;
         self.scoped(name, |b| {
+            if b.spec.binarization.weights == WeightRule::Adaptive {
+                return b.adaptive_conv(x, [o, k, k, c], windows, role);
+            }
             let x = b.activation_bits(x)?;
             let weights = b.weights([o, k, k, c], role)?;
             let mut layer = BinaryLayer {
@@ -35,6 +38,7 @@ impl Builder<'_> {
                 weight: weights.latent,
                 bits: weights.bits(),
                 scale: None,
+                centre: None,
                 matrix: None,
             };
             layer.name.pop();
@@ -55,6 +59,7 @@ impl Builder<'_> {
         let spec = &self.spec.binarization;
         let ste = self.ste(spec.activation_ste);
         let x = if spec.standardise { self.standardised_images(x)? } else { x };
+        let x = if spec.divide_by_deviation && self.is_training() { self.divided_by_deviation(x)? } else { x };
         let x = match spec.rsign {
             true => {
                 let c = self.channels(x);
@@ -73,6 +78,17 @@ impl Builder<'_> {
         let rows = self.g.reshape(x, [shape[0], shape.elements() / shape[0]])?;
         let rows = self.g.standardize(rows, 1e-5)?;
         self.g.reshape(rows, shape)
+    }
+
+    /// Each image over the deviation of its numbers, `x / sqrt(var + 1e-5)`, var unbiased; their mean stays (ReCU's release). It
+    /// changes no sign.
+    fn divided_by_deviation(&mut self, x: Value) -> Result<Value> {
+        let n = self.g.shape(x)[0];
+        let variance = self.g.var(x, &[1, 2, 3], true)?;
+        let variance = self.g.offset(variance, 1e-5)?;
+        let factor = self.g.rsqrt(variance)?;
+        let factor = self.g.reshape(factor, [n, 1, 1, 1])?;
+        self.g.mul(x, factor)
     }
 
     /// RBCN's matrix C. Where the weights are normal it starts at their mean magnitude, where the kernel loss is
@@ -136,9 +152,12 @@ impl Builder<'_> {
         let scale = match self.spec.binarization.scale {
             Scale::None | Scale::Matrix => return Ok(Scaled { y, scale: None }),
             Scale::Learned => {
-                // PyTorch's mean|w|, w being uniform in ± 1 / sqrt(n).
                 let n: usize = self.g.shape(weights.shaped())[1..].iter().product();
-                let init = Init::Constant(0.5 / (n as f32).sqrt());
+                let init = match self.spec.binarization.weights {
+                    WeightRule::Rectified => Init::Positive(1.0),
+                    // PyTorch's mean|w|, w being uniform in ± 1 / sqrt(n).
+                    _ => Init::Constant(0.5 / (n as f32).sqrt()),
+                };
                 let alpha = self.param("alpha", [o], init, Role::BinaryScale)?;
                 return Ok(Scaled { y: self.g.mul(y, alpha)?, scale: None });
             }
@@ -163,7 +182,7 @@ impl Builder<'_> {
         Ok(Scaled { y, scale: Some(self.g.reshape(scale, [o])?) })
     }
 
-    fn count_binary(&mut self, y: Value, [o, k, _, c]: [usize; 4]) {
+    pub(super) fn count_binary(&mut self, y: Value, [o, k, _, c]: [usize; 4]) {
         let n = (o * k * k * c) as u64;
         let pixels = self.pixels(y) as u64;
         let spec = &self.spec.binarization;
@@ -176,6 +195,8 @@ impl Builder<'_> {
         self.count.binary_macs += n * pixels;
         self.count.binary_outputs += o as u64 * pixels;
         self.count.scales += match (spec.scale, spec.matrix.unwrap_or_default()) {
+            // Scale and centre of each filter, and of the activations.
+            _ if spec.weights == WeightRule::Adaptive => 2 * o as u64 + 2,
             (Scale::None, _) => 0,
             (Scale::Layer, _) | (Scale::Matrix, MatrixShape::Scalar) => 1,
             (Scale::Matrix, MatrixShape::Kernel) => (k * k) as u64,

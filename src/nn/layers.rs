@@ -32,9 +32,9 @@ impl Builder<'_> {
     pub(super) fn conv_init(&self, o: usize, k: usize, c: usize) -> Init {
         match self.spec.init {
             InitKind::Usual | InitKind::Kaiming => Init::kaiming_normal(k * k * c),
-            InitKind::Framework => Init::fan_in_uniform(k * k * c),
+            // Positive are the weights of binary convolutions alone.
+            InitKind::Framework | InitKind::Positive => Init::fan_in_uniform(k * k * c),
             InitKind::FanOut => Init::kaiming_normal(k * k * o),
-            InitKind::Positive => Init::Positive(1e-3),
         }
     }
 

@@ -25,6 +25,12 @@ pub enum NetKind {
     Resnet8,
     /// He et al. 2016 for 32-pixel images: three stages of three blocks.
     Resnet20,
+    /// The same with stages of five blocks.
+    Resnet32,
+    /// Of seven.
+    Resnet44,
+    /// Of nine.
+    Resnet56,
     /// Four stages of two basic blocks.
     Resnet18,
     /// Four stages of 3, 4, 6, 3 basic blocks.
@@ -87,6 +93,8 @@ pub enum Skip {
 pub enum Shortcut {
     /// Every second pixel, zeros for the new channels; no parameters.
     OptionA,
+    /// 2x2 average pooling, zeros for the new channels; no parameters (ReCU, BiPer).
+    PooledOptionA,
     /// 1x1 convolution in float, then batch normalisation.
     Float,
     /// 2x2 average pooling, 1x1 convolution in float, batch normalisation (Bi-Real Net).
@@ -110,7 +118,8 @@ pub enum InitKind {
     Framework,
     /// Convolutions normal with variance 2 / fan-out, the linear layer with deviation 0.01 and no bias (VGG).
     FanOut,
-    /// Convolutions uniform in 0..0.001, so that all bits start as +1 (Bi-Real Net's release).
+    /// Weights of which one bit is used uniform in 0..0.001, so that all bits start as +1 (Bi-Real Net's release), all others as
+    /// `framework`.
     Positive,
 }
 
@@ -311,7 +320,7 @@ impl NetSpec {
                 return fail(format!("net.{key} is for the kinds of networks: of layers, say it in [[net.layer]]"));
             }
         }
-        Ok(())
+        layer::check_vars(&self.vars, &self.layer)
     }
 
     /// Appends the network to a graph: `x` `[n, h, w, c]` f32 to logits `[n, classes]`. In training

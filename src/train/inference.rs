@@ -26,7 +26,7 @@ pub fn inference_tensors(
     // Bits and scales are what the network in evaluation makes of its latent weights.
     let (mut eval, net) = eval_graph(task, 1, Mode::Eval)?;
     for layer in &net.binary {
-        for (what, value) in [("bits", layer.bits), ("alpha", layer.scale)] {
+        for (what, value) in [("bits", layer.bits), ("alpha", layer.scale), ("beta", layer.centre)] {
             if let Some(v) = value {
                 eval.output(format!("{}.{what}", layer.name), v);
             }

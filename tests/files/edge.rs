@@ -21,7 +21,7 @@ use std::time::Duration;
 /// Networks that ship differently: thresholds, shortcuts of every kind, pooling, standardised images, slopes, scale matrices,
 /// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images, features without classes; lists of
 /// layers: groups, taps apart, low passes, gates, dense blocks, branches, smooth nonlinearities.
-const NETWORKS: [(&str, &[&str], [usize; 3]); 20] = [
+const NETWORKS: [(&str, &[&str], [usize; 3]); 23] = [
     ("fashion-binary", &["net.widths=[8,33,64,40,32]"], [14, 14, 1]),
     ("fashion-float", &["net.widths=[8,8,16,16,8]"], [14, 14, 1]),
     ("small-siman", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
@@ -36,6 +36,9 @@ const NETWORKS: [(&str, &[&str], [usize; 3]); 20] = [
     ("fashion-binary", &["net.kind=resnet18", "net.widths=[8,8,16,16,32]", "net.shortcut=binary"], [16, 16, 3]),
     ("fashion-float", &["net.kind=resnet50", "net.widths=[4,4,8,8,8]", "net.stem=cifar"], [16, 16, 3]),
     ("small-burn", &["net.widths=[8,16,32,32]"], [12, 12, 1]),
+    ("small-recu", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
+    ("small-adabin", &["net.widths=[8,8,16,40]"], [13, 12, 3]),
+    ("small-adabin", &["net.kind=vgg-small", "net.widths=[8,8,16,16,33,32]"], [16, 16, 1]),
     ("small-layers", &[], [12, 12, 1]),
     ("imagenet-quicknet", &["net.vars={w1=16,w2=16,w3=24,w4=40,n1=1,n2=2,n3=1,n4=1}"], [40, 40, 3]),
     ("imagenet-meliusnet22", &["net.vars={growth=16,w2=24,w3=32,w4=20}"], [32, 32, 3]),
@@ -172,7 +175,8 @@ fn the_runtime_gives_what_the_training_graph_gives() {
         let (other, far) = apart(&got, &expected);
         println!("{}: {} nodes, {other} other, {far} far", case.name, net.nodes.len());
         // Random weights of a net that standardises leave many numbers near 0; the rest has no tie at all.
-        let ties = if case.name.contains("siman") { 0.1 } else { 0.0 };
+        // Nor are the two orders of AdaBin's sums equal, in which a threshold may lie.
+        let ties = if case.name.contains("siman") || case.name.contains("adabin") { 0.1 } else { 0.0 };
         assert!(other <= ties && far <= ties, "{}: {other} {far}", case.name);
         // By other instructions and on other numbers of threads, to the bit.
         for isa in Isa::all() {
@@ -198,7 +202,7 @@ fn a_packed_model_runs_on_every_adapter() {
         for (name, device) in &devices {
             let got = logits(device, graph::graph(&net, N).unwrap(), &HashMap::new(), &case, N);
             let (other, far) = apart(&got, &expected);
-            let ties = if case.name.contains("siman") { 0.2 } else { 0.0 };
+            let ties = if case.name.contains("siman") || case.name.contains("adabin") { 0.2 } else { 0.0 };
             assert!(other <= ties && far <= ties, "{} on {name}: {other} {far}", case.name);
         }
     }
@@ -222,11 +226,15 @@ fn a_binary_weight_takes_one_bit_and_what_can_be_folded_is() {
         let whole = file::encode(&net).len();
         assert_eq!(file::decode(&file::encode(&net), Path::new("memory")).unwrap(), net, "{}", case.name);
         assert_eq!(net.nodes.iter().map(|n| n.op.bits()).sum::<usize>(), bits);
-        let counted = net.nodes.iter().filter(|n| matches!(n.op, Op::BinaryConv(_)));
+        let sets = net.nodes.iter().filter(|n| matches!(n.op, Op::SetConv(_))).count();
+        assert_eq!(sets > 0, case.name.contains("adabin"), "{}: all convolutions of two values are of bits", case.name);
+        let counted = net.nodes.iter().filter(|n| matches!(n.op, Op::BinaryConv(_) | Op::SetConv(_)));
         let layers: Vec<usize> = counted.map(|n| n.op.bits()).collect();
         for node in &mut net.nodes {
-            if let Op::BinaryConv(conv) = &mut node.op {
-                (conv.outputs, conv.bits) = (0, Vec::new());
+            match &mut node.op {
+                Op::BinaryConv(conv) => (conv.outputs, conv.bits) = (0, Vec::new()),
+                Op::SetConv(conv) => conv.bits = Vec::new(),
+                _ => {}
             }
         }
         assert_eq!(whole - file::encode(&net).len(), layers.iter().map(|bits| 4 * bits.div_ceil(32)).sum::<usize>());

@@ -148,6 +148,22 @@ def siman_weights(net, name, w):
     return (2 * bits - 1 if net.coding == "pm1" else bits) + m - m.detach()
 
 
+def recu_weights(net, name, w):
+    """The release: no gradient beyond the quantile tau of a Laplace law."""
+    w1 = 2 * 2**0.5 * (w - over_filter(torch.mean, w)) / (over_filter(torch.var, w) + 1e-5).sqrt()
+    tau = 0.85 + 0.14 * (math.exp(EPOCH / EPOCHS) - 1) / (math.e - 1)
+    q = -w1.detach().abs().mean() * math.log(2 - 2 * tau)
+    apart(w1.detach(), -q, q)
+    return Sign.apply(w1.clamp(-q, q), torch.ones_like)
+
+
+def adabin_weights(net, name, w):
+    """Two values a filter, neither mean nor deviation detached."""
+    centre = over_filter(torch.mean, w)
+    scale = over_filter(torch.mean, (w - centre) ** 2).sqrt()
+    return scale * Sign.apply((w - centre) / scale, ede) + centre
+
+
 def rbcn_weights(net, name, w):
     net.signs[name] = Sign.apply(w, approx_sign)
     return net.signs[name] * net.p[f"{name}.matrix"]
@@ -161,7 +177,7 @@ class Net:
 
     def __init__(self, p, prefix="", *, binary=True, act="none", stem_act="none", skip="double", shortcut="float",
                  head_norm=False, weights=None, moved=unmoved, act_ste=None, rsign=False, standardise=False,
-                 learned=False, coding=None):
+                 divided=False, adaptive=False, learned=False, coding=None):
         self.__dict__.update(locals())
         self.training, self.update = True, True
         self.stages, self.bits, self.signs, self.terms = [], {}, {}, {}
@@ -182,6 +198,8 @@ class Net:
             return F.relu(apart(x, 0))
         if kind == "prelu":
             return F.prelu(apart(x, 0), self.get(f"{name}.weight"))
+        if kind == "maxout":
+            return channels("positive") * apart(x, 0).clamp(min=0) + channels("negative") * x.clamp(max=0)
         if kind == "rprelu":
             y = apart(x - channels("shift_in"), 0)
             return F.prelu(y, self.get(f"{name}.weight")) + channels("shift_out")
@@ -197,9 +215,11 @@ class Net:
         if self.standardise:
             x = x - x.mean((1, 2, 3), keepdim=True)
             x = x / (x.var((1, 2, 3), keepdim=True) + 1e-5).sqrt()
+        if self.divided and self.training:
+            x = x / (x.var((1, 2, 3), keepdim=True) + 1e-5).sqrt()
         if self.rsign:
             x = x - self.get(f"{name}.threshold")[:, None, None]
-        x = Sign.apply(x, self.act_ste)
+        x = self.adaptive_bits(name, x) if self.adaptive else Sign.apply(x, self.act_ste)
         w = self.weights(self, name, self.get(f"{name}.weight"))
         y = F.conv2d(x, w.permute(0, 3, 1, 2), stride=stride, padding=1)
         if not self.learned:
@@ -210,6 +230,19 @@ class Net:
         y.register_hook(terms)
         return y
 
+    def adaptive_bits(self, name, x):
+        """AdaBin: one of two learned values. Batch normalisation takes away most of what they change."""
+        scale, centre = self.get(f"{name}.alpha_a"), self.get(f"{name}.beta_a")
+        normed = (x - centre) / scale
+        sign = Sign.apply(normed, self.act_ste)
+        y = scale * (sign + centre)
+        h, normed = self.act_ste(normed).detach(), normed.detach()
+        by_scale, by_centre = (sign + centre - h * normed).detach(), (scale - h).detach()
+        terms = lambda dy: self.terms.update({
+            f"{name}.alpha_a": (dy * by_scale).abs().sum()[None], f"{name}.beta_a": (dy * by_centre).abs().sum()[None]})
+        y.register_hook(terms)
+        return y
+
     def downsample(self, name, x, width, stride):
         c = x.shape[1]
         if stride == 1 and c == width:
@@ -217,6 +250,9 @@ class Net:
         if self.shortcut == "option-a":
             side = (width - c) // 2
             return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, side, side))
+        if self.shortcut == "pooled-option-a":
+            side = (width - c) // 2
+            return F.pad(F.avg_pool2d(x, stride), (0, 0, 0, 0, side, side))
         norm = lambda y: self.batch_norm(f"{name}.1", y)
         if self.shortcut == "float":
             return norm(self.conv(f"{name}.0", x, stride))
@@ -286,10 +322,12 @@ def decay_of(net, name):
 def parameters_of(net, names):
     """Those of a student with these settings."""
     optional = {
-        "teacher.": False, "running": False, "downsample": net.shortcut != "option-a", "bn_head": net.head_norm,
-        "threshold": net.rsign, "alpha": net.learned, "shift": net.act == "rprelu", ".act": net.act in ("prelu", "rprelu"),
+        "teacher.": False, "running": False, "downsample": "option-a" not in net.shortcut, "bn_head": net.head_norm,
+        "threshold": net.rsign, "alpha$": net.learned, "alpha_a": net.adaptive, "beta_a": net.adaptive,
+        "shift": net.act == "rprelu", "act1.weight": net.act in ("prelu", "rprelu"),
+        "act2.weight": net.act in ("prelu", "rprelu"), "positive": net.act == "maxout", "negative": net.act == "maxout",
     }
-    used = lambda name: all(wanted for part, wanted in optional.items() if part in name)
+    used = lambda name: all(wanted for part, wanted in optional.items() if part in name + "$")
     return [name for name in names if used(name) and not name.startswith("act1")]
 
 
@@ -315,7 +353,8 @@ def step(start, images, *, smoothing=0.0, features=None, distill=0.0, lambda_ker
     def log(name, value):
         after[f"metrics.mean.{name}"] = [value.item(), 1]
 
-    taught = Net(p, "teacher.", binary=False, act=net.act, stem_act=net.act, skip=net.skip, shortcut=net.shortcut)
+    act = "none" if net.act == "maxout" else net.act
+    taught = Net(p, "teacher.", binary=False, act=act, stem_act=act, skip=net.skip, shortcut=net.shortcut)
     taught.training = False
     with torch.no_grad():
         real_logits = taught(x)
@@ -443,6 +482,13 @@ def initial(rng):
                 norm(f"{block}.downsample.1", o)
         norm(f"{teacher}bn_head", WIDTHS[-1])
         start[f"{teacher}fc.weight"], start[f"{teacher}fc.bias"] = normal((CLASSES, WIDTHS[-1]), 0.5), normal(CLASSES, 0.2)
+    for name in of_binary_layers(list(start)):
+        if not name.startswith("teacher."):
+            start[f"{name}.alpha_a"], start[f"{name}.beta_a"] = 0.8 + normal(1, 0.2), normal(1, 0.2)
+    for stage, c in enumerate(WIDTHS[1:]):
+        for act in ("act1", "act2"):
+            block = f"layer{stage + 1}.0.{act}"
+            start[f"{block}.positive"], start[f"{block}.negative"] = 1 + normal(c, 0.2), 0.25 + normal(c, 0.05)
     unused = lambda n: n.startswith("teacher.") and any(s in n for s in ("alpha", "threshold", "bn_head"))
     return {n: t.astype(np.float32) for n, t in start.items() if not unused(n)}
 
@@ -456,6 +502,9 @@ METHODS = {
     "xnor": dict(skip="single", act="hardtanh", act_ste=clipped_open, weights=xnor_weights, moved=xnor_moved),
     "bireal": dict(shortcut="pooled-float", act_ste=approx_sign, weights=scaled_sign_weights, smoothing=0.1),
     "irnet": dict(shortcut="option-a", act="hardtanh", act_ste=ede, weights=irnet_weights),
+    "recu": dict(shortcut="pooled-option-a", act="hardtanh", act_ste=approx_sign, divided=True, weights=recu_weights,
+                 learned=True),
+    "adabin": dict(shortcut="option-a", act="maxout", act_ste=approx_sign, weights=adabin_weights, adaptive=True),
     "reactnet": dict(shortcut="pooled-float", act="rprelu", act_ste=approx_sign, rsign=True,
                      weights=scaled_sign_weights, learns="teacher"),
     "siman-pm1": dict(coding="pm1", **SIMAN),

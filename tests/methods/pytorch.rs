@@ -261,6 +261,16 @@ steps! { LABELLED;
         shortcut = 'option-a'
         activation = 'hardtanh'
         binarization = { activation_ste = 'ede', weights = 'standardised', weight_ste = 'ede', scale = 'power-of-two' }";
+    recu_step_equals_pytorch: "recu", "method = 'supervised'", epoch 3, "
+        skip = 'double'
+        shortcut = 'pooled-option-a'
+        activation = 'hardtanh'
+        binarization = { activation_ste = 'approx-sign', divide_by_deviation = true, weights = 'rectified', scale = 'learned' }";
+    adabin_step_equals_pytorch: "adabin", "method = 'supervised'", epoch 3, "
+        skip = 'double'
+        shortcut = 'option-a'
+        activation = 'maxout'
+        binarization = { activation_ste = 'approx-sign', weights = 'adaptive', weight_ste = 'ede', scale = 'none' }";
     reactnet_step_equals_pytorch: "reactnet", "method = 'reactnet'", epoch 3, "
         skip = 'double'
         shortcut = 'pooled-float'

@@ -88,6 +88,7 @@ mod ships {
                 "add" => (ones, other(p)?),
                 "sub" if first => (ones, negative(other(p)?)),
                 "sub" => (negative(ones), other(p)?),
+                "div" if first => (other(p)?.into_iter().map(|x| 1.0 / x).collect(), zeros),
                 "scale" => (vec![constants[0]; c], zeros),
                 "offset" => (ones, vec![constants[0]; c]),
                 "to_f32" => (ones, zeros),

@@ -84,7 +84,7 @@ impl Stored for BinaryConv {
 }
 
 /// Rows of bits, each of which starts a word, one after the other.
-fn without_gaps(columns: usize, words: &[u32]) -> Vec<u32> {
+pub(super) fn without_gaps(columns: usize, words: &[u32]) -> Vec<u32> {
     if columns.is_multiple_of(32) {
         return words.to_vec();
     }
@@ -93,7 +93,7 @@ fn without_gaps(columns: usize, words: &[u32]) -> Vec<u32> {
 }
 
 /// `n` bits one after the other as rows, each of which starts a word.
-fn with_gaps(columns: usize, n: usize, words: Vec<u32>) -> Vec<u32> {
+pub(super) fn with_gaps(columns: usize, n: usize, words: Vec<u32>) -> Vec<u32> {
     if columns.is_multiple_of(32) { words } else { pack(columns, unpack(n, &words)) }
 }
 

@@ -9,6 +9,7 @@ mod conv;
 mod join;
 mod place;
 mod pool;
+mod set_conv;
 mod sign;
 mod standardise;
 
@@ -19,6 +20,8 @@ pub use conv::Conv;
 pub use join::{Add, Concat, Mul};
 pub use place::{Channels, Flatten, PadChannels, PadPixels, Slice};
 pub use pool::{AvgPool, MaxPool, PixelSum};
+pub use set_conv::SetConv;
+pub(super) use set_conv::Sums;
 pub use sign::{Sign, Signed, Threshold};
 pub use standardise::Standardise;
 
@@ -201,7 +204,9 @@ macro_rules! operations {
     };
 }
 
+// In the order in which they are looked for in a graph.
 operations! {
+    27 SetConv: "Convolution of bits that stand for two numbers each.",
     1 Affine: "A factor and a summand a channel.",
     2 Conv: "Convolution of floats.",
     3 BinaryConv: "Convolution of bits: integers.",

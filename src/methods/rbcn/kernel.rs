@@ -166,6 +166,7 @@ mod tests {
             weight: Some(wv),
             bits: Some(bits),
             scale: None,
+            centre: None,
             matrix: Some((cv, MatrixShape::Kernel)),
         };
         let net = Network {

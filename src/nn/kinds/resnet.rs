@@ -1,4 +1,4 @@
-//! Residual networks: ResNet-8/18/20/34/50 and the WRN skeleton, float or binary.
+//! Residual networks: ResNet-8/18/20/32/34/44/50/56 and the WRN skeleton, float or binary.
 
 use super::{activation, batch_norm, binary_conv, block, conv, global_avg_pool, inner_conv, residual};
 use crate::error::Result;
@@ -25,6 +25,9 @@ fn layout(kind: NetKind) -> Layout {
     match kind {
         NetKind::Resnet8 => p(SMALL, &[1, 1, 1], false, Stem::Cifar, [OptionA, OptionA]),
         NetKind::Resnet20 => p(SMALL, &[3, 3, 3], false, Stem::Cifar, [OptionA, OptionA]),
+        NetKind::Resnet32 => p(SMALL, &[5, 5, 5], false, Stem::Cifar, [OptionA, OptionA]),
+        NetKind::Resnet44 => p(SMALL, &[7, 7, 7], false, Stem::Cifar, [OptionA, OptionA]),
+        NetKind::Resnet56 => p(SMALL, &[9, 9, 9], false, Stem::Cifar, [OptionA, OptionA]),
         NetKind::Wrn22 => p(SMALL, &[3, 3, 3], false, Stem::Cifar, [Float, Float]),
         NetKind::Wrn40 => p(SMALL, &[6, 6, 6], false, Stem::Cifar, [Float, Float]),
         NetKind::Resnet18 => p(LARGE, &[2, 2, 2, 2], false, Stem::Cifar, [Float, Float]),
@@ -138,12 +141,11 @@ impl Block<'_> {
         let subsample =
             || (stride > 1).then(|| Layer::new(LayerKind::Subsample { stride: stride.into() }).named("pixels"));
         let average = || (stride > 1).then(|| averaged(stride));
+        let zeros = || Layer::new(LayerKind::PadChannels { width: width.into(), side: Side::Both });
         let pixels = || [conv("0", width, 1, 1), batch_norm("1")];
         let body: Vec<Layer> = match self.shortcut {
-            Shortcut::OptionA => {
-                let pad = Layer::new(LayerKind::PadChannels { width: width.into(), side: Side::Both });
-                return subsample().into_iter().chain([pad]).collect();
-            }
+            Shortcut::OptionA => return subsample().into_iter().chain([zeros()]).collect(),
+            Shortcut::PooledOptionA => return average().into_iter().chain([zeros()]).collect(),
             Shortcut::PooledFloat => average().into_iter().chain(pixels()).collect(),
             Shortcut::FloatPooled => pixels().into_iter().chain(average()).collect(),
             Shortcut::Binary if self.spec.is_binary() => {

@@ -1,12 +1,17 @@
 //! From latent weights to bits, one file a rule.
 
+mod adaptive;
 mod magnitude;
+mod rectified;
 mod sign;
 mod standardised;
 mod xnor;
 
+pub use rectified::TAIL;
+
 use super::binarization::{Coding, WeightRule};
 use super::builder::{Builder, Mode};
+use super::spec::InitKind;
 use crate::error::Result;
 use crate::graph::{Init, Meta, Role, Value};
 use crate::tensor::bits::{WeightCode, sign_bit};
@@ -14,12 +19,12 @@ use crate::tensor::{DType, HostTensor};
 
 impl WeightRule {
     /// The signs that a rule takes of latent weights, on the host: of what is left when the mean of a tap's channels
-    /// (XNOR-Net) or of a filter (IR-Net) is taken away. Rules whose bits are no signs store them.
+    /// (XNOR-Net) or of a filter (IR-Net, ReCU, AdaBin) is taken away. Rules whose bits are no signs store them.
     pub fn signs(self, w: &HostTensor) -> Vec<bool> {
         let x = w.f32s();
         let together = match self {
             WeightRule::Xnor => w.shape().columns(),
-            WeightRule::Standardised => x.len() / w.shape()[0],
+            WeightRule::Standardised | WeightRule::Rectified | WeightRule::Adaptive => x.len() / w.shape()[0],
             WeightRule::Sign | WeightRule::Magnitude | WeightRule::Real => {
                 return x.iter().map(|v| sign_bit(*v) == 1).collect();
             }
@@ -66,8 +71,10 @@ impl Builder<'_> {
             WeightRule::Sign => self.sign_weights(shape, role),
             WeightRule::Xnor => self.xnor_weights(shape, role),
             WeightRule::Standardised => self.standardised_weights(shape, role),
+            WeightRule::Rectified => self.rectified_weights(shape, role),
             WeightRule::Magnitude => self.magnitude_weights(shape, role),
             WeightRule::Real => self.real_weights(shape, role),
+            WeightRule::Adaptive => unreachable!("a convolution of two-valued weights is built as a whole"),
         }
     }
 
@@ -87,7 +94,11 @@ impl Builder<'_> {
     /// The latent weights.
     fn latent(&mut self, shape: [usize; 4], role: Role) -> Result<Value> {
         let [o, k, _, c] = shape;
-        let init = self.conv_init(o, k, c);
+        let init = match (self.spec.init, self.spec.binarization.weights) {
+            // Of weights that stay real no sign is to be kept back.
+            (InitKind::Positive, rule) if rule != WeightRule::Real => Init::Positive(1e-3),
+            _ => self.conv_init(o, k, c),
+        };
         self.param("weight", shape, init, role)
     }
 }

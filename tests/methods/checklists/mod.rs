@@ -1,6 +1,7 @@
 //! The checklists of the specifications of the methods, line by line: a test is named after the number of its line.
 //! What needs a device runs on the CPU and on every adapter.
 
+mod baselines;
 mod binary_layers;
 mod burn;
 mod mbn;
