@@ -15,6 +15,7 @@ use std::process::ExitCode;
 ///     onebit eval runs/fashion-binary --checkpoint best --device cpu
 ///     onebit eval runs/small-swav --protocol linear --labels 1% 10% 100%
 ///     onebit eval runs/fashion-binary --data ~/fashion-mnist --json
+///     onebit eval resnet20.th --data ~/cifar-10
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

@@ -69,7 +69,7 @@ impl TrainOptions {
 /// What is tested, and how.
 #[derive(clap::Args)]
 pub struct EvalOptions {
-    /// The run directory.
+    /// The run directory, or a file of weights made elsewhere (.pth, .th, .safetensors, .onnx), with --data.
     pub run: PathBuf,
     /// How features are evaluated: knn (nearest neighbours), linear (logistic regression) or finetune (the whole network and a
     /// new last layer); unless given, the network is tested as its method says, with eval.json and confusion.svg.
@@ -132,7 +132,7 @@ impl FeatureOptions {
 /// What is written of a run.
 #[derive(clap::Args)]
 pub struct ExportOptions {
-    /// The run directory.
+    /// The run directory, or a file of weights made elsewhere (.pth, .th, .safetensors, .onnx), with --data and --out.
     pub run: PathBuf,
     /// Which checkpoint [default: the best one where validation images chose it, else the last one].
     #[arg(long, value_enum)]

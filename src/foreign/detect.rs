@@ -2,7 +2,7 @@
 
 use super::Checked;
 use super::names::{Named, block_number};
-use crate::nn::{NetKind, NetSpec, Shortcut, Stem};
+use crate::nn::{Activation, Binarization, NetKind, NetSpec, Scale, Shortcut, Skip, SteKind, Stem, WeightRule};
 
 /// Channels of a layer; ResNets have up to 2048. Products of a few of them stay far below 64 bits.
 const WIDEST: usize = 1 << 16;
@@ -29,18 +29,23 @@ pub(super) fn detect(named: &Named) -> Checked<Detected> {
         None => return Err("there is no conv1.weight".into()),
     };
     let blocks = blocks(named)?;
-    let bottleneck = named.tensors.keys().any(|n| n.starts_with("layer") && n.ends_with(".conv3.weight"));
-    let kind = match (blocks, bottleneck) {
+    let has = |test: &dyn Fn(&str) -> bool| named.tensors.keys().any(|n| n.starts_with("layer") && test(n));
+    let bottleneck = has(&|n| n.ends_with(".conv3.weight"));
+    let kind = match (&blocks[..], bottleneck) {
         ([2, 2, 2, 2], false) => NetKind::Resnet18,
         ([3, 4, 6, 3], false) => NetKind::Resnet34,
         ([3, 4, 6, 3], true) => NetKind::Resnet50,
+        ([3, 3, 3], false) => NetKind::Resnet20,
+        ([5, 5, 5], false) => NetKind::Resnet32,
+        ([7, 7, 7], false) => NetKind::Resnet44,
+        ([9, 9, 9], false) => NetKind::Resnet56,
         (blocks, bottleneck) => {
             let kind = if bottleneck { "bottleneck" } else { "basic" };
             return Err(format!("its stages have {blocks:?} {kind} blocks"));
         }
     };
     let mut widths = vec![first];
-    for stage in 1..=4 {
+    for stage in 1..=blocks.len() {
         // Any block's, should the first one's be missing: then that is what is to be said.
         let of_block = |i| shape(&format!("layer{stage}.{i}.conv1.weight"));
         let width = (0..blocks[stage - 1]).find_map(of_block).and_then(|s| s.first().copied());
@@ -50,13 +55,30 @@ pub(super) fn detect(named: &Named) -> Checked<Detected> {
         return Err(format!("a layer has {w} channels; up to {WIDEST} are read"));
     }
     let classes = shape("fc.weight").or(shape("fc.bias")).map_or(0, |s| s.first().copied().unwrap_or(1));
-    let mut net = NetSpec::new(kind, false);
-    (net.widths, net.stem, net.shortcut) = (widths, Some(stem), Some(Shortcut::Float));
+    let adaptive = has(&|n| n.ends_with(".alpha_a"));
+    let mut net = NetSpec::new(kind, adaptive);
+    // The shortcuts of the networks for CIFAR have no weights.
+    let shortcut =
+        if has(&|n| n.contains(".downsample.")) || blocks.len() == 4 { Shortcut::Float } else { Shortcut::OptionA };
+    (net.widths, net.stem, net.shortcut) = (widths, Some(stem), Some(shortcut));
+    if adaptive {
+        // AdaBin's release: two shortcuts a block, maxout everywhere, a normalisation before the linear layer.
+        (net.activation, net.stem_activation) = (Some(Activation::Maxout), Some(Activation::Maxout));
+        (net.skip, net.head_norm) = (Some(Skip::Double), shape("bn_head.weight").is_some());
+        net.binarization = Binarization {
+            activation_ste: SteKind::ApproxSign,
+            weights: WeightRule::Adaptive,
+            weight_ste: SteKind::Ede,
+            scale: Scale::None,
+            ede_start: 1e-3,
+            ..Binarization::default()
+        };
+    }
     Ok(Detected { net, classes, channels })
 }
 
-/// Blocks of each stage: the highest number and one.
-fn blocks(named: &Named) -> Checked<[usize; 4]> {
+/// Blocks of each stage, of which there are three or four: the highest number and one.
+fn blocks(named: &Named) -> Checked<Vec<usize>> {
     let mut blocks = [0; 4];
     for name in named.tensors.keys() {
         let mut parts = name.split('.');
@@ -66,7 +88,8 @@ fn blocks(named: &Named) -> Checked<[usize; 4]> {
         }
     }
     match blocks.iter().position(|b| *b == 0) {
+        Some(3) => Ok(blocks[..3].to_vec()),
         Some(i) => Err(format!("there is no layer{}", i + 1)),
-        None => Ok(blocks),
+        None => Ok(blocks.to_vec()),
     }
 }

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 const NAMED: usize = 20;
 
 const SUPPORTED: &str = "Read are the plain ResNet-18, -34 and -50 of torchvision and of timm (resnet18, resnet34, \
-                         resnet50), of any width, with a first layer of 7x7 or 3x3, with fc or without, and SwAV's \
-                         checkpoints of them; not their relatives (resnet18d, ResNeXt, wide, squeeze-excite, ...) nor other \
-                         networks";
+                         resnet50), of any width, with a first layer of 7x7 or 3x3, with fc or without, SwAV's checkpoints of \
+                         them, the ResNet-20, -32, -44 and -56 for CIFAR (option A), and AdaBin's binary networks; not their \
+                         relatives (resnet18d, ResNeXt, wide, squeeze-excite, ...) nor other networks";
 
 /// The network and its classes, if the tensors are its, all of them and no others.
 ///

@@ -1,6 +1,7 @@
 //! Which format a file is in, by how it begins; and what to do about those that are not read.
 
 use super::Checked;
+use super::torch::is_legacy;
 use std::path::Path;
 
 /// Bytes of a file that tell its format.
@@ -11,6 +12,8 @@ pub(super) enum Format {
     Safetensors,
     /// The zip archive that `torch.save` writes since PyTorch 1.6.
     Torch,
+    /// What it wrote before.
+    LegacyTorch,
 }
 
 /// The format of a file that begins with these bytes.
@@ -21,15 +24,7 @@ pub(super) fn of(path: &Path, start: &[u8]) -> Checked<Format> {
     let named_so = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
     let what = match start {
         [b'P', b'K', 3 | 5, 4 | 6, ..] => return Ok(Format::Torch),
-        // Of its first pickle only the magic number of `torch.save` is looked at.
-        [0x80, _, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, ..] => {
-            return Err(format!(
-                "this is the format that torch.save wrote before PyTorch 1.6, which is not read. Convert it with a recent \
-                 PyTorch: state = torch.load({:?}, map_location=\"cpu\"), then torch.save(state, \"converted.pth\"); or \
-                 torch.save(model.state_dict(), \"converted.pth\"); or write a safetensors file",
-                path.file_name().unwrap_or_default().to_string_lossy()
-            ));
-        }
+        _ if is_legacy(start) => return Ok(Format::LegacyTorch),
         [_, _, _, _, _, _, _, _, b'{', ..] => return Ok(Format::Safetensors),
         _ if start.starts_with(b"version https://git-lfs") => {
             return Err("this is a pointer of Git LFS and not the weights: fetch them with  git lfs pull".into());
@@ -46,7 +41,7 @@ pub(super) fn of(path: &Path, start: &[u8]) -> Checked<Format> {
     let first: Vec<String> = start.iter().take(8).map(|b| format!("{b:02x}")).collect();
     Err(format!(
         "the file is {what} (it begins with the bytes {}). Weights are read from safetensors files and from what \
-         torch.save(model.state_dict(), \"weights.pth\") writes with PyTorch 1.6 or later",
+         torch.save(model.state_dict(), \"weights.pth\") writes",
         first.join(" ")
     ))
 }
@@ -60,8 +55,7 @@ mod tests {
         let of = |bytes: &[u8]| of(Path::new("w.pth"), bytes);
         assert_eq!(of(b"PK\x03\x04...."), Ok(Format::Torch));
         assert_eq!(of(b"\x40\0\0\0\0\0\0\0{\"a\":"), Ok(Format::Safetensors));
-        let old = of(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.").unwrap_err();
-        assert!(old.contains("before PyTorch 1.6") && old.contains("torch.load(\"w.pth\""), "{old}");
+        assert_eq!(of(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M"), Ok(Format::LegacyTorch));
         let mut tar = [0; START];
         tar[257..262].copy_from_slice(b"ustar");
         for (bytes, said) in [

@@ -1,5 +1,5 @@
-//! Weights made elsewhere: ResNet-18, -34 and -50 as torchvision and timm name their tensors, and SwAV's own checkpoints
-//! of them, from safetensors files and from the state dicts that `torch.save` writes.
+//! Weights made elsewhere: ResNet-18, -34 and -50 as torchvision and timm name their tensors, SwAV's own checkpoints of them, the
+//! ResNets for CIFAR and AdaBin's binary networks, from safetensors files and from the state dicts that `torch.save` writes.
 //!
 //! `format` says what a file is; `safetensors` and `torch` list its tensors without reading them; `names` makes
 //! their names ours; `detect` tells the network from the shapes; `fit` compares them with that network's graph. Only
@@ -28,13 +28,13 @@ use floats::Numbers;
 use format::Format;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 /// A network that was trained elsewhere.
 #[derive(Clone, Debug)]
 pub struct Foreign {
-    /// Its description: kind, stem, the widths of stem and stages; in full precision.
+    /// Its description: kind, stem, the widths of stem and stages, and what is binary.
     pub net: NetSpec,
     /// Outputs of its last linear layer; 0 if it has none and ends with the pooled features.
     pub classes: usize,
@@ -69,19 +69,19 @@ trait Weights {
     fn read(&mut self, index: usize) -> Checked<Vec<f32>>;
 }
 
-/// Whether a path is for [`load`] and not for a run directory: it ends in `.safetensors`, `.pt`, `.pth`, `.pth.tar`,
-/// `.pt.tar`, `.bin` or `.onnx` and is no folder. The file need not be there: [`load`] says so best.
+/// Whether a path is for [`load`] and not for a run directory: it ends in `.safetensors`, `.pt`, `.pth`, `.th`, `.ckpt`,
+/// `.pkl`, `.pth.tar`, `.pt.tar`, `.bin` or `.onnx` and is no folder. The file need not be there: [`load`] says so best.
 pub fn is_foreign(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let known = [".safetensors", ".pt", ".pth", ".pt.tar", ".pth.tar", ".bin", ".onnx"];
+    let known = [".safetensors", ".pt", ".pth", ".th", ".ckpt", ".pkl", ".pt.tar", ".pth.tar", ".bin", ".onnx"];
     known.iter().any(|end| name.ends_with(end)) && !path.is_dir()
 }
 
 /// Reads a network that was trained elsewhere.
 ///
 /// # Errors
-/// If the file is none of the two formats, is cut or damaged, wants anything but plain tensors of its reader, or is no
-/// ResNet-18, -34 or -50: then with every tensor that has no place there, is missing, or has another shape.
+/// If the file is of none of the formats, is cut or damaged, wants anything but plain tensors of its reader, or is of no
+/// network that is known: then with every tensor that has no place there, is missing, or has another shape.
 pub fn load(path: &Path) -> Result<Foreign> {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
         return onnx::load(path);
@@ -105,11 +105,13 @@ pub fn load(path: &Path) -> Result<Foreign> {
 }
 
 fn open(path: &Path) -> Result<Box<dyn Weights>> {
-    let file = File::open(path).map_err(Error::io(path, "read"))?;
+    let mut file = File::open(path).map_err(Error::io(path, "read"))?;
     let mut start = Vec::new();
     (&file).take(format::START as u64).read_to_end(&mut start).map_err(Error::io(path, "read"))?;
+    file.rewind().map_err(Error::io(path, "read"))?;
     Ok(match format::of(path, &start).map_err(|m| Error::data(path, m))? {
         Format::Safetensors => Box::new(safetensors::open(path)?),
         Format::Torch => Box::new(torch::open(file).map_err(|m| Error::data(path, m))?),
+        Format::LegacyTorch => Box::new(torch::open_legacy(file).map_err(|m| Error::data(path, m))?),
     })
 }

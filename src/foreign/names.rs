@@ -1,5 +1,5 @@
-//! Names and layouts of torchvision and timm, made ours. Ours are the same but for what wrappers put before them, and
-//! for SwAV's projection head.
+//! Names and layouts of torchvision and timm, of the CIFAR ResNets of Idelbayev and of AdaBin's release, made ours. Ours are
+//! torchvision's but for what wrappers put before them, for SwAV's projection head and for what binary layers have.
 
 use super::floats::Numbers;
 use super::{Checked, Info};
@@ -56,7 +56,7 @@ pub(super) fn ours(infos: &[Info]) -> Checked<Named> {
         if info.shape.contains(&0) {
             return Err(format!("{} is empty (its shape is {:?})", info.name, info.shape));
         }
-        let found = Found { index, theirs: info.name.clone(), shape: our_shape(&info.shape) };
+        let found = Found { index, theirs: info.name.clone(), shape: our_shape(&our, &info.shape) };
         if let Some(other) = named.tensors.insert(our.clone(), found) {
             return Err(format!("{} and {} both stand for {our}: save one network alone", other.theirs, info.name));
         }
@@ -88,23 +88,44 @@ fn our_name(name: &str) -> Option<String> {
         };
         return known.then(|| format!("head.{layer}"));
     }
-    let known = match name {
-        "conv1.weight" | "fc.weight" | "fc.bias" | "prototypes.weight" => true,
-        _ => match name.split_once('.') {
-            Some(("bn1", rest)) => of_norm(rest),
-            Some(("layer1" | "layer2" | "layer3" | "layer4", rest)) => {
-                rest.split_once('.').is_some_and(|(block, rest)| block_number(block).is_some() && of_block(rest))
-            }
-            _ => false,
-        },
-    };
-    known.then(|| name.to_string())
+    if matches!(name, "conv1.weight" | "fc.weight" | "fc.bias" | "prototypes.weight") {
+        return Some(name.to_string());
+    }
+    match name.split_once('.')? {
+        ("linear", rest @ ("weight" | "bias")) => Some(format!("fc.{rest}")),
+        ("bn1", rest) => of_norm(rest).then(|| name.to_string()),
+        // The normalisation before the linear layer.
+        ("bn2", rest) => of_norm(rest).then(|| format!("bn_head.{rest}")),
+        ("nonlinear1", rest) => Some(format!("act1.{}", maxout(rest)?)),
+        (stage @ ("layer1" | "layer2" | "layer3" | "layer4"), rest) => {
+            let (block, rest) = rest.split_once('.')?;
+            block_number(block)?;
+            Some(format!("{stage}.{block}.{}", of_block(rest)?))
+        }
+        _ => None,
+    }
 }
 
-fn of_block(rest: &str) -> bool {
-    match rest {
-        "conv1.weight" | "conv2.weight" | "conv3.weight" | "downsample.0.weight" => true,
-        _ => ["bn1.", "bn2.", "bn3.", "downsample.1."].iter().any(|norm| rest.strip_prefix(norm).is_some_and(of_norm)),
+fn of_block(rest: &str) -> Option<String> {
+    let (part, leaf) = rest.split_once('.')?;
+    match (part, leaf) {
+        ("conv1" | "conv2" | "conv3", "weight") | ("downsample", "0.weight") => Some(rest.to_string()),
+        ("conv1" | "conv2", "binary_a.alpha_a") => Some(format!("{part}.alpha_a")),
+        ("conv1" | "conv2", "binary_a.beta_a") => Some(format!("{part}.beta_a")),
+        ("nonlinear1", leaf) => Some(format!("act1.{}", maxout(leaf)?)),
+        ("nonlinear2", leaf) => Some(format!("act2.{}", maxout(leaf)?)),
+        ("bn1" | "bn2" | "bn3", leaf) => of_norm(leaf).then(|| rest.to_string()),
+        ("downsample", leaf) => leaf.strip_prefix("1.").is_some_and(of_norm).then(|| rest.to_string()),
+        _ => None,
+    }
+}
+
+/// The two slopes as AdaBin's release calls them.
+fn maxout(leaf: &str) -> Option<&'static str> {
+    match leaf {
+        "pos_scale" => Some("positive"),
+        "neg_scale" => Some("negative"),
+        _ => None,
     }
 }
 
@@ -117,9 +138,10 @@ pub(super) fn block_number(text: &str) -> Option<usize> {
     text.parse().ok().filter(|n: &usize| n.to_string() == text)
 }
 
-/// Convolutions `[o, c, k, k]` become `[o, k, k, c]`.
-fn our_shape(shape: &[usize]) -> Vec<usize> {
+/// Convolutions `[o, c, k, k]` become `[o, k, k, c]`, a layer's number a list of one.
+fn our_shape(our: &str, shape: &[usize]) -> Vec<usize> {
     match *shape {
+        [] if our.ends_with(".alpha_a") || our.ends_with(".beta_a") => vec![1],
         [o, c, h, w] => vec![o, h, w, c],
         _ => shape.to_vec(),
     }
@@ -168,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_of_swav_gets_our_names() {
+    fn names_of_heads_and_binary_layers_become_ours() {
         for (theirs, our) in [
             ("projection_head.0.weight", Some("head.0.weight")),
             ("projection_head.1.running_var", Some("head.1.running_var")),
@@ -176,6 +198,13 @@ mod tests {
             ("projection_head.weight", Some("head.0.weight")),
             ("prototypes.weight", Some("prototypes.weight")),
             ("projection_head.2.weight", None),
+            ("linear.bias", Some("fc.bias")),
+            ("bn2.running_mean", Some("bn_head.running_mean")),
+            ("nonlinear1.pos_scale", Some("act1.positive")),
+            ("layer2.1.nonlinear2.neg_scale", Some("layer2.1.act2.negative")),
+            ("layer3.0.conv1.binary_a.alpha_a", Some("layer3.0.conv1.alpha_a")),
+            ("layer3.0.conv1.binary_a.gamma_a", None),
+            ("nonlinear2.pos_scale", None),
             ("prototypes.prototypes0.weight", None),
             ("layer5.0.conv1.weight", None),
             ("layer1.00.conv1.weight", None),

@@ -28,13 +28,27 @@ pub(crate) struct Rules {
 /// # Errors
 /// With the place of what is wrong. Names that are not on the list are refused by their name.
 pub(crate) fn run<'a>(bytes: &'a [u8], rules: &Rules) -> Checked<Pickled<'a>> {
+    let (pickled, used) = run_first(bytes, rules)?;
+    match used == bytes.len() {
+        true => Ok(pickled),
+        false => {
+            Err(format!("{}, byte {used} of {}: it ends too early: the file is damaged", rules.pickle, bytes.len()))
+        }
+    }
+}
+
+/// Reads the pickle that bytes begin with, and how many of them are its own.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_first<'a>(bytes: &'a [u8], rules: &Rules) -> Checked<(Pickled<'a>, usize)> {
     let (stack, marks, memo, nodes) = (Vec::new(), Vec::new(), HashMap::new(), Vec::new());
     let mut m = Machine { rules, bytes, at: 0, stack, marks, memo, nodes };
     for _ in 0..MOST_STEPS {
         let start = m.at;
         match m.step().map_err(|e| format!("{}, byte {start} of {}: {e}", rules.pickle, bytes.len()))? {
             None => {}
-            Some(root) => return Ok(Pickled { nodes: m.nodes, root }),
+            Some(root) => return Ok((Pickled { nodes: m.nodes, root }, m.at)),
         }
     }
     Err(format!("{} has more than {MOST_STEPS} instructions; {}", rules.pickle, rules.remedy))
@@ -67,7 +81,7 @@ impl<'a> Machine<'a, '_> {
             0x95 => drop(self.take(8)?),
             b'.' => {
                 let root = self.pop()?;
-                let left = self.stack.len() + self.marks.len() + self.bytes.len() - self.at;
+                let left = self.stack.len() + self.marks.len();
                 return if left == 0 { Ok(Some(root)) } else { Err("it ends too early: the file is damaged".into()) };
             }
             b'c' => {

@@ -9,7 +9,7 @@ mod machine;
 mod tests;
 mod tree;
 
-pub(crate) use machine::{Rules, run};
+pub(crate) use machine::{Rules, run, run_first};
 pub(crate) use tree::{Pickled, Value};
 
 /// What is wrong, as a sentence; the reader adds the file.

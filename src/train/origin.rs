@@ -1,14 +1,15 @@
 //! A trained network that another run learns from, starts from or adapts: a run directory, or weights made elsewhere.
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Position};
 use super::run::RunDir;
+use crate::data::Stats;
 use crate::error::{Error, Result};
 use crate::files::{read_file, read_text};
 use crate::foreign::{is_foreign, load};
 use crate::hash::fnv1a;
 use crate::methods::projector::Projector;
-use crate::nn::NetSpec;
-use crate::recipe::Recipe;
+use crate::nn::{NetSpec, Stem};
+use crate::recipe::{Recipe, RunInfo};
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
 use std::path::Path;
@@ -33,6 +34,11 @@ pub struct Origin {
     pub std: Vec<f32>,
 }
 
+/// Whether a path is that of a file of weights, and not of a run.
+pub fn is_file(path: &Path) -> bool {
+    is_foreign(path)
+}
+
 /// Whether there is something at a path: a folder, or a file of weights.
 pub fn exists(path: &Path) -> bool {
     path.is_dir() || is_foreign(path)
@@ -46,7 +52,7 @@ pub fn not_there(path: &Path) -> String {
             .into();
     }
     match path.exists() {
-        true => "which is no run directory, and no file of weights by its name (.safetensors, .pt, .pth, .bin)".into(),
+        true => "which is no run directory, and no file of weights by its name (.safetensors, .pt, .pth, .th, .ckpt, .pkl, .bin, .onnx)".into(),
         false => "which is not there".into(),
     }
 }
@@ -73,6 +79,59 @@ impl Origin {
         let tensors = checkpoint.tensors.into_iter().filter(|(n, _)| !n.starts_with("optim.")).collect();
         let head = recipe.method().head(&recipe);
         Ok(Origin { net: recipe.network(), tensors, head, classes: info.classes, mean: info.mean, std: info.std })
+    }
+}
+
+/// Weights made elsewhere, as a run that did no step: what evaluates them, and what ships of them.
+pub struct AsRun {
+    /// For their network, and images as published networks take them.
+    pub recipe: Recipe,
+    /// What its images are normalised with, and the name of the file.
+    pub info: RunInfo,
+    /// The weights.
+    pub checkpoint: Checkpoint,
+    /// Outputs of the network; 0 where it ends in features.
+    pub classes: usize,
+}
+
+/// Settings of a recipe that only evaluates, of small images and of large ones (resized to 256 pixels, 224 in the middle).
+const EVALUATED: [&str; 2] = [
+    "method = 'supervised'\nepochs = 1\nbatch = 100\nlr = 0.1\n[net]\nkind = 'convnet'\n",
+    "method = 'supervised'\nepochs = 1\nbatch = 100\nlr = 0.1\n[net]\nkind = 'convnet'\n[data]\nsize = [256, 256]\n\
+     [augment]\nrandom_resized_crop = { size = [224, 224] }\n",
+];
+
+impl AsRun {
+    /// Reads a file of weights.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is for other than colour images: then it does not say how they were normalised.
+    pub fn open(path: &Path) -> Result<AsRun> {
+        let made = load(path)?;
+        let of_stem = || made.tensors.get("conv1.weight").map(|w| w.shape().columns());
+        let [mean, std] = IMAGENET.map(|v| v.to_vec());
+        if let Some(c) = made.images.map(|[.., c]| c).or_else(of_stem).filter(|c| *c != mean.len()) {
+            let what =
+                "weights say nothing of how their images were normalised, and only of colour images there is a custom";
+            return Err(Error::data(path, format!("its images have {c} channels: {what}")));
+        }
+        let large = made.net.stem == Some(Stem::Imagenet);
+        let mut recipe = Recipe::parse(EVALUATED[usize::from(large)], path)?;
+        recipe.net = NetSpec { binary: Some(made.net.is_binary()), ..made.net };
+        recipe.augment.normalize = Some(Stats { mean: mean.clone(), std: std.clone() });
+        recipe.data.size = made.images.map(|[h, w, _]| [h, w]).or(recipe.data.size);
+        let info = RunInfo {
+            recipe: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            device: "auto".into(),
+            select: "auto".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            mean,
+            std,
+            ..RunInfo::default()
+        };
+        let position = Position { recipe: format!("{:016x}", recipe.hash()?), ..Position::default() };
+        let checkpoint = Checkpoint { position, tensors: made.tensors };
+        Ok(AsRun { recipe, info, checkpoint, classes: made.classes })
     }
 }
 

@@ -35,3 +35,4 @@ mod sweep;
 mod tune;
 mod unlabelled;
 mod verify;
+mod weights;

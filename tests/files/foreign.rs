@@ -1,4 +1,4 @@
-//! Weights made elsewhere: networks of `tests/golden/foreign.py` against PyTorch's answers on every device, and files that
+//! Weights made elsewhere: networks of `tests/golden/foreign.py` and `foreign_cifar.py` against PyTorch's answers on every device, and files that
 //! are cut, changed, hostile or of something else.
 
 use crate::devices::devices;
@@ -29,7 +29,11 @@ fn golden(name: &str) -> PathBuf {
 
 /// A tensor of the file of PyTorch's answers.
 fn expected(name: &str) -> Option<(Vec<usize>, Vec<f64>)> {
-    let bytes = fs::read(golden("expected.safetensors")).unwrap();
+    answer("expected.safetensors", name)
+}
+
+fn answer(file: &str, name: &str) -> Option<(Vec<usize>, Vec<f64>)> {
+    let bytes = fs::read(golden(file)).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let t = file.tensor(name).ok()?;
     let values = match t.dtype() {
@@ -64,6 +68,64 @@ fn run(foreign: &Foreign, images: &HostTensor, device: &Device) -> [HostTensor; 
     store.write("x", images).unwrap();
     exe.run(&[]).unwrap();
     [exe.read("features").unwrap(), exe.read("logits").unwrap()]
+}
+
+/// Fails unless a network for CIFAR answers as PyTorch's does on every device; whether it is binary.
+fn cifar_answers_as_pytorch(name: &str) -> bool {
+    let foreign = load(&golden(&format!("{name}.th"))).unwrap();
+    assert_eq!(
+        (foreign.net.kind, foreign.classes, &foreign.net.widths[..]),
+        (NetKind::Resnet20, 5, &[4, 4, 8, 16][..])
+    );
+    assert_eq!(foreign.ignored, ["best_prec1"]);
+    foreign.net.validate().unwrap();
+    let of = |what: &str| answer("expected_cifar.safetensors", what).unwrap();
+    let (shape, pixels) = of("images");
+    let images = HostTensor::from_f32(shape, pixels.iter().map(|x| *x as f32).collect());
+    for (device_name, device) in devices() {
+        for (what, got) in ["features", "logits"].into_iter().zip(run(&foreign, &images, &device)) {
+            let (shape, expected) = of(&format!("{name}/{what}"));
+            assert_eq!(got.shape()[..], shape, "{name}: {what}");
+            let largest = expected.iter().fold(0.0, |m: f64, e| m.max(e.abs()));
+            let error = got.to_f64().iter().zip(&expected).map(|(g, e)| (g - e).abs()).max_by(f64::total_cmp).unwrap();
+            println!("{name} on {device_name}: {what} differ by {:.1e} of the largest", error / largest);
+            assert!(error <= BOUND * largest, "{name} on {device_name}: {what} differ by {error:e} of {largest:e}");
+        }
+    }
+    foreign.net.is_binary()
+}
+
+#[test]
+fn networks_for_cifar_equal_pytorch() {
+    assert!(!cifar_answers_as_pytorch("cifar-resnet20"));
+    assert!(cifar_answers_as_pytorch("adabin-resnet20"));
+}
+
+/// The format before PyTorch 1.6, cut anywhere and with any byte changed: refused, or the same tensors by other numbers.
+#[test]
+fn the_old_format_is_read_whole_or_refused() {
+    let whole = fs::read(golden("cifar-resnet20.th")).unwrap();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("old.th");
+    let read = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        load(&path)
+    };
+    let tensors = read(&whole).unwrap().tensors;
+    let told = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
+    for n in (0..whole.len()).step_by(997).chain(whole.len() - 9..whole.len()) {
+        let m = told(&whole[..n]);
+        assert!(m.contains("old.th: ") && !m.contains('\n'), "{n}: {m}");
+    }
+    let m = told(&[&whole[..], b"more"].concat());
+    assert!(m.contains("4 bytes lie behind its last storage"), "{m}");
+    for at in (0..whole.len()).step_by(211) {
+        let mut changed = whole.clone();
+        changed[at] ^= 0x41;
+        if let Ok(other) = read(&changed) {
+            assert_eq!(other.tensors.len(), tensors.len(), "byte {at}");
+        }
+    }
 }
 
 /// Fails unless a file's network is as described and answers as PyTorch's does on every device.
@@ -342,7 +404,7 @@ fn other_files_are_told_what_they_are() {
     let folder = TempDir::new().unwrap();
     let stored = |name: &str| zipped([(name, &b"\x80\x02]."[..])], CompressionMethod::Stored);
     for (name, bytes, said) in [
-        ("a.pth", fs::read(golden("resnet18-old.pth")).unwrap(), "before PyTorch 1.6"),
+        ("a.pth", fs::read(golden("resnet18-old.pth")).unwrap(), "there is no conv1.weight"),
         ("b.pt", fs::read(golden("../foreign.py")).unwrap(), "no format that is known"),
         ("c.pt", stored("weights.npy"), "no record data.pkl"),
         ("d.pt", stored("a/data.pkl"), "it holds a list"),

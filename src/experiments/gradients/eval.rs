@@ -13,6 +13,7 @@ use crate::recipe::RunInfo;
 use crate::train::confusion::confusion_svg;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::limits::fitting_test;
+use crate::train::origin::is_file;
 use crate::train::programs::Runner;
 use crate::train::run::RunDir;
 use serde::Serialize;
@@ -46,6 +47,7 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<Ending> {
         )));
     }
     notes.iter().for_each(note);
+    let of_file = is_file(&options.run);
     if part != Some(Part::Train)
         && let Some(overlap) = seen_in_training(&run, &info, &data)?
     {
@@ -70,7 +72,8 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<Ending> {
     if options.json {
         say_json(&found)?;
     } else {
-        say(format!("{}  after {} epochs, on {}", path.display(), checkpoint.position.epoch, device.name()))?;
+        let when = if of_file { String::new() } else { format!("  after {} epochs", checkpoint.position.epoch) };
+        say(format!("{}{when}, on {}", path.display(), device.name()))?;
         say(format!("data {}", data.test))?;
         table(&result)?;
         say(format!(
@@ -81,6 +84,10 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<Ending> {
             percent(result.balanced_accuracy),
             result.macro_f1
         ))?;
+    }
+    // What was made elsewhere has no directory to keep it in.
+    if of_file {
+        return Ok(Ending::Done);
     }
     let other = if options.data.is_some() { " (not the run's own)" } else { "" };
     let title = format!("{} on {}{other}, {images}, {} right", info.recipe, data.test.name, percent(result.accuracy));

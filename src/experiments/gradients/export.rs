@@ -17,7 +17,7 @@ use crate::tensor::HostTensor;
 use crate::tensor_file::save;
 use crate::train::evaluate::evaluate;
 use crate::train::inference::{About, inference_tensors, load, with_mean_matrices};
-use crate::train::origin::Origin;
+use crate::train::origin::{Origin, is_file};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +33,9 @@ pub fn write(
     targets: Option<&Targets>,
 ) -> Result<()> {
     let fail = |m: String| Err(Error::Config(m));
+    if options.out.is_none() && is_file(&options.run) {
+        return fail(format!("{}: say where to write what ships of it, with -o FILE", options.run.display()));
+    }
     let out = options.out.clone().unwrap_or_else(|| t.run.path().join("network.safetensors"));
     let form = options.to.map_or_else(|| Form::of(&out), Ok)?;
     let plain = plain(&t.recipe, images, &t.checkpoint.tensors)?;

@@ -1,7 +1,7 @@
 //! A run with its network.
 
 use crate::console::text::grouped;
-use crate::data::{Part, Split, Stats, trained_on};
+use crate::data::{Dataset, Part, Split, Stats, trained_on};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::experiments::{Which, default_part, part_of};
@@ -10,6 +10,7 @@ use crate::recipe::{DataSpec, EMBEDDED, Recipe, RunInfo};
 use crate::train::checkpoint::Checkpoint;
 use crate::train::choose::choose;
 use crate::train::classes::{by_name, missing, only_known};
+use crate::train::origin::{self, AsRun};
 use crate::train::own_images::check;
 use crate::train::programs::Runner;
 use crate::train::protocol::feature_programs;
@@ -39,10 +40,13 @@ pub struct TrainedRun {
     pub notes: Vec<String>,
 }
 
+/// Where the weights are from: a directory, its settings, where it ran, the checkpoint's file and the checkpoint.
+type Source = (RunDir, Recipe, RunInfo, PathBuf, Checkpoint);
+
 /// Which run, which of its checkpoints, and which images.
 #[derive(Clone, Copy)]
 pub struct Opening<'a> {
-    /// The run directory.
+    /// The run directory, or a file of weights made elsewhere.
     pub run: &'a Path,
     /// Unless given, the checkpoint that stands for the run.
     pub which: Option<Which>,
@@ -87,13 +91,10 @@ impl Opening<'_> {
     /// # Errors
     /// Likewise.
     pub fn open(self) -> Result<TrainedRun> {
-        let (run, mut recipe, info) = RunDir::open(self.run)?;
-        let path = match self.which {
-            None => run.chosen(&info)?,
-            Some(Which::Last) => run.last(),
-            Some(Which::Best) => run.best(),
+        let (outputs, (run, mut recipe, info, path, checkpoint)) = match origin::is_file(self.run) {
+            true => self.of_file().map(|(outputs, of)| (Some(outputs), of))?,
+            false => (None, self.of_run()?),
         };
-        let checkpoint = run.checkpoint(&path, &recipe, &info)?;
         let mut notes = Vec::new();
         let own_classes = recipe.data.classes.clone();
         let by_neighbours = recipe.method().evaluated_by(&recipe) == EvaluatedBy::Neighbours;
@@ -148,11 +149,55 @@ impl Opening<'_> {
                 ));
             }
         }
+        if let (Some(outputs), true) = (outputs, self.by_class) {
+            self.check_outputs(outputs, &data.test)?;
+            notes.push(
+                "images are normalised by ImageNet's statistics, and the classes are taken in their order here".into(),
+            );
+        }
         notes.extend(by_class.then(|| missing(&data.test)).flatten());
         let stats = Stats { mean: info.mean.clone(), std: info.std.clone() };
         let images = ImageInfo::normalised(&data, &stats);
         info.check_normalization(Some(images.extents[2])).map_err(|e| Error::data(run.config_path(), e.to_string()))?;
         Ok(TrainedRun { run, recipe, info, path, checkpoint, data, part, images, notes })
+    }
+
+    fn of_run(&self) -> Result<Source> {
+        let (run, recipe, info) = RunDir::open(self.run)?;
+        let path = match self.which {
+            None => run.chosen(&info)?,
+            Some(Which::Last) => run.last(),
+            Some(Which::Best) => run.best(),
+        };
+        let checkpoint = run.checkpoint(&path, &recipe, &info)?;
+        Ok((run, recipe, info, path, checkpoint))
+    }
+
+    /// Weights made elsewhere, and how many outputs their network has.
+    fn of_file(&self) -> Result<(usize, Source)> {
+        let fail = |what: &str| Err(Error::data(self.run, what));
+        if self.which.is_some() {
+            return fail("--checkpoint is for run directories: a file of weights is one");
+        }
+        if self.data.is_none() {
+            return fail("a file of weights has no images of its own: name them with --data PATH");
+        }
+        let AsRun { recipe, info, checkpoint, classes } = AsRun::open(self.run)?;
+        Ok((classes, (RunDir::at(self.run), recipe, info, self.run.to_path_buf(), checkpoint)))
+    }
+
+    /// That a network without names of classes has as many of them as the images.
+    fn check_outputs(&self, outputs: usize, test: &Dataset) -> Result<()> {
+        match test.classes.len() {
+            _ if outputs == 0 => {
+                Err(Error::data(self.run, "its network ends in features: there are no classes to test"))
+            }
+            n if n == outputs => Ok(()),
+            n => Err(Error::data(
+                self.run,
+                format!("its network tells {outputs} classes apart, and the images have {n}"),
+            )),
+        }
     }
 
     /// The images, and whether they are a set without parts that is taken as a whole, in place of the test part.

@@ -1,37 +1,48 @@
-//! What `torch.save` writes since PyTorch 1.6: a zip archive ([`archive`]) whose pickle holds a state dict
-//! ([`state_dict`]) of tensors ([`tensor`]); as a list of them.
+//! What `torch.save` writes: a zip archive ([`archive`]) since PyTorch 1.6, pickles with numbers behind them before it ([`legacy`]).
+//! The pickle holds a state dict ([`state_dict`]) of tensors ([`tensor`]); here as a list of them.
 
 mod archive;
+mod legacy;
 mod state_dict;
 mod tensor;
 
+pub(super) use legacy::begins as is_legacy;
+
 use super::floats::{Float, Numbers};
 use super::{Checked, Info, Weights};
-use crate::pickle;
+use crate::pickle::{self, Pickled};
 use crate::tensor::strides::offsets;
 use archive::Archive;
-use tensor::{RULES, Storage, View};
+use legacy::Legacy;
+use std::io::Read;
+use tensor::{RULES, Storage, View, widths};
 
 /// A pickle of a state dict has some 200 bytes a tensor.
 const LONGEST_PICKLE: u64 = 64 << 20;
 
 pub(super) struct File {
-    archive: Archive,
+    records: Records,
     infos: Vec<Info>,
     ignored: Vec<String>,
-    /// The record and the elements in it, of tensors of floats.
+    /// The storage and the elements in it, of tensors of floats.
     places: Vec<Option<Place>>,
-    /// The record that was read last: some files have all tensors in one.
+    /// The storage that was read last: some files have all tensors in one.
     last: Option<(String, Vec<u8>)>,
 }
 
+/// Where storages lie.
+enum Records {
+    Zip(Archive),
+    Legacy(Legacy),
+}
+
 struct Place {
-    record: String,
+    key: String,
     float: Float,
     view: View,
 }
 
-/// Lists the tensors of a file and checks that each lies within its record.
+/// Lists the tensors of a file and checks that each lies within its storage.
 pub(super) fn open(file: std::fs::File) -> Checked<File> {
     let mut archive = Archive::open(file)?;
     let length = archive.size("data.pkl")?;
@@ -39,15 +50,29 @@ pub(super) fn open(file: std::fs::File) -> Checked<File> {
         return Err(format!("its pickle data.pkl has {length} bytes: a state dict's has at most {LONGEST_PICKLE}"));
     }
     let pickle = archive.read("data.pkl")?;
+    listed(&pickle::run(&pickle, &RULES)?, Records::Zip(archive))
+}
+
+/// As [`open`], of the format before PyTorch 1.6.
+pub(super) fn open_legacy(mut file: std::fs::File) -> Checked<File> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|e| format!("it cannot be read: {e}"))?;
+    let mut legacy = Legacy::new(bytes)?;
+    let pickle = legacy.pickle().to_vec();
     let pickled = pickle::run(&pickle, &RULES)?;
-    let found = state_dict::find(&pickled)?;
+    legacy.locate(&widths(&pickled)?)?;
+    listed(&pickled, Records::Legacy(legacy))
+}
+
+fn listed(pickled: &Pickled<'_>, records: Records) -> Checked<File> {
+    let found = state_dict::find(pickled)?;
     let (mut infos, mut places, mut sum) = (Vec::new(), Vec::new(), 0u64);
     for (name, t) in found.tensors {
         let place = match t.storage.float {
             Some(float) => {
-                let elements = check(&archive, &t.storage, float, &t.view).map_err(|e| format!("{name}: {e}"))?;
+                let elements = check(&records, &t.storage, float, &t.view).map_err(|e| format!("{name}: {e}"))?;
                 sum = sum.saturating_add(elements);
-                Some(Place { record: record(t.storage.key), float, view: t.view.clone() })
+                Some(Place { key: t.storage.key.into(), float, view: t.view.clone() })
             }
             None => None,
         };
@@ -59,13 +84,37 @@ pub(super) fn open(file: std::fs::File) -> Checked<File> {
         places.push(place);
     }
     // An element has two bytes at least. Without this a small file could name one storage a thousand times.
-    if sum > archive.unpacked {
+    let most = records.bytes();
+    if sum > most {
         return Err(format!(
-            "its tensors have {sum} numbers in all, which its {} bytes cannot hold: too many of them share one storage",
-            archive.unpacked
+            "its tensors have {sum} numbers in all, which its {most} bytes cannot hold: too many of them share one storage"
         ));
     }
-    Ok(File { archive, infos, ignored: found.ignored, places, last: None })
+    Ok(File { records, infos, ignored: found.ignored, places, last: None })
+}
+
+impl Records {
+    /// Bytes of all storages at most.
+    fn bytes(&self) -> u64 {
+        match self {
+            Records::Zip(archive) => archive.unpacked,
+            Records::Legacy(legacy) => legacy.len(),
+        }
+    }
+
+    fn size(&self, key: &str) -> Checked<u64> {
+        match self {
+            Records::Zip(archive) => archive.size(&record(key)),
+            Records::Legacy(legacy) => legacy.storage(key).map(|bytes| bytes.len() as u64),
+        }
+    }
+
+    fn read(&mut self, key: &str) -> Checked<Vec<u8>> {
+        match self {
+            Records::Zip(archive) => archive.read(&record(key)),
+            Records::Legacy(legacy) => legacy.storage(key).map(<[u8]>::to_vec),
+        }
+    }
 }
 
 fn record(key: &str) -> String {
@@ -73,8 +122,8 @@ fn record(key: &str) -> String {
 }
 
 /// Elements of a tensor that lies within its record.
-fn check(archive: &Archive, storage: &Storage<'_>, float: Float, view: &View) -> Checked<u64> {
-    let size = archive.size(&record(storage.key))?;
+fn check(records: &Records, storage: &Storage<'_>, float: Float, view: &View) -> Checked<u64> {
+    let size = records.size(storage.key)?;
     let promised = (storage.count as u64).checked_mul(float.bytes() as u64);
     if promised != Some(size) {
         return Err(format!(
@@ -113,11 +162,11 @@ impl Weights for File {
             return Err("it is not a tensor of floats".into());
         };
         let bytes = match self.last.take() {
-            Some((record, bytes)) if record == place.record => bytes,
-            _ => self.archive.read(&place.record)?,
+            Some((key, bytes)) if key == place.key => bytes,
+            _ => self.records.read(&place.key)?,
         };
         let values = gather(&bytes, place.float, &place.view);
-        self.last = Some((place.record.clone(), bytes));
+        self.last = Some((place.key.clone(), bytes));
         Ok(values)
     }
 }

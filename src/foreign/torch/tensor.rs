@@ -3,6 +3,7 @@
 use super::super::Checked;
 use super::super::floats::Float;
 use crate::pickle::{Pickled, Rules, Value};
+use std::collections::HashMap;
 
 /// Axes that a tensor may have.
 const MOST_AXES: usize = 8;
@@ -12,6 +13,7 @@ pub(super) const RULES: Rules = Rules {
     pickle: "its pickle data.pkl",
     names: &[
         REBUILD_TENSOR,
+        REBUILD_FIRST,
         REBUILD_PARAMETER,
         ("torch", "HalfStorage"),
         ("torch", "BFloat16Storage"),
@@ -31,6 +33,8 @@ pub(super) const RULES: Rules = Rules {
 };
 
 const REBUILD_TENSOR: (&str, &str) = ("torch._utils", "_rebuild_tensor_v2");
+/// Of the first versions.
+const REBUILD_FIRST: (&str, &str) = ("torch._utils", "_rebuild_tensor");
 const REBUILD_PARAMETER: (&str, &str) = ("torch._utils", "_rebuild_parameter");
 
 /// The numbers of a storage by its type's name: floats, or others by their name.
@@ -79,7 +83,7 @@ pub(super) struct View {
 
 /// Whether a value is a tensor, or a parameter made of one.
 pub(super) fn is_tensor(pickled: &Pickled<'_>, v: Value<'_>) -> bool {
-    pickled.call(v).is_some_and(|(call, _)| [REBUILD_TENSOR, REBUILD_PARAMETER].contains(&call.callee))
+    pickled.call(v).is_some_and(|(call, _)| [REBUILD_TENSOR, REBUILD_FIRST, REBUILD_PARAMETER].contains(&call.callee))
 }
 
 /// The tensor that a value is, or `None` if it is something else.
@@ -94,7 +98,7 @@ pub(super) fn tensor<'a>(pickled: &Pickled<'a>, v: Value<'a>) -> Checked<Option<
         let inner = arguments.first().and_then(|inner| pickled.call(*inner));
         (call, arguments) = inner.ok_or_else(|| bad("a parameter without a tensor"))?;
     }
-    if call.callee != REBUILD_TENSOR {
+    if ![REBUILD_TENSOR, REBUILD_FIRST].contains(&call.callee) {
         return Ok(None);
     }
     let &[storage, Value::Int(offset), shape, strides, ..] = arguments else { return Err(bad("a call")) };
@@ -105,16 +109,47 @@ pub(super) fn tensor<'a>(pickled: &Pickled<'a>, v: Value<'a>) -> Checked<Option<
     Ok(Some(Tensor { storage, view: View { offset, shape, strides } }))
 }
 
-/// ("storage", type, key, device, count) as a storage.
+/// ("storage", type, key, device, count) as a storage; before PyTorch 1.6 with what it is a view of, which is nothing.
 fn storage<'a>(pickled: &Pickled<'a>, v: Value<'a>) -> Checked<Option<Storage<'a>>> {
     let parts = pickled.persistent(v).and_then(|id| pickled.tuple(id));
-    let Some(&[Value::Text("storage"), Value::Global(("torch", name)), Value::Text(key), _, Value::Int(n)]) = parts
+    let Some(
+        &[Value::Text("storage"), Value::Global(("torch", name)), Value::Text(key), _, Value::Int(n), ref rest @ ..],
+    ) = parts
     else {
         return Ok(None);
     };
+    match rest {
+        [] | [Value::None] => {}
+        [_] => return Err("one of its storages is a view of another one, which is not read: save it again".into()),
+        _ => return Ok(None),
+    }
     let Some((float, kind)) = numbers(name) else { return Ok(None) };
     let count = usize::try_from(n).map_err(|_| format!("a storage of {n} numbers: the file is damaged"))?;
     Ok(Some(Storage { key, float, kind, count }))
+}
+
+/// The bytes of a number of each storage that a pickle names, by its key.
+pub(super) fn widths(pickled: &Pickled<'_>) -> Checked<HashMap<String, usize>> {
+    let mut all = HashMap::new();
+    for i in 0..pickled.nodes.len() {
+        if let Some(Storage { key, float, kind, .. }) = storage(pickled, Value::Node(i))? {
+            let width = float.map_or_else(|| whole(kind), Float::bytes);
+            if all.insert(key.to_string(), width).is_some_and(|other| other != width) {
+                return Err(format!("its storage {key} is of two types: the file is damaged"));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Bytes of a number that is no float.
+fn whole(kind: &str) -> usize {
+    match kind {
+        "int64" => 8,
+        "int32" => 4,
+        "int16" => 2,
+        _ => 1,
+    }
 }
 
 /// A tuple of sizes.

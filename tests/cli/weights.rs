@@ -1,0 +1,54 @@
+//! Files of weights that were made elsewhere, tested and shipped without a run.
+
+use crate::golden::golden;
+use crate::program::Place;
+use crate::runs::{copy, goes, run, said};
+use std::fs;
+use std::path::Path;
+
+/// Two networks of five classes, and pictures of as many and of three.
+fn place() -> Place {
+    let place = Place::new();
+    for name in ["cifar-resnet20.th", "adabin-resnet20.th"] {
+        fs::copy(golden("foreign").join(name), place.path(name)).unwrap();
+    }
+    let field = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/field/classes-by-position");
+    copy(&field, &place.path("."));
+    for class in ["ant", "bee", "cow", "dog", "emu"] {
+        copy(&place.path("col3/test/ant"), &place.path(&format!("five/test/{class}")));
+    }
+    place
+}
+
+#[test]
+fn files_of_weights_are_tested_and_shipped() {
+    let place = place();
+    for name in ["cifar-resnet20", "adabin-resnet20"] {
+        let o = goes(&place, &format!("eval {name}.th --data five --device cpu"));
+        // All five classes have the same pictures.
+        assert!(o.out.contains(&format!("{name}.th, on cpu")) && o.out.contains("top-1 20.00 %"), "{}", o.out);
+        assert!(o.err.contains("ImageNet's statistics"), "{}", o.err);
+        let o = goes(&place, &format!("export {name}.th --data five -o {name}.1bit"));
+        assert!(o.out.contains("top-1 20.00 %") && o.out.contains("name the same first output for"), "{}", o.out);
+        let o = goes(&place, &format!("predict {name}.1bit five/test/ant"));
+        assert!(["ant", "bee", "cow", "dog", "emu"].iter().any(|class| o.out.contains(class)), "{}", o.out);
+    }
+    let o = goes(&place, "inspect adabin-resnet20.1bit");
+    assert!(o.out.contains("binary set conv") && o.out.contains("16,704 weights of one bit"), "{}", o.out);
+    let left: Vec<_> = fs::read_dir(place.path(".")).unwrap().map(|f| f.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name != "eval.json" && name != "confusion.svg"), "{left:?}");
+}
+
+#[test]
+fn what_cannot_be_tested_of_a_file_says_why() {
+    let place = place();
+    let weights = "cifar-resnet20.th";
+    run(&place, &format!("eval {weights}")).fails_with(&[weights, "--data PATH"]);
+    run(&place, &format!("eval {weights} --data col3 --device cpu")).fails_with(&[weights, "5 classes", "have 3"]);
+    run(&place, &format!("eval {weights} --data five --checkpoint best")).fails_with(&[weights, "--checkpoint"]);
+    run(&place, &format!("export {weights} --data five")).fails_with(&[weights, "-o FILE"]);
+    run(&place, "eval none.th --data five").fails_with(&["none.th"]);
+    fs::write(place.path("text.th"), "no weights").unwrap();
+    let o = run(&place, "eval text.th --data five");
+    assert!(o.code == Some(1) && o.err.contains("text.th") && o.err.contains("no format that is known"), "{}", said(&o));
+}
