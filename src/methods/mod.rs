@@ -13,6 +13,7 @@ mod task;
 mod teacher;
 pub mod tracking;
 
+pub mod biper;
 pub mod burn;
 pub mod compress;
 pub mod finetune;
@@ -33,6 +34,7 @@ pub use teacher::Teacher;
 pub static METHODS: Methods = Methods::new(&[
     &supervised::Supervised,
     &siman::Siman,
+    &biper::Biper,
     &reactnet::Reactnet,
     &rbcn::Rbcn,
     &swav::Swav,

@@ -13,6 +13,7 @@
 //! | SiMaN | `approx-sign`, `standardise` | `magnitude` | `learned` |
 //! | RBCN | `approx-sign` | `sign`, `approx-sign` | `matrix` |
 //! | ReCU | `approx-sign`, `divide_by_deviation` | `rectified` | `learned` |
+//! | BiPer | as ReCU | `square-wave` (first step: `sine`) | `learned` |
 //! | AdaBin | `approx-sign` | `adaptive`, `ede` | `none` |
 
 use super::estimators::SteKind;
@@ -36,6 +37,10 @@ pub enum WeightRule {
     /// The sign of the filter brought to mean 0 and variance 1, without gradient in the tails of the layer's distribution, which
     /// narrow over training (ReCU).
     Rectified,
+    /// sin(ω w), a real number under binary activations: the first of BiPer's two steps.
+    Sine,
+    /// The sign of sin(ω w) (BiPer).
+    SquareWave,
     /// Two numbers a filter, its mean plus and minus its deviation, under activations of two learned numbers a layer (AdaBin).
     Adaptive,
     /// None: real weights under binary activations, the first of ReActNet's two steps.
@@ -52,7 +57,7 @@ pub enum Scale {
     Layer,
     /// The power of two nearest to mean|w| of each filter, without gradient (IR-Net).
     PowerOfTwo,
-    /// A number a filter that is trained (SiMaN, ReCU).
+    /// A number a filter that is trained (SiMaN, ReCU, BiPer).
     Learned,
     /// A trained matrix for the whole layer that multiplies the signs of the weights (RBCN).
     Matrix,
@@ -155,6 +160,16 @@ pub struct Binarization {
     /// "rectified"`; [0.85, 0.99] unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rectified: Option<[f32; 2]>,
+    /// ω: how fast the waves of weights are, with `weights = "sine"` and `"square-wave"`; 20 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency: Option<f32>,
+}
+
+impl WeightRule {
+    /// Whether its weights are real numbers.
+    pub fn is_real(self) -> bool {
+        matches!(self, WeightRule::Real | WeightRule::Sine)
+    }
 }
 
 impl Default for Binarization {
@@ -173,6 +188,7 @@ impl Default for Binarization {
             scale_in_gradient: true,
             ede_start: 0.1,
             rectified: None,
+            frequency: None,
         }
     }
 }
@@ -187,6 +203,11 @@ impl Binarization {
     /// The quantiles of ReCU's tails, those of its release unless given.
     pub fn rectified(&self) -> [f32; 2] {
         self.rectified.unwrap_or([0.85, 0.99])
+    }
+
+    /// By what a weight is multiplied to be counted in half periods of its wave: ω / π.
+    pub fn half_periods(&self) -> f32 {
+        self.frequency.unwrap_or(20.0) / std::f32::consts::PI
     }
 
     /// Checks that the choices go together.
@@ -206,7 +227,7 @@ impl Binarization {
             return fail(format!("`matrix` is for scale = \"matrix\", not for scale = {scale}"));
         }
         let fits = match self.weights {
-            W::Magnitude | W::Rectified => matches!(self.scale, S::Learned | S::None),
+            W::Magnitude | W::Rectified | W::Sine | W::SquareWave => matches!(self.scale, S::Learned | S::None),
             W::Xnor => self.scale == S::Channel,
             W::Real | W::Adaptive => self.scale == S::None,
             W::Sign => true,
@@ -214,7 +235,7 @@ impl Binarization {
         };
         if !fits {
             let wanted = match self.weights {
-                W::Magnitude | W::Rectified => "\"learned\" or \"none\"",
+                W::Magnitude | W::Rectified | W::Sine | W::SquareWave => "\"learned\" or \"none\"",
                 W::Xnor => "\"channel\"",
                 W::Real | W::Adaptive => "\"none\"",
                 _ => "another one",
@@ -250,6 +271,17 @@ impl Binarization {
         }
         if self.rectified.is_some() && self.weights != W::Rectified {
             return fail(format!("`rectified` is for weights = \"rectified\", not for weights = {weights}"));
+        }
+        let waves = matches!(self.weights, W::Sine | W::SquareWave);
+        if let Some(frequency) = self.frequency {
+            if !waves {
+                return fail(format!(
+                    "`frequency` is for weights = \"sine\" and \"square-wave\", not for weights = {weights}"
+                ));
+            }
+            if !(frequency > 0.0 && frequency <= 1e4) {
+                return fail(format!("frequency = {frequency}: give a number over 0, at most 10000"));
+            }
         }
         let [first, last] = self.rectified();
         if !(0.5 < first && first <= last && last < 1.0) {

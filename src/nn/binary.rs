@@ -122,7 +122,11 @@ impl Builder<'_> {
         };
         if let Some(w) = real {
             let x = self.g.signed(x)?;
-            return Ok(Scaled { y: self.g.conv2d_by(x, w, windows)?, scale: None });
+            let y = self.g.conv2d_by(x, w, windows)?;
+            return match self.spec.binarization.scale {
+                Scale::Learned => self.scaled(y, weights),
+                _ => Ok(Scaled { y, scale: None }),
+            };
         }
         let (bits, code) = weights.packed.expect("weights that are not real are packed");
         let y = match windows.groups {
@@ -154,7 +158,7 @@ impl Builder<'_> {
             Scale::Learned => {
                 let n: usize = self.g.shape(weights.shaped())[1..].iter().product();
                 let init = match self.spec.binarization.weights {
-                    WeightRule::Rectified => Init::Positive(1.0),
+                    WeightRule::Rectified | WeightRule::Sine | WeightRule::SquareWave => Init::Positive(1.0),
                     // PyTorch's mean|w|, w being uniform in ± 1 / sqrt(n).
                     _ => Init::Constant(0.5 / (n as f32).sqrt()),
                 };
@@ -186,9 +190,10 @@ impl Builder<'_> {
         let n = (o * k * k * c) as u64;
         let pixels = self.pixels(y) as u64;
         let spec = &self.spec.binarization;
-        if spec.weights == WeightRule::Real {
+        if spec.weights.is_real() {
             self.count.real_weights += n;
             self.count.real_macs += n * pixels;
+            self.count.scales += if spec.scale == Scale::Learned { o as u64 } else { 0 };
             return;
         }
         self.count.binary_weights += n;

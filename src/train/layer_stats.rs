@@ -57,7 +57,7 @@ pub fn layer_stats(runner: &mut Runner, spec: &Binarization, before: &mut Before
         };
         let bits = match read("bits")? {
             Some(stored) => stored.to_f64().into_iter().map(|b| b > 0.5).collect(),
-            None => spec.weights.signs(&w),
+            None => spec.signs(&w),
         };
         let matrix = read("matrix")?.map(|m| m.f32s().iter().map(|x| *x as f64).sum::<f64>() / m.f32s().len() as f64);
         all.push(stats(name, &w, bits, matrix, before));

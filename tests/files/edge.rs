@@ -21,7 +21,7 @@ use std::time::Duration;
 /// Networks that ship differently: thresholds, shortcuts of every kind, pooling, standardised images, slopes, scale matrices,
 /// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images, features without classes; lists of
 /// layers: groups, taps apart, low passes, gates, dense blocks, branches, smooth nonlinearities.
-const NETWORKS: [(&str, &[&str], [usize; 3]); 23] = [
+const NETWORKS: [(&str, &[&str], [usize; 3]); 25] = [
     ("fashion-binary", &["net.widths=[8,33,64,40,32]"], [14, 14, 1]),
     ("fashion-float", &["net.widths=[8,8,16,16,8]"], [14, 14, 1]),
     ("small-siman", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
@@ -37,6 +37,8 @@ const NETWORKS: [(&str, &[&str], [usize; 3]); 23] = [
     ("fashion-float", &["net.kind=resnet50", "net.widths=[4,4,8,8,8]", "net.stem=cifar"], [16, 16, 3]),
     ("small-burn", &["net.widths=[8,16,32,32]"], [12, 12, 1]),
     ("small-recu", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
+    ("small-biper-step1", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
+    ("small-biper", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
     ("small-adabin", &["net.widths=[8,8,16,40]"], [13, 12, 3]),
     ("small-adabin", &["net.kind=vgg-small", "net.widths=[8,8,16,16,33,32]"], [16, 16, 1]),
     ("small-layers", &[], [12, 12, 1]),

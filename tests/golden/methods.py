@@ -157,6 +157,30 @@ def recu_weights(net, name, w):
     return Sign.apply(w1.clamp(-q, q), torch.ones_like)
 
 
+OMEGA = 20
+
+
+class SquareWave(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, w):
+        ctx.save_for_backward(w)
+        return torch.where(apart(torch.sin(OMEGA * w.detach()), 0) >= 0, 1.0, -1.0)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * OMEGA * torch.cos(OMEGA * ctx.saved_tensors[0])
+
+
+def biper_weights(net, name, w):
+    net.sines[name] = torch.sin(OMEGA * w)
+    return SquareWave.apply(w)
+
+
+def biper_sines(net, name, w):
+    net.sines[name] = torch.sin(OMEGA * w)
+    return net.sines[name]
+
+
 def adabin_weights(net, name, w):
     """Two values a filter, neither mean nor deviation detached."""
     centre = over_filter(torch.mean, w)
@@ -180,7 +204,7 @@ class Net:
                  divided=False, adaptive=False, learned=False, coding=None):
         self.__dict__.update(locals())
         self.training, self.update = True, True
-        self.stages, self.bits, self.signs, self.terms = [], {}, {}, {}
+        self.stages, self.bits, self.signs, self.sines, self.terms = [], {}, {}, {}, {}
 
     def get(self, name):
         return self.p[self.prefix + name]
@@ -272,7 +296,7 @@ class Net:
         return self.activate(self.act, f"{name}.act2", y)
 
     def __call__(self, x):
-        self.stages, self.bits, self.signs = [], {}, {}
+        self.stages, self.bits, self.signs, self.sines = [], {}, {}, {}
         x = self.activate(self.stem_act, "act1", self.batch_norm("bn1", self.conv("conv1", x)))
         for stage, width in enumerate(WIDTHS[1:]):
             x = self.block(f"layer{stage + 1}.0", x, width, 1 if stage == 0 else 2)
@@ -313,6 +337,9 @@ def distillation(teacher, student):
 
 
 def decay_of(net, name):
+    inner = name.startswith("layer") and "conv" in name and name.endswith("weight")
+    if net.weights is biper_sines and inner:
+        return DECAY
     if name.endswith(".alpha") or (net.binary and name.startswith("layer") and "conv" in name and name.endswith("weight")):
         return BINARY_DECAY
     is_weight = name in ("conv1.weight", "fc.weight") or name.endswith("downsample.0.weight")
@@ -332,7 +359,7 @@ def parameters_of(net, names):
 
 
 def step(start, images, *, smoothing=0.0, features=None, distill=0.0, lambda_kernel=0.0,
-         lambda_features=0.0, matrix_lr=0.0, discriminator_lr=0.0, learns="labels", refresh=False, **settings):
+         lambda_features=0.0, matrix_lr=0.0, discriminator_lr=0.0, learns="labels", refresh=False, tau=0.0, **settings):
     p = {name: torch.tensor(t.astype(np.float64)) for name, t in start.items()}
     net = Net(p, **settings)
     of_rbcn = net.weights is rbcn_weights
@@ -406,6 +433,11 @@ def step(start, images, *, smoothing=0.0, features=None, distill=0.0, lambda_ker
         tie = sum(kernel(name, sign, p[f"{name}.matrix"].detach()) for name, sign in net.signs.items())
         log("kernel_loss", tie)
         loss = loss + tie
+
+    if tau:
+        pull = sum((sine**2).mean() for sine in net.sines.values())
+        log("sine_loss", pull)
+        loss = loss + tau * pull
 
     def right(logits):
         two = logits.topk(2, 1).values
@@ -497,6 +529,7 @@ SIMAN = dict(act="prelu", stem_act="relu", shortcut="option-a", head_norm=True, 
              weights=siman_weights, moved=siman_moved, learned=True)
 RBCN = dict(act="prelu", shortcut="float-pooled", act_ste=approx_sign, weights=rbcn_weights, lambda_kernel=0.1,
             matrix_lr=0.5)
+BIPER = dict(shortcut="pooled-option-a", act="hardtanh", act_ste=approx_sign, divided=True, learned=True, tau=0.05)
 METHODS = {
     "sign": dict(skip="single", act="hardtanh", act_ste=clipped, weights=sign_weights, moved=clip),
     "xnor": dict(skip="single", act="hardtanh", act_ste=clipped_open, weights=xnor_weights, moved=xnor_moved),
@@ -504,6 +537,8 @@ METHODS = {
     "irnet": dict(shortcut="option-a", act="hardtanh", act_ste=ede, weights=irnet_weights),
     "recu": dict(shortcut="pooled-option-a", act="hardtanh", act_ste=approx_sign, divided=True, weights=recu_weights,
                  learned=True),
+    "biper-step1": dict(weights=biper_sines, **BIPER),
+    "biper": dict(weights=biper_weights, **BIPER),
     "adabin": dict(shortcut="option-a", act="maxout", act_ste=approx_sign, weights=adabin_weights, adaptive=True),
     "reactnet": dict(shortcut="pooled-float", act="rprelu", act_ste=approx_sign, rsign=True,
                      weights=scaled_sign_weights, learns="teacher"),

@@ -35,6 +35,18 @@ const SIMAN: &str = "
     scale = 'learned'
 ";
 
+/// Either step of BiPer's.
+fn biper(weights: &str) -> String {
+    format!(
+        "skip = 'double'
+        shortcut = 'pooled-option-a'
+        activation = 'hardtanh'
+        binarization = {{ activation_ste = 'approx-sign', divide_by_deviation = true, weights = '{weights}', scale = 'learned' }}
+        [biper]
+        tau = 0.05"
+    )
+}
+
 const RBCN: &str = "
     activation = 'prelu'
     skip = 'double'
@@ -266,6 +278,8 @@ steps! { LABELLED;
         shortcut = 'pooled-option-a'
         activation = 'hardtanh'
         binarization = { activation_ste = 'approx-sign', divide_by_deviation = true, weights = 'rectified', scale = 'learned' }";
+    biper_first_step_equals_pytorch: "biper-step1", "method = 'biper'", epoch 3, biper("sine");
+    biper_step_equals_pytorch: "biper", "method = 'biper'", epoch 3, biper("square-wave");
     adabin_step_equals_pytorch: "adabin", "method = 'supervised'", epoch 3, "
         skip = 'double'
         shortcut = 'option-a'

@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod magnitude;
+mod periodic;
 mod rectified;
 mod sign;
 mod standardised;
@@ -9,7 +10,7 @@ mod xnor;
 
 pub use rectified::TAIL;
 
-use super::binarization::{Coding, WeightRule};
+use super::binarization::{Binarization, Coding, WeightRule};
 use super::builder::{Builder, Mode};
 use super::spec::InitKind;
 use crate::error::Result;
@@ -17,12 +18,16 @@ use crate::graph::{Init, Meta, Role, Value};
 use crate::tensor::bits::{WeightCode, sign_bit};
 use crate::tensor::{DType, HostTensor};
 
-impl WeightRule {
+impl Binarization {
     /// The signs that a rule takes of latent weights, on the host: of what is left when the mean of a tap's channels
-    /// (XNOR-Net) or of a filter (IR-Net, ReCU, AdaBin) is taken away. Rules whose bits are no signs store them.
-    pub fn signs(self, w: &HostTensor) -> Vec<bool> {
+    /// (XNOR-Net) or of a filter (IR-Net, ReCU, AdaBin) is taken away, or of their wave (BiPer). Rules whose bits are no signs store them.
+    pub fn signs(&self, w: &HostTensor) -> Vec<bool> {
         let x = w.f32s();
-        let together = match self {
+        let together = match self.weights {
+            WeightRule::Sine | WeightRule::SquareWave => {
+                let half_periods = self.half_periods();
+                return x.iter().map(|v| (v * half_periods).floor().rem_euclid(2.0) == 0.0).collect();
+            }
             WeightRule::Xnor => w.shape().columns(),
             WeightRule::Standardised | WeightRule::Rectified | WeightRule::Adaptive => x.len() / w.shape()[0],
             WeightRule::Sign | WeightRule::Magnitude | WeightRule::Real => {
@@ -63,7 +68,7 @@ impl Weights {
 impl Builder<'_> {
     /// The weights of the layer in whose scope it is called, by the network's rule.
     pub(super) fn weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
-        if self.mode == Mode::Packed && self.spec.binarization.weights != WeightRule::Real {
+        if self.mode == Mode::Packed && !self.spec.binarization.weights.is_real() {
             let packed = Some((self.stored_bits(shape)?, self.code()));
             return Ok(Weights { latent: None, packed, magnitudes: None });
         }
@@ -74,6 +79,8 @@ impl Builder<'_> {
             WeightRule::Rectified => self.rectified_weights(shape, role),
             WeightRule::Magnitude => self.magnitude_weights(shape, role),
             WeightRule::Real => self.real_weights(shape, role),
+            WeightRule::Sine => self.sine_weights(shape),
+            WeightRule::SquareWave => self.square_wave_weights(shape, role),
             WeightRule::Adaptive => unreachable!("a convolution of two-valued weights is built as a whole"),
         }
     }
@@ -96,7 +103,7 @@ impl Builder<'_> {
         let [o, k, _, c] = shape;
         let init = match (self.spec.init, self.spec.binarization.weights) {
             // Of weights that stay real no sign is to be kept back.
-            (InitKind::Positive, rule) if rule != WeightRule::Real => Init::Positive(1e-3),
+            (InitKind::Positive, rule) if !rule.is_real() => Init::Positive(1e-3),
             _ => self.conv_init(o, k, c),
         };
         self.param("weight", shape, init, role)

@@ -14,6 +14,7 @@ mod scale_shift;
 mod sign;
 mod smooth;
 mod split;
+mod wave;
 
 pub use sign::{Estimator, Sign, Ste};
 

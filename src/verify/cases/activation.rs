@@ -11,12 +11,13 @@ type Unary = fn(&mut Graph, Value) -> Result<Value>;
 /// The cases of this family.
 pub fn cases() -> Vec<CaseSpec> {
     let mut all = Vec::new();
-    let unary: [(&'static str, Unary); 9] = [
+    let unary: [(&'static str, Unary); 10] = [
         ("relu", Graph::relu),
         ("hardtanh", Graph::hardtanh),
         ("sigmoid", Graph::sigmoid),
         ("tanh", Graph::tanh),
         ("gelu", Graph::gelu),
+        ("sine_wave", Graph::sine_wave),
         ("exp", Graph::exp),
         ("square", Graph::square),
         ("abs", Graph::abs),
@@ -37,7 +38,12 @@ pub fn cases() -> Vec<CaseSpec> {
             c.grad(y)
         }));
     }
-    for (op, f) in [("sigmoid", Graph::sigmoid as Unary), ("tanh", Graph::tanh), ("gelu", Graph::gelu)] {
+    for (op, f) in [
+        ("sigmoid", Graph::sigmoid as Unary),
+        ("tanh", Graph::tanh),
+        ("gelu", Graph::gelu),
+        ("sine_wave", Graph::sine_wave),
+    ] {
         all.push(CaseSpec::new(op, "from -20 to 20, and near 0", move |c| {
             let near = (0..40).map(|i| (i as f32 - 20.0) * 0.02);
             let values = (0..401).map(|i| (i as f32 - 200.0) * 0.1).chain(near).collect();
@@ -187,6 +193,13 @@ fn latent_cases(all: &mut Vec<CaseSpec>) {
         let y = c.graph.stand_in(w, moved)?;
         let y = c.graph.square(y)?;
         c.estimated_grad(y)
+    }));
+    all.push(CaseSpec::new("square_wave", "both sides of every turn, and far out", |c| {
+        let near = (0..80).flat_map(|i| [0.0, 0.25, 0.99].map(|more| (i - 40) as f32 + more));
+        let far = [1e6f32, 1e6 + 1.0, -3e7, 1e30, -0.0].into_iter();
+        let x = c.leaf(HostTensor::from_f32([245], near.chain(far).collect()));
+        let y = c.graph.square_wave(x)?;
+        c.grad(y)
     }));
     all.push(CaseSpec::new("clamp_magnitude", "both signs, 0, and at the ends", |c| {
         let own = c.random([6, 35]);

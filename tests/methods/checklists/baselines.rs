@@ -1,4 +1,4 @@
-//! Baselines: ReCU and AdaBin by their released formulas (the specification's golden numbers and checklist).
+//! Baselines: ReCU, BiPer and AdaBin by their released formulas (the specification's golden numbers and checklist).
 
 use super::{devices, distance, normal, run, weighted_sum};
 use onebit::device::Device;
@@ -244,6 +244,46 @@ fn baselines_01_maxout() {
         near(&name, &[d[0], d[1], d[3]], &[0.25, 0.5, -1.5], 1e-6);
         near(&name, made["dp"].f32s(), &[-1.5], 1e-6);
         near(&name, made["dq"].f32s(), &[-3.0], 1e-6);
+    }
+}
+
+#[test]
+fn baselines_08_biper_is_a_wave_of_the_weight() {
+    let biper = |weights| Binarization { weights, ..recu() };
+    let w = [0.03, -0.11, 0.2, -0.25, 0.0, 0.4];
+    let expected = [16.506712, 23.540045, -6.536436, 5.673244, -20.0, -5.820001];
+    let mut l = layer(biper(WeightRule::SquareWave), [1, 1, 1, 6], (1, 1), Windows::new(1, 0), Mode::Train);
+    let signs = l.g.signed(l.built.bits.unwrap()).unwrap();
+    let loss = weighted(&mut l.g, signs, &G6);
+    let d = l.g.backward(loss, &[l.built.weight.unwrap()]).unwrap()[0];
+    l.g.output("d", d);
+    l.g.output("signs", signs);
+    // The first step convolves with the sine itself.
+    let mut first = layer(biper(WeightRule::Sine), [1, 1, 1, 6], (1, 1), Windows::new(1, 0), Mode::Train);
+    let sine = first.built.weight.unwrap();
+    let squares = first.g.square(sine).unwrap();
+    let pull = first.g.mean_all(squares).unwrap();
+    let d = first.g.backward(pull, &[first.g.find("l.weight").unwrap()]).unwrap()[0];
+    for (name, v) in [("sine", sine), ("pull", pull), ("d", d)] {
+        first.g.output(name, v);
+    }
+    let leaf = |w: &[f32]| [("l.weight", filled([1, 1, 1, 6], w))];
+    for (name, device) in devices() {
+        let made = run(&device, &l.g, &leaf(&w), &[]);
+        assert_eq!(made["signs"].f32s(), [1.0, -1.0, -1.0, 1.0, 1.0, 1.0], "{name}");
+        near(&name, made["d"].f32s(), &expected, 2e-4);
+        // A whole period changes nothing, half of one the bit. (0 itself lies on a turn.)
+        let period = std::f32::consts::PI / 10.0;
+        for (by, sign) in [(period, 1.0), (period / 2.0, -1.0)] {
+            let moved = run(&device, &l.g, &leaf(&w.map(|w| w + by)), &[]);
+            for i in [0, 1, 2, 3, 5] {
+                assert_eq!(moved["signs"].f32s()[i], sign * made["signs"].f32s()[i], "{i} moved by {by} on {name}");
+            }
+        }
+        let made = run(&device, &first.g, &leaf(&w), &[]);
+        near(&name, made["sine"].f32s(), &[0.564642, -0.808496, -0.756802, 0.958924, 0.0, 0.989358], 2e-6);
+        near(&name, made["pull"].f32s(), &[0.573934], 2e-6);
+        near(&name, made["d"].f32s(), &[3.106797, 3.172007, 3.297861, 1.813404, 0.0, -0.959678], 2e-5);
     }
 }
 

@@ -592,12 +592,19 @@ fn binary_signs_on_the_host_are_those_of_the_layer() {
     let mut w = normal([4, 3, 3, 16], 21);
     // Off centre, so that what is taken away decides many signs.
     w.f32s_mut().iter_mut().for_each(|w| *w += 0.5);
-    let plain = WeightRule::Sign.signs(&w);
-    for name in ["small-bireal", "small-xnor", "small-irnet"] {
+    let plain = Binarization::default().signs(&w);
+    let ede: &[f32] = &[0.1, 10.0];
+    for (name, scalars) in [
+        ("small-bireal", &[][..]),
+        ("small-xnor", &[]),
+        ("small-irnet", ede),
+        ("small-recu", &[1.2]),
+        ("small-adabin", ede),
+        ("small-biper", &[]),
+    ] {
         let rule = Recipe::find(name).unwrap().1.net.binarization;
-        let signs = rule.weights.signs(&w);
+        let signs = rule.signs(&w);
         assert_eq!(signs == plain, rule.weights == WeightRule::Sign, "{name}");
-        let scalars: &[f32] = if name == "small-irnet" { &[0.1, 10.0] } else { &[] };
         for (device_name, device) in devices() {
             let bits = bits_of(&device, &rule, &w, scalars).0.to_f64();
             assert!(bits.iter().map(|b| *b == 1.0).eq(signs.iter().copied()), "{name} on {device_name}");

@@ -7,6 +7,7 @@ mod burn;
 mod mbn;
 mod method;
 mod rbcn;
+mod released;
 mod siman;
 mod smn;
 mod swav;
