@@ -55,26 +55,91 @@ pub(super) fn detect(named: &Named) -> Checked<Detected> {
         return Err(format!("a layer has {w} channels; up to {WIDEST} are read"));
     }
     let classes = shape("fc.weight").or(shape("fc.bias")).map_or(0, |s| s.first().copied().unwrap_or(1));
-    let adaptive = has(&|n| n.ends_with(".alpha_a"));
-    let mut net = NetSpec::new(kind, adaptive);
-    // The shortcuts of the networks for CIFAR have no weights.
-    let shortcut =
-        if has(&|n| n.contains(".downsample.")) || blocks.len() == 4 { Shortcut::Float } else { Shortcut::OptionA };
-    (net.widths, net.stem, net.shortcut) = (widths, Some(stem), Some(shortcut));
-    if adaptive {
-        // AdaBin's release: two shortcuts a block, maxout everywhere, a normalisation before the linear layer.
-        (net.activation, net.stem_activation) = (Some(Activation::Maxout), Some(Activation::Maxout));
-        (net.skip, net.head_norm) = (Some(Skip::Double), shape("bn_head.weight").is_some());
-        net.binarization = Binarization {
-            activation_ste: SteKind::ApproxSign,
-            weights: WeightRule::Adaptive,
-            weight_ste: SteKind::Ede,
-            scale: Scale::None,
-            ede_start: 1e-3,
-            ..Binarization::default()
-        };
-    }
+    let parts = Parts {
+        small: blocks.len() == 3,
+        downsample: has(&|n| n.contains(".downsample.")),
+        binary_downsample: has(&|n| n.ends_with(".downsample.0.alpha")),
+        head_norm: shape("bn_head.weight").is_some(),
+        sets: has(&|n| n.ends_with(".alpha_a")),
+        alpha: has(&|n| n.ends_with(".alpha")),
+        halves: named.tensors.values().any(|t| t.theirs.contains(".binary_conv.")),
+        shifts: has(&|n| n.ends_with(".threshold")),
+        betas: !named.betas.is_empty(),
+    };
+    let mut net = parts.network(kind);
+    (net.widths, net.stem) = (widths, Some(stem));
     Ok(Detected { net, classes, channels })
+}
+
+/// What the tensors of a file have, by which releases are told apart.
+struct Parts {
+    /// Three stages, for 32 pixels.
+    small: bool,
+    downsample: bool,
+    binary_downsample: bool,
+    head_norm: bool,
+    sets: bool,
+    alpha: bool,
+    halves: bool,
+    shifts: bool,
+    betas: bool,
+}
+
+impl Parts {
+    /// The network, but for its widths and its first layer.
+    fn network(&self, kind: NetKind) -> NetSpec {
+        use Activation as A;
+        let plain = Binarization { activation_ste: SteKind::ApproxSign, scale: Scale::None, ..Binarization::default() };
+        let of = |activation: A, stem: A, skip: Skip, shortcut: Shortcut, binarization: Binarization| NetSpec {
+            activation: Some(activation),
+            stem_activation: Some(stem),
+            skip: Some(skip),
+            shortcut: Some(shortcut),
+            head_norm: self.head_norm,
+            binarization,
+            ..NetSpec::new(kind, true)
+        };
+        // For 32 pixels a shortcut around each convolution, and a nonlinearity behind the first layer; with four stages neither.
+        let (skip, stem) = if self.small { (Skip::Double, A::Hardtanh) } else { (Skip::Single, A::None) };
+        let without = if self.small { Shortcut::OptionA } else { Shortcut::PooledOptionA };
+        match self {
+            Parts { sets: true, .. } => {
+                let adaptive =
+                    Binarization { weights: WeightRule::Adaptive, weight_ste: SteKind::Ede, ede_start: 1e-3, ..plain };
+                let shortcut = if self.downsample { Shortcut::Float } else { Shortcut::OptionA };
+                of(A::Maxout, A::Maxout, Skip::Double, shortcut, adaptive)
+            }
+            Parts { halves: true, .. } => {
+                let of_channels = Binarization { scale: Scale::Channel, rsign: self.shifts, ..plain };
+                let (activation, scale_in_gradient) = if self.shifts { (A::Rprelu, true) } else { (A::None, false) };
+                let signs = Binarization { scale_in_gradient, ..of_channels };
+                of(activation, A::None, Skip::Double, Shortcut::PooledFloat, signs)
+            }
+            Parts { alpha: true, .. } => {
+                let weights = if self.betas { WeightRule::SquareWave } else { WeightRule::Rectified };
+                let learned = Binarization { weights, divide_by_deviation: true, scale: Scale::Learned, ..plain };
+                let shortcut = if self.binary_downsample { Shortcut::Binary } else { Shortcut::PooledOptionA };
+                of(A::Hardtanh, stem, skip, shortcut, learned)
+            }
+            Parts { head_norm: true, .. } => {
+                let balanced = Binarization {
+                    activation_ste: SteKind::Ede,
+                    weights: WeightRule::Standardised,
+                    weight_ste: SteKind::Ede,
+                    scale: Scale::PowerOfTwo,
+                    ede_start: 1e-3,
+                    ..plain
+                };
+                let shortcut = if self.downsample { Shortcut::Float } else { without };
+                of(A::Hardtanh, stem, skip, shortcut, balanced)
+            }
+            _ => {
+                // The shortcuts of the networks for CIFAR have no weights.
+                let shortcut = if self.small && !self.downsample { Shortcut::OptionA } else { Shortcut::Float };
+                NetSpec { shortcut: Some(shortcut), ..NetSpec::new(kind, false) }
+            }
+        }
+    }
 }
 
 /// Blocks of each stage, of which there are three or four: the highest number and one.

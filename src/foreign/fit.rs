@@ -12,8 +12,9 @@ const NAMED: usize = 20;
 
 const SUPPORTED: &str = "Read are the plain ResNet-18, -34 and -50 of torchvision and of timm (resnet18, resnet34, \
                          resnet50), of any width, with a first layer of 7x7 or 3x3, with fc or without, SwAV's checkpoints of \
-                         them, the ResNet-20, -32, -44 and -56 for CIFAR (option A), and AdaBin's binary networks; not their \
-                         relatives (resnet18d, ResNeXt, wide, squeeze-excite, ...) nor other networks";
+                         them, the ResNet-20, -32, -44 and -56 for CIFAR (option A), and the binary ResNets of the releases of IR-Net, \
+                         ReCU, BiPer, AdaBin, Bi-Real Net and ReActNet; not their relatives (resnet18d, ResNeXt, wide, \
+                         squeeze-excite, ...) nor other networks";
 
 /// The network and its classes, if the tensors are its, all of them and no others.
 ///
@@ -95,8 +96,10 @@ mod tests {
     }
 
     fn tensors(d: &Detected) -> Named {
-        let found = |(name, shape): (String, Vec<usize>)| (name.clone(), Found { index: 0, theirs: name, shape });
-        Named { tensors: wanted(d).unwrap().into_iter().map(found).collect(), unmatched: Vec::new() }
+        let found = |(name, shape): (String, Vec<usize>)| {
+            (name.clone(), Found { index: 0, theirs: name, shape, negated: false })
+        };
+        Named { tensors: wanted(d).unwrap().into_iter().map(found).collect(), ..Named::default() }
     }
 
     #[test]

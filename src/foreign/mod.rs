@@ -1,5 +1,5 @@
 //! Weights made elsewhere: ResNet-18, -34 and -50 as torchvision and timm name their tensors, SwAV's own checkpoints of them, the
-//! ResNets for CIFAR and AdaBin's binary networks, from safetensors files and from the state dicts that `torch.save` writes.
+//! ResNets for CIFAR and the binary ResNets of several releases, from safetensors files and from the state dicts that `torch.save` writes.
 //!
 //! `format` says what a file is; `safetensors` and `torch` list its tensors without reading them; `names` makes
 //! their names ours; `detect` tells the network from the shapes; `fit` compares them with that network's graph. Only
@@ -22,7 +22,7 @@ mod safetensors;
 mod torch;
 
 use crate::error::{Error, Result};
-use crate::nn::NetSpec;
+use crate::nn::{NetSpec, WeightRule};
 use crate::tensor::HostTensor;
 use floats::Numbers;
 use format::Format;
@@ -89,7 +89,12 @@ pub fn load(path: &Path) -> Result<Foreign> {
     let mut weights = open(path)?;
     let fail = |message: String| Error::data(path, message);
     let named = names::ours(weights.infos()).map_err(fail)?;
-    let (net, classes) = fit::fit(&named).map_err(fail)?;
+    let (mut net, classes) = fit::fit(&named).map_err(fail)?;
+    if let Some(beta) = named.betas.first() {
+        // Ones until BiPer's second stage starts.
+        let first_stage = weights.read(*beta).map_err(fail)?.iter().all(|b| *b == 1.0);
+        net.binarization.weights = if first_stage { WeightRule::Sine } else { WeightRule::SquareWave };
+    }
     let mut tensors = HashMap::new();
     for (name, found) in named.tensors {
         let values = weights.read(found.index).map_err(|e| fail(format!("{}: {e}", found.theirs)))?;
@@ -99,6 +104,7 @@ pub fn load(path: &Path) -> Result<Foreign> {
                 found.theirs, values[i]
             )));
         }
+        let values = if found.negated { values.into_iter().map(|v| -v).collect() } else { values };
         tensors.insert(name, names::ours_laid_out(&found.shape, values));
     }
     Ok(Foreign { net, classes, tensors, images: None, ignored: weights.ignored().to_vec() })

@@ -1,5 +1,8 @@
-//! Names and layouts of torchvision and timm, of the CIFAR ResNets of Idelbayev and of AdaBin's release, made ours. Ours are
-//! torchvision's but for what wrappers put before them, for SwAV's projection head and for what binary layers have.
+//! Names and layouts of torchvision and timm, of the CIFAR ResNets of Idelbayev and of the releases of binary networks, made ours. Ours
+//! are torchvision's but for what wrappers put before them, for SwAV's projection head and for what binary layers have.
+//!
+//! Bi-Real Net's release and ReActNet's on its network number each convolution with its shortcut as a block (`halves`), keep binary
+//! weights as a flat list, and add shifts where ours are subtracted.
 
 use super::floats::Numbers;
 use super::{Checked, Info};
@@ -21,6 +24,8 @@ pub(super) struct Found {
     pub(super) theirs: String,
     /// Its shape in our layout.
     pub(super) shape: Vec<usize>,
+    /// Whether its numbers have the other sign here.
+    pub(super) negated: bool,
 }
 
 /// The tensors of a file by our names.
@@ -29,6 +34,8 @@ pub(super) struct Named {
     pub(super) tensors: BTreeMap<String, Found>,
     /// Those that no residual network has, by their names in the file.
     pub(super) unmatched: Vec<String>,
+    /// What the file says of its method and no network needs, by places in the file's list: BiPer's `beta`.
+    pub(super) betas: Vec<usize>,
 }
 
 /// Gives the tensors of a file our names. How often a batch normalisation was updated is of no interest and left out.
@@ -40,9 +47,16 @@ pub(super) fn ours(infos: &[Info]) -> Checked<Named> {
     let mut names: Vec<&str> = infos.iter().filter(kept).map(|i| i.name.as_str()).collect();
     strip_wrappers(&mut names);
     let mut named = Named::default();
+    let halves = names.iter().any(|n| n.contains(".binary_conv."));
     let infos = infos.iter().enumerate().filter(|(_, i)| kept(i));
     for ((index, info), name) in infos.zip(names) {
-        let Some(our) = our_name(name) else {
+        let of_conv = |leaf: &str| name.starts_with("layer") && name.ends_with(leaf);
+        // How far a schedule was; and what BiPer's release sets when its second stage starts, and never uses.
+        if of_conv(".tau") || of_conv(".beta") {
+            named.betas.extend(of_conv(".beta").then_some(index));
+            continue;
+        }
+        let Some((our, negated)) = our_name(name, halves) else {
             named.unmatched.push(info.name.clone());
             continue;
         };
@@ -56,12 +70,32 @@ pub(super) fn ours(infos: &[Info]) -> Checked<Named> {
         if info.shape.contains(&0) {
             return Err(format!("{} is empty (its shape is {:?})", info.name, info.shape));
         }
-        let found = Found { index, theirs: info.name.clone(), shape: our_shape(&our, &info.shape) };
+        let found = Found { index, theirs: info.name.clone(), shape: our_shape(&our, &info.shape), negated };
         if let Some(other) = named.tensors.insert(our.clone(), found) {
             return Err(format!("{} and {} both stand for {our}: save one network alone", other.theirs, info.name));
         }
     }
+    unflatten(&mut named);
     Ok(named)
+}
+
+/// Flat lists `[n, 1]` of the weights of 3x3 convolutions get the extents that their normalisation says.
+fn unflatten(named: &mut Named) {
+    let filters = |name: &str| {
+        let norm = format!("{}.weight", name.strip_suffix(".weight")?.replace(".conv", ".bn"));
+        named.tensors.get(&norm)?.shape.first().copied()
+    };
+    let flat = |(name, t): (&String, &Found)| match t.shape[..] {
+        [n, 1] if name.starts_with("layer") && name.contains(".conv") => {
+            let o = filters(name).filter(|o| n % (9 * o) == 0)?;
+            Some((name.clone(), vec![o, 3, 3, n / (9 * o)]))
+        }
+        _ => None,
+    };
+    let shapes: Vec<(String, Vec<usize>)> = named.tensors.iter().filter_map(flat).collect();
+    for (name, shape) in shapes {
+        named.tensors.entry(name).and_modify(|t| t.shape = shape);
+    }
 }
 
 fn strip_wrappers(names: &mut [&str]) {
@@ -77,30 +111,35 @@ fn strip_wrappers(names: &mut [&str]) {
     }
 }
 
-/// Our name for a tensor that a residual network or SwAV's head may have.
-fn our_name(name: &str) -> Option<String> {
+/// Our name for a tensor that a residual network or SwAV's head may have, and whether its numbers have the other sign here.
+fn our_name(name: &str, halves: bool) -> Option<(String, bool)> {
+    let same = |our: String| Some((our, false));
     if let Some(layer) = name.strip_prefix("projection_head.") {
         let known = match layer {
             // Without a hidden layer the head is a linear layer alone.
-            "weight" | "bias" => return Some(format!("head.0.{layer}")),
+            "weight" | "bias" => return same(format!("head.0.{layer}")),
             "0.weight" | "0.bias" | "3.weight" | "3.bias" => true,
             _ => layer.strip_prefix("1.").is_some_and(of_norm),
         };
-        return known.then(|| format!("head.{layer}"));
+        return known.then(|| (format!("head.{layer}"), false));
     }
     if matches!(name, "conv1.weight" | "fc.weight" | "fc.bias" | "prototypes.weight") {
-        return Some(name.to_string());
+        return same(name.to_string());
     }
     match name.split_once('.')? {
-        ("linear", rest @ ("weight" | "bias")) => Some(format!("fc.{rest}")),
-        ("bn1", rest) => of_norm(rest).then(|| name.to_string()),
+        ("linear", rest @ ("weight" | "bias")) => same(format!("fc.{rest}")),
+        ("bn1", rest) => of_norm(rest).then(|| (name.to_string(), false)),
         // The normalisation before the linear layer.
-        ("bn2", rest) => of_norm(rest).then(|| format!("bn_head.{rest}")),
-        ("nonlinear1", rest) => Some(format!("act1.{}", maxout(rest)?)),
+        ("bn2", rest) => of_norm(rest).then(|| (format!("bn_head.{rest}"), false)),
+        ("nonlinear1", rest) => same(format!("act1.{}", maxout(rest)?)),
         (stage @ ("layer1" | "layer2" | "layer3" | "layer4"), rest) => {
             let (block, rest) = rest.split_once('.')?;
-            block_number(block)?;
-            Some(format!("{stage}.{block}.{}", of_block(rest)?))
+            let block = block_number(block)?;
+            let (block, (rest, negated)) = match halves {
+                true => (block / 2, of_half(rest, block % 2 + 1)?),
+                false => (block, (of_block(rest)?, false)),
+            };
+            Some((format!("{stage}.{block}.{rest}"), negated))
         }
         _ => None,
     }
@@ -109,14 +148,40 @@ fn our_name(name: &str) -> Option<String> {
 fn of_block(rest: &str) -> Option<String> {
     let (part, leaf) = rest.split_once('.')?;
     match (part, leaf) {
-        ("conv1" | "conv2" | "conv3", "weight") | ("downsample", "0.weight") => Some(rest.to_string()),
+        ("conv1" | "conv2" | "conv3", "weight") => Some(rest.to_string()),
+        ("conv1" | "conv2", "alpha") => Some(rest.to_string()),
         ("conv1" | "conv2", "binary_a.alpha_a") => Some(format!("{part}.alpha_a")),
         ("conv1" | "conv2", "binary_a.beta_a") => Some(format!("{part}.beta_a")),
         ("nonlinear1", leaf) => Some(format!("act1.{}", maxout(leaf)?)),
         ("nonlinear2", leaf) => Some(format!("act2.{}", maxout(leaf)?)),
         ("bn1" | "bn2" | "bn3", leaf) => of_norm(leaf).then(|| rest.to_string()),
-        ("downsample", leaf) => leaf.strip_prefix("1.").is_some_and(of_norm).then(|| rest.to_string()),
+        ("downsample" | "shortcut", "0.weight" | "0.alpha") => Some(format!("downsample.{leaf}")),
+        ("downsample" | "shortcut", leaf) => {
+            leaf.strip_prefix("1.").is_some_and(of_norm).then(|| format!("downsample.{leaf}"))
+        }
         _ => None,
+    }
+}
+
+/// Of a convolution with its shortcut: the first or the second one of a block here.
+fn of_half(rest: &str, which: usize) -> Option<(String, bool)> {
+    let same = |our: String| Some((our, false));
+    match rest {
+        "binary_conv.weight" | "binary_conv.weights" => same(format!("conv{which}.weight")),
+        "move0.bias" => Some((format!("conv{which}.threshold"), true)),
+        "move1.bias" => Some((format!("act{which}.shift_in"), true)),
+        "prelu.weight" => same(format!("act{which}.weight")),
+        "move2.bias" => same(format!("act{which}.shift_out")),
+        // Its first part, an average of pixels, has no numbers.
+        "downsample.1.weight" => same("downsample.0.weight".into()),
+        _ => match rest.split_once('.')? {
+            ("bn1", leaf) => of_norm(leaf).then(|| (format!("bn{which}.{leaf}"), false)),
+            ("downsample", leaf) => {
+                let leaf = leaf.strip_prefix("2.").filter(|leaf| of_norm(leaf))?;
+                same(format!("downsample.1.{leaf}"))
+            }
+            _ => None,
+        },
     }
 }
 
@@ -138,10 +203,13 @@ pub(super) fn block_number(text: &str) -> Option<usize> {
     text.parse().ok().filter(|n: &usize| n.to_string() == text)
 }
 
-/// Convolutions `[o, c, k, k]` become `[o, k, k, c]`, a layer's number a list of one.
+/// Convolutions `[o, c, k, k]` become `[o, k, k, c]`, a layer's number a list of one, numbers a channel lists.
 fn our_shape(our: &str, shape: &[usize]) -> Vec<usize> {
     match *shape {
         [] if our.ends_with(".alpha_a") || our.ends_with(".beta_a") => vec![1],
+        // Numbers a channel, with axes for pixels.
+        [o, 1, 1] if our.ends_with(".alpha") => vec![o],
+        [1, c, 1, 1] if [".threshold", ".shift_in", ".shift_out"].iter().any(|leaf| our.ends_with(leaf)) => vec![c],
         [o, c, h, w] => vec![o, h, w, c],
         _ => shape.to_vec(),
     }
@@ -205,6 +273,8 @@ mod tests {
             ("layer3.0.conv1.binary_a.alpha_a", Some("layer3.0.conv1.alpha_a")),
             ("layer3.0.conv1.binary_a.gamma_a", None),
             ("nonlinear2.pos_scale", None),
+            ("layer2.0.shortcut.0.alpha", Some("layer2.0.downsample.0.alpha")),
+            ("layer2.0.conv2.alpha", Some("layer2.0.conv2.alpha")),
             ("prototypes.prototypes0.weight", None),
             ("layer5.0.conv1.weight", None),
             ("layer1.00.conv1.weight", None),
@@ -214,7 +284,26 @@ mod tests {
             ("conv1.0.weight", None),
             ("conv1.bias", None),
         ] {
-            assert_eq!(our_name(theirs).as_deref(), our, "{theirs}");
+            let made = our_name(theirs, false);
+            assert_eq!(made.as_ref().map(|(name, _)| name.as_str()), our, "{theirs}");
+        }
+    }
+
+    #[test]
+    fn halves_of_blocks_are_put_together_and_shifts_turned() {
+        for (theirs, our) in [
+            ("layer3.5.binary_conv.weights", Some(("layer3.2.conv2.weight", false))),
+            ("layer3.4.bn1.bias", Some(("layer3.2.bn1.bias", false))),
+            ("layer3.5.bn1.running_var", Some(("layer3.2.bn2.running_var", false))),
+            ("layer2.0.downsample.1.weight", Some(("layer2.0.downsample.0.weight", false))),
+            ("layer2.0.downsample.2.weight", Some(("layer2.0.downsample.1.weight", false))),
+            ("layer1.3.move0.bias", Some(("layer1.1.conv2.threshold", true))),
+            ("layer1.2.move1.bias", Some(("layer1.1.act1.shift_in", true))),
+            ("layer1.2.move2.bias", Some(("layer1.1.act1.shift_out", false))),
+            ("layer1.2.bn2.bias", None),
+        ] {
+            let made = our_name(theirs, true);
+            assert_eq!(made.as_ref().map(|(name, negated)| (name.as_str(), *negated)), our, "{theirs}");
         }
     }
 

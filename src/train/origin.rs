@@ -96,9 +96,10 @@ pub struct AsRun {
 
 /// Settings of a recipe that only evaluates, of small images and of large ones (resized to 256 pixels, 224 in the middle).
 const EVALUATED: [&str; 2] = [
-    "method = 'supervised'\nepochs = 1\nbatch = 100\nlr = 0.1\n[net]\nkind = 'convnet'\n",
-    "method = 'supervised'\nepochs = 1\nbatch = 100\nlr = 0.1\n[net]\nkind = 'convnet'\n[data]\nsize = [256, 256]\n\
-     [augment]\nrandom_resized_crop = { size = [224, 224] }\n",
+    "method = 'supervised'\nepochs = 1\nbatch = 100\nlr = 0.1\nnet.kind = 'convnet'\noptimiser.kind = 'sgd'\n\
+     schedule.kind = 'constant'\n",
+    "method = 'supervised'\nepochs = 1\nbatch = 100\nlr = 0.1\nnet.kind = 'convnet'\noptimiser.kind = 'sgd'\n\
+     schedule.kind = 'constant'\ndata.size = [256, 256]\naugment.random_resized_crop = { size = [224, 224] }\n",
 ];
 
 impl AsRun {
@@ -171,4 +172,17 @@ pub fn fitted_lineage(path: &Path) -> Result<String> {
     ["seed", "description", "run"].iter().for_each(|key| drop(all.remove(*key)));
     all.get_mut("data").and_then(toml::Value::as_table_mut).map(|data| data.remove("path"));
     Ok(format!("{:016x}", fnv1a(format!("{all} {data:?}").bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_a_recipe_that_only_evaluates_are_read() {
+        for (text, size) in EVALUATED.into_iter().zip([None, Some([256, 256])]) {
+            let recipe = Recipe::parse(text, Path::new("memory")).unwrap();
+            assert_eq!((recipe.data.size, recipe.run), (size, None));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::golden::golden;
 use crate::program::Place;
-use crate::runs::{copy, goes, run, said};
+use crate::runs::{copy, goes, run};
 use std::fs;
 use std::path::Path;
 
@@ -47,8 +47,10 @@ fn what_cannot_be_tested_of_a_file_says_why() {
     run(&place, &format!("eval {weights} --data col3 --device cpu")).fails_with(&[weights, "5 classes", "have 3"]);
     run(&place, &format!("eval {weights} --data five --checkpoint best")).fails_with(&[weights, "--checkpoint"]);
     run(&place, &format!("export {weights} --data five")).fails_with(&[weights, "-o FILE"]);
+    run(&place, &format!("embed {weights} --data five")).fails_with(&[weights, "--out DIR"]);
+    goes(&place, &format!("embed {weights} --data five --out features --device cpu"));
+    assert!(place.path("features/features.npy").is_file());
     run(&place, "eval none.th --data five").fails_with(&["none.th"]);
     fs::write(place.path("text.th"), "no weights").unwrap();
-    let o = run(&place, "eval text.th --data five");
-    assert!(o.code == Some(1) && o.err.contains("text.th") && o.err.contains("no format that is known"), "{}", said(&o));
+    run(&place, "eval text.th --data five").fails_with(&["text.th", "no format that is known"]);
 }

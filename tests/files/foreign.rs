@@ -7,7 +7,7 @@ use onebit::device::{Device, Store};
 use onebit::error::Result;
 use onebit::foreign::{Foreign, is_foreign, load};
 use onebit::graph::{Graph, Meta};
-use onebit::nn::{Mode, NetKind, Stem};
+use onebit::nn::{Mode, NetKind, NetSpec, Stem, WeightRule};
 use onebit::tensor::HostTensor;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -70,17 +70,13 @@ fn run(foreign: &Foreign, images: &HostTensor, device: &Device) -> [HostTensor; 
     [exe.read("features").unwrap(), exe.read("logits").unwrap()]
 }
 
-/// Fails unless a network for CIFAR answers as PyTorch's does on every device; whether it is binary.
-fn cifar_answers_as_pytorch(name: &str) -> bool {
-    let foreign = load(&golden(&format!("{name}.th"))).unwrap();
-    assert_eq!(
-        (foreign.net.kind, foreign.classes, &foreign.net.widths[..]),
-        (NetKind::Resnet20, 5, &[4, 4, 8, 16][..])
-    );
-    assert_eq!(foreign.ignored, ["best_prec1"]);
+/// Fails unless a network of a release answers as PyTorch's does on every device; its description.
+fn release_answers_as_pytorch(file: &str, name: &str, images: &str) -> NetSpec {
+    let foreign = load(&golden(file)).unwrap_or_else(|e| panic!("{e}"));
+    assert!(foreign.classes == 5 && foreign.ignored.len() == 1, "{file}: {:?}", foreign.ignored);
     foreign.net.validate().unwrap();
     let of = |what: &str| answer("expected_cifar.safetensors", what).unwrap();
-    let (shape, pixels) = of("images");
+    let (shape, pixels) = of(images);
     let images = HostTensor::from_f32(shape, pixels.iter().map(|x| *x as f32).collect());
     for (device_name, device) in devices() {
         for (what, got) in ["features", "logits"].into_iter().zip(run(&foreign, &images, &device)) {
@@ -92,13 +88,30 @@ fn cifar_answers_as_pytorch(name: &str) -> bool {
             assert!(error <= BOUND * largest, "{name} on {device_name}: {what} differ by {error:e} of {largest:e}");
         }
     }
-    foreign.net.is_binary()
+    foreign.net
 }
 
 #[test]
-fn networks_for_cifar_equal_pytorch() {
-    assert!(!cifar_answers_as_pytorch("cifar-resnet20"));
-    assert!(cifar_answers_as_pytorch("adabin-resnet20"));
+fn networks_of_releases_equal_pytorch() {
+    use WeightRule as W;
+    for (file, weights, kind) in [
+        ("cifar-resnet20.th", None, NetKind::Resnet20),
+        ("adabin-resnet20.th", Some(W::Adaptive), NetKind::Resnet20),
+        ("irnet-resnet20.th", Some(W::Standardised), NetKind::Resnet20),
+        ("recu-resnet20.pth", Some(W::Rectified), NetKind::Resnet20),
+        ("recu-resnet18.pth", Some(W::Rectified), NetKind::Resnet18),
+        ("biper-resnet20.pth", Some(W::SquareWave), NetKind::Resnet20),
+        ("biper-sine-resnet20.pth", Some(W::Sine), NetKind::Resnet20),
+        ("bireal-resnet18.pth.tar", Some(W::Sign), NetKind::Resnet18),
+        ("reactnet-resnet18.pth.tar", Some(W::Sign), NetKind::Resnet18),
+    ] {
+        // The first two are stored without the ending of their file.
+        let name = if weights.is_none_or(|w| w == W::Adaptive) { file.trim_end_matches(".th") } else { file };
+        let images = if weights == Some(W::Sign) { "images64" } else { "images" };
+        let net = release_answers_as_pytorch(file, name, images);
+        assert_eq!((net.kind, net.is_binary()), (kind, weights.is_some()), "{file}");
+        assert!(weights.is_none_or(|w| w == net.binarization.weights), "{file}: {:?}", net.binarization);
+    }
 }
 
 /// The format before PyTorch 1.6, cut anywhere and with any byte changed: refused, or the same tensors by other numbers.

@@ -5,13 +5,20 @@ use super::{Opening, Own, device_of, extractor};
 use crate::console::stop::NEVER;
 use crate::console::text::{grouped, say};
 use crate::data::Part;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::experiments::FeatureOptions;
 use crate::features::{Map, npy};
 use crate::files::{create_dir, unasked, write_atomic};
+use crate::train::origin::is_file;
 use crate::train::protocol::features;
 
 pub(super) fn run(options: &FeatureOptions) -> Result<()> {
+    if options.out.is_none() && is_file(&options.run) {
+        return Err(Error::data(
+            &options.run,
+            "a file of weights has no directory for its features: say where with --out DIR",
+        ));
+    }
     let t = Opening {
         run: &options.run,
         which: options.checkpoint,
