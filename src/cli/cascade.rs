@@ -82,6 +82,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             part: None,
             by_class: false,
             whole: false,
+            settings: &[],
             own: Own::Drawn,
         }
         .open()?;

@@ -209,7 +209,7 @@ fn show(
 fn own_images(data: &DataSpec) -> anyhow::Result<([usize; 3], usize)> {
     let how = "say them with --images HxWxC and --classes N";
     if data.path.is_empty() {
-        bail!("the recipe names no images: {how}");
+        bail!("the recipe names no images, whose extents and classes are wanted: {how}");
     }
     let whose = if data.path == EMBEDDED { "the embedded images" } else { "the recipe's images" };
     let split = data.open().with_context(|| format!("{whose} cannot be read: {how}"))?;

@@ -31,7 +31,7 @@ pub struct TrainOptions {
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,
     /// Starts from trained weights, those of a run directory, of one of its checkpoints, or of a file made elsewhere
-    /// (safetensors, .pth). A last layer of other classes starts anew.
+    /// (safetensors, .pth, .th, .onnx). A last layer of other classes starts anew.
     #[arg(long, value_name = "RUN|FILE", conflicts_with = "resume")]
     pub from: Option<PathBuf>,
     /// Changes one setting of the recipe; may be repeated.
@@ -83,6 +83,9 @@ pub struct EvalOptions {
     /// Other images than the run's; their classes are found by name. Without parts of their own all of them are tested on.
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
+    /// Of a file of weights: what it does not say of its images (augment.normalize, data.size, ...); may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
     /// Which part of the images [default: test; val where there is no test part, or where the run leaves it alone].
     #[arg(long, value_enum)]
     pub part: Option<PartName>,
@@ -153,6 +156,9 @@ pub struct ExportOptions {
     /// Other images than the run's to test on.
     #[arg(long, value_name = "PATH")]
     pub data: Option<PathBuf>,
+    /// Of a file of weights: what it does not say of its images (augment.normalize, data.size, ...); may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
 }
 
 /// Which of a run's checkpoints.

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use crate::nn::{Mode, Network, TAIL};
 use crate::ops::image::{AugmentPlan, MixedLabels, Retouch, columns};
+use crate::optim::GAMMA;
 use crate::recipe::{ClassWeights, Recipe};
 use crate::tensor::{DType, HostTensor};
 
@@ -192,6 +193,10 @@ pub fn scalar(recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
             let start = recipe.net.binarization.ede_start;
             let t = start * (10.0 / start).powf(share);
             Some(if name == "ede.t" { t } else { t.recip().max(1.0) })
+        }
+        GAMMA => {
+            let share = progress.steps as f64 / progress.total.max(1) as f64;
+            recipe.optimiser.rule.gamma(share, progress.epoch())
         }
         // ReCU: the quantile tau grows over the epochs, from where a Laplace law has its tails.
         TAIL => {

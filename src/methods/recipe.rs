@@ -3,6 +3,7 @@
 use super::{EvaluatedBy, METHODS, Method, TeacherUse};
 use crate::error::{Error, Result};
 use crate::nn::{NetSpec, WeightRule};
+use crate::optim::Rule;
 use crate::recipe::keys::{Key, keys_of};
 use crate::recipe::{COMMON, Recipe, Source, Text, settings};
 use crate::suggest::toml_message;
@@ -66,6 +67,15 @@ impl Recipe {
         }
         self.check_labels(method)?;
         let b = &self.net.binarization;
+        if let Rule::Bop { .. } = self.optimiser.rule
+            && !(self.net.is_binary() && b.weights == WeightRule::Sign && !b.clip_weights)
+        {
+            return fail(
+                "optimiser.kind = \"bop\" turns weights that are -1 and +1: it needs a binary network with \
+                 net.binarization.weights = \"sign\", without clip_weights"
+                    .into(),
+            );
+        }
         let clamps = self.net.is_binary() && b.weights == WeightRule::Magnitude && b.magnitude.is_some_and(|m| m.clamp);
         if clamps && !method.clamps_magnitudes() {
             let known: Vec<String> =

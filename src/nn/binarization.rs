@@ -248,6 +248,16 @@ impl Binarization {
                  for \"sign\" and \"real\""
             ));
         }
+        let estimated = matches!(self.weights, W::Sign | W::Standardised | W::Adaptive | W::Real);
+        if self.weight_ste != SteKind::Clipped && !estimated {
+            return fail(format!(
+                "weight_ste = {:?} and weights = {weights} do not go together: that rule has its own gradient",
+                self.weight_ste.name()
+            ));
+        }
+        if self.ede_start != Binarization::default().ede_start && !self.has_ede() {
+            return fail(format!("ede_start = {} without an estimator \"ede\", whose steepness it is", self.ede_start));
+        }
         let known = self.weights == W::Sign && self.scale == S::Channel && self.weight_ste == SteKind::Clipped;
         if !self.scale_in_gradient && !known {
             return fail(format!(

@@ -48,7 +48,7 @@ impl Builder<'_> {
             }
             let made = b.convolve(x, &weights, layer.matrix, windows)?;
             layer.scale = made.scale;
-            b.count_binary(made.y, [o, k, k, c]);
+            b.count_binary(made.y, [o, k, k, c], windows.groups);
             b.binary.push(layer);
             Ok(made)
         })
@@ -186,7 +186,8 @@ impl Builder<'_> {
         Ok(Scaled { y, scale: Some(self.g.reshape(scale, [o])?) })
     }
 
-    pub(super) fn count_binary(&mut self, y: Value, [o, k, _, c]: [usize; 4]) {
+    /// What a convolution costs. In groups it is summed as floats: its weights are bits, its multiply-adds are not.
+    pub(super) fn count_binary(&mut self, y: Value, [o, k, _, c]: [usize; 4], groups: usize) {
         let n = (o * k * k * c) as u64;
         let pixels = self.pixels(y) as u64;
         let spec = &self.spec.binarization;
@@ -197,7 +198,10 @@ impl Builder<'_> {
             return;
         }
         self.count.binary_weights += n;
-        self.count.binary_macs += n * pixels;
+        match groups {
+            1 => self.count.binary_macs += n * pixels,
+            _ => self.count.real_macs += n * pixels,
+        }
         self.count.binary_outputs += o as u64 * pixels;
         self.count.scales += match (spec.scale, spec.matrix.unwrap_or_default()) {
             // Scale and centre of each filter, and of the activations.

@@ -1,5 +1,5 @@
 //! What a network costs, by the field's counting convention (Bi-Real Net, ReActNet and most after them): a real
-//! multiply-accumulate counts 1, a binary one 1/64; normalisations, nonlinearities, pooling and additions count
+//! multiply-accumulate counts 1, a binary one 1/64 (in groups, which are summed as floats, 1); normalisations, nonlinearities, pooling and additions count
 //! nothing. Memory is one bit a binary weight and 32 bits a real parameter; running statistics are not counted. These are
 //! counts: nothing of them is a measured time.
 

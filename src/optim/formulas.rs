@@ -44,6 +44,29 @@ pointwise! {
 }
 
 pointwise! {
+    /// `m + gamma (x - m)`.
+    MovedBy {} "moved_by" (m, x, gamma) => m + gamma * (x - m);
+    reference gamma * x + (1.0 - gamma) * m;
+    bound |x, _y| 4.0 * EPS * (x[0].abs() + x[1].abs()) * (1.0 + x[2].abs()) + TINY;
+    grad |_me, g, x, y, dy| Err(no_gradient("moved_by"))
+}
+
+pointwise! {
+    /// The sign of w (+1 of 0), the other one where `sign(w) m > threshold` (Bop).
+    BopTurn { threshold: f32 } "bop_turn" (w, m) => {
+        let sign = if w < 0.0 { -1.0 } else { 1.0 };
+        if sign * m > threshold { -sign } else { sign }
+    };
+    reference match (w < 0.0, m) {
+        (true, m) => if -m > threshold { 1.0 } else { -1.0 },
+        (false, m) => if m > threshold { -1.0 } else { 1.0 },
+    };
+    bound |_x, _y| 0.0;
+    gradient Definition;
+    grad |_me, g, x, y, dy| Err(no_gradient("bop_turn"))
+}
+
+pointwise! {
     /// `keep * v + take * x²`.
     RunningSquare { keep: f32, take: f32 } "running_square" (v, x) => keep * v + take * x * x;
     reference keep * v + take * x.powi(2);

@@ -5,6 +5,6 @@ mod rule;
 mod schedule;
 mod spec;
 
-pub use rule::Rule;
+pub use rule::{GAMMA, Rule};
 pub use schedule::{Schedule, Warmup};
 pub use spec::OptimSpec;

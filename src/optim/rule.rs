@@ -1,6 +1,8 @@
 //! How a gradient becomes a step.
 
-use super::formulas::{AdamStep, AddScaled, DecayBy, RunningMean, RunningSquare, SgdStep, TrustRatio, Trusted};
+use super::formulas::{
+    AdamStep, AddScaled, BopTurn, DecayBy, MovedBy, RunningMean, RunningSquare, SgdStep, TrustRatio, Trusted,
+};
 use super::spec::scalar_of;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Role, Value};
@@ -57,7 +59,29 @@ pub enum Rule {
         /// Never larger than the plain step.
         clip: bool,
     },
+    /// Helwegen et al. 2019: binary weights have no latent ones. Each is -1 or +1, and with the running mean of its gradients,
+    /// `m = m + gamma (g - m)`, it is turned where `w m > threshold`; at first it becomes its sign. There is no learning rate in it. All
+    /// other parameters take Adam's steps.
+    Bop {
+        /// How fast the mean follows, in the first step; the scalar `optim.gamma` of a step.
+        gamma: f32,
+        /// Where it ends, falling linearly over training, if it falls so.
+        gamma_end: Option<f32>,
+        /// After how many epochs it falls to a tenth, each time, if it falls so.
+        gamma_every: Option<u64>,
+        /// What turns a weight.
+        threshold: f32,
+        /// Of Adam.
+        beta1: f64,
+        /// Of Adam.
+        beta2: f64,
+        /// Of Adam.
+        eps: f32,
+    },
 }
+
+/// The scalar of how fast Bop's mean follows.
+pub const GAMMA: &str = "optim.gamma";
 
 /// One parameter's update under way.
 pub(super) struct Step<'a> {
@@ -124,6 +148,16 @@ impl Step<'_> {
         g.apply1(Trusted { decay: self.decay }, &[self.grad, self.base, ratio])
     }
 
+    /// Turns binary weights, or brings them to -1 and +1.
+    fn turned(&self, g: &mut Graph, threshold: f32) -> Result<()> {
+        let gamma = g.scalar(&scalar_of(self.group, GAMMA))?;
+        let m = self.slot(g, "m")?;
+        let new = g.apply1(MovedBy {}, &[m, self.grad, gamma])?;
+        let new = self.assign(g, m, new)?;
+        let p = g.apply1(BopTurn { threshold }, &[self.base, new])?;
+        self.assign(g, self.p, p).map(drop)
+    }
+
     fn adam(&self, g: &mut Graph, beta: [f64; 2], eps: f32, decoupled: bool) -> Result<()> {
         let (c1, c2) = (
             g.scalar(&scalar_of(self.group, "optim.correction1"))?,
@@ -154,6 +188,7 @@ impl Rule {
             Rule::AdamW { .. } => "adamw",
             Rule::Lars { .. } => "lars",
             Rule::Larc { .. } => "larc",
+            Rule::Bop { .. } => "bop",
         }
     }
 
@@ -185,7 +220,37 @@ impl Rule {
                 positive("trust", trust)?;
                 positive("eps", eps)
             }
+            Rule::Bop { gamma, gamma_end, gamma_every, threshold, beta1, beta2, eps } => {
+                for (name, gamma) in [("gamma", gamma), ("gamma_end", gamma_end.unwrap_or(gamma))] {
+                    if !(gamma > 0.0 && gamma <= 1.0) {
+                        return fail(format!("{name} = {gamma}: give a number over 0, at most 1"));
+                    }
+                }
+                if gamma_end.is_some() && gamma_every.is_some() {
+                    return fail("gamma_end and optimiser.gamma_every are both set: choose one".to_string());
+                }
+                if gamma_every == Some(0) {
+                    return fail("gamma_every = 0: give a number of epochs".to_string());
+                }
+                if !(threshold >= 0.0 && threshold.is_finite()) {
+                    return fail(format!("threshold = {threshold}: give a number from 0 on"));
+                }
+                share("beta1", beta1)?;
+                share("beta2", beta2)?;
+                positive("eps", eps)
+            }
         }
+    }
+
+    /// How fast Bop's mean follows after a share of training and so many epochs; of other rules nothing.
+    pub fn gamma(&self, share: f64, epochs: u64) -> Option<f32> {
+        let Rule::Bop { gamma, gamma_end, gamma_every, .. } = *self else { return None };
+        let start = f64::from(gamma);
+        Some(match (gamma_end, gamma_every) {
+            (Some(end), _) => start + (f64::from(end) - start) * share,
+            (None, Some(every)) => start * 0.1f64.powi((epochs / every) as i32),
+            (None, None) => start,
+        } as f32)
     }
 
     /// Appends the update of one parameter.
@@ -214,6 +279,10 @@ impl Rule {
                 let p = g.sub(step.base, b)?;
                 step.assign(g, step.p, p).map(drop)
             }
+            Rule::Bop { threshold, beta1, beta2, eps, .. } => match step.role.is_binary() {
+                true => step.turned(g, threshold),
+                false => step.adam(g, [beta1, beta2], eps, false),
+            },
             Rule::Larc { momentum, trust, eps, clip } => {
                 let d = step.trusted(g, trust, eps, clip)?;
                 let b = step.momentum(g, momentum, d)?;

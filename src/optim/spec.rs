@@ -1,6 +1,6 @@
 //! What a recipe says of its optimiser, and the step that it means.
 
-use super::rule::{Rule, Step};
+use super::rule::{GAMMA, Rule, Step};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Phase, Role, Value};
 use schemars::JsonSchema;
@@ -30,7 +30,7 @@ pub struct OptimSpec {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// sgd, adam, adamw, lars or larc.
+    /// sgd, adam, adamw, lars, larc or bop.
     kind: String,
     /// Of sgd (0 unless given), lars and larc (0.9).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,21 +38,33 @@ struct Settings {
     /// Of sgd: Nesterov's momentum; false unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     nesterov: Option<bool>,
-    /// Of adam and adamw: decay of the mean of the gradients; 0.9 unless given.
+    /// Of adam, adamw and bop (which is Adam's for what is not binary): decay of the mean of the gradients; 0.9 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     beta1: Option<f64>,
-    /// Of adam and adamw: decay of the mean of their squares; 0.999 unless given.
+    /// Of adam, adamw and bop: decay of the mean of their squares; 0.999 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     beta2: Option<f64>,
     /// Of lars (0.001 unless given) and larc (0.02): the share of a weight's norm that a step may have.
     #[serde(skip_serializing_if = "Option::is_none")]
     trust: Option<f32>,
-    /// Of adam, adamw, lars and larc: what keeps quotients finite; 1e-8 unless given.
+    /// Of adam, adamw, lars, larc and bop: what keeps quotients finite; 1e-8 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     eps: Option<f32>,
     /// Of larc: steps are never longer than those of the learning rate alone; true unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     clip: Option<bool>,
+    /// Of bop: how fast the mean of a binary weight's gradients follows; 1e-4 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gamma: Option<f32>,
+    /// Of bop: where gamma ends, falling linearly over training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gamma_end: Option<f32>,
+    /// Of bop: after how many epochs gamma falls to a tenth, each time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gamma_every: Option<u64>,
+    /// Of bop: what that mean must exceed to turn the weight; 1e-8 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f32>,
     /// Decay of real-valued weights and of scores; 0 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     weight_decay: Option<f32>,
@@ -91,8 +103,17 @@ impl TryFrom<Settings> for OptimSpec {
                     Rule::Larc { momentum, trust: trust.unwrap_or(0.02), eps, clip: s.clip.take().unwrap_or(true) }
                 }
             }
+            "bop" => Rule::Bop {
+                gamma: s.gamma.take().unwrap_or(1e-4),
+                gamma_end: s.gamma_end.take(),
+                gamma_every: s.gamma_every.take(),
+                threshold: s.threshold.take().unwrap_or(1e-8),
+                beta1: s.beta1.take().unwrap_or(0.9),
+                beta2: s.beta2.take().unwrap_or(0.999),
+                eps: s.eps.take().unwrap_or(1e-8),
+            },
             other => {
-                let m = format!("optimiser kind {other:?} is not known: choose sgd, adam, adamw, lars or larc");
+                let m = format!("optimiser kind {other:?} is not known: choose sgd, adam, adamw, lars, larc or bop");
                 return Err(Error::Config(m));
             }
         };
@@ -104,6 +125,10 @@ impl TryFrom<Settings> for OptimSpec {
             ("trust", s.trust.is_some()),
             ("eps", s.eps.is_some()),
             ("clip", s.clip.is_some()),
+            ("gamma", s.gamma.is_some()),
+            ("gamma_end", s.gamma_end.is_some()),
+            ("gamma_every", s.gamma_every.is_some()),
+            ("threshold", s.threshold.is_some()),
         ];
         if let Some((name, _)) = left.iter().find(|(_, set)| *set) {
             return Err(Error::Config(format!("{name} is no setting of the optimiser {}: remove it", s.kind)));
@@ -137,6 +162,17 @@ impl From<OptimSpec> for Settings {
             Rule::Adam { beta1, beta2, eps } | Rule::AdamW { beta1, beta2, eps } => {
                 Settings { kind, beta1: Some(beta1), beta2: Some(beta2), eps: Some(eps), ..s }
             }
+            Rule::Bop { gamma, gamma_end, gamma_every, threshold, beta1, beta2, eps } => Settings {
+                kind,
+                gamma: Some(gamma),
+                gamma_end,
+                gamma_every,
+                threshold: Some(threshold),
+                beta1: Some(beta1),
+                beta2: Some(beta2),
+                eps: Some(eps),
+                ..s
+            },
             Rule::Lars { momentum, trust, eps } => {
                 Settings { kind, momentum: Some(momentum), trust: Some(trust), eps: Some(eps), ..s }
             }
@@ -174,6 +210,11 @@ impl OptimSpec {
             if !(v >= 0.0 && v.is_finite()) {
                 return Err(Error::Config(format!("optimiser.{name} = {v}: give a number from 0 on")));
             }
+        }
+        let decays = self.binary_weight_decay != 0.0 || self.binary_shortcut_decay.is_some_and(|decay| decay != 0.0);
+        if matches!(self.rule, Rule::Bop { .. }) && decays {
+            let what = "binary weights of bop are -1 and +1, which nothing makes smaller: leave it out";
+            return Err(Error::Config(format!("optimiser.binary_weight_decay: {what}")));
         }
         self.rule.validate()
     }
@@ -243,7 +284,12 @@ impl OptimSpec {
     /// The same for [`OptimSpec::step_of`].
     pub fn scalars_of(&self, group: &str, step: u64, lr: f32) -> Vec<(String, f32)> {
         let mut all = vec![(scalar_of(group, "lr"), lr)];
-        if let Rule::Adam { beta1, beta2, .. } | Rule::AdamW { beta1, beta2, .. } = self.rule {
+        if let Some(gamma) = self.rule.gamma(0.0, 0) {
+            all.push((scalar_of(group, GAMMA), gamma));
+        }
+        if let Rule::Adam { beta1, beta2, .. } | Rule::AdamW { beta1, beta2, .. } | Rule::Bop { beta1, beta2, .. } =
+            self.rule
+        {
             let left = |beta: f64| 1.0 - beta.powf(step as f64 + 1.0);
             all.push((scalar_of(group, "optim.correction1"), (1.0 / left(beta1)) as f32));
             all.push((scalar_of(group, "optim.correction2"), (1.0 / left(beta2).sqrt()) as f32));

@@ -92,6 +92,8 @@ pub struct AsRun {
     pub checkpoint: Checkpoint,
     /// Outputs of the network; 0 where it ends in features.
     pub classes: usize,
+    /// What was taken for granted.
+    pub notes: Vec<String>,
 }
 
 /// Settings of a recipe that only evaluates, of small images and of large ones (resized to 256 pixels, 224 in the middle).
@@ -103,24 +105,48 @@ const EVALUATED: [&str; 2] = [
 ];
 
 impl AsRun {
-    /// Reads a file of weights.
+    /// Reads a file of weights; `settings` (`key=value`) say what it does not.
     ///
     /// # Errors
-    /// If it cannot be read, or is for other than colour images: then it does not say how they were normalised.
-    pub fn open(path: &Path) -> Result<AsRun> {
+    /// If it cannot be read, or nothing tells how its images were normalised, which colour images have a custom for.
+    pub fn open(path: &Path, settings: &[String]) -> Result<AsRun> {
         let made = load(path)?;
         let of_stem = || made.tensors.get("conv1.weight").map(|w| w.shape().columns());
-        let [mean, std] = IMAGENET.map(|v| v.to_vec());
-        if let Some(c) = made.images.map(|[.., c]| c).or_else(of_stem).filter(|c| *c != mean.len()) {
-            let what =
-                "weights say nothing of how their images were normalised, and only of colour images there is a custom";
-            return Err(Error::data(path, format!("its images have {c} channels: {what}")));
-        }
+        let channels = made.images.map(|[.., c]| c).or_else(of_stem);
         let large = made.net.stem == Some(Stem::Imagenet);
         let mut recipe = Recipe::parse(EVALUATED[usize::from(large)], path)?;
         recipe.net = NetSpec { binary: Some(made.net.is_binary()), ..made.net };
-        recipe.augment.normalize = Some(Stats { mean: mean.clone(), std: std.clone() });
         recipe.data.size = made.images.map(|[h, w, _]| [h, w]).or(recipe.data.size);
+        let recipe_before = recipe.clone();
+        recipe = recipe.with(settings)?;
+        let mut notes = Vec::new();
+        if large && recipe.data == recipe_before.data && recipe.augment == recipe_before.augment {
+            notes.push(
+                "images are scaled to 256 pixels, of which the middle 224 are taken, as networks with such a first layer are tested \
+                 (--set data.size=[32,32] --set augment.random_resized_crop.size=[32,32] for images of 32)"
+                    .into(),
+            );
+        }
+        if let (Some([h, w, _]), None) = (made.images, settings.first()) {
+            notes.push(format!("images are brought to {h}x{w}, as the file says"));
+        }
+        if recipe.augment.normalize.is_none() {
+            let [mean, std] = IMAGENET.map(|v| v.to_vec());
+            if let Some(c) = channels.filter(|c| *c != mean.len()) {
+                let how = "say it with --set augment.normalize={mean=[...],std=[...]}, a number a channel each";
+                let what = format!("its images have {c} channels, and it does not say how they were normalised: {how}");
+                return Err(Error::data(path, what));
+            }
+            recipe.augment.normalize = Some(Stats { mean, std });
+            notes.push(
+                "images are normalised by ImageNet's mean and deviation (--set augment.normalize={...} for others)"
+                    .into(),
+            );
+        }
+        if let Some(average) = made.ignored.iter().find(|name| name.contains("ema")) {
+            notes.push(format!("its {average} is left alone, the network beside it is taken"));
+        }
+        let Some(Stats { mean, std }) = recipe.augment.normalize.clone() else { unreachable!("set above") };
         let info = RunInfo {
             recipe: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             device: "auto".into(),
@@ -132,7 +158,7 @@ impl AsRun {
         };
         let position = Position { recipe: format!("{:016x}", recipe.hash()?), ..Position::default() };
         let checkpoint = Checkpoint { position, tensors: made.tensors };
-        Ok(AsRun { recipe, info, checkpoint, classes: made.classes })
+        Ok(AsRun { recipe, info, checkpoint, classes: made.classes, notes })
     }
 }
 

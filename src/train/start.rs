@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::methods::{ImageInfo, Teacher};
 use crate::recipe::{Recipe, built_in};
 use crate::tensor::HostTensor;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Normalises images as the recipe says; else as the network saw them that this one learns from, or starts from.
@@ -57,7 +57,7 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
     let mut inherited: HashMap<&String, &HostTensor> =
         start.tensors.iter().filter(|(name, _)| method.inherits(recipe, name)).collect();
     let mut missing = Vec::new();
-    let mut taken = 0;
+    let (mut taken, mut taken_names) = (0, HashSet::new());
     // Of the same number, but others: only names tell.
     let mut of_other_classes = !start.classes.is_empty() && !classes.is_empty() && start.classes != classes;
     of_other_classes &= inherited.keys().any(|name| name.starts_with(LAST));
@@ -65,8 +65,14 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
         for v in leaves(&graph).into_iter().filter(|v| !graph.name(*v).starts_with("optim.")) {
             let name = graph.name(v);
             match inherited.get(&name.to_string()) {
-                Some(t) if t.shape() == graph.shape(v) => taken += 1,
-                Some(_) if name.starts_with(LAST) => of_other_classes = true,
+                Some(t) if t.shape() == graph.shape(v) => {
+                    taken += usize::from(!name.starts_with(LAST));
+                    taken_names.insert(name.to_string());
+                }
+                Some(_) if name.starts_with(LAST) => {
+                    of_other_classes = true;
+                    taken_names.insert(name.to_string());
+                }
                 Some(t) => {
                     return fail(format!("its {name} is {}, this network's is {}", t.shape(), graph.shape(v)));
                 }
@@ -96,6 +102,15 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
     }
     if !missing.is_empty() {
         said += &format!("; what it lacks starts as the recipe says: {}", missing.join(", "));
+    }
+    let mut unused: Vec<&str> = inherited
+        .keys()
+        .filter(|n| !taken_names.contains(**n) && !n.starts_with("metrics."))
+        .map(|n| n.as_str())
+        .collect();
+    if !unused.is_empty() {
+        unused.sort_unstable();
+        said += &format!("; what this network does not have is left out: {}", unused.join(", "));
     }
     programs.given.extend(inherited.into_iter().map(|(name, t)| (name.clone(), t.clone())));
     Ok(Some(said))

@@ -1,6 +1,7 @@
 //! Reads the network that a recipe learns from.
 
-use super::origin::{Origin, exists, not_there};
+use super::checkpoint::Checkpoint;
+use super::origin::{Origin, exists, is_file, not_there};
 use super::run::RunDir;
 use crate::error::{Error, Result};
 use crate::methods::projector::Projector;
@@ -45,7 +46,13 @@ impl Teacher {
         if path.is_dir() && !RunDir::open(path)?.0.last().is_file() {
             return Err(missing("that run has no checkpoint yet".into()));
         }
-        let Origin { net, tensors, head, mean, std, .. } = Origin::open(path)?;
+        let Origin { net, tensors, head, mut mean, mut std, .. } = Origin::open(path)?;
+        // Weights made elsewhere do not say how their images were normalised: what the recipe says holds for both.
+        if let Some(stats) =
+            recipe.augment.normalize.as_ref().filter(|_| is_file(path) && Checkpoint::run_of(path).is_none())
+        {
+            (mean, std) = (stats.mean.clone(), stats.std.clone());
+        }
         if net.is_binary() {
             return Err(Error::Config(format!(
                 "the teacher {} is a binary network (net.binary = true); a teacher must be in full precision",

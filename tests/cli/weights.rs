@@ -2,7 +2,7 @@
 
 use crate::golden::golden;
 use crate::program::Place;
-use crate::runs::{copy, goes, run};
+use crate::runs::{copy, goes, run, said};
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +15,9 @@ fn place() -> Place {
     let field = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/field/classes-by-position");
     copy(&field, &place.path("."));
     for class in ["ant", "bee", "cow", "dog", "emu"] {
-        copy(&place.path("col3/test/ant"), &place.path(&format!("five/test/{class}")));
+        for part in ["train", "test"] {
+            copy(&place.path("col3/test/ant"), &place.path(&format!("five/{part}/{class}")));
+        }
     }
     place
 }
@@ -27,7 +29,7 @@ fn files_of_weights_are_tested_and_shipped() {
         let o = goes(&place, &format!("eval {name}.th --data five --device cpu"));
         // All five classes have the same pictures.
         assert!(o.out.contains(&format!("{name}.th, on cpu")) && o.out.contains("top-1 20.00 %"), "{}", o.out);
-        assert!(o.err.contains("ImageNet's statistics"), "{}", o.err);
+        assert!(o.err.contains("ImageNet's mean"), "{}", o.err);
         let o = goes(&place, &format!("export {name}.th --data five -o {name}.1bit"));
         assert!(o.out.contains("top-1 20.00 %") && o.out.contains("name the same first output for"), "{}", o.out);
         let o = goes(&place, &format!("predict {name}.1bit five/test/ant"));
@@ -37,6 +39,30 @@ fn files_of_weights_are_tested_and_shipped() {
     assert!(o.out.contains("binary set conv") && o.out.contains("16,704 weights of one bit"), "{}", o.out);
     let left: Vec<_> = fs::read_dir(place.path(".")).unwrap().map(|f| f.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| name != "eval.json" && name != "confusion.svg"), "{left:?}");
+}
+
+#[test]
+fn what_a_file_does_not_say_can_be_said() {
+    let place = place();
+    let eval = "eval cifar-resnet20.th --data five --device cpu";
+    let own = goes(&place, &format!("{eval} --set augment.normalize={{mean=[0.5,0.5,0.5],std=[0.2,0.2,0.2]}}"));
+    let taken = goes(&place, eval);
+    assert!(own.out != taken.out && !own.err.contains("ImageNet"), "{}", own.err);
+    // A 7x7 first layer is one for large images.
+    let weights = golden("foreign/resnet18.safetensors");
+    fs::copy(weights, place.path("large.safetensors")).unwrap();
+    let eval = "eval large.safetensors --data five --device cpu";
+    let large = goes(&place, eval);
+    assert!(large.err.contains("256 pixels") && large.out.contains("256x256x3"), "{}", said(&large));
+    let sizes = "--set data.size=[64,64] --set augment.random_resized_crop.size=[64,64]";
+    let small = goes(&place, &format!("{eval} {sizes}"));
+    assert!(!small.err.contains("256 pixels") && small.out.contains("64x64x3"), "{}", said(&small));
+    // What a network lacks of a start, and a start of a network, is said.
+    let train = "train cifar10-resnet20-float --data five --set batch=5 --epochs 1 --device cpu --out r \
+                 --set net.widths=[4,4,8,16]";
+    let o = goes(&place, &format!("{train} --from adabin-resnet20.th"));
+    assert!(o.out.contains("is left out: act1.negative") && o.out.contains("bn_head.bias"), "{}", o.out);
+    run(&place, "eval r --set augment.normalize={}").fails_with(&["--set augment.normalize", "a run has its settings"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::entry::{Entry, Method, Packed};
 use super::links::Tree;
 use super::names;
 use crate::error::{Error, Result};
+use ::zip::read::{ArchiveOffset, Config};
 use ::zip::{CompressionMethod, ZipArchive};
 
 /// The type of a file in the upper bits of its Unix mode.
@@ -17,8 +18,12 @@ pub(super) fn list(archive: &Entry) -> Result<Source> {
     let damaged = |e: &dyn std::fmt::Display| {
         Error::data(path, format!("the zip archive is cut short or damaged ({e}): copy or download it again"))
     };
-    let stream = archive.open().map_err(Error::io(path, "read"))?;
-    let mut zip = ZipArchive::new(stream).map_err(|e| damaged(&e))?;
+    let mut stream = archive.open().map_err(Error::io(path, "read"))?;
+    // Where an archive begins is searched for only where it is not the file's beginning: in some files the search takes the wrong
+    // place for the directory.
+    let at_once = Config { archive_offset: ArchiveOffset::Known(0) };
+    let config = if ZipArchive::with_config(at_once, &mut stream).is_ok() { at_once } else { Config::default() };
+    let mut zip = ZipArchive::with_config(config, stream).map_err(|e| damaged(&e))?;
     let mut tree = Tree::new(path);
     if zip.has_duplicate_names() {
         tree.left_out("an older version of a file that comes again", "in the zip's own list");

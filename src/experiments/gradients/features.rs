@@ -26,6 +26,7 @@ pub(super) fn run(options: &FeatureOptions) -> Result<()> {
         part: options.part.map(Part::from),
         by_class: false,
         whole: false,
+        settings: &[],
         own: Own::Part,
     }
     .open()?;

@@ -65,6 +65,7 @@ impl Experiment for Gradients {
             part: options.part.map(Part::from),
             by_class,
             whole: by_class,
+            settings: &options.settings,
             own: if by_class { Own::Part } else { Own::AndTraining },
         }
         .open()?;
@@ -86,6 +87,7 @@ impl Experiment for Gradients {
             part: None,
             by_class: true,
             whole: true,
+            settings: &options.settings,
             own: Own::Part,
         }
         .open()?;

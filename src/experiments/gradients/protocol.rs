@@ -12,6 +12,7 @@ use crate::experiments::{Ending, EvalOptions};
 use crate::features::{Rows, low_shot};
 use crate::train::evaluate::Evaluation;
 use crate::train::job::Outcome;
+use crate::train::origin::is_file;
 use crate::train::prepare::{Place, Request};
 use crate::train::protocol::{LabelledFeatures, Protocol, ProtocolResult, features, finetune_recipe};
 use serde_json::json;
@@ -77,6 +78,10 @@ fn tell(options: &EvalOptions, how: Protocol, labels: f64, t: &TrainedRun, resul
 
 /// Keeps a result that was said already.
 fn note_result(t: &TrainedRun, found: &ProtocolResult) {
+    // What was made elsewhere has no directory to keep it in.
+    if is_file(t.run.path()) {
+        return;
+    }
     if let Err(e) = t.run.note_protocol_result(found) {
         note(format!("the result stands above, but could not be written into the run: {e}"));
     }

@@ -58,6 +58,8 @@ pub struct Opening<'a> {
     pub by_class: bool,
     /// Whether other images that have no parts are taken as a whole, because nothing was trained on them.
     pub whole: bool,
+    /// Settings of a file of weights; a run has its own.
+    pub settings: &'a [String],
     /// What of the run's own images must be as it was when the run began.
     pub own: Own,
 }
@@ -80,8 +82,8 @@ impl TrainedRun {
     /// If there is no such run or checkpoint, there are no images of the part, they have not the channels of the run's, or are of
     /// other classes.
     pub fn open(run: &Path, which: impl Into<Option<Which>>, data: Option<&Path>) -> Result<TrainedRun> {
-        Opening { run, which: which.into(), data, part: None, by_class: false, whole: false, own: Own::AndTraining }
-            .open()
+        let (by_class, whole, settings, own) = (false, false, &[][..], Own::AndTraining);
+        Opening { run, which: which.into(), data, part: None, by_class, whole, settings, own }.open()
     }
 }
 
@@ -91,11 +93,11 @@ impl Opening<'_> {
     /// # Errors
     /// Likewise.
     pub fn open(self) -> Result<TrainedRun> {
+        let mut notes = Vec::new();
         let (outputs, (run, mut recipe, info, path, checkpoint)) = match origin::is_file(self.run) {
-            true => self.of_file().map(|(outputs, of)| (Some(outputs), of))?,
+            true => self.of_file(&mut notes).map(|(outputs, of)| (Some(outputs), of))?,
             false => (None, self.of_run()?),
         };
-        let mut notes = Vec::new();
         let own_classes = recipe.data.classes.clone();
         let by_neighbours = recipe.method().evaluated_by(&recipe) == EvaluatedBy::Neighbours;
         let by_class = self.by_class && !by_neighbours;
@@ -151,9 +153,7 @@ impl Opening<'_> {
         }
         if let (Some(outputs), true) = (outputs, self.by_class) {
             self.check_outputs(outputs, &data.test)?;
-            notes.push(
-                "images are normalised by ImageNet's statistics, and the classes are taken in their order here".into(),
-            );
+            notes.push("its classes are taken for the images' classes in their order".into());
         }
         notes.extend(by_class.then(|| missing(&data.test)).flatten());
         let stats = Stats { mean: info.mean.clone(), std: info.std.clone() };
@@ -164,6 +164,12 @@ impl Opening<'_> {
 
     fn of_run(&self) -> Result<Source> {
         let (run, recipe, info) = RunDir::open(self.run)?;
+        if let Some(setting) = self.settings.first() {
+            return Err(Error::data(
+                self.run,
+                format!("--set {setting}: a run has its settings; only a file of weights wants some"),
+            ));
+        }
         let path = match self.which {
             None => run.chosen(&info)?,
             Some(Which::Last) => run.last(),
@@ -174,7 +180,7 @@ impl Opening<'_> {
     }
 
     /// Weights made elsewhere, and how many outputs their network has.
-    fn of_file(&self) -> Result<(usize, Source)> {
+    fn of_file(&self, notes: &mut Vec<String>) -> Result<(usize, Source)> {
         let fail = |what: &str| Err(Error::data(self.run, what));
         if self.which.is_some() {
             return fail("--checkpoint is for run directories: a file of weights is one");
@@ -182,7 +188,8 @@ impl Opening<'_> {
         if self.data.is_none() {
             return fail("a file of weights has no images of its own: name them with --data PATH");
         }
-        let AsRun { recipe, info, checkpoint, classes } = AsRun::open(self.run)?;
+        let AsRun { recipe, info, checkpoint, classes, notes: said } = AsRun::open(self.run, self.settings)?;
+        notes.extend(said);
         Ok((classes, (RunDir::at(self.run), recipe, info, self.run.to_path_buf(), checkpoint)))
     }
 
@@ -190,7 +197,9 @@ impl Opening<'_> {
     fn check_outputs(&self, outputs: usize, test: &Dataset) -> Result<()> {
         match test.classes.len() {
             _ if outputs == 0 => {
-                Err(Error::data(self.run, "its network ends in features: there are no classes to test"))
+                let what =
+                    "its network ends in features, and not in a linear layer of classes: there is nothing to test";
+                Err(Error::data(self.run, what))
             }
             n if n == outputs => Ok(()),
             n => Err(Error::data(
@@ -225,8 +234,12 @@ impl Opening<'_> {
         if other {
             // Grey becomes colour, or colour grey.
             if let Some(channels) = other_channels(&recipe.data, &split, info) {
+                let was = split.test.c;
                 recipe.data.channels = Some(channels);
                 split = recipe.open_images()?;
+                split.notes.push(format!(
+                    "images of {was} channels are made into ones of {channels}, which the network takes"
+                ));
             }
         }
         Ok((split, false))

@@ -5,6 +5,7 @@ use super::super::Checked;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use zip::ZipArchive;
+use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 
 /// Bytes that a file may unpack to, as a multiple of its length. `torch.save` compresses nothing; those who do so later
@@ -23,7 +24,9 @@ impl Archive {
     /// Opens an archive and checks that its records are no larger than the file allows.
     pub(super) fn open(file: File) -> Checked<Self> {
         let length = file.metadata().map_err(|e| format!("its length cannot be told: {e}"))?.len();
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| match e {
+        // Where an archive begins is not searched for: the search takes the wrong place for its directory in some files.
+        let at_once = Config { archive_offset: ArchiveOffset::Known(0) };
+        let zip = ZipArchive::with_config(at_once, BufReader::new(file)).map_err(|e| match e {
             ZipError::Io(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => format!("it cannot be read: {e}"),
             e => format!(
                 "the file is cut short or damaged: the directory of its zip archive, which ends it, does not parse ({e}; the \

@@ -62,7 +62,7 @@ impl Expr {
                     "" => Ok(n),
                     rest => Err(format!("`{rest}` is left over")),
                 });
-                made.map_err(|e| format!("\"{text}\": {e}"))?
+                made.map_err(|e| format!("\"{}\": {e}", shortened(text)))?
             }
         };
         usize::try_from(n).map_err(|_| format!("{} is {n}, and should be 0 or more", self.text()))
@@ -74,6 +74,13 @@ impl Expr {
             Expr::Formula(text) => format!("\"{text}\""),
         }
     }
+}
+
+/// Of a long formula its beginning.
+fn shortened(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.by_ref().take(80).collect();
+    if letters.next().is_some() { format!("{first}…") } else { first }
 }
 
 struct Parser<'a> {

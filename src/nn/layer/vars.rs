@@ -30,7 +30,8 @@ pub fn check_vars(vars: &BTreeMap<String, u32>, layers: &[Layer]) -> Result<()> 
             return fail(format!("formulas know `{name}` as something else: choose another name"));
         }
         if !words.contains(name.as_str()) {
-            let free = words.iter().copied().filter(|w| !vars.contains_key(*w) && !RESERVED.contains(w));
+            let free =
+                words.iter().copied().filter(|w| !w.is_empty() && !vars.contains_key(*w) && !RESERVED.contains(w));
             let near = nearest(name, free).map_or(String::new(), |w| format!(" (`{w}` stands in one)"));
             return fail(format!("no formula of a layer names it{near}: leave it out, or use it"));
         }

@@ -54,7 +54,7 @@ impl Builder<'_> {
             true => self.by_popcounts(signs, [scale, centre], &filter, windows)?,
             false => self.by_floats(signs, [scale, centre], &filter, windows)?,
         };
-        self.count_binary(y, shape);
+        self.count_binary(y, shape, windows.groups);
         let mut name = self.g.path("");
         name.pop();
         self.binary.push(BinaryLayer {

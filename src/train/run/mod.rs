@@ -102,6 +102,10 @@ impl RunDir {
     /// Opens an existing run and reads its recipe.
     pub fn open(path: &Path) -> Result<(RunDir, Recipe, RunInfo)> {
         let run = RunDir { path: path.to_path_buf() };
+        if path.is_file() {
+            let what = "is a file and no run directory; files of weights end in .safetensors, .pth, .pt, .th, .ckpt, .pkl, .bin or .onnx";
+            return Err(Error::data(path, what));
+        }
         if !path.is_dir() {
             return Err(Error::data(path, "there is no such run directory"));
         }

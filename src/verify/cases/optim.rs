@@ -1,5 +1,6 @@
 //! Steps of optimisers, with and without a gate.
 
+use crate::graph::{Init, Role};
 use crate::optim::{OptimSpec, Rule};
 use crate::tensor::HostTensor;
 use crate::verify::CaseSpec;
@@ -35,6 +36,29 @@ pub fn cases() -> Vec<CaseSpec> {
                 Ok(())
             }));
         }
+    }
+    // Of binary weights, of one that is 0, and of means on both sides of the threshold.
+    for gate in [None, Some(0.0), Some(1.0)] {
+        all.push(CaseSpec::new("bop", format!("binary weights, gate {gate:?}"), move |c| {
+            let values = [0.4f32, -0.2, 0.0, -0.0, 1.0, -1.0, 1.0, -1.0];
+            let p = c.graph.param("w", [8], Init::Zeros, Role::BinaryWeight)?;
+            c.leaves.insert("w".into(), HostTensor::from_f32([8], values.to_vec()));
+            let d = c.input(HostTensor::from_f32([8], vec![1.0, 1.0, -1.0, 3.0, 0.49, -0.51, 0.51, 0.0]));
+            let gate = gate.map(|f| c.input(HostTensor::from_f32([1], vec![f])));
+            let (gamma_end, gamma_every) = (None, None);
+            let rule =
+                Rule::Bop { gamma: 0.1, gamma_end, gamma_every, threshold: 0.05, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+            let spec = OptimSpec::new(rule);
+            spec.step(&mut c.graph, &[p], &[d], gate)?;
+            let known = spec.scalars(0, 0.1);
+            let value = |n: &String| known.iter().find(|(k, _)| k == n).expect("a scalar of the optimiser").1;
+            c.scalars = c.graph.scalars().iter().map(value).collect();
+            for v in c.graph.states() {
+                let zeros = HostTensor::zeros(c.graph.shape(v).clone(), c.graph.dtype(v));
+                c.leaves.insert(c.graph.name(v).to_string(), zeros);
+            }
+            Ok(())
+        }));
     }
     all.push(CaseSpec::new("gate", "by element, broadcast", move |c| {
         let (made, old) = (c.random([4, 33]), c.random([33]));

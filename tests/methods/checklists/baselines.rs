@@ -1,13 +1,14 @@
-//! Baselines: ReCU, BiPer and AdaBin by their released formulas (the specification's golden numbers and checklist).
+//! Baselines: ReCU, BiPer, Bop and AdaBin by their released formulas (the specification's golden numbers and checklist).
 
 use super::{devices, distance, normal, run, weighted_sum};
-use onebit::device::Device;
+use onebit::device::{Device, Store};
 use onebit::graph::{Graph, Init, Role, Value};
 use onebit::methods::supervised::Supervised;
 use onebit::methods::{Method, Progress};
 use onebit::nn::{
     Activation, Binarization, Builder, Filters, Mode, NetKind, NetSpec, Scale, SteKind, TAIL, WeightRule,
 };
+use onebit::optim::{OptimSpec, Rule};
 use onebit::recipe::Recipe;
 use onebit::tensor::{HostTensor, RefTensor, Windows};
 use onebit::verify::run_reference;
@@ -63,8 +64,12 @@ fn weighted(g: &mut Graph, v: Value, c: &[f32]) -> Value {
 }
 
 fn scalars(g: &Graph, values: &[(&str, f32)]) -> Vec<f32> {
-    let of = |name: &str| values.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("{name}")).1;
-    g.scalars().iter().map(|name| of(name)).collect()
+    scalars_of(g, &values.iter().map(|(name, value)| (name.to_string(), *value)).collect::<Vec<_>>())
+}
+
+fn scalars_of(g: &Graph, values: &[(String, f32)]) -> Vec<f32> {
+    let of = |name: &String| values.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("{name}")).1;
+    g.scalars().iter().map(of).collect()
 }
 
 fn near(what: &str, got: &[f32], expected: &[f64], by: f64) {
@@ -285,6 +290,63 @@ fn baselines_08_biper_is_a_wave_of_the_weight() {
         near(&name, made["pull"].f32s(), &[0.573934], 2e-6);
         near(&name, made["d"].f32s(), &[3.106797, 3.172007, 3.297861, 1.813404, 0.0, -0.959678], 2e-5);
     }
+}
+
+#[test]
+fn baselines_09_bop_turns_weights() {
+    let bop = |gamma: f32, threshold: f32, gamma_end, gamma_every| Rule::Bop {
+        gamma,
+        gamma_end,
+        gamma_every,
+        threshold,
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+    };
+    let spec = OptimSpec::new(bop(0.1, 0.05, None, None));
+    let mut g = Graph::new();
+    let w = g.param("w", [4], Init::Zeros, Role::BinaryWeight).unwrap();
+    let real = g.param("real", [4], Init::Zeros, Role::Weight).unwrap();
+    let d = g.param("d", [4], Init::Zeros, Role::Other).unwrap();
+    let halted = g.param("halted", [1], Init::Zeros, Role::Other).unwrap();
+    spec.step(&mut g, &[w, real], &[d, d], Some(halted)).unwrap();
+    let scalars_at = |step| scalars_of(&g, &spec.scalars(step, 0.01));
+    let steps = [
+        ([1.0, 1.0, -1.0, -0.4], [0.1, 0.1, -0.1, -0.04], [-1.0, -1.0, 1.0, -1.0]),
+        ([0.2, -1.0, -1.0, -0.4], [0.11, -0.01, -0.19, -0.076], [-1.0, -1.0, 1.0, 1.0]),
+        ([-2.0, 1.0, 0.5, 0.5], [-0.101, 0.091, -0.121, -0.0184], [1.0, -1.0, 1.0, 1.0]),
+    ];
+    for (name, device) in devices() {
+        let mut store = Store::new(device.clone());
+        let mut exe = store.load(g.clone()).unwrap();
+        store.write("w", &filled([4], &[1.0, -1.0, 1.0, -1.0])).unwrap();
+        for (i, (gradient, mean, weights)) in steps.iter().enumerate() {
+            store.write("d", &filled([4], gradient)).unwrap();
+            // With the gate up nothing moves.
+            let before = ["w", "optim.w.m"].map(|leaf| store.read(leaf).unwrap());
+            store.write("halted", &filled([1], &[1.0])).unwrap();
+            exe.run(&scalars_at(i as u64)).unwrap();
+            assert!(before == ["w", "optim.w.m"].map(|leaf| store.read(leaf).unwrap()), "{name}");
+            store.write("halted", &filled([1], &[0.0])).unwrap();
+            exe.run(&scalars_at(i as u64)).unwrap();
+            near(&name, store.read("optim.w.m").unwrap().f32s(), mean, 1e-7);
+            assert_eq!(store.read("w").unwrap().f32s(), weights, "{name}, step {i}");
+        }
+        assert!(store.read("real").unwrap().f32s().iter().all(|x| *x != 0.0), "others take Adam's steps on {name}");
+    }
+    // Gamma is a matter of the step: down to a tenth every hundred epochs, or linearly.
+    let every = bop(1e-4, 1e-8, None, Some(100));
+    for (epoch, gamma) in [(0, 1e-4), (99, 1e-4), (100, 1e-5), (499, 1e-8)] {
+        assert!((f64::from(every.gamma(0.0, epoch).unwrap()) / gamma - 1.0).abs() < 1e-5, "epoch {epoch}");
+    }
+    let linear = bop(1e-4, 1e-8, Some(1e-6), None);
+    assert!((f64::from(linear.gamma(0.5, 0).unwrap()) / 5.05e-5 - 1.0).abs() < 1e-5);
+    // A decay of what is -1 or +1 is an error.
+    let recipe = Recipe::find("small-bop").unwrap().1;
+    let m = recipe.with(&["optimiser.binary_weight_decay=1e-4".into()]).unwrap_err().to_string();
+    assert!(m.contains("binary_weight_decay") && m.contains("bop"), "{m}");
+    let m = recipe.with(&["net.binarization.weights=standardised".into()]).unwrap_err().to_string();
+    assert!(m.contains("bop") && m.contains("sign"), "{m}");
 }
 
 /// The convolution of the golden numbers, which no mean and deviation of nine weights give: stored bits.

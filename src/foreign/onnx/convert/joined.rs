@@ -83,9 +83,13 @@ impl Converter {
     }
 
     pub(super) fn concat(&mut self, node: &Node, a: &Attributes<'_>) -> Checked<()> {
-        a.only("axis", 1)?;
+        let axis = a.int("axis", 1);
         let all = (0..node.input.len()).map(|i| self.value(node, i)).collect::<Checked<Vec<_>>>()?;
         let first = all.first().ok_or("it has no inputs")?;
+        let from_behind = if matches!(first.extents, Extents::Map { .. }) { -3 } else { -1 };
+        if axis != 1 && axis != from_behind {
+            return Err(format!("axis = {axis} is not read, that of channels is"));
+        }
         let (mut channels, mut size) = (0, None);
         for x in &all {
             let (c, of) = self.map(x)?;

@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 
 /// Operators that are read, for messages.
 const KNOWN: &str = "Add, AveragePool, BatchNormalization, Clip, Concat, Constant, Conv, Div, Dropout, Flatten, Gelu, Gemm, \
-                     GlobalAveragePool, Identity, LeakyRelu, MatMul, MaxPool, Mul, Pad, PRelu, ReduceMean, Relu, Reshape, \
+                     GlobalAveragePool, Identity, LeakyRelu, LogSoftmax (as the last), MatMul, MaxPool, Mul, Pad, PRelu, ReduceMean, Relu, Reshape, \
                      Sigmoid, Softmax (as the last), Squeeze, Sub, Tanh; of extents Cast, Concat, Gather, Mul, Shape, Unsqueeze";
 
 /// Why a map is not flattened.
@@ -237,6 +237,11 @@ impl Converter {
             return Err(format!("it is of {}: operators of ONNX itself are read", node.domain));
         }
         let a = Attributes::of(node);
+        if let Some(twice) =
+            node.output.iter().find(|o| self.values.contains_key(*o) || self.constants.contains_key(*o))
+        {
+            return Err(format!("it makes {twice}, which there is already"));
+        }
         // Of the first versions: which inputs may be written over.
         a.ints("consumed_inputs");
         match node.op_type.as_str() {
@@ -255,6 +260,7 @@ impl Converter {
             "Gelu" if a.text("approximate").is_empty() || a.text("approximate") == "none" => {
                 self.same(node, LayerKind::Gelu {})?;
             }
+            "Gelu" => return Err(format!("approximate = {} is not read, none is", a.text("approximate"))),
             "LeakyRelu" => {
                 let slope = a.float("alpha", 0.01);
                 self.same(node, LayerKind::LeakyRelu { slope })?;

@@ -31,6 +31,7 @@ impl Assembly<'_, '_> {
             x = self.once(layer, &part, x)?;
             self.repeated.pop();
             self.close(row, x, before);
+            self.note_part(label, &part, x, row);
         }
         if !label.is_empty() {
             self.b.g.leave();
@@ -157,6 +158,9 @@ impl Assembly<'_, '_> {
             K::Add { with } => self.joined(x, with, |a, y, other| a.sum(y, other)),
             K::Multiply { with } => self.joined(x, with, |a, y, other| a.product(y, other)),
             K::Concat { with } => {
+                if with.all().is_empty() {
+                    return Err(Error::Config("with = []: name at least one layer".into()));
+                }
                 let mut all = vec![x];
                 for name in with.all() {
                     all.push(self.find(name).map_err(Error::Config)?);

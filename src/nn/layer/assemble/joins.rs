@@ -11,6 +11,9 @@ impl Assembly<'_, '_> {
         with: &Names,
         f: fn(&mut Self, Flow, Flow) -> Result<Flow>,
     ) -> Result<Flow> {
+        if with.all().is_empty() {
+            return Err(Error::Config("with = []: name at least one layer".into()));
+        }
         with.all().iter().try_fold(x, |y, name| {
             let other = self.find(name).map_err(Error::Config)?;
             f(self, y, other)

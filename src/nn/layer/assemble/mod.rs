@@ -354,8 +354,17 @@ impl Assembly<'_, '_> {
             }
         }?;
         self.close(row, made, before);
+        self.note_part(label, part, made, row);
         self.around.pop();
         Ok(made)
+    }
+
+    /// A repetition of a block, a branch or a shortcut can be read by its name, where the block has one.
+    fn note_part(&mut self, label: &str, part: &str, made: Flow, row: usize) {
+        if !label.is_empty() {
+            let path = self.path(part);
+            self.made.entry(path).or_insert((made, row));
+        }
     }
 }
 
