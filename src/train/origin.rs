@@ -96,13 +96,11 @@ pub struct AsRun {
     pub notes: Vec<String>,
 }
 
-/// Settings of a recipe that only evaluates, of small images and of large ones (resized to 256 pixels, 224 in the middle).
-const EVALUATED: [&str; 2] = [
-    "method = 'supervised'\nepochs = 1\nbatch = 100\nlr = 0.1\nnet.kind = 'convnet'\noptimiser.kind = 'sgd'\n\
-     schedule.kind = 'constant'\n",
-    "method = 'supervised'\nepochs = 1\nbatch = 100\nlr = 0.1\nnet.kind = 'convnet'\noptimiser.kind = 'sgd'\n\
-     schedule.kind = 'constant'\ndata.size = [256, 256]\naugment.random_resized_crop = { size = [224, 224] }\n",
-];
+/// A recipe that only evaluates.
+const EVALUATED: &str = "method = 'supervised'\nepochs = 1\nbatch = 100\nlr = 0.1\nnet.kind = 'convnet'\noptimiser.kind = 'sgd'\n\
+                         schedule.kind = 'constant'\n";
+/// What it has besides for large images: they are scaled to 256 pixels, and 224 in the middle are taken.
+const LARGE: &str = "data.size = [256, 256]\naugment.random_resized_crop = { size = [224, 224] }\n";
 
 impl AsRun {
     /// Reads a file of weights; `settings` (`key=value`) say what it does not.
@@ -114,13 +112,13 @@ impl AsRun {
         let of_stem = || made.tensors.get("conv1.weight").map(|w| w.shape().columns());
         let channels = made.images.map(|[.., c]| c).or_else(of_stem);
         let large = made.net.stem == Some(Stem::Imagenet);
-        let mut recipe = Recipe::parse(EVALUATED[usize::from(large)], path)?;
+        let mut recipe = Recipe::parse(&[EVALUATED, if large { LARGE } else { "" }].concat(), path)?;
         recipe.net = NetSpec { binary: Some(made.net.is_binary()), ..made.net };
         recipe.data.size = made.images.map(|[h, w, _]| [h, w]).or(recipe.data.size);
-        let recipe_before = recipe.clone();
+        let usual = recipe.clone();
         recipe = recipe.with(settings)?;
         let mut notes = Vec::new();
-        if large && recipe.data == recipe_before.data && recipe.augment == recipe_before.augment {
+        if large && (&recipe.data, &recipe.augment) == (&usual.data, &usual.augment) {
             notes.push(
                 "images are scaled to 256 pixels, of which the middle 224 are taken, as networks with such a first layer are tested \
                  (--set data.size=[32,32] --set augment.random_resized_crop.size=[32,32] for images of 32)"
@@ -130,30 +128,32 @@ impl AsRun {
         if let (Some([h, w, _]), None) = (made.images, settings.first()) {
             notes.push(format!("images are brought to {h}x{w}, as the file says"));
         }
-        if recipe.augment.normalize.is_none() {
-            let [mean, std] = IMAGENET.map(|v| v.to_vec());
-            if let Some(c) = channels.filter(|c| *c != mean.len()) {
-                let how = "say it with --set augment.normalize={mean=[...],std=[...]}, a number a channel each";
-                let what = format!("its images have {c} channels, and it does not say how they were normalised: {how}");
-                return Err(Error::data(path, what));
+        let stats = match recipe.augment.normalize.take() {
+            Some(said) => said,
+            None => {
+                let [mean, std] = IMAGENET.map(|v| v.to_vec());
+                if let Some(c) = channels.filter(|c| *c != mean.len()) {
+                    let how = "say it with --set augment.normalize={mean=[...],std=[...]}, a number a channel each";
+                    let what =
+                        format!("its images have {c} channels, and it does not say how they were normalised: {how}");
+                    return Err(Error::data(path, what));
+                }
+                let how = "--set augment.normalize={mean=[...],std=[...]} for others";
+                notes.push(format!("images are normalised by ImageNet's mean and deviation ({how})"));
+                Stats { mean, std }
             }
-            recipe.augment.normalize = Some(Stats { mean, std });
-            notes.push(
-                "images are normalised by ImageNet's mean and deviation (--set augment.normalize={...} for others)"
-                    .into(),
-            );
-        }
+        };
+        recipe.augment.normalize = Some(stats.clone());
         if let Some(average) = made.ignored.iter().find(|name| name.contains("ema")) {
             notes.push(format!("its {average} is left alone, the network beside it is taken"));
         }
-        let Some(Stats { mean, std }) = recipe.augment.normalize.clone() else { unreachable!("set above") };
         let info = RunInfo {
             recipe: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             device: "auto".into(),
             select: "auto".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            mean,
-            std,
+            mean: stats.mean,
+            std: stats.std,
             ..RunInfo::default()
         };
         let position = Position { recipe: format!("{:016x}", recipe.hash()?), ..Position::default() };
@@ -206,8 +206,8 @@ mod tests {
 
     #[test]
     fn settings_of_a_recipe_that_only_evaluates_are_read() {
-        for (text, size) in EVALUATED.into_iter().zip([None, Some([256, 256])]) {
-            let recipe = Recipe::parse(text, Path::new("memory")).unwrap();
+        for (more, size) in [("", None), (LARGE, Some([256, 256]))] {
+            let recipe = Recipe::parse(&[EVALUATED, more].concat(), Path::new("memory")).unwrap();
             assert_eq!((recipe.data.size, recipe.run), (size, None));
         }
     }

@@ -199,7 +199,8 @@ fn latent_cases(all: &mut Vec<CaseSpec>) {
         let far = [1e6f32, 1e6 + 1.0, -3e7, 1e30, -0.0].into_iter();
         let x = c.leaf(HostTensor::from_f32([245], near.chain(far).collect()));
         let y = c.graph.square_wave(x)?;
-        c.grad(y)
+        // The gradient is that of the sine.
+        c.estimated_grad(y)
     }));
     all.push(CaseSpec::new("clamp_magnitude", "both signs, 0, and at the ends", |c| {
         let own = c.random([6, 35]);
