@@ -151,6 +151,10 @@ mod ships {
             }
             let Some((bits_of, image)) = p.two_numbers(p.of(node.inputs[0])?) else { return Ok(None) };
             let Some((filters, bits)) = pairs(shape[0], weights) else { return Ok(None) };
+            // Plain signs under a scale, of a filter or a tap: another operation's.
+            if image == [-1.0, 1.0] && filters.iter().all(|[low, high]| *low == -high) {
+                return Ok(None);
+            }
             let window = Window::of([shape[1], shape[2]], windows);
             let conv = SetConv { channels: shape[3], window, image, filters, bits: pack(shape[3], bits) };
             p.push(conv, &[bits_of]).map(Some)
