@@ -144,6 +144,12 @@ impl AsRun {
             }
         };
         recipe.augment.normalize = Some(stats.clone());
+        if recipe.net.is_binary() {
+            // Networks in full precision, and other frequencies of a wave, have the same names and shapes.
+            let rule = &recipe.net.binarization.weights;
+            let how = "--set net.binary=false or net.binarization.KEY=VALUE for another one";
+            notes.push(format!("its tensors are taken for a binary network of the rule {rule:?} ({how})"));
+        }
         if let Some(average) = made.ignored.iter().find(|name| name.contains("ema")) {
             notes.push(format!("its {average} is left alone, the network beside it is taken"));
         }

@@ -30,6 +30,8 @@ fn files_of_weights_are_tested_and_shipped() {
         // All five classes have the same pictures.
         assert!(o.out.contains(&format!("{name}.th, on cpu")) && o.out.contains("top-1 20.00 %"), "{}", o.out);
         assert!(o.err.contains("ImageNet's mean"), "{}", o.err);
+        // Other networks have its names and shapes too.
+        assert_eq!(o.err.contains("a binary network of the rule"), name.contains("adabin"), "{}", o.err);
         let o = goes(&place, &format!("export {name}.th --data five -o {name}.1bit"));
         assert!(o.out.contains("top-1 20.00 %") && o.out.contains("name the same first output for"), "{}", o.out);
         let o = goes(&place, &format!("predict {name}.1bit five/test/ant"));

@@ -3,6 +3,7 @@
 use super::super::bytes::{DILATED, PLAIN, Read, Reader, Writer};
 use super::super::value::{Inferred, Kind, Meta, Window};
 use super::{Operation, Runs, Stored};
+use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::{WeightCode, pack, unpack};
 
 /// Convolution of bits: integers.
@@ -30,19 +31,7 @@ impl Operation for BinaryConv {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Inferred {
-        let x = inputs[0];
-        if self.channels != x.shape[2] {
-            return Err(format!("has {} numbers of channels for {} channels", self.channels, x.shape[2]));
-        }
-        let g = self.window.geometry(x.shape, self.outputs, 1)?;
-        let words = g.o * g.kh * g.kw * g.c.div_ceil(32);
-        if self.bits.len() != words {
-            return Err(format!("has {} words of bits, not {words}", self.bits.len()));
-        }
-        // A sum of so many signs must fit 16 bits.
-        if g.kh * g.kw * g.c > i16::MAX as usize {
-            return Err(format!("sums {} bits, more than 16-bit integers hold", g.kh * g.kw * g.c));
-        }
+        let g = sums_of_bits(inputs[0], self.channels, self.outputs, &self.window, self.bits.len())?;
         Ok(Meta { shape: [g.oh, g.ow, g.o], kind: Kind::Int })
     }
 
@@ -81,6 +70,29 @@ impl Stored for BinaryConv {
         let weights = fits.ok_or_else(|| format!("{} words for weights of extents {extents:?}", words.len()))?;
         Ok(BinaryConv { outputs, channels, window, code, bits: with_gaps(channels, weights, words) })
     }
+}
+
+/// The geometry of sums over an image of bits, if so many words are the filters' and the sums fit 16 bits.
+pub(super) fn sums_of_bits(
+    x: Meta,
+    channels: usize,
+    outputs: usize,
+    window: &Window,
+    bits: usize,
+) -> std::result::Result<Conv2dGeometry, String> {
+    if channels != x.shape[2] {
+        return Err(format!("has {channels} numbers of channels for {} channels", x.shape[2]));
+    }
+    let g = window.geometry(x.shape, outputs, 1)?;
+    let words = g.o * g.kh * g.kw * g.c.div_ceil(32);
+    if bits != words {
+        return Err(format!("has {bits} words of bits, not {words}"));
+    }
+    // A sum of so many signs must fit 16 bits.
+    if g.kh * g.kw * g.c > i16::MAX as usize {
+        return Err(format!("sums {} bits, more than 16-bit integers hold", g.kh * g.kw * g.c));
+    }
+    Ok(g)
 }
 
 /// Rows of bits, each of which starts a word, one after the other.

@@ -10,7 +10,7 @@
 
 use super::super::bytes::{DILATED, Read, Reader, Writer};
 use super::super::value::{Inferred, Kind, Meta, Window};
-use super::binary_conv::{with_gaps, without_gaps};
+use super::binary_conv::{sums_of_bits, with_gaps, without_gaps};
 use super::{Operation, Runs, Stored};
 use crate::tensor::bits::unpack;
 
@@ -48,19 +48,7 @@ impl Operation for SetConv {
     }
 
     fn infer(&self, inputs: &[Meta]) -> Inferred {
-        let x = inputs[0];
-        if self.channels != x.shape[2] {
-            return Err(format!("has {} numbers of channels for {} channels", self.channels, x.shape[2]));
-        }
-        let g = self.window.geometry(x.shape, self.filters.len(), 1)?;
-        let words = g.o * g.kh * g.kw * g.c.div_ceil(32);
-        if self.bits.len() != words {
-            return Err(format!("has {} words of bits, not {words}", self.bits.len()));
-        }
-        // A sum of so many signs must fit 16 bits.
-        if g.kh * g.kw * g.c > i16::MAX as usize {
-            return Err(format!("sums {} bits, more than 16-bit integers hold", g.kh * g.kw * g.c));
-        }
+        let g = sums_of_bits(inputs[0], self.channels, self.filters.len(), &self.window, self.bits.len())?;
         Ok(Meta::float([g.oh, g.ow, g.o]))
     }
 

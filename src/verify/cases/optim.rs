@@ -3,7 +3,7 @@
 use crate::graph::{Init, Role};
 use crate::optim::{OptimSpec, Rule};
 use crate::tensor::HostTensor;
-use crate::verify::CaseSpec;
+use crate::verify::{Case, CaseSpec};
 
 /// The cases of this family.
 pub fn cases() -> Vec<CaseSpec> {
@@ -25,14 +25,7 @@ pub fn cases() -> Vec<CaseSpec> {
                 let gate = flag.map(|f| c.input(HostTensor::from_f32([1], vec![f])));
                 let spec = OptimSpec { other_weight_decay: 0.01, ..OptimSpec::new(rule) };
                 spec.step(&mut c.graph, &[p], &[d], gate)?;
-                let known = spec.scalars(3, 0.1);
-                let value = |n: &String| known.iter().find(|(k, _)| k == n).expect("a scalar of the optimiser").1;
-                c.scalars = c.graph.scalars().iter().map(value).collect();
-                // The state starts at what a fresh store holds: zeros.
-                for v in c.graph.states() {
-                    let zeros = HostTensor::zeros(c.graph.shape(v).clone(), c.graph.dtype(v));
-                    c.leaves.insert(c.graph.name(v).to_string(), zeros);
-                }
+                given(c, &spec, 3);
                 Ok(())
             }));
         }
@@ -50,13 +43,7 @@ pub fn cases() -> Vec<CaseSpec> {
                 Rule::Bop { gamma: 0.1, gamma_end, gamma_every, threshold: 0.05, beta1: 0.9, beta2: 0.999, eps: 1e-8 };
             let spec = OptimSpec::new(rule);
             spec.step(&mut c.graph, &[p], &[d], gate)?;
-            let known = spec.scalars(0, 0.1);
-            let value = |n: &String| known.iter().find(|(k, _)| k == n).expect("a scalar of the optimiser").1;
-            c.scalars = c.graph.scalars().iter().map(value).collect();
-            for v in c.graph.states() {
-                let zeros = HostTensor::zeros(c.graph.shape(v).clone(), c.graph.dtype(v));
-                c.leaves.insert(c.graph.name(v).to_string(), zeros);
-            }
+            given(c, &spec, 0);
             Ok(())
         }));
     }
@@ -67,4 +54,15 @@ pub fn cases() -> Vec<CaseSpec> {
         c.grad(y)
     }));
     all
+}
+
+/// The scalars of a step, and the state of an optimiser as a fresh store holds it: zeros.
+fn given(c: &mut Case, spec: &OptimSpec, step: u64) {
+    let known = spec.scalars(step, 0.1);
+    let value = |n: &String| known.iter().find(|(k, _)| k == n).expect("a scalar of the optimiser").1;
+    c.scalars = c.graph.scalars().iter().map(value).collect();
+    for v in c.graph.states() {
+        let zeros = HostTensor::zeros(c.graph.shape(v).clone(), c.graph.dtype(v));
+        c.leaves.insert(c.graph.name(v).to_string(), zeros);
+    }
 }
