@@ -59,17 +59,11 @@ impl CpuExecutable {
         let program = &self.program;
         program.check_run(scalars, &steps)?;
         let lent = self.shared.lend(&self.numbers, &mut self.buffers)?;
-        for step in &program.steps[steps] {
-            match &step.work {
-                Work::Fused(fused) => run_fused(&program.graph, fused, &program.place, lent.buffers, scalars),
-                Work::Node { node, .. } => run_node(self.isa, program, *node, step, lent.buffers)?,
-                Work::Copy { from, to } => {
-                    let content = read(&lent.buffers[program.stored(*from)?], program.graph.meta(*to).words())?;
-                    write(&mut lent.buffers[program.stored(*to)?], &content)?;
-                }
-            }
-        }
-        Ok(())
+        let (isa, buffers) = (self.isa, &mut *lent.buffers);
+        // On a thread of the pool from beginning to end: called from outside of it, every loop would wake a thread and wait.
+        rayon::scope(|_| {
+            program.steps[steps].iter().try_for_each(|step| run_step(isa, program, step, scalars, buffers))
+        })
     }
 
     /// Reads a value that has a buffer of its own now.
@@ -91,6 +85,18 @@ impl CpuExecutable {
             None => write(&mut self.buffers[place], t.words()),
         }
     }
+}
+
+fn run_step(isa: Isa, program: &Program, step: &Step, scalars: &[f32], buffers: &mut [Box<[u32]>]) -> Result<()> {
+    match &step.work {
+        Work::Fused(fused) => run_fused(&program.graph, fused, &program.place, buffers, scalars),
+        Work::Node { node, .. } => run_node(isa, program, *node, step, buffers)?,
+        Work::Copy { from, to } => {
+            let content = read(&buffers[program.stored(*from)?], program.graph.meta(*to).words())?;
+            write(&mut buffers[program.stored(*to)?], &content)?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs an op. Its outputs are taken out of the buffers meanwhile: an input that shared one would be found empty.

@@ -5,7 +5,6 @@ use super::memory::TakenOut;
 use crate::graph::{Graph, Value};
 use crate::kernels::isa::vectorised;
 use crate::kernels::lines::Lines;
-use crate::ops::pointwise::broadcast_offsets;
 use crate::program::{Access, Expr, Fused};
 use crate::tensor::{DType, Shape};
 use rayon::prelude::*;
@@ -28,8 +27,8 @@ enum Source<'a> {
     Stored(Packing, &'a [u32]),
     /// A full input that this store overwrites: a block reads its own elements there before it writes them.
     Overwritten(Packing, usize),
-    /// Materialised broadcast.
-    Whole(Vec<f32>),
+    /// All numbers of a smaller input, and how far apart they lie along each axis of the domain.
+    Broadcast(Vec<f32>, &'a [usize]),
 }
 
 /// Where the elements of a block lie in a stored tensor.
@@ -104,7 +103,7 @@ pub(super) fn run_fused(
     let places: Vec<usize> = fused.stores.iter().map(|(v, _)| at(*v)).collect();
     let mut taken = TakenOut::new(buffers, places.clone());
     let (buffers, stored) = taken.parts();
-    let source = |(v, access): &(Value, Access)| {
+    let sources = fused.loads.iter().map(|(v, access)| {
         let meta = graph.meta(*v);
         // Of a buffer that was taken out nothing is left: only a full load may find it so.
         let words = || &buffers[at(*v)][..meta.words()];
@@ -117,13 +116,10 @@ pub(super) fn run_fused(
                 Some(store) => Source::Overwritten(packing(*v), store),
                 None => Source::Stored(packing(*v), words()),
             },
-            Access::Strided(_) => {
-                let x = all();
-                Source::Whole(broadcast_offsets(&meta.shape, &fused.domain).into_iter().map(|o| x[o]).collect())
-            }
+            Access::Strided(strides) => Source::Broadcast(all(), strides),
         }
-    };
-    let sources: Vec<Source> = fused.loads.iter().map(source).collect();
+    });
+    let sources: Vec<Source> = sources.collect();
     let targets: Vec<Target> =
         fused.stores.iter().zip(stored).map(|((v, _), words)| Target::new(packing(*v), words)).collect();
     let in_place = computed_in_place(fused, &sources, &targets);
@@ -218,20 +214,54 @@ fn pack_rows(values: &[f32], columns: usize, out: &mut [u32]) {
         #[inline(always)]
         || {
             for (values, out) in values.chunks_exact(columns).zip(out.chunks_exact_mut(row_words)) {
-                for (values, word) in values.chunks(32).zip(out) {
-                    let (eights, rest) = values.as_chunks::<8>();
-                    let byte = |values: &[f32; 8]| {
-                        let bits: [u32; 8] = std::array::from_fn(|i| u32::from(values[i] > 0.5) << i);
-                        bits.into_iter().fold(0, |byte, bit| byte | bit)
-                    };
-                    *word = eights.iter().enumerate().fold(0, |word, (k, eight)| word | byte(eight) << (8 * k));
-                    for (i, v) in (8 * eights.len()..).zip(rest) {
-                        *word |= u32::from(*v > 0.5) << i;
-                    }
+                let (whole, rest) = values.as_chunks::<32>();
+                let (words, last) = out.split_at_mut(whole.len());
+                for (values, word) in whole.iter().zip(words) {
+                    *word = pack(values);
+                }
+                if let Some(word) = last.first_mut() {
+                    let mut values = [0.0; 32];
+                    values[..rest.len()].copy_from_slice(rest);
+                    *word = pack(&values);
                 }
             }
         },
     );
+}
+
+/// A word of bits, 1 where a number is one and not zero: eight bits of each lane of a vector, and then the lanes.
+#[inline(always)]
+fn pack(values: &[f32; 32]) -> u32 {
+    let mut lanes = [0; 8];
+    for (k, eight) in values.as_chunks::<8>().0.iter().enumerate() {
+        for i in 0..8 {
+            lanes[i] |= u32::from(eight[i] > 0.5) << i << (8 * k);
+        }
+    }
+    lanes.into_iter().fold(0, |word, lane| word | lane)
+}
+
+/// Elements of a broadcast input from number `first` of the domain on, along its last axis at once.
+fn broadcast(x: &[f32], strides: &[usize], domain: &Shape, first: usize, out: &mut [f32]) {
+    let (&columns, axes) = domain.split_last().expect("what is broadcast has an axis");
+    let (&stride, strides) = strides.split_last().expect("as many as axes");
+    let (mut row, mut column, mut rest) = (first / columns, first % columns, out);
+    while !rest.is_empty() {
+        let (run, after) = rest.split_at_mut(rest.len().min(columns - column));
+        let mut index = row;
+        let of_row = axes.iter().zip(strides).rev().map(|(extent, stride)| {
+            let along = index % extent;
+            index /= extent;
+            along * stride
+        });
+        let from = of_row.sum::<usize>() + column * stride;
+        match stride {
+            0 => run.fill(x[from]),
+            1 => run.copy_from_slice(&x[from..][..run.len()]),
+            _ => run.iter_mut().zip(x[from..].iter().step_by(stride)).for_each(|(to, x)| *to = *x),
+        }
+        (row, column, rest) = (row + 1, 0, after);
+    }
 }
 
 impl Packing {
@@ -337,7 +367,6 @@ impl Kernel<'_> {
         let start = b.row * self.columns + b.first;
         match &self.sources[l] {
             Source::Pattern(p) => Some(&p[b.first..][..n]),
-            Source::Whole(x) => Some(&x[start..][..n]),
             Source::Stored(Packing { dtype: DType::F32, .. }, stored) => {
                 Some(bytemuck::cast_slice(&stored[start..][..n]))
             }
@@ -359,7 +388,10 @@ impl Kernel<'_> {
                 let stored = unsafe { self.targets[*store].part(first, words) };
                 decode_rows(stored, packing.dtype, b.columns, out);
             }
-            Source::Pattern(_) | Source::Whole(_) => unreachable!("floats that are there"),
+            Source::Broadcast(x, strides) => {
+                broadcast(x, strides, &self.fused.domain, b.row * self.columns + b.first, out);
+            }
+            Source::Pattern(_) => unreachable!("floats that are there"),
         }
     }
 }

@@ -128,8 +128,23 @@ impl Isa {
 /// one that this machine lacks, which whoever opens a device says. Products and sums are never contracted: all give the same
 /// bits. A closure wants `#[inline(always)]`: what is called is not compiled anew.
 #[cfg(feature = "train")]
-pub fn vectorised<F: pulp::NullaryFnOnce>(run: F) -> F::Output {
-    Isa::chosen().unwrap_or(Isa::PORTABLE).arch().dispatch(run)
+pub fn vectorised(run: impl FnMut()) {
+    Isa::chosen().unwrap_or(Isa::PORTABLE).arch().dispatch(Loop(run));
+}
+
+/// A loop as pulp takes it. Called as what it is, a closure that changes something: as a `FnOnce` it would be called by way of
+/// a function that the compiler makes, and which, where the loop is long, is compiled for every machine.
+#[cfg(feature = "train")]
+struct Loop<F>(F);
+
+#[cfg(feature = "train")]
+impl<F: FnMut()> pulp::WithSimd for Loop<F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(mut self, _: S) {
+        (self.0)()
+    }
 }
 
 impl Display for Isa {

@@ -5,7 +5,8 @@
 
 use super::positions::Positions;
 use super::table::{add_row, fill, load_row, look_up, offset, row, table};
-use super::{FLOATS, R, V, transpose};
+use super::turn::{block, transpose};
+use super::{FLOATS, R, V};
 use crate::kernels::isa::Isa;
 use crate::kernels::lines::Lines;
 use crate::tensor::Conv2dGeometry;
@@ -30,6 +31,8 @@ struct Layer<'a> {
     outputs: Vec<Option<usize>>,
     /// Zeros and ones, for these positions of each tap.
     inside: Vec<f32>,
+    /// dy where there is no pixel.
+    nothing: Vec<f32>,
     /// Bytes of rows `[block of tables][tap][R channels][table][channel]`.
     rows: Vec<u16>,
 }
@@ -119,13 +122,10 @@ impl WithSimd for Images<'_> {
         tables.resize(TABLES * table::<S>());
         for at in (0..count * per_image).step_by(lanes) {
             let pixels = &layer.outputs[at..at + lanes];
-            for block in (0..groups).step_by(TABLES) {
-                let here = TABLES.min(groups - block);
+            for first in (0..groups).step_by(TABLES) {
+                let here = TABLES.min(groups - first);
                 let turned = &mut turned[..here * FLOATS * lanes];
-                match lanes % 4 {
-                    0 => turn::<4>(g, dy, pixels, block * FLOATS, turned),
-                    _ => turn::<V>(g, dy, pixels, block * FLOATS, turned),
-                }
+                turn(&layer.nothing, dy, pixels, first * FLOATS, turned);
                 for (table, rows) in
                     tables.chunks_exact_mut(table::<S>()).zip(turned.chunks_exact(FLOATS * lanes)).take(here)
                 {
@@ -133,14 +133,14 @@ impl WithSimd for Images<'_> {
                     fill(simd, layer.minus, rows, table);
                 }
                 let rows =
-                    &layer.rows[positions.taps.len() * channels * block..][..positions.taps.len() * channels * here];
+                    &layer.rows[positions.taps.len() * channels * first..][..positions.taps.len() * channels * here];
                 for ((tap, rows), inside) in
                     positions.taps.iter().zip(rows.chunks_exact(channels * here)).zip(layer.inside.chunks_exact(length))
                 {
                     let inside = load_row::<S>(inside, at);
-                    let first = (plane(tap.phase, 0) + at).wrapping_add_signed(tap.shift);
+                    let start = (plane(tap.phase, 0) + at).wrapping_add_signed(tap.shift);
                     // The planes of a phase from there on, as far as their last one is written.
-                    let planes = &mut planes[first..][..(channels - 1) * pitch + lanes];
+                    let planes = &mut planes[start..][..(channels - 1) * pitch + lanes];
                     for (c, rows) in rows.chunks_exact(here * R).enumerate() {
                         let mut sums = [[simd.splat_f32s(0.0); V]; R];
                         // SAFETY: `rows` has a row of each of `here` tables for every sum.
@@ -167,22 +167,26 @@ impl WithSimd for Images<'_> {
     }
 }
 
-/// Outputs of pixels, turned `N` at once: `[output][pixel]`, zeros where there is none.
+/// Outputs of pixels from `first` on, turned: `[output][pixel]`. Where there is no pixel they are those of `nothing`, zeros.
 #[inline(always)]
-fn turn<const N: usize>(g: &Conv2dGeometry, dy: &[f32], pixels: &[Option<usize>], first: usize, out: &mut [f32]) {
-    let lanes = pixels.len();
-    for (some, pixels) in pixels.as_chunks::<N>().0.iter().enumerate() {
-        let row = |p: Option<usize>| p.and_then(|p| dy.get(p * g.o..(p + 1) * g.o)).unwrap_or(&[]);
-        let rows: [&[f32]; N] = std::array::from_fn(|i| row(pixels[i]));
-        for (o, out) in out.chunks_exact_mut(FLOATS * lanes).enumerate() {
-            let at = first + o * FLOATS;
-            let block: [[f32; FLOATS]; N] = std::array::from_fn(|p| match rows[p].get(at..at + FLOATS) {
-                Some(whole) => [whole[0], whole[1], whole[2], whole[3]],
-                None => std::array::from_fn(|i| rows[p].get(at + i).copied().unwrap_or(0.0)),
-            });
-            for i in 0..FLOATS {
-                let turned: [f32; N] = std::array::from_fn(|p| block[p][i]);
-                out[i * lanes + some * N..][..N].copy_from_slice(&turned);
+fn turn(nothing: &[f32], dy: &[f32], pixels: &[Option<usize>], first: usize, out: &mut [f32]) {
+    let (lanes, o) = (pixels.len(), nothing.len());
+    let row = |pixel: &Option<usize>| pixel.and_then(|p| dy.get(p * o..(p + 1) * o)).unwrap_or(nothing);
+    for (some, pixels) in pixels.chunks(4).enumerate() {
+        let rows: [&[f32]; 4] = std::array::from_fn(|i| pixels.get(i).map_or(nothing, row));
+        for (group, out) in out.chunks_exact_mut(FLOATS * lanes).enumerate() {
+            let at = first + group * FLOATS;
+            let whole = rows.map(|row| row.get(at..).and_then(<[f32]>::first_chunk));
+            if let ([Some(a), Some(b), Some(c), Some(d)], 4) = (whole, pixels.len()) {
+                for (i, turned) in block([a, b, c, d]).iter().enumerate() {
+                    out[i * lanes + some * 4..][..4].copy_from_slice(turned);
+                }
+                continue;
+            }
+            for (p, row) in rows.iter().enumerate().take(pixels.len()) {
+                for i in 0..FLOATS {
+                    out[i * lanes + some * 4 + p] = row.get(at + i).copied().unwrap_or(0.0);
+                }
             }
         }
     }
@@ -199,7 +203,8 @@ pub fn input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w:
     let outputs = positions.outputs(g);
     let outputs = outputs.from(0).take(images * per_image).chain(std::iter::repeat(None)).take(length).collect();
     let minus = code == WeightCode::PlusMinus;
-    let mut layer = Layer { g, positions, minus, images, outputs, inside, rows: Vec::new() };
+    let nothing = vec![0.0; g.o];
+    let mut layer = Layer { g, positions, minus, images, outputs, inside, nothing, rows: Vec::new() };
     let (taps, channels, groups) = (layer.positions.taps.len(), layer.channels(), layer.groups());
     let mut rows = vec![0; taps * channels * groups];
     let mut tasks = Vec::new();

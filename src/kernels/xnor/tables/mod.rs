@@ -8,6 +8,7 @@
 mod input_grad;
 mod positions;
 mod table;
+mod turn;
 mod weight_grad;
 
 pub use input_grad::input_grad;
@@ -21,24 +22,3 @@ const ROWS: usize = 1 << FLOATS;
 const V: usize = 2;
 /// Sums of `V` vectors that are made at once: with fewer, an addition would wait for the one before it.
 const R: usize = 4;
-
-/// `to[x * step + y] = from[y * pitch + x]` for `rows` of y and `columns` of x, in blocks of four by four.
-#[inline(always)]
-fn transpose((from, pitch): (&[f32], usize), (to, step): (&mut [f32], usize), rows: usize, columns: usize) {
-    let four = |x: &[f32], at: usize| [x[at], x[at + 1], x[at + 2], x[at + 3]];
-    let (fours, whole) = (columns - columns % 4, rows - rows % 4);
-    for x in (0..fours).step_by(4) {
-        for y in (0..whole).step_by(4) {
-            let block: [[f32; 4]; 4] = std::array::from_fn(|i| four(from, (y + i) * pitch + x));
-            for j in 0..4 {
-                let turned: [f32; 4] = std::array::from_fn(|i| block[i][j]);
-                to[(x + j) * step + y..][..4].copy_from_slice(&turned);
-            }
-        }
-    }
-    for x in 0..columns {
-        for y in if x < fours { whole } else { 0 }..rows {
-            to[x * step + y] = from[y * pitch + x];
-        }
-    }
-}

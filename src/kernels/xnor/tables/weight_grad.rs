@@ -5,9 +5,10 @@
 
 use super::positions::{Pixels, Positions};
 use super::table::{fill, load_row, look_up, offset, row, store_row, table};
-use super::{FLOATS, R, ROWS, V, transpose};
+use super::turn::transpose;
+use super::{FLOATS, R, ROWS, V};
 use crate::kernels::isa::Isa;
-use crate::kernels::lines::Lines;
+use crate::kernels::lines::{Lines, soon};
 use crate::tensor::Conv2dGeometry;
 use crate::tensor::bits::WORD;
 use pulp::{Simd, WithSimd};
@@ -18,6 +19,9 @@ const TURNED: usize = 64;
 /// Parts of the batch that are summed apart where outputs alone are too few tasks: as many as cores that a small machine
 /// has, each for a copy of all sums.
 const PARTS: usize = 4;
+
+/// Pixels of the next word that are asked for at a time.
+const AHEAD: usize = 8;
 
 /// The activations of each channel along the line of positions.
 struct Turned {
@@ -182,6 +186,7 @@ impl Layer<'_> {
         for word in words {
             self.rows::<S>(word, first, here, &mut rows, &mut taken);
             let p = word * TURNED % self.positions.per_image();
+            let mut next = self.outputs.from((word + 1) * TURNED).take(TURNED).flatten();
             for part in (0..TURNED / FLOATS).step_by(at_once) {
                 for (t, table) in tables.chunks_exact_mut(size).enumerate() {
                     let four: [&[f32]; FLOATS] =
@@ -189,6 +194,8 @@ impl Layer<'_> {
                     fill(simd, true, four, table);
                 }
                 for (t, tap) in taps.iter().enumerate() {
+                    // What the next word reads lies far apart in memory: asked for a few at a time meanwhile.
+                    next.by_ref().take(AHEAD).for_each(|pixel| soon(self.dy, pixel * self.g.o + first));
                     let inside = self.outside.inside[t][p];
                     let phase = tap.phase[0] * self.g.stride + tap.phase[1];
                     let sums = &mut sums[t * channels * lanes..][..channels * lanes];
