@@ -1,7 +1,7 @@
 //! A program loaded on the CPU device.
 
 use super::fused::run_fused;
-use super::memory::{SharedTensors, TakenOut, read, write, zeros};
+use super::memory::{Buffer, SharedTensors, TakenOut, read, write};
 use crate::error::Result;
 use crate::graph::{CpuIo, Def, Leaf, Meta, Value};
 use crate::kernels::Isa;
@@ -17,7 +17,7 @@ pub struct CpuExecutable {
     /// For each buffer of the program the tensor of the store that it is; `None` for the program's own.
     numbers: Vec<Option<usize>>,
     /// The program's own buffers; those of the store are empty here, but during a run.
-    buffers: Vec<Box<[u32]>>,
+    buffers: Vec<Buffer>,
 }
 
 impl CpuExecutable {
@@ -32,8 +32,12 @@ impl CpuExecutable {
         let mut buffers = Vec::with_capacity(program.buffers.len());
         for plan in &program.buffers {
             let (number, mut buffer) = match plan.kind {
-                BufferKind::Persistent(v) | BufferKind::Input(v) => (Some(leaf(program.graph.name(v))), Box::default()),
-                BufferKind::Constant(_) | BufferKind::Output | BufferKind::Transient => (None, zeros(plan.words)?),
+                BufferKind::Persistent(v) | BufferKind::Input(v) => {
+                    (Some(leaf(program.graph.name(v))), Buffer::default())
+                }
+                BufferKind::Constant(_) | BufferKind::Output | BufferKind::Transient => {
+                    (None, Buffer::zeros(plan.words)?)
+                }
             };
             if let BufferKind::Constant(v) = plan.kind
                 && let Def::Leaf(Leaf::Const(t)) = program.graph.def(v)
@@ -87,7 +91,7 @@ impl CpuExecutable {
     }
 }
 
-fn run_step(isa: Isa, program: &Program, step: &Step, scalars: &[f32], buffers: &mut [Box<[u32]>]) -> Result<()> {
+fn run_step(isa: Isa, program: &Program, step: &Step, scalars: &[f32], buffers: &mut [Buffer]) -> Result<()> {
     match &step.work {
         Work::Fused(fused) => run_fused(&program.graph, fused, &program.place, buffers, scalars),
         Work::Node { node, .. } => run_node(isa, program, *node, step, buffers)?,
@@ -100,7 +104,7 @@ fn run_step(isa: Isa, program: &Program, step: &Step, scalars: &[f32], buffers: 
 }
 
 /// Runs an op. Its outputs are taken out of the buffers meanwhile: an input that shared one would be found empty.
-fn run_node(isa: Isa, program: &Program, node: usize, step: &Step, buffers: &mut [Box<[u32]>]) -> Result<()> {
+fn run_node(isa: Isa, program: &Program, node: usize, step: &Step, buffers: &mut [Buffer]) -> Result<()> {
     let graph = &program.graph;
     let place = |v: &Value| program.place[v.index()].expect("what a step touches has a buffer");
     let places: Vec<usize> = step.outputs.iter().map(place).collect();

@@ -1,7 +1,7 @@
 //! Runs a fused kernel in blocks that stay in the first-level cache: each op of the chain sweeps over
 //! a block of some hundred elements before the next op does.
 
-use super::memory::TakenOut;
+use super::memory::{Buffer, TakenOut};
 use crate::graph::{Graph, Value};
 use crate::kernels::isa::vectorised;
 use crate::kernels::lines::Lines;
@@ -90,7 +90,7 @@ pub(super) fn run_fused(
     graph: &Graph,
     fused: &Fused,
     place: &[Option<usize>],
-    buffers: &mut [Box<[u32]>],
+    buffers: &mut [Buffer],
     scalars: &[f32],
 ) {
     let at = |v: Value| place[v.index()].expect("what a kernel touches has a buffer");
@@ -195,12 +195,12 @@ fn decode_row(words: &[u32], dtype: DType, out: &mut [f32]) {
             out.iter_mut().zip(bytes).for_each(|(o, &b)| *o = b as f32);
         }
         DType::Bits => {
-            // Eight at a time: loops of a known length.
+            // Eight at a time: loops of a known length, and masks, as few machines shift each lane by another number.
             let (eights, rest) = out.as_chunks_mut::<8>();
             let last = words.get(eights.len() / 4).map_or(0, |w| w >> (eights.len() % 4 * 8));
             for (k, out) in eights.iter_mut().enumerate() {
                 let byte = words[k / 4] >> (k % 4 * 8);
-                *out = std::array::from_fn(|i| (byte >> i & 1) as f32);
+                *out = [1, 2, 4, 8, 16, 32, 64, 128].map(|mask| if byte & mask != 0 { 1.0 } else { 0.0 });
             }
             rest.iter_mut().enumerate().for_each(|(i, o)| *o = (last >> i & 1) as f32);
         }
@@ -229,16 +229,25 @@ fn pack_rows(values: &[f32], columns: usize, out: &mut [u32]) {
     );
 }
 
-/// A word of bits, 1 where a number is one and not zero: eight bits of each lane of a vector, and then the lanes.
+/// A word of bits, 1 where a number is one and not zero.
 #[inline(always)]
 fn pack(values: &[f32; 32]) -> u32 {
-    let mut lanes = [0; 8];
-    for (k, eight) in values.as_chunks::<8>().0.iter().enumerate() {
-        for i in 0..8 {
-            lanes[i] |= u32::from(eight[i] > 0.5) << i << (8 * k);
-        }
-    }
-    lanes.into_iter().fold(0, |word, lane| word | lane)
+    let fours = values.as_chunks::<4>().0.iter().enumerate();
+    fours.fold(0, |word, (k, four)| word | four_bits(four) << (4 * k))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn four_bits(values: &[f32; 4]) -> u32 {
+    use std::arch::x86_64::{_mm_cmpgt_ps, _mm_loadu_ps, _mm_movemask_ps, _mm_set1_ps};
+    // SAFETY: every x86-64 machine has SSE, and the pointer is to four floats.
+    unsafe { _mm_movemask_ps(_mm_cmpgt_ps(_mm_loadu_ps(values.as_ptr()), _mm_set1_ps(0.5))) as u32 }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn four_bits(values: &[f32; 4]) -> u32 {
+    values.iter().enumerate().fold(0, |bits, (i, v)| bits | u32::from(*v > 0.5) << i)
 }
 
 /// Elements of a broadcast input from number `first` of the domain on, along its last axis at once.

@@ -87,18 +87,41 @@ pub(super) struct Pixels {
     size: usize,
 }
 
+/// An image and a position in it: counted along, as a division for each position would show.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    image: usize,
+    pub within: usize,
+}
+
 impl Pixels {
+    #[inline(always)]
+    pub fn place(&self, position: usize) -> Place {
+        Place { image: position / self.of_image.len(), within: position % self.of_image.len() }
+    }
+
+    #[inline(always)]
+    pub fn after(&self, place: Place) -> Place {
+        match place.within + 1 == self.of_image.len() {
+            true => Place { image: place.image + 1, within: 0 },
+            false => Place { within: place.within + 1, ..place },
+        }
+    }
+
+    /// The pixel there.
+    #[inline(always)]
+    pub fn at(&self, place: Place) -> Option<usize> {
+        let pixel = self.of_image[place.within].filter(|_| place.image < self.images)?;
+        Some(place.image * self.size + pixel)
+    }
+
     /// Those from a position on, without end.
     #[inline(always)]
     pub fn from(&self, position: usize) -> impl Iterator<Item = Option<usize>> {
-        let n = self.of_image.len();
-        let (mut image, mut p) = (position / n, position % n);
+        let mut place = self.place(position);
         std::iter::repeat_with(move || {
-            let pixel = self.of_image[p].filter(|_| image < self.images).map(|pixel| image * self.size + pixel);
-            p += 1;
-            if p == n {
-                (image, p) = (image + 1, 0);
-            }
+            let pixel = self.at(place);
+            place = self.after(place);
             pixel
         })
     }

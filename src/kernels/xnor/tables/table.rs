@@ -111,3 +111,11 @@ pub(super) fn store_row<S: Simd>(x: &mut [f32], at: usize, row: [S::f32s; V]) {
         store::<S>(x, at + v * S::F32_LANES, value);
     }
 }
+
+/// Copies `V` vectors.
+#[inline(always)]
+pub(super) fn copy_row<S: Simd>(from: &[f32], to: &mut [f32]) {
+    for v in 0..V {
+        store::<S>(to, v * S::F32_LANES, load::<S>(from, v * S::F32_LANES));
+    }
+}

@@ -4,7 +4,7 @@
 //! A tap outside of the image is a zero bit, which a table reads as -1: what it takes away is added back.
 
 use super::positions::{Pixels, Positions};
-use super::table::{fill, load_row, look_up, offset, row, store_row, table};
+use super::table::{copy_row, fill, load_row, look_up, offset, row, store_row, table};
 use super::turn::transpose;
 use super::{FLOATS, R, ROWS, V};
 use crate::kernels::isa::Isa;
@@ -186,7 +186,7 @@ impl Layer<'_> {
         for word in words {
             self.rows::<S>(word, first, here, &mut rows, &mut taken);
             let p = word * TURNED % self.positions.per_image();
-            let mut next = self.outputs.from((word + 1) * TURNED).take(TURNED).flatten();
+            let (mut next, mut left) = (self.outputs.place((word + 1) * TURNED), TURNED);
             for part in (0..TURNED / FLOATS).step_by(at_once) {
                 for (t, table) in tables.chunks_exact_mut(size).enumerate() {
                     let four: [&[f32]; FLOATS] =
@@ -195,7 +195,13 @@ impl Layer<'_> {
                 }
                 for (t, tap) in taps.iter().enumerate() {
                     // What the next word reads lies far apart in memory: asked for a few at a time meanwhile.
-                    next.by_ref().take(AHEAD).for_each(|pixel| soon(self.dy, pixel * self.g.o + first));
+                    for _ in 0..AHEAD.min(left) {
+                        if let Some(pixel) = self.outputs.at(next) {
+                            soon(self.dy, pixel * self.g.o + first);
+                        }
+                        next = self.outputs.after(next);
+                    }
+                    left = left.saturating_sub(AHEAD);
                     let inside = self.outside.inside[t][p];
                     let phase = tap.phase[0] * self.g.stride + tap.phase[1];
                     let sums = &mut sums[t * channels * lanes..][..channels * lanes];
@@ -229,22 +235,23 @@ impl Layer<'_> {
     #[inline(always)]
     fn rows<S: Simd>(&self, word: usize, first: usize, here: usize, rows: &mut [f32], taken: &mut [f32]) {
         let lanes = rows.len() / TURNED;
-        let position = word * TURNED;
-        let taps = self.outside.taps.iter().cycle().skip(position % self.positions.per_image());
-        for ((row, pixel), taps) in rows.chunks_exact_mut(lanes).zip(self.outputs.from(position)).zip(taps) {
-            let Some(pixel) = pixel else {
+        let mut next = self.outputs.place(word * TURNED);
+        for row in rows.chunks_exact_mut(lanes) {
+            let place = next;
+            next = self.outputs.after(place);
+            let Some(pixel) = self.outputs.at(place) else {
                 row.fill(0.0);
                 continue;
             };
             let outputs = &self.dy[pixel * self.g.o + first..][..here];
             if here == lanes {
                 // Most are: vectors, where the length is not known there would be a call.
-                store_row::<S>(row, 0, load_row::<S>(outputs, 0));
+                copy_row::<S>(outputs, row);
             } else {
                 row[..here].copy_from_slice(outputs);
                 row[here..].fill(0.0);
             }
-            for tap in taps {
+            for tap in &self.outside.taps[place.within] {
                 taken[tap * lanes..][..lanes].iter_mut().zip(&*row).for_each(|(t, v)| *t += v);
             }
         }
