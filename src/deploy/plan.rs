@@ -4,10 +4,11 @@
 use super::net::{Net, Node};
 use super::ops::{Affine, BinaryConv, Conv, Op, SetConv, Sums, Threshold};
 use super::pointwise::{Chain, Source, Step, Thresholds};
-use super::runtime::Work;
+use super::runtime::{Work, joined};
 use super::value::{Kind, Meta, Window};
 use crate::kernels::Isa;
 use crate::kernels::dense::Dense;
+use crate::kernels::lines::Lines;
 use crate::kernels::xnor::panel::Panel;
 use crate::tensor::bits::WeightCode;
 
@@ -141,7 +142,7 @@ impl<'a> Planner<'a> {
                     let g = window.geometry(x.shape, *outputs, *groups).expect("checked by infer");
                     let dense = Box::new(Dense::new(&g, weights, self.isa));
                     let (from, to) = (self.at(node.inputs[0]), self.slot(i + 1));
-                    let padded = (*window != Window::PIXEL).then(|| vec![0.0; dense.grid().elements()]);
+                    let padded = (*window != Window::PIXEL).then(|| Lines::zeros(dense.grid().elements()));
                     let (floats, pixels, o) = (x.len(), made.pixels(), *outputs);
                     self.finish(i, Work::Dense { dense, padded, from, to, floats, pixels, o });
                 }
@@ -153,7 +154,7 @@ impl<'a> Planner<'a> {
             }
         }
         let last = self.slot_of[self.metas.len() - 1].expect("the last value is stored");
-        (self.works, self.sizes, last)
+        (joined(self.works), self.sizes, last)
     }
 
     fn finish(&mut self, i: usize, work: Work) {

@@ -96,18 +96,33 @@ impl<'a> Slots<'a> {
 }
 
 impl Chain {
+    /// Whether it reads pixel by pixel what lies in a slot.
+    pub fn reads(&self, slot: usize) -> bool {
+        let source = matches!(self.source, Source::Floats(s) | Source::Ints(s) | Source::Bits(s) if s == slot);
+        source || self.steps.iter().any(|s| matches!(s, Step::Add(s) | Step::Mul(s) if *s == slot))
+    }
+
+    /// Whether it reads all of what lies in a slot for each pixel.
+    pub fn reads_all(&self, slot: usize) -> bool {
+        self.steps.iter().any(|s| matches!(s, Step::Scale(s) if *s == slot))
+    }
+
+    /// Whether it writes to a slot.
+    pub fn writes(&self, slot: usize) -> bool {
+        self.steps.iter().any(|s| matches!(s, Step::Store(to) | Step::Bits { to, .. } if *to == slot))
+    }
+
     /// Runs it on some pixels. Threads take different pixels, and a slot that is stored to is none that is read, but for
     /// the same pixels by a later step.
     pub fn run(&self, image: &[u8], slots: Slots<'_>, pixels: Range<usize>) {
         let at_once = (CHUNK / self.c).max(1);
         let mut x = vec![0.0; at_once.min(pixels.len()) * self.c];
-        let arch = self.isa.arch();
         for first in pixels.clone().step_by(at_once) {
             let some = first..pixels.end.min(first + at_once);
             let x = &mut x[..some.len() * self.c];
-            arch.dispatch(
+            self.isa.run(
                 #[inline(always)]
-                || self.chunk(image, slots, some, x),
+                || self.chunk(image, slots, some.clone(), x),
             );
         }
     }
@@ -284,7 +299,7 @@ impl Thresholds {
         let y: &[i16] = bytemuck::cast_slice(slots.read(self.from, pixels.start * ints..pixels.end * ints));
         // SAFETY: these pixels are this thread's.
         let words = unsafe { slots.write(self.to, pixels.start * bits..pixels.end * bits) };
-        self.isa.arch().dispatch(
+        self.isa.run(
             #[inline(always)]
             || {
                 for (y, words) in y.chunks_exact(2 * ints).zip(words.chunks_exact_mut(bits)) {

@@ -10,7 +10,9 @@ use super::value::Meta;
 use crate::error::{Error, Result};
 use crate::kernels::Isa;
 use crate::kernels::dense::Dense;
+use crate::kernels::lines::Lines;
 use crate::kernels::xnor::panel::{Padded, Panel};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// A packed model, ready to run.
@@ -20,7 +22,7 @@ pub struct Runtime {
     classes: Vec<String>,
     works: Vec<Work>,
     /// Memory of the values.
-    slots: Vec<Vec<u32>>,
+    slots: Vec<Lines<u32>>,
     output: (usize, usize),
     pool: Pool,
 }
@@ -51,13 +53,15 @@ pub(super) enum Work {
     },
     Dense {
         dense: Box<Dense>,
-        padded: Option<Vec<f32>>,
+        padded: Option<Lines<f32>>,
         from: usize,
         to: usize,
         floats: usize,
         pixels: usize,
         o: usize,
     },
+    /// A convolution and what follows it pixel by pixel, on a few pixels at a time: they are still in the nearest cache then.
+    Joined(Box<Work>, Box<Work>),
     Plain {
         op: Op,
         inputs: Vec<(usize, Meta)>,
@@ -84,7 +88,7 @@ impl Runtime {
             background: net.background,
             classes: net.classes.clone(),
             works,
-            slots: sizes.into_iter().map(|words| vec![0; words]).collect(),
+            slots: sizes.into_iter().map(Lines::zeros).collect(),
             output: (last, metas[metas.len() - 1].len()),
             pool: Pool::new(threads),
         })
@@ -128,7 +132,7 @@ impl Runtime {
 
     /// Bytes that values take.
     pub fn memory(&self) -> usize {
-        self.slots.iter().map(|s| 4 * s.len()).sum()
+        self.slots.iter().map(|slot| 4 * slot.len()).sum()
     }
 
     /// The outputs for an image: bytes in the order of rows, columns and channels.
@@ -165,7 +169,7 @@ impl Runtime {
 
     fn each_work(&mut self, mut f: impl FnMut(&mut Work, Slots<'_>, &mut Pool)) {
         let pointers: Vec<*mut u32> = self.slots.iter_mut().map(|s| s.as_mut_ptr()).collect();
-        let lengths: Vec<usize> = self.slots.iter().map(Vec::len).collect();
+        let lengths: Vec<usize> = self.slots.iter().map(|slot| slot.len()).collect();
         let slots = Slots::new(&pointers, &lengths);
         self.works.iter_mut().for_each(|work| f(work, slots, &mut self.pool));
     }
@@ -189,6 +193,9 @@ pub fn by_probability(outputs: &[f32]) -> Vec<(usize, f32)> {
     all
 }
 
+/// Pixels that joined works take at a time: 16 KiB of 64 floats each.
+const TOGETHER: usize = 64;
+
 impl Work {
     fn name(&self) -> &'static str {
         match self {
@@ -197,66 +204,132 @@ impl Work {
             Work::Binary { .. } => "binary conv",
             Work::Sets { .. } => "binary set conv",
             Work::Dense { .. } => "conv",
+            Work::Joined(first, then) => match (&**first, &**then) {
+                (Work::Binary { .. }, Work::Thresholds(_)) => "binary conv + threshold",
+                (Work::Binary { .. }, _) => "binary conv + pointwise",
+                (Work::Sets { .. }, _) => "binary set conv + pointwise",
+                _ => "conv + pointwise",
+            },
             Work::Plain { op, .. } => op.name(),
         }
     }
 
     fn run(&mut self, image: &[u8], slots: Slots<'_>, pool: &mut Pool) {
+        self.prepare(slots);
+        let (pixels, grain) = self.pixels();
+        pool.parts(pixels, grain, |part| self.pixels_of(image, slots, part));
+    }
+
+    /// Pixels that it makes, and of how many at least a part may be.
+    fn pixels(&self) -> (usize, usize) {
         match self {
-            Work::Chain(chain) => pool.parts(chain.pixels, 1, |part| chain.run(image, slots, part)),
-            Work::Thresholds(t) => pool.parts(t.pixels, 1, |part| t.run(slots, part)),
-            Work::Binary { panel, padded, from, to, words, pixels, row } => {
-                panel.fill(slots.read(*from, 0..*words), padded);
-                let (panel, padded, to, row) = (&**panel, &*padded, *to, *row);
-                pool.parts(*pixels, Panel::TILE, |part| {
-                    // SAFETY: these pixels are this thread's, and nothing reads the slot.
-                    let y = unsafe { slots.write(to, part.start * row..part.end * row) };
-                    panel.rows(padded, bytemuck::cast_slice_mut(y), part);
-                });
-            }
-            Work::Sets { panel, padded, sums, of_pixels, from, to, words, pixels, o } => {
+            Work::Chain(chain) => (chain.pixels, 1),
+            Work::Thresholds(t) => (t.pixels, 1),
+            Work::Binary { pixels, .. } | Work::Sets { pixels, .. } => (*pixels, Panel::TILE),
+            Work::Dense { pixels, .. } => (*pixels, Dense::TILE),
+            Work::Joined(first, _) => first.pixels(),
+            // One part where the numbers of a pixel are of all others.
+            Work::Plain { op, made, .. } => match op.runs().by_pixels() {
+                true => (made.pixels(), made.shape[1]),
+                false => (made.pixels(), made.pixels()),
+            },
+        }
+    }
+
+    /// What all pixels need of each other, before the first.
+    fn prepare(&mut self, slots: Slots<'_>) {
+        match self {
+            Work::Binary { panel, padded, from, words, .. } => panel.fill(slots.read(*from, 0..*words), padded),
+            Work::Sets { panel, padded, sums, of_pixels, from, words, .. } => {
                 let bits = slots.read(*from, 0..*words);
                 panel.fill(bits, padded);
                 sums.of_pixels(bits, of_pixels);
-                let (panel, padded, sums, of_pixels) = (&**panel, &*padded, &**sums, &of_pixels[..]);
-                let (to, o, row) = (*to, *o, o.next_multiple_of(2));
-                pool.parts(*pixels, Panel::TILE, |part| {
-                    // SAFETY: these pixels are this thread's, and nothing reads the slot.
-                    let y: &mut [f32] =
-                        bytemuck::cast_slice_mut(unsafe { slots.write(to, part.start * o..part.end * o) });
-                    let mut products = vec![0u16; row * part.len()];
-                    panel.rows(padded, &mut products, part.clone());
-                    let products: &[i16] = bytemuck::cast_slice(&products);
-                    let each = y.chunks_exact_mut(o).zip(products.chunks_exact(row)).zip(part);
-                    each.for_each(|((y, products), pixel)| sums.finish(of_pixels, pixel, &products[..o], y));
-                });
             }
-            Work::Dense { dense, padded, from, to, floats, pixels, o } => {
-                let x: &[f32] = bytemuck::cast_slice(slots.read(*from, 0..*floats));
-                if let Some(padded) = padded {
-                    dense.grid().fill(x, padded);
+            Work::Dense { dense, padded: Some(padded), from, floats, .. } => {
+                dense.grid().fill(bytemuck::cast_slice(slots.read(*from, 0..*floats)), padded);
+            }
+            Work::Joined(first, _) => first.prepare(slots),
+            Work::Chain(_) | Work::Thresholds(_) | Work::Dense { .. } | Work::Plain { .. } => {}
+        }
+    }
+
+    /// Makes some pixels, which nobody else makes.
+    fn pixels_of(&self, image: &[u8], slots: Slots<'_>, part: Range<usize>) {
+        match self {
+            Work::Chain(chain) => chain.run(image, slots, part),
+            Work::Thresholds(t) => t.run(slots, part),
+            Work::Binary { panel, padded, to, row, .. } => {
+                // SAFETY: these pixels are this thread's, and nothing reads the slot.
+                let y = unsafe { slots.write(*to, part.start * row..part.end * row) };
+                panel.rows(padded, bytemuck::cast_slice_mut(y), part);
+            }
+            Work::Sets { panel, padded, sums, of_pixels, to, o, .. } => {
+                // SAFETY: as above.
+                let y: &mut [f32] = bytemuck::cast_slice_mut(unsafe { slots.write(*to, part.start * o..part.end * o) });
+                let row = o.next_multiple_of(2);
+                let mut products = vec![0u16; row * part.len()];
+                panel.rows(padded, &mut products, part.clone());
+                let products: &[i16] = bytemuck::cast_slice(&products);
+                let each = y.chunks_exact_mut(*o).zip(products.chunks_exact(row)).zip(part);
+                each.for_each(|((y, products), pixel)| sums.finish(of_pixels, pixel, &products[..*o], y));
+            }
+            Work::Dense { dense, padded, from, to, floats, o, .. } => {
+                let x = match padded {
+                    Some(padded) => padded,
+                    None => bytemuck::cast_slice(slots.read(*from, 0..*floats)),
+                };
+                // SAFETY: as above.
+                let y = unsafe { slots.write(*to, part.start * o..part.end * o) };
+                dense.rows(x, bytemuck::cast_slice_mut(y), part);
+            }
+            Work::Joined(first, then) => {
+                let (_, grain) = first.pixels();
+                for start in part.clone().step_by(TOGETHER.next_multiple_of(grain)) {
+                    let some = start..part.end.min(start + TOGETHER.next_multiple_of(grain));
+                    first.pixels_of(image, slots, some.clone());
+                    then.pixels_of(image, slots, some);
                 }
-                let (x, dense, to, o) = (padded.as_deref().unwrap_or(x), &**dense, *to, *o);
-                pool.parts(*pixels, Dense::TILE, |part| {
-                    // SAFETY: as above.
-                    let y = unsafe { slots.write(to, part.start * o..part.end * o) };
-                    dense.rows(x, bytemuck::cast_slice_mut(y), part);
-                });
             }
             Work::Plain { op, inputs, to, made } => {
                 let x: Vec<&[f32]> =
                     inputs.iter().map(|(slot, meta)| bytemuck::cast_slice(slots.read(*slot, 0..meta.len()))).collect();
                 let from: Vec<Meta> = inputs.iter().map(|(_, meta)| *meta).collect();
-                let (op, to, made) = (op.runs(), *to, *made);
-                // One part where the numbers of a pixel are of all others.
-                let tile = if op.by_pixels() { made.shape[1] } else { made.pixels() };
-                pool.parts(made.pixels(), tile, |part| {
-                    let channels = made.shape[2];
-                    // SAFETY: these pixels are this thread's, and no slot of an input is written to.
-                    let y = unsafe { slots.write(to, part.start * channels..part.end * channels) };
-                    op.run(&x, &from, bytemuck::cast_slice_mut(y), part, made);
-                });
+                let channels = made.shape[2];
+                // SAFETY: these pixels are this thread's, and no slot of an input is written to.
+                let y = unsafe { slots.write(*to, part.start * channels..part.end * channels) };
+                op.runs().run(&x, &from, bytemuck::cast_slice_mut(y), part, *made);
             }
         }
     }
+
+    /// Whether `next` may run on each few pixels as soon as they are made: it reads no others of what is made here, and what
+    /// it writes is not where this still reads.
+    fn may_be_joined(&self, next: &Work) -> bool {
+        let (Work::Binary { to, .. } | Work::Sets { to, .. } | Work::Dense { to, .. }) = self else { return false };
+        // A copy is read, but for windows of one pixel.
+        let read = match self {
+            Work::Dense { from, padded: None, .. } => Some(*from),
+            _ => None,
+        };
+        let follows = match next {
+            Work::Chain(chain) => {
+                chain.reads(*to) && !chain.reads_all(*to) && read.is_none_or(|from| !chain.writes(from))
+            }
+            Work::Thresholds(t) => t.from == *to && read != Some(t.to),
+            _ => false,
+        };
+        follows && self.pixels().0 == next.pixels().0
+    }
+}
+
+/// Joins neighbours that may be.
+pub(super) fn joined(works: Vec<Work>) -> Vec<Work> {
+    let mut joined: Vec<Work> = Vec::with_capacity(works.len());
+    for work in works {
+        match joined.pop_if(|last| last.may_be_joined(&work)) {
+            Some(last) => joined.push(Work::Joined(Box::new(last), Box::new(work))),
+            None => joined.push(work),
+        }
+    }
+    joined
 }

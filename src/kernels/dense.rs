@@ -115,9 +115,9 @@ impl Dense {
                     self.isa.arch().dispatch(Rows { dense: self, group, x, y, pixels: pixels.clone() });
                 }
             }
-            Filters::Depthwise { taps, weights } => self.isa.arch().dispatch(
+            Filters::Depthwise { taps, weights } => self.isa.run(
                 #[inline(always)]
-                || depthwise(&self.places[pixels], (taps, weights), x, y, self.o),
+                || depthwise(&self.places[pixels.clone()], (taps, weights), x, y, self.o),
             ),
         }
     }

@@ -4,7 +4,7 @@
 //! Every kernel that knows several takes an [`Isa`] as a parameter; only [`Isa::chosen`] asks the environment, and only once.
 
 use crate::error::{Error, Result};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use std::fmt::Display;
 use std::sync::OnceLock;
 
@@ -114,6 +114,12 @@ impl Isa {
         self.0.arch().expect("no Isa is made that the machine lacks")
     }
 
+    /// Runs a loop over numbers compiled for it. Products and sums are never contracted: all give the same bits. The closure
+    /// wants `#[inline(always)]`, and to change something: what is called is not compiled anew ([`Loop`]).
+    pub(crate) fn run(self, run: impl FnMut()) {
+        self.arch().dispatch(Loop(run));
+    }
+
     /// As [`Isa::arch`], for kernels that gain nothing by vectors of 16 floats: a machine that has them has those of eight.
     #[cfg(feature = "train")]
     pub(crate) fn arch_of_eight(self) -> Arch {
@@ -125,24 +131,21 @@ impl Isa {
 }
 
 /// Runs a loop over numbers compiled for the instruction set that this process takes, or as every machine can if it names
-/// one that this machine lacks, which whoever opens a device says. Products and sums are never contracted: all give the same
-/// bits. A closure wants `#[inline(always)]`: what is called is not compiled anew.
+/// one that this machine lacks, which whoever opens a device says.
 #[cfg(feature = "train")]
 pub fn vectorised(run: impl FnMut()) {
-    Isa::chosen().unwrap_or(Isa::PORTABLE).arch().dispatch(Loop(run));
+    Isa::chosen().unwrap_or(Isa::PORTABLE).run(run);
 }
 
 /// A loop as pulp takes it. Called as what it is, a closure that changes something: as a `FnOnce` it would be called by way of
 /// a function that the compiler makes, and which, where the loop is long, is compiled for every machine.
-#[cfg(feature = "train")]
 struct Loop<F>(F);
 
-#[cfg(feature = "train")]
-impl<F: FnMut()> pulp::WithSimd for Loop<F> {
+impl<F: FnMut()> WithSimd for Loop<F> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(mut self, _: S) {
+    fn with_simd<S: Simd>(mut self, _: S) {
         (self.0)()
     }
 }

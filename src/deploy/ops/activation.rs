@@ -73,7 +73,7 @@ macro_rules! formula {
 
         impl Each for $name {
             fn apply(&self, isa: Isa, x: &mut [f32], _c: usize) {
-                isa.arch().dispatch(
+                isa.run(
                     #[inline(always)]
                     || x.iter_mut().for_each(|x| *x = (|$x: f32| -> f32 { $formula })(*x)),
                 );
@@ -175,7 +175,7 @@ impl Runs for Clip {
 
 impl Each for Clip {
     fn apply(&self, isa: Isa, x: &mut [f32], _c: usize) {
-        isa.arch().dispatch(
+        isa.run(
             #[inline(always)]
             || x.iter_mut().for_each(|x| *x = x.clamp(self.low, self.high)),
         );
@@ -215,7 +215,7 @@ impl Runs for Prelu {
 
 impl Each for Prelu {
     fn apply(&self, isa: Isa, x: &mut [f32], c: usize) {
-        isa.arch().dispatch(
+        isa.run(
             #[inline(always)]
             || {
                 for x in x.chunks_exact_mut(c) {

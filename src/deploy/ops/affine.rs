@@ -54,7 +54,7 @@ impl Runs for Affine {
 
 impl Each for Affine {
     fn apply(&self, isa: Isa, x: &mut [f32], c: usize) {
-        isa.arch().dispatch(
+        isa.run(
             #[inline(always)]
             || {
                 for x in x.chunks_exact_mut(c) {

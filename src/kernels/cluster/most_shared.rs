@@ -63,7 +63,6 @@ pub fn most_shared(
         .enumerate()
         .flat_map(|(set, row)| row.chunks_mut(POINTS).enumerate().map(move |(t, found)| (set, t * POINTS, found)))
         .collect();
-    let arch = isa.arch();
     tasks.into_par_iter().for_each_init(Vec::new, |counts, (set, first, found)| {
         let (lists, columns) = (&lists[set], &columns[set * m..][..m]);
         let mut seen = Vec::with_capacity(m);
@@ -78,13 +77,12 @@ pub fn most_shared(
             }
             let digest = if random { digest(seen.iter().copied()) } else { 0 };
             let key = |j: usize| if random { tie_key(digest, j as u32) } else { 0 };
-            *found = arch.dispatch(
+            isa.run(
                 #[inline(always)]
                 || {
-                    if euclidean {
-                        best(k, |j| 2 * counts[j] as i32 - lists.sampled[j] as i32, key)
-                    } else {
-                        best(k, |j| counts[j] as i32, key)
+                    *found = match euclidean {
+                        true => best(k, |j| 2 * counts[j] as i32 - lists.sampled[j] as i32, key),
+                        false => best(k, |j| counts[j] as i32, key),
                     }
                 },
             );

@@ -34,7 +34,6 @@ pub fn nearest(
     let expected = m.checked_add(1).and_then(|row| row.checked_mul(k)?.checked_mul(sets));
     check_length("nearest", "centres", centres.len(), expected.expect("nearest: extents that can be counted"));
     check_length("nearest", "the numbers of centres", found.len(), sets * n);
-    let arch = isa.arch();
     let tiles: Vec<(usize, usize, &mut [u32])> = found
         .chunks_mut(n.max(1))
         .enumerate()
@@ -55,10 +54,10 @@ pub fn nearest(
             scratch.norms.clear();
             scratch.norms.extend(tile.chunks_exact(m + 1).map(|c| c[m]));
             let rows = scratch.products.chunks_exact(CENTRES).take(found.len());
-            arch.dispatch(
+            isa.run(
                 #[inline(always)]
                 || {
-                    for (row, best) in rows.zip(&mut best) {
+                    for (row, best) in rows.clone().zip(&mut best) {
                         best.look(&scratch.norms, &row[..some], top as u32);
                     }
                 },
