@@ -6,6 +6,9 @@ use super::super::value::{Inferred, Kind, Meta};
 use super::{Operation, Runs, Stored, a_channel};
 use crate::kernels::Isa;
 
+/// Numbers that are worked on side by side, at least.
+const LANES: usize = 64;
+
 /// A factor and a summand a channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Affine {
@@ -48,16 +51,18 @@ impl Stored for Affine {
 
 impl Runs for Affine {
     fn each(&self) -> Option<Box<dyn Each>> {
-        Some(Box::new(self.clone()))
+        // Pixels of few channels side by side, as a loop over three numbers is no vector's.
+        let pixels = LANES.div_ceil(self.scale.len().max(1));
+        Some(Box::new(Affine { scale: self.scale.repeat(pixels), shift: self.shift.repeat(pixels) }))
     }
 }
 
 impl Each for Affine {
-    fn apply(&self, isa: Isa, x: &mut [f32], c: usize) {
+    fn apply(&self, isa: Isa, x: &mut [f32], _c: usize) {
         isa.run(
             #[inline(always)]
             || {
-                for x in x.chunks_exact_mut(c) {
+                for x in x.chunks_mut(self.scale.len().max(1)) {
                     x.iter_mut().zip(&self.scale).zip(&self.shift).for_each(|((x, a), b)| *x = *x * a + b);
                 }
             },
