@@ -1,6 +1,7 @@
 //! Clusters by merging: every row starts alone, and the two clusters whose merging adds least to the squared distances
 //! from their means become one, until as many are left as are wanted (Ward 1963), by the crate kodama.
 
+use super::chain::ward;
 use super::rows::Rows;
 use crate::error::{Error, Result};
 use kodama::{Method, linkage};
@@ -9,21 +10,25 @@ use rayon::prelude::*;
 /// More rows have too many pairs to keep: 40,000 take 3.2 GB.
 const MOST: usize = 40_000;
 
-/// The cluster of each row, `[n]`; clusters are numbered by their first row.
+/// The cluster of each row, `[n]`; clusters are numbered by their first row. Over 40,000 rows no distances are kept, which
+/// gives the same clusters, where no two mergers cost the same, and takes longer.
 ///
 /// # Errors
-/// If there are fewer rows than clusters, or over 40,000.
+/// If there are fewer rows than clusters.
 pub fn agglomerative(rows: &Rows, clusters: usize) -> Result<Vec<u32>> {
     let n = rows.n();
     if clusters == 0 || clusters > n {
         return Err(Error::Config(format!("merging: {clusters} clusters of {n} rows; take 1 to {n}")));
     }
-    if n > MOST {
-        return Err(Error::Limit(format!(
-            "merging: {n} rows have {} pairs, which do not fit memory; take at most {MOST} rows, or k-means",
-            n * (n - 1) / 2
-        )));
+    match n <= MOST {
+        true => Ok(numbered(&by_pairs(rows, clusters))),
+        false => Ok(numbered(&by_chains(rows, clusters))),
     }
+}
+
+/// From the distances of all pairs. Rows of one cluster have one number.
+fn by_pairs(rows: &Rows, clusters: usize) -> Vec<usize> {
+    let n = rows.n();
     let distance =
         |i: usize, j: usize| rows.row(i).iter().zip(rows.row(j)).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
     let of_row = |i: usize| (i + 1..n).map(|j| distance(i, j)).collect::<Vec<_>>();
@@ -36,25 +41,43 @@ pub fn agglomerative(rows: &Rows, clusters: usize) -> Result<Vec<u32>> {
         into[step.cluster1] = n + i;
         into[step.cluster2] = n + i;
     }
-    let root = |mut i: usize| {
-        while into[i] != i {
-            i = into[i];
-        }
-        i
-    };
+    (0..n).map(|row| root(&into, row)).collect()
+}
+
+/// Without distances of pairs. Rows of one cluster have one number.
+fn by_chains(rows: &Rows, clusters: usize) -> Vec<usize> {
+    let n = rows.n();
+    let mut into: Vec<usize> = (0..n).collect();
+    for merger in ward(rows).into_iter().take(n - clusters) {
+        let [a, b] = merger.rows.map(|row| root(&into, row));
+        into[a.max(b)] = a.min(b);
+    }
+    (0..n).map(|row| root(&into, row)).collect()
+}
+
+fn root(into: &[usize], mut i: usize) -> usize {
+    while into[i] != i {
+        i = into[i];
+    }
+    i
+}
+
+/// Numbers from 0 on, in the order in which they are first met.
+fn numbered(of_row: &[usize]) -> Vec<u32> {
     let mut seen = Vec::new();
-    let number = |root: usize, seen: &mut Vec<usize>| {
+    let mut number = |root: usize| {
         seen.iter().position(|s| *s == root).unwrap_or_else(|| {
             seen.push(root);
             seen.len() - 1
         }) as u32
     };
-    Ok((0..n).map(|i| number(root(i), &mut seen)).collect())
+    of_row.iter().map(|root| number(*root)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Philox;
 
     #[test]
     fn groups_are_found_and_numbered_by_their_first_row() {
@@ -64,5 +87,30 @@ mod tests {
         assert_eq!(agglomerative(&rows, 7).unwrap(), [0, 1, 2, 3, 4, 5, 6]);
         assert_eq!(agglomerative(&rows, 1).unwrap(), [0; 7]);
         assert!(agglomerative(&rows, 8).unwrap_err().to_string().contains("8 clusters of 7 rows"));
+    }
+
+    /// Random rows, whose mergers cost differently, and groups of them.
+    #[test]
+    fn without_pairs_it_is_the_same() {
+        let p = Philox::new(3, 0);
+        for (n, d, groups) in [(1, 2, 1), (2, 1, 1), (60, 1, 3), (300, 3, 7), (5000, 10, 10)] {
+            let number = |i: usize| {
+                let (row, column) = (i / d, i % d);
+                p.normal(0, i as u64) + 3.0 * ((row % groups * (column + 2)) % 5) as f32
+            };
+            let rows = Rows::new((0..n * d).map(number).collect(), d).unwrap();
+            for clusters in [1, 2, groups, n / 2, n].into_iter().filter(|k| (1..=n).contains(k)) {
+                let [pairs, chains] = [by_pairs(&rows, clusters), by_chains(&rows, clusters)].map(|c| numbered(&c));
+                assert_eq!(pairs, chains, "{n} rows of {d}, {clusters} clusters");
+            }
+        }
+    }
+
+    /// Equal rows cost nothing to merge: chains among them end, and they come together first.
+    #[test]
+    fn equal_rows_come_together() {
+        let rows = Rows::new((0..200).map(|i| (i % 4) as f32).collect(), 1).unwrap();
+        let clusters = numbered(&by_chains(&rows, 4));
+        assert!(clusters.iter().enumerate().all(|(i, c)| *c == i as u32 % 4), "{clusters:?}");
     }
 }

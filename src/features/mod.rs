@@ -4,6 +4,7 @@
 //! All of it works on [`Rows`], sums in f64, and depends on its arguments alone: never on time or the number of threads.
 
 pub mod agglomerative;
+mod chain;
 pub mod kmeans;
 pub mod logistic;
 pub mod low_shot;

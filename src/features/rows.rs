@@ -33,6 +33,21 @@ impl Rows {
         Ok(Rows { data, d })
     }
 
+    /// All rows of several matrices, one after the other.
+    ///
+    /// # Errors
+    /// If their rows are not of one length.
+    pub fn joined(parts: &[Rows]) -> Result<Rows> {
+        let d = parts.first().map_or(1, |first| first.d);
+        if let Some(other) = parts.iter().find(|part| part.d != d) {
+            return Err(Error::Config(format!(
+                "features: rows of {d} and of {} numbers; give rows of one length",
+                other.d
+            )));
+        }
+        Ok(Rows { data: parts.iter().flat_map(|part| &part.data).copied().collect(), d })
+    }
+
     /// Number of rows.
     pub fn n(&self) -> usize {
         self.data.len() / self.d
@@ -137,6 +152,9 @@ mod tests {
         assert_eq!((rows.n(), rows.d(), rows.row(2)), (3, 2, [4.0, 5.0].as_slice()));
         assert_eq!(rows.select(&[2, 0]).data(), [4.0, 5.0, 0.0, 1.0]);
         assert_eq!(rows.mean(), [2.0, 3.0]);
+        assert_eq!(Rows::joined(&[rows.select(&[2]), rows.select(&[0, 1])]).unwrap(), rows.select(&[2, 0, 1]));
+        let message = Rows::joined(&[rows.clone(), Rows::new(vec![0.0; 3], 3).unwrap()]).unwrap_err().to_string();
+        assert!(message.contains("rows of 2 and of 3 numbers"), "{message}");
         assert!(Rows::new(vec![0.0; 5], 2).unwrap_err().to_string().contains("5 numbers are no rows of 2"));
         assert!(Rows::new(Vec::new(), 0).is_err());
         let message = Rows::new(vec![0.0, 1.0, 2.0, f32::NAN], 2).unwrap_err().to_string();

@@ -31,5 +31,5 @@ pub use codes::Codes;
 pub use layer_sizes::layer_sizes;
 pub use model::{FitProgress, Model, Watch, Work};
 pub use output::Output;
-pub use recipe::{METHOD, MbnRecipe};
+pub use recipe::{FitTo, METHOD, MbnRecipe};
 pub use spec::{Application, MbnSpec, Sampling, Similarity};

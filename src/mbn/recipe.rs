@@ -28,6 +28,9 @@ pub struct MbnRecipe {
     /// A run whose network makes the points of images; empty for their pixels.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub features: String,
+    /// Which images it is fitted to. Labels are seen neither way.
+    #[serde(default, skip_serializing_if = "FitTo::is_default")]
+    pub fit_to: FitTo,
     /// The settings.
     #[serde(default)]
     pub mbn: MbnSpec,
@@ -37,6 +40,23 @@ pub struct MbnRecipe {
     /// Where it was fitted: written to a run's `config.toml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunInfo>,
+}
+
+/// Images that a model is fitted to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FitTo {
+    /// Those of the training part; others are assigned.
+    #[default]
+    Train,
+    /// Those of all parts, as where a whole set is to be clustered: the paper's 70,000 of MNIST.
+    All,
+}
+
+impl FitTo {
+    fn is_default(&self) -> bool {
+        *self == FitTo::default()
+    }
 }
 
 /// The one method of these recipes.

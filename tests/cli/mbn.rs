@@ -65,6 +65,30 @@ fn a_model_is_fitted_evaluated_drawn_and_compressed() {
 }
 
 #[test]
+fn a_model_of_all_images_knows_the_clusters_of_each_part() {
+    let place = Place::new();
+    let out = fit(&place, "all", &["--set", "fit_to=all", "--set", "mbn.application=agglomerative"]).ok().out;
+    assert!(out.contains("400 of 784 numbers each, pixels"), "{out}");
+    let summary = json(&place, "all/summary.json");
+    assert_eq!((&summary["all"]["images"], &summary["train"]), (&400.into(), &Value::Null));
+
+    let out = place.run(&["eval", "all", "--baseline", "--json"]).ok().out;
+    let eval: Value = serde_json::from_str(&out).expect(&out);
+    assert_eq!(eval["all"], summary["all"]);
+    // All of it was clustered: nothing is left to predict.
+    assert_eq!((&eval["train"]["images"], &eval["test"]["images"]), (&300.into(), &100.into()));
+    assert!(eval.get("pace").is_none() && eval["kmeans"]["images"] == 400, "{out}");
+
+    let mut clusters = Vec::new();
+    for part in ["train", "test"] {
+        place.run(&["embed", "all", "--part", part]).ok();
+        clusters.extend_from_slice(&fs::read(place.path("all/embed/clusters.npy")).expect("clusters")[128..]);
+    }
+    assert_eq!(clusters.len(), 4 * 400);
+    place.run(&["eval", "all", "--data", "embedded"]).ok();
+}
+
+#[test]
 fn a_killed_fit_goes_on_and_ends_in_the_same_bytes() {
     let place = Place::new();
     fit(&place, "whole", &[]).ok();

@@ -62,8 +62,8 @@ pub(super) fn run(options: &EvalOptions, t: TrainedRun) -> Result<()> {
         parts.push(Part {
             part,
             images: said.len(),
-            teacher: Agreement::of(meant, set),
-            student: Agreement::of(&said, set),
+            teacher: Agreement::of(meant, &[set]),
+            student: Agreement::of(&said, &[set]),
             agreement: same as f64 / said.len() as f64,
         });
     }

@@ -4,6 +4,7 @@ use crate::console::text::{grouped, percent};
 use crate::data::Dataset;
 use crate::features::{clustering_accuracy, normalized_mutual_information};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Agreement of clusters with classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,13 +18,14 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Against the labels of a set; `None` if it has none.
-    pub fn of(clusters: &[u32], set: &Dataset) -> Option<Agreement> {
-        let labels = set.labels.as_ref().filter(|l| l.len() == clusters.len() && !l.is_empty())?;
-        Some(Agreement {
+    /// Against the labels of sets, one after the other; `None` if one has none.
+    pub fn of(clusters: &[u32], sets: &[&Arc<Dataset>]) -> Option<Agreement> {
+        let labels: Option<Vec<&[u32]>> = sets.iter().map(|set| set.labels.as_deref()).collect();
+        let labels = labels?.concat();
+        (labels.len() == clusters.len() && !labels.is_empty()).then(|| Agreement {
             images: labels.len(),
-            accuracy: clustering_accuracy(clusters, labels),
-            nmi: normalized_mutual_information(clusters, labels),
+            accuracy: clustering_accuracy(clusters, &labels),
+            nmi: normalized_mutual_information(clusters, &labels),
         })
     }
 

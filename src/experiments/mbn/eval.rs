@@ -1,13 +1,13 @@
 //! Clusters of training and test images against their labels.
 
-use super::{Agreement, FittedRun, LayerBar, assigned, points};
+use super::{Agreement, FittedRun, LayerBar, assigned, fitted_parts, fitted_points};
 use crate::cache::note;
 use crate::console::stop::NEVER;
 use crate::console::text::{mib, say, say_json};
 use crate::error::{Error, Result};
 use crate::experiments::EvalOptions;
 use crate::features::KMeans;
-use crate::mbn::Watch;
+use crate::mbn::{FitTo, Watch};
 use crate::train::choose::choose;
 use serde_json::json;
 
@@ -30,16 +30,25 @@ pub(super) fn run(options: &EvalOptions, fitted: FittedRun) -> Result<()> {
             ));
             result.insert("pace".into(), json!(pace));
         }
-        if let Some(agreement) = Agreement::of(&found.clusters, set) {
+        if let Some(agreement) = Agreement::of(&found.clusters, &[set]) {
             said.push(format!("{name:5}  {}", agreement.say()));
             result.insert(name.into(), json!(agreement));
         }
     }
+    let (name, parts) = match recipe.fit_to {
+        FitTo::Train => ("train", vec![&data.train]),
+        FitTo::All => ("all", fitted_parts(FitTo::All, &data)),
+    };
+    let fitted = model.output.as_ref().filter(|_| options.data.is_none() && recipe.fit_to == FitTo::All);
+    if let Some(agreement) = fitted.and_then(|output| Agreement::of(&output.clusters, &parts)) {
+        said.push(format!("{name:5}  {}", agreement.say()));
+        result.insert(name.into(), json!(agreement));
+    }
     if options.baseline {
-        let points = points(&recipe, &data.train, &device, &NEVER)?.expect("nobody stops this");
+        let points = fitted_points(&recipe, &data, &device, &NEVER)?.expect("nobody stops this");
         let centres = KMeans::fit(&points, model.spec.clusters, model.spec.restarts, model.seed)?;
-        if let Some(agreement) = Agreement::of(&centres.assign(&points)?, &data.train) {
-            said.push(format!("train  k-means on the same points  {}", agreement.say()));
+        if let Some(agreement) = Agreement::of(&centres.assign(&points)?, &parts) {
+            said.push(format!("{name:5}  k-means on the same points  {}", agreement.say()));
             result.insert("kmeans".into(), json!(agreement));
         }
     }

@@ -9,12 +9,15 @@ mod train;
 
 pub use agreement::Agreement;
 pub use bar::LayerBar;
-pub use predict::{Found, Pace, assigned, pixels, points, predicted};
+pub use predict::{Found, Pace, assigned, fitted_parts, fitted_points, points, predicted};
 
 use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOptions, Start, TrainOptions};
+use crate::console::stop::NEVER;
 use crate::console::text::pretty_json;
 use crate::data::{Part, Split};
+use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::features::Rows;
 use crate::mbn::{METHOD, MbnRecipe, Model};
 use crate::recipe::keys::{Key, keys_of};
 use crate::recipe::{RunInfo, Text};
@@ -109,7 +112,8 @@ impl FittedRun {
         if data.is_none() {
             // All of it is tested, side by side.
             check_of(&run, &recipe.data.path, &info, &images, &Part::ALL, true)?;
-            if recipe.features.is_empty() && pixels(&images.train)? != model.points {
+            let same = |points: Option<Rows>| points.as_ref() == Some(&model.points);
+            if recipe.features.is_empty() && !same(fitted_points(&recipe, &images, &Device::Cpu, &NEVER)?) {
                 let what = "its [data] says other pixels than the model was fitted to: put it back as it was";
                 return Err(Error::data(run.config_path(), what));
             }

@@ -1,15 +1,16 @@
 //! The points of images, and what a fitted model makes of them.
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::features::Rows;
-use crate::mbn::{MbnRecipe, Model, Watch};
+use crate::mbn::{FitTo, MbnRecipe, Model, Watch};
 use crate::methods::{ImageInfo, Task};
 use crate::train::programs::Runner;
 use crate::train::protocol::{feature_programs, features};
 use crate::train::run::RunDir;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -45,6 +46,37 @@ pub fn points(recipe: &MbnRecipe, set: &Arc<Dataset>, device: &Device, stop: &At
     let path = run.chosen(&info)?;
     runner.restore(&run.checkpoint(&path, &network, &info)?, &path)?;
     features(&mut runner, set, batch, stop)
+}
+
+/// The parts of a set that a model is fitted to, in the order of its points.
+pub fn fitted_parts(fit_to: FitTo, data: &Split) -> Vec<&Arc<Dataset>> {
+    let mut parts = vec![&data.train];
+    if fit_to == FitTo::All {
+        // Where a set has no part of its own for it, one stands for the other.
+        let others = [&data.val, &data.test].into_iter().filter(|part| !part.is_empty());
+        for part in others {
+            if !parts.iter().any(|known| Arc::ptr_eq(known, part)) {
+                parts.push(part);
+            }
+        }
+    }
+    parts
+}
+
+/// As [`points`], of all that a model is fitted to.
+///
+/// # Errors
+/// As [`points`].
+pub fn fitted_points(recipe: &MbnRecipe, data: &Split, device: &Device, stop: &AtomicBool) -> Result<Option<Rows>> {
+    let mut parts = Vec::new();
+    for part in fitted_parts(recipe.fit_to, data) {
+        let Some(points) = points(recipe, part, device, stop)? else { return Ok(None) };
+        parts.push(points);
+    }
+    match parts.len() {
+        1 => Ok(parts.pop()),
+        _ => Rows::joined(&parts).map(Some),
+    }
 }
 
 /// Pixels in 0..1.
@@ -102,13 +134,23 @@ pub fn assigned(
     }))
 }
 
+/// Where some points stand among those that a model was fitted to: parts of a set that was fitted as a whole.
+fn place(points: &Rows, fitted: &Rows) -> Option<Range<usize>> {
+    if points.d() != fitted.d() || points.n() == 0 || points.n() > fitted.n() {
+        return None;
+    }
+    let found = fitted.data().windows(points.data().len()).step_by(points.d()).position(|w| w == points.data());
+    found.map(|first| first..first + points.n())
+}
+
 /// As [`assigned`], of points.
 pub fn predicted(model: &Model, points: &Rows, device: &Device, watch: &mut Watch<'_>) -> Result<Option<Found>> {
     let output = model.output.as_ref().ok_or_else(|| {
         Error::Config("the model is not fitted to its end: onebit train --resume --out RUN goes on".into())
     })?;
-    if *points == model.points {
-        let (clusters, coordinates) = (output.clusters.clone(), output.coordinates.clone());
+    if let Some(which) = place(points, &model.points) {
+        let numbers: Vec<u32> = (which.start as u32..which.end as u32).collect();
+        let (clusters, coordinates) = (output.clusters[which].to_vec(), output.coordinates.select(&numbers));
         return Ok(Some(Found { clusters, coordinates, pace: None }));
     }
     if points.n() == 0 {

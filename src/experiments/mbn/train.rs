@@ -1,12 +1,12 @@
 //! A fit, from the command to the summary.
 
-use super::{Agreement, LayerBar, not_one, points};
+use super::{Agreement, LayerBar, fitted_parts, fitted_points, not_one};
 use crate::console::stop::on_ctrl_c;
 use crate::console::text::{duration, go_on_unheard, grouped, mib, say};
 use crate::data::{Part, Split};
 use crate::error::{Error, Result};
 use crate::experiments::{Ending, Start, TrainOptions};
-use crate::mbn::{MbnRecipe, Model, Output, Watch, Work};
+use crate::mbn::{FitTo, MbnRecipe, Model, Output, Watch, Work};
 use crate::recipe::{RunInfo, absolute};
 use crate::train::choose::{Choice, choose};
 use crate::train::lock::RunLock;
@@ -41,8 +41,11 @@ struct Summary {
     output_seconds: f64,
     seconds: f64,
     planned_bytes: usize,
-    /// Against the labels of the points, if they have some.
+    /// Against the labels of the training images, if it was fitted to them and they have some.
     train: Option<Agreement>,
+    /// Against the labels of all images, if it was fitted to all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all: Option<Agreement>,
     version: String,
 }
 
@@ -85,7 +88,11 @@ pub(super) fn run(start: Start, options: &TrainOptions) -> Result<Ending> {
     let k = *fit.model.spec.layers.last().ok_or_else(missing)?;
     let codes = fit.model.codes.last().ok_or_else(missing)?;
     let output = Output::fit(&fit.model.spec, codes, k, fit.model.seed)?;
-    let train = Agreement::of(&output.clusters, &fit.data.train);
+    let agreement = Agreement::of(&output.clusters, &fitted_parts(fit.recipe.fit_to, &fit.data));
+    let (train, all) = match fit.recipe.fit_to {
+        FitTo::Train => (agreement, None),
+        FitTo::All => (None, agreement),
+    };
     fit.model.output = Some(output);
     fit.model.save(&fit.run.last())?;
     let summary = Summary {
@@ -100,6 +107,7 @@ pub(super) fn run(start: Start, options: &TrainOptions) -> Result<Ending> {
         seconds: before + began.elapsed().as_secs_f64(),
         planned_bytes: fit.planned_bytes,
         train,
+        all,
         version: env!("CARGO_PKG_VERSION").into(),
     };
     fit.run.write_json("summary.json", &summary)?;
@@ -160,7 +168,7 @@ fn begin(wanted: Wanted, options: &TrainOptions, stop: &AtomicBool) -> Result<Op
         return Err(Error::Config(format!("{}: there are no images to fit to", recipe.data.path)));
     }
     let choice = choose(&select)?;
-    let Some(points) = points(&recipe, &data.train, &choice.device, stop)? else { return Ok(None) };
+    let Some(points) = fitted_points(&recipe, &data, &choice.device, stop)? else { return Ok(None) };
     let mut model = Model::new(&recipe.mbn, recipe.seed, points, data.train.classes.len())?;
     let planned_bytes = model.planned_bytes(&choice.device)?;
     let manifest = data.manifest();
@@ -245,8 +253,8 @@ fn finish(as_json: bool, fit: &Fit, summary: &Summary) -> Result<Ending> {
         grouped(fit.model.points.n() as u64),
         duration(summary.seconds)
     ))?;
-    if let Some(train) = summary.train {
-        say(format!("clusters against the labels, which fitting did not see: {}", train.say()))?;
+    if let Some(agreement) = summary.train.or(summary.all) {
+        say(format!("clusters against the labels, which fitting did not see: {}", agreement.say()))?;
     }
     say(format!("look closer:  onebit eval {0}   onebit embed {0}", run.display()))?;
     Ok(Ending::Done)
