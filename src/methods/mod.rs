@@ -17,6 +17,7 @@ pub mod biper;
 pub mod burn;
 pub mod compress;
 pub mod finetune;
+pub mod moco;
 pub mod rbcn;
 pub mod reactnet;
 pub mod siman;
@@ -38,6 +39,7 @@ pub static METHODS: Methods = Methods::new(&[
     &reactnet::Reactnet,
     &rbcn::Rbcn,
     &swav::Swav,
+    &moco::Moco,
     &burn::Burn,
     &smn::Smn,
     &finetune::Finetune,

@@ -147,7 +147,7 @@ pub fn eval_input(g: &mut Graph, task: &Task<'_>, batch: usize) -> Result<Value>
 
 /// Whether a tensor belongs to what sits on a network only while it is trained, or to its last layer.
 pub fn is_of_a_head(tensor: &str) -> bool {
-    let heads = ["head.", "prototypes.", "queue.", "classifier.", "adapter.", "target.", "burn.", "fc."];
+    let heads = ["head.", "prototypes.", "queue.", "key.", "classifier.", "adapter.", "target.", "burn.", "fc."];
     heads.iter().any(|prefix| tensor.starts_with(prefix))
 }
 

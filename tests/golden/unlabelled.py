@@ -24,6 +24,10 @@ PROTOTYPES, DIMENSION, HIDDEN, OUTPUTS = 6, 5, 7, 6
 SSL_HIDDEN, SSL_DIMENSION = 512, 128
 TEMPERATURE, CODE_TEMPERATURE, EPSILON = 0.2, 0.1, 0.05
 BALANCE, TARGET_RATE, ETA, SCORE_LR = (0.1, 0.3), 0.5, 0.7, 3.0
+# Leaves of rules for weights and activations that no method here has.
+OTHER_RULES = ("alpha", "alpha_a", "beta_a", ".positive", ".negative")
+# MoCo: what the copy keeps of itself, and keys of earlier batches.
+FOLLOWS, KEYS = 0.75, 8
 
 
 def identity(x):
@@ -145,6 +149,14 @@ def length(tensors):
 # One step
 
 
+def features(net, x):
+    net.stages, net.bits, net.signs = [], {}, {}
+    y = net.activate(net.stem_act, "act1", net.batch_norm("bn1", net.conv("conv1", x)))
+    for stage, width in enumerate(WIDTHS[1:]):
+        y = net.block(f"layer{stage + 1}.0", y, width, 1 if stage == 0 else 2)
+    return y.mean((2, 3))
+
+
 def decay_of(name, binary):
     if name.endswith(".scores"):
         return 0.0
@@ -177,7 +189,7 @@ def step(start, images, *, target=None, similar=None, smn=False, hidden=HIDDEN, 
     def is_trained(n):
         if n.startswith("teacher.") or "running" in n or n.startswith(("act1", "fc.", "bn_head", "queue")):
             return False
-        if n.endswith("alpha") or n.endswith("scores") and not smn or n.endswith("threshold") and not binary:
+        if n.endswith(OTHER_RULES) or n.endswith("scores") and not smn or n.endswith("threshold") and not binary:
             return False
         if n.startswith("head.") and hidden == 0 and not n.startswith("head.0"):
             return False
@@ -197,13 +209,6 @@ def step(start, images, *, target=None, similar=None, smn=False, hidden=HIDDEN, 
     rate = lambda n: SCORE_LR if n.endswith("scores") else LR * TARGET_RATE if n.startswith("target.") and "prototypes" not in n else LR
     optimiser = torch.optim.SGD(
         [{"params": [p[n]], "weight_decay": decay_of(n, binary), "lr": rate(n)} for n in names], lr=LR, momentum=MOMENTUM)
-
-    def features(net, x):
-        net.stages, net.bits, net.signs = [], {}, {}
-        y = net.activate(net.stem_act, "act1", net.batch_norm("bn1", net.conv("conv1", x)))
-        for stage, width in enumerate(WIDTHS[1:]):
-            y = net.block(f"layer{stage + 1}.0", y, width, 1 if stage == 0 else 2)
-        return y.mean((2, 3))
 
     if not binary:
         f = features(net, torch.cat(views))
@@ -285,6 +290,68 @@ def step(start, images, *, target=None, similar=None, smn=False, hidden=HIDDEN, 
     return after, terms
 
 
+# MoCo
+
+
+def moco_head(p, name, x):
+    return F.normalize(linear(p, f"{name}.2", F.relu(apart(linear(p, f"{name}.0", x), 0, by=1e-6))), dim=1)
+
+
+def moco_step(start, images, *, kd=0.0, symmetric=False, **settings):
+    """Keys are made in groups of the images 0, 2 and 1, 3, by a copy whose statistics are those of the group."""
+    p = {name: torch.tensor(t.astype(np.float64)) for name, t in start.items()}
+    x = (torch.tensor(images / 255.0).permute(0, 3, 1, 2) - 0.5) / 0.25
+    views = [x, x.flip(3)]
+    net = Net(p, binary=kd > 0, **settings)
+    of_binary = lambda n: n.endswith("threshold") or ".act" in n
+    names = [n for n in p if n.startswith(("conv1.", "bn1.", "layer", "head.0.", "head.2.")) and "running" not in n
+             and not n.endswith(OTHER_RULES + ("scores",)) and (kd or not of_binary(n))]
+    for n in names:
+        p[n].requires_grad_()
+    optimiser = torch.optim.SGD([{"params": [p[n]], "weight_decay": decay_of(n, kd > 0)} for n in names], lr=LR, momentum=MOMENTUM)
+
+    @torch.no_grad()
+    def keys(x):
+        k = torch.empty(BATCH, p["head.2.bias"].numel())
+        for group in (0, 1):
+            # A copy, as its running statistics stay.
+            of_group = {n[4:]: t.clone() for n, t in p.items() if n.startswith("key.")}
+            f = features(Net(of_group, binary=kd > 0, **settings), x[group::2])
+            k[group::2] = moco_head(of_group, "head", f)
+        return k
+
+    queue = p["queue.keys"]
+    losses, made, right, positive = [], [], [], []
+    for query, key in ((0, 1), (1, 0)) if symmetric else ((0, 1),):
+        q, k = moco_head(p, "head", features(net, views[query])), keys(views[key])
+        logits = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.T], 1) / TEMPERATURE
+        losses.append(F.cross_entropy(logits, torch.zeros(BATCH, dtype=torch.long)))
+        if kd:
+            taught = Net(p, "teacher.", binary=False, act=net.act, stem_act=net.act, skip=net.skip, shortcut=net.shortcut)
+            taught.training = False
+            with torch.no_grad():
+                t = F.normalize(projector(p, "teacher.head", features(taught, views[query]), SSL_HIDDEN, False), dim=1)
+            losses.append(kd * divergence(t, q))
+        made.append(k)
+        right.append((best(logits.detach()) == 0).sum())
+        positive.append((q * k).sum(1).detach())
+    loss = sum(losses)
+    loss.backward()
+    assert all(p[n].grad is not None for n in names), [n for n in names if p[n].grad is None]
+    optimiser.step()
+    after = {
+        "metrics.mean.cosine_to_key": [float(torch.cat(positive).mean()), 1],
+        "metrics.sums": [loss.item(), float(sum(right)) / len(right), 1],
+        "metrics.halted": [0.0],
+        "queue.keys": torch.cat(made + [queue])[: len(queue)],
+    }
+    for n in names:
+        after[n] = p[n]
+        after[f"optim.{n}.momentum"] = optimiser.state[p[n]]["momentum_buffer"]
+        after[f"key.{n}"] = FOLLOWS * p[f"key.{n}"] + (1 - FOLLOWS) * p[n].detach()
+    return after | {n: t for n, t in p.items() if not n.startswith("teacher.") and n not in after}, {}
+
+
 # What is stored
 
 
@@ -341,7 +408,21 @@ METHODS = {
     "burn-m2": dict(target="joint-literal", similar="features", **BURN),
     "burn-m3": dict(target="joint-swav", similar="features", **BURN),
     "burn-m4": dict(target="joint-anneal", **BURN),
+    "moco": dict(**FLOAT),
+    "moco-kd": dict(kd=0.5, symmetric=True, **BURN),
 }
+
+
+def own_of_moco(base, outputs):
+    """A head without normalisation, the queue, and the copy, which starts as what it is a copy of."""
+    rng = np.random.default_rng(3)
+    normal = lambda *shape: (rng.standard_normal(shape) * 0.5).astype(np.float32)
+    queue = normal(KEYS, outputs)
+    own = {"head.2.weight": normal(outputs, HIDDEN), "head.2.bias": normal(outputs),
+           "queue.keys": (queue / np.linalg.norm(queue, axis=1, keepdims=True)).astype(np.float32)}
+    body = ("conv1.", "bn1.", "act1.", "layer", "head.0.", "head.2.")
+    own |= {f"key.{n}": t for n, t in (base | own).items() if n.startswith(body) and not n.endswith("scores")}
+    return own
 
 
 def main():
@@ -352,6 +433,7 @@ def main():
         "smn": {"head.0.weight": normal(DIMENSION, D), "head.0.bias": normal(DIMENSION)},
         "burn-m0": {"classifier.3.weight": normal(SSL_DIMENSION, HIDDEN), "classifier.3.bias": normal(SSL_DIMENSION)},
     }
+    own |= {"moco": own_of_moco(base, DIMENSION), "moco-kd": own_of_moco(base, SSL_DIMENSION)}
     base_of = {m: base | own.get(m, {}) for m in METHODS}
     out = {f"start/{n}": t for n, t in base.items()}
     out |= {f"{m}/start/{n}": t for m, tensors in own.items() for n, t in tensors.items()}
@@ -361,7 +443,7 @@ def main():
             assert seed < 2000, f"{method} finds no images"
             images = np.random.default_rng(seed).integers(0, 256, (BATCH, 8, 8, 3), dtype=np.uint8)
             try:
-                after, terms = step(start, images, **settings)
+                after, terms = (moco_step if method.startswith("moco") else step)(start, images, **settings)
                 break
             except Tie:
                 continue

@@ -92,6 +92,15 @@ const SWAV: &str = "
     dimension = 5
 ";
 
+const MOCO: &str = "
+    [moco]
+    temperature = 0.2
+    queue = 8
+    momentum = 0.75
+    hidden = 7
+    groups = 2
+";
+
 /// A recipe; `top` are its first lines, `net` is the rest of the table `[net]` and what follows it.
 fn recipe(top: &str, net: &str) -> Recipe {
     let text = format!(
@@ -319,4 +328,8 @@ steps! { UNLABELLED;
         format!("{BURN} target = 'joint-swav'\n similarity = 'features' {SWAV} hidden = 7");
     burn_m4_step_equals_pytorch: "burn-m4", "method = 'burn'", epoch 3,
         format!("{BURN} target = 'joint-anneal'\n information = 0.7\n similarity = 'none'");
+    moco_step_equals_pytorch: "moco", "method = 'moco'", epoch 3,
+        format!("{FLOAT} {MOCO} dimension = 5");
+    moco_with_distillation_step_equals_pytorch: "moco-kd", "method = 'moco'", epoch 3,
+        format!("{} {MOCO} dimension = 128\n symmetric = true\n distillation = 0.5", BURN.split("[burn]").next().unwrap());
 }
