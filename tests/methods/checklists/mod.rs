@@ -6,6 +6,7 @@ mod binary_layers;
 mod burn;
 mod mbn;
 mod method;
+mod moco;
 mod rbcn;
 mod released;
 mod siman;
