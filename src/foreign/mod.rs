@@ -11,7 +11,8 @@
 //!
 //! Tensors do not tell everything. What is taken for granted: ReLU, batch normalisation with eps 1e-5, in bottlenecks the
 //! stride at the 3x3 convolution (torchvision's; the first authors have it at the 1x1 before), 3x3 max pooling of stride 2
-//! behind a 7x7 first layer and none behind a 3x3 one.
+//! behind a 7x7 first layer and none behind a 3x3 one; that ReActNet-A is of the second of its steps, with binary weights; that a
+//! VGG-small without scales is IR-Net's.
 
 mod about;
 mod detect;
