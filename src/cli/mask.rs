@@ -6,7 +6,7 @@ use crate::masks::{MaskFile, MaskTensor, apply};
 use crate::recipe::{Recipe, RunInfo};
 use crate::train::checkpoint::{Checkpoint, Position};
 use crate::train::choose::choose;
-use crate::train::origin::Origin;
+use crate::train::origin::{Origin, is_file};
 use crate::train::run::RunDir;
 use anyhow::{Context, bail};
 use flate2::Compression;
@@ -104,7 +104,7 @@ fn put_on(base: &Path, mask_path: &Path, out: Option<&Path>, device: &str) -> an
 /// What a masked network is recorded as: its base's recipe, evaluated by features; of weights made elsewhere, a recipe for
 /// their kind of network.
 fn record(base: &Path, origin: &Origin) -> anyhow::Result<(Recipe, RunInfo, Position)> {
-    if base.is_dir() {
+    if base.is_dir() && !is_file(base) {
         let (dir, recipe, info) = RunDir::open(base)?;
         // With a mask it is another network: no validation has chosen it.
         let position = Position { best_val: None, ..dir.checkpoint(&dir.chosen(&info)?, &recipe, &info)?.position };

@@ -3,7 +3,7 @@
 use crate::console::text::{grouped, say, say_json, size};
 use crate::error::Error;
 use crate::files::write_atomic;
-use crate::foreign::{Foreign, is_foreign, load};
+use crate::foreign::{Foreign, is_named_foreign, load};
 use crate::graph::{Graph, Meta};
 use crate::nn::picture::{shown, svg};
 use crate::nn::{LayerInfo, Mode, NetSpec};
@@ -26,8 +26,8 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Name of a built-in recipe, a run, a TOML file with a table [net], or a file of weights that says its network (.onnx, .pth,
-    /// .safetensors).
+    /// Name of a built-in recipe, a run, a TOML file with a table [net], or weights made elsewhere that say their network (.onnx, .pth,
+    /// .safetensors, a folder of Hugging Face).
     network: String,
     /// Height, width and channels of the images, if they are not those of the recipe.
     #[arg(long, value_name = "HxWxC", value_parser = extents)]
@@ -61,7 +61,7 @@ struct Alone {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if is_foreign(Path::new(&args.network)) {
+    if is_named_foreign(Path::new(&args.network)) {
         return of_weights(args);
     }
     let text = Text::find(&args.network)?;

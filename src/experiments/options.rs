@@ -31,7 +31,7 @@ pub struct TrainOptions {
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,
     /// Starts from trained weights, those of a run directory, of one of its checkpoints, or of a file made elsewhere
-    /// (safetensors, .pth, .th, .onnx). A last layer of other classes starts anew.
+    /// (safetensors, .pth, .th, .onnx, a folder of Hugging Face). A last layer of other classes starts anew.
     #[arg(long, value_name = "RUN|FILE", conflicts_with = "resume")]
     pub from: Option<PathBuf>,
     /// Changes one setting of the recipe; may be repeated.
@@ -69,7 +69,7 @@ impl TrainOptions {
 /// What is tested, and how.
 #[derive(clap::Args)]
 pub struct EvalOptions {
-    /// The run directory, or a file of weights made elsewhere (.pth, .th, .safetensors, .onnx), with --data.
+    /// The run directory, or weights made elsewhere (.pth, .th, .safetensors, .onnx, a folder of Hugging Face), with --data.
     pub run: PathBuf,
     /// How features are evaluated: knn (nearest neighbours), linear (logistic regression) or finetune (the whole network and a
     /// new last layer); unless given, the network is tested as its method says, with eval.json and confusion.svg.
@@ -135,7 +135,7 @@ impl FeatureOptions {
 /// What is written of a run.
 #[derive(clap::Args)]
 pub struct ExportOptions {
-    /// The run directory, or a file of weights made elsewhere (.pth, .th, .safetensors, .onnx), with --data and --out.
+    /// The run directory, or weights made elsewhere (.pth, .th, .safetensors, .onnx, a folder of Hugging Face), with --data and --out.
     pub run: PathBuf,
     /// Which checkpoint [default: the best one where validation images chose it, else the last one].
     #[arg(long, value_enum)]

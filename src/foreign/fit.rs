@@ -4,23 +4,24 @@ use super::Checked;
 use super::detect::{Detected, detect};
 use super::names::Named;
 use crate::graph::{Graph, Meta};
-use crate::nn::{Mode, NetSpec};
+use crate::nn::Mode;
 use std::collections::BTreeMap;
 
 /// Names that a message gives of each kind of fault.
 const NAMED: usize = 20;
 
 const SUPPORTED: &str = "Read are the plain ResNet-18, -34 and -50 of torchvision and of timm (resnet18, resnet34, \
-                         resnet50), of any width, with a first layer of 7x7 or 3x3, with fc or without, SwAV's checkpoints of \
-                         them, the ResNet-20, -32, -44 and -56 for CIFAR (option A), and the binary ResNets of the releases of IR-Net, \
-                         ReCU, BiPer, AdaBin, Bi-Real Net and ReActNet; not their relatives (resnet18d, ResNeXt, wide, \
+                         resnet50) and of Hugging Face's transformers, of any width, with a first layer of 7x7 or 3x3, with fc or \
+                         without, SwAV's and MoCo's checkpoints of them, the ResNet-20, -32, -44 and -56 for CIFAR (option A), the \
+                         binary ResNets of the releases of IR-Net, ReCU, BiPer, AdaBin, SiMaN, Bi-Real Net and ReActNet, VGG-small of \
+                         IR-Net, ReCU and SiMaN, and ReActNet-A of ReActNet, S2-BNN and BURN; not their relatives (resnet18d, ResNeXt, wide, \
                          squeeze-excite, ...) nor other networks";
 
 /// The network and its classes, if the tensors are its, all of them and no others.
 ///
 /// # Errors
 /// With every tensor that has no place in it, is missing or has another shape, up to 20 of each.
-pub(super) fn fit(named: &Named) -> Checked<(NetSpec, usize)> {
+pub(super) fn fit(named: &Named) -> Checked<Detected> {
     let mut unmatched = named.unmatched.clone();
     let (mut missing, mut misshapen) = (Vec::new(), Vec::new());
     let detected = detect(named);
@@ -35,7 +36,10 @@ pub(super) fn fit(named: &Named) -> Checked<(NetSpec, usize)> {
                 Some(_) => {}
             }
         }
-        let beside = |name: &str| name.starts_with("head.") || name == "prototypes.weight";
+        // Weights to train on from, where a test reads their bits.
+        let latent =
+            |name: &str| name.strip_suffix(".weight").is_some_and(|n| wanted.contains_key(&format!("{n}.bits")));
+        let beside = |name: &str| name.starts_with("head.") || name == "prototypes.weight" || latent(name);
         let extra = named.tensors.iter().filter(|(name, _)| !wanted.contains_key(*name) && !beside(name));
         unmatched.extend(extra.map(|(_, t)| t.theirs.clone()));
     }
@@ -49,7 +53,7 @@ pub(super) fn fit(named: &Named) -> Checked<(NetSpec, usize)> {
     .map(|(what, names)| format!("{what}: {}", listed(&names)))
     .collect();
     match detected {
-        Ok(d) if faults.is_empty() => Ok((d.net, d.classes)),
+        Ok(d) if faults.is_empty() => Ok(d),
         Ok(d) => Err(format!("as a {:?} it does not add up; {}. {SUPPORTED}", d.net.kind, faults.join("; "))),
         Err(why) => {
             Err(format!("this is no network that is read: {}. {SUPPORTED}", [&[why][..], &faults].concat().join("; ")))
@@ -60,7 +64,8 @@ pub(super) fn fit(named: &Named) -> Checked<(NetSpec, usize)> {
 /// Parameters and running statistics of the network, by name.
 fn wanted(d: &Detected) -> Checked<BTreeMap<String, Vec<usize>>> {
     let mut g = Graph::new();
-    let x = g.input("x", Meta::f32([1, 64, 64, d.channels]));
+    let side = d.side.unwrap_or(64);
+    let x = g.input("x", Meta::f32([1, side, side, d.channels]));
     let built = x.and_then(|x| d.net.network(&mut g, x, d.classes, Mode::Eval, None));
     built.map_err(|e| format!("its network cannot be built: {e}"))?;
     let leaves = g.params().into_iter().chain(g.states());
@@ -85,19 +90,19 @@ fn listed(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::names::Found;
+    use super::super::names::{Found, Taken};
     use super::*;
-    use crate::nn::{NetKind, Shortcut, Stem};
+    use crate::nn::{NetKind, NetSpec, Shortcut, Stem};
 
     fn detected(kind: NetKind, widths: &[usize], stem: Stem, classes: usize) -> Detected {
         let mut net = NetSpec::new(kind, false);
         (net.widths, net.stem, net.shortcut) = (widths.to_vec(), Some(stem), Some(Shortcut::Float));
-        Detected { net, classes, channels: 3 }
+        Detected { net, classes, channels: 3, side: None }
     }
 
     fn tensors(d: &Detected) -> Named {
         let found = |(name, shape): (String, Vec<usize>)| {
-            (name.clone(), Found { index: 0, theirs: name, shape, negated: false })
+            (name.clone(), Found { index: 0, theirs: name, shape, taken: Taken::AsIs })
         };
         Named { tensors: wanted(d).unwrap().into_iter().map(found).collect(), ..Named::default() }
     }
@@ -113,7 +118,7 @@ mod tests {
         ] {
             let named = tensors(&d);
             assert_eq!(detect(&named), Ok(detected(d.net.kind, &d.net.widths, d.net.stem.unwrap(), d.classes)));
-            assert_eq!(fit(&named), Ok((d.net, d.classes)));
+            assert_eq!(fit(&named), Ok(d));
         }
     }
 

@@ -114,7 +114,9 @@ impl Checkpoint {
             let t = self.tensors.get(name).ok_or_else(|| {
                 another(format!("the first tensor that differs is {name}: {meta} here, missing in the file"))
             })?;
-            if t.shape()[..] != tensor_file::stored_extents(&meta.shape, meta.dtype)[..] {
+            // As a file keeps it, or as it is.
+            let kept = t.shape()[..] == tensor_file::stored_extents(&meta.shape, meta.dtype)[..];
+            if !kept && (t.shape(), t.dtype()) != (&meta.shape, meta.dtype) {
                 let found = Meta::new(t.shape().clone(), t.dtype());
                 return Err(another(format!(
                     "the first tensor that differs is {name}: {meta} here, {found} in the file"

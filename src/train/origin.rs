@@ -5,10 +5,10 @@ use super::run::RunDir;
 use crate::data::Stats;
 use crate::error::{Error, Result};
 use crate::files::{read_file, read_text};
-use crate::foreign::{is_foreign, load};
+use crate::foreign::{files, is_foreign, load};
 use crate::hash::fnv1a;
 use crate::methods::projector::Projector;
-use crate::nn::{NetSpec, Stem};
+use crate::nn::{NetKind, NetSpec, Stem};
 use crate::recipe::{Recipe, RunInfo};
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
@@ -34,7 +34,7 @@ pub struct Origin {
     pub std: Vec<f32>,
 }
 
-/// Whether a path is that of a file of weights, and not of a run.
+/// Whether a path is that of a file of weights, or of a folder that has some, and not of a run.
 pub fn is_file(path: &Path) -> bool {
     is_foreign(path)
 }
@@ -52,7 +52,7 @@ pub fn not_there(path: &Path) -> String {
             .into();
     }
     match path.exists() {
-        true => "which is no run directory, and no file of weights by its name (.safetensors, .pt, .pth, .th, .ckpt, .pkl, .bin, .onnx)".into(),
+        true => "which is a recipe by its name, and no run directory and no file of weights".into(),
         false => "which is not there".into(),
     }
 }
@@ -67,8 +67,8 @@ impl Origin {
         let of_run = Checkpoint::run_of(path);
         if of_run.is_none() && is_foreign(path) {
             let made = load(path)?;
-            let [mean, std] = IMAGENET.map(|v| v.to_vec());
-            return Ok(Origin { net: made.net, tensors: made.tensors, head: None, classes: Vec::new(), mean, std });
+            let [mean, std] = made.stats.unwrap_or_else(|| IMAGENET.map(|v| v.to_vec()));
+            return Ok(Origin { net: made.net, tensors: made.tensors, head: None, classes: made.labels, mean, std });
         }
         let (run, recipe, info) = RunDir::open(of_run.as_deref().unwrap_or(path))?;
         let file = if of_run.is_some() { path.to_path_buf() } else { run.chosen(&info)? };
@@ -109,9 +109,10 @@ impl AsRun {
     /// If it cannot be read, or nothing tells how its images were normalised, which colour images have a custom for.
     pub fn open(path: &Path, settings: &[String]) -> Result<AsRun> {
         let made = load(path)?;
-        let of_stem = || made.tensors.get("conv1.weight").map(|w| w.shape().columns());
+        let of_stem =
+            || ["conv1.weight", "conv0.weight"].iter().find_map(|n| Some(made.tensors.get(*n)?.shape().columns()));
         let channels = made.images.map(|[.., c]| c).or_else(of_stem);
-        let large = made.net.stem == Some(Stem::Imagenet);
+        let large = made.net.stem == Some(Stem::Imagenet) || made.net.kind == NetKind::ReactnetA;
         let mut recipe = Recipe::parse(&[EVALUATED, if large { LARGE } else { "" }].concat(), path)?;
         recipe.net = NetSpec { binary: Some(made.net.is_binary()), ..made.net };
         recipe.data.size = made.images.map(|[h, w, _]| [h, w]).or(recipe.data.size);
@@ -130,6 +131,11 @@ impl AsRun {
         }
         let stats = match recipe.augment.normalize.take() {
             Some(said) => said,
+            None if made.stats.is_some() => {
+                notes.push("images are normalised as the configuration beside the weights says".into());
+                let [mean, std] = made.stats.clone().unwrap_or_default();
+                Stats { mean, std }
+            }
             None => {
                 let [mean, std] = IMAGENET.map(|v| v.to_vec());
                 if let Some(c) = channels.filter(|c| *c != mean.len()) {
@@ -160,6 +166,7 @@ impl AsRun {
             version: env!("CARGO_PKG_VERSION").into(),
             mean: stats.mean,
             std: stats.std,
+            classes: made.labels,
             ..RunInfo::default()
         };
         let position = Position { recipe: format!("{:016x}", recipe.hash()?), ..Position::default() };
@@ -169,14 +176,17 @@ impl AsRun {
 }
 
 /// What a network is that runs learn or start from, in hexadecimal: equal of runs that differ by nothing but their seed. Of a run
-/// its settings, its images, the checkpoint and what it came from itself; of weights made elsewhere the file.
+/// its settings, its images, the checkpoint and what it came from itself; of weights made elsewhere their files.
 ///
 /// # Errors
 /// If it cannot be read.
 pub fn lineage(path: &Path) -> Result<String> {
     let of_run = Checkpoint::run_of(path);
     if of_run.is_none() && is_foreign(path) {
-        let bytes = read_file(path).map_err(Error::io(path, "read"))?;
+        let mut bytes = Vec::new();
+        for file in files(path)? {
+            bytes.extend(read_file(&file).map_err(Error::io(file, "read"))?);
+        }
         return Ok(format!("{:016x}", fnv1a(bytes)));
     }
     let (run, recipe, info) = RunDir::open(of_run.as_deref().unwrap_or(path))?;

@@ -43,7 +43,7 @@ impl Teacher {
             };
             return Err(missing(why));
         }
-        if path.is_dir() && !RunDir::open(path)?.0.last().is_file() {
+        if path.is_dir() && !is_file(path) && !RunDir::open(path)?.0.last().is_file() {
             return Err(missing("that run has no checkpoint yet".into()));
         }
         let Origin { net, tensors, head, mut mean, mut std, .. } = Origin::open(path)?;

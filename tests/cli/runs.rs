@@ -347,10 +347,10 @@ fn what_is_no_network_to_start_from_is_told_as_what_it_is() {
     let place = Place::new();
     place.train("r", &["--epochs", "1"]).ok();
     goes(&place, "export r -o a.1bit");
-    fs::write(place.path("notes.txt"), "").unwrap();
+    fs::write(place.path("notes.txt"), "weights").unwrap();
     let from = |what: &str| run(&place, &format!("train fashion-binary --from {what} --out s --device cpu"));
     from("a.1bit").fails_with(&["a.1bit", "packed model", "run directory"]);
-    from("notes.txt").fails_with(&["notes.txt", "no run directory", ".safetensors"]);
+    from("notes.txt").fails_with(&["notes.txt", "the file is text", "safetensors"]);
     from("nowhere").fails_with(&["nowhere", "not there"]);
 }
 

@@ -1,4 +1,4 @@
-//! Weights made elsewhere: networks of `tests/golden/foreign.py` and `foreign_cifar.py` against PyTorch's answers on every device, and files that
+//! Weights made elsewhere: networks of `tests/golden/foreign.py`, `foreign_cifar.py` and `foreign_releases.py` against PyTorch's answers on every device, and files that
 //! are cut, changed, hostile or of something else.
 
 use crate::devices::devices;
@@ -7,7 +7,7 @@ use onebit::device::{Device, Store};
 use onebit::error::Result;
 use onebit::foreign::{Foreign, is_foreign, load};
 use onebit::graph::{Graph, Meta};
-use onebit::nn::{Mode, NetKind, NetSpec, Stem, WeightRule};
+use onebit::nn::{Mode, NetKind, Stem, WeightRule};
 use onebit::tensor::HostTensor;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -23,7 +23,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 /// the last place is 6e-8; up to 53 layers are as many sums over up to 147 terms, each of which loses a few.
 const BOUND: f64 = 2e-5;
 
-fn golden(name: &str) -> PathBuf {
+pub fn golden(name: &str) -> PathBuf {
     golden::golden("foreign").join(name)
 }
 
@@ -70,16 +70,17 @@ fn run(foreign: &Foreign, images: &HostTensor, device: &Device) -> [HostTensor; 
     [exe.read("features").unwrap(), exe.read("logits").unwrap()]
 }
 
-/// Fails unless a network of a release answers as PyTorch's does on every device; its description.
-fn release_answers_as_pytorch(file: &str, name: &str, images: &str) -> NetSpec {
+/// Fails unless a network of a release answers as PyTorch's does on every device, which a file has; the network.
+pub fn release_answers_as_pytorch(file: &str, name: &str, answers: &str, images: &str) -> Foreign {
     let foreign = load(&golden(file)).unwrap_or_else(|e| panic!("{e}"));
-    assert!(foreign.classes == 5 && foreign.ignored.len() == 1, "{file}: {:?}", foreign.ignored);
     foreign.net.validate().unwrap();
-    let of = |what: &str| answer("expected_cifar.safetensors", what).unwrap();
+    let of = |what: &str| answer(answers, what).unwrap();
     let (shape, pixels) = of(images);
     let images = HostTensor::from_f32(shape, pixels.iter().map(|x| *x as f32).collect());
     for (device_name, device) in devices() {
-        for (what, got) in ["features", "logits"].into_iter().zip(run(&foreign, &images, &device)) {
+        // Without classes the features are the answer.
+        let whats = if foreign.classes == 0 { &["features"][..] } else { &["features", "logits"] };
+        for (what, got) in whats.iter().zip(run(&foreign, &images, &device)) {
             let (shape, expected) = of(&format!("{name}/{what}"));
             assert_eq!(got.shape()[..], shape, "{name}: {what}");
             let largest = expected.iter().fold(0.0, |m: f64, e| m.max(e.abs()));
@@ -88,7 +89,7 @@ fn release_answers_as_pytorch(file: &str, name: &str, images: &str) -> NetSpec {
             assert!(error <= BOUND * largest, "{name} on {device_name}: {what} differ by {error:e} of {largest:e}");
         }
     }
-    foreign.net
+    foreign
 }
 
 #[test]
@@ -108,10 +109,67 @@ fn networks_of_releases_equal_pytorch() {
         // The first two are stored without the ending of their file.
         let name = if weights.is_none_or(|w| w == W::Adaptive) { file.trim_end_matches(".th") } else { file };
         let images = if weights == Some(W::Sign) { "images64" } else { "images" };
-        let net = release_answers_as_pytorch(file, name, images);
+        let foreign = release_answers_as_pytorch(file, name, "expected_cifar.safetensors", images);
+        assert!(foreign.classes == 5 && foreign.ignored.len() == 1, "{file}: {:?}", foreign.ignored);
+        let net = foreign.net;
         assert_eq!((net.kind, net.is_binary()), (kind, weights.is_some()), "{file}");
         assert!(weights.is_none_or(|w| w == net.binarization.weights), "{file}: {:?}", net.binarization);
     }
+}
+
+/// Names that a network of `foreign_releases.py` is told by.
+#[test]
+fn more_networks_of_releases_equal_pytorch() {
+    use NetKind::{ReactnetA, Resnet18, Resnet20, VggSmall};
+    use WeightRule as W;
+    for (file, weights, kind, ignored) in [
+        ("siman-resnet20.pth.tar", W::Magnitude, Resnet20, &["epoch"][..]),
+        ("siman-resnet18.pth.tar", W::Magnitude, Resnet18, &["epoch"]),
+        ("siman-imagenet18.pth.tar", W::Magnitude, Resnet18, &["epoch"]),
+        ("irnet-imagenet18.pth", W::Standardised, Resnet18, &["epoch", "bn3"]),
+        ("recu-imagenet18.pth", W::Rectified, Resnet18, &["epoch"]),
+        ("irnet-vgg.th", W::Standardised, VggSmall, &["epoch"]),
+        ("recu-vgg.pth", W::Rectified, VggSmall, &["epoch"]),
+        ("siman-vgg.pth.tar", W::Magnitude, VggSmall, &["epoch"]),
+        ("reactnet-a.pth.tar", W::Sign, ReactnetA, &["epoch"]),
+        ("s2bnn-a.pth.tar", W::Sign, ReactnetA, &["epoch", "arch", "encoder_k", "queue"]),
+        ("burn-a.pth", W::Sign, ReactnetA, &["meta", "online_net", "diff_branch_net"]),
+    ] {
+        let large = kind == ReactnetA || file.contains("imagenet");
+        let images = if large { "images64" } else { "images" };
+        let foreign = release_answers_as_pytorch(file, file, "expected_releases.safetensors", images);
+        assert_eq!((foreign.net.kind, foreign.net.binarization.weights), (kind, weights), "{file}");
+        let without_labels = file.starts_with("s2bnn") || file.starts_with("burn");
+        assert_eq!(
+            (foreign.classes, foreign.net.feature_layer),
+            (if without_labels { 0 } else { 5 }, file.starts_with("burn"))
+        );
+        assert_eq!(foreign.ignored[..ignored.len()], *ignored, "{file}");
+        assert_eq!(foreign.images, (kind == VggSmall).then_some([16, 16, 3]), "{file}");
+        // Beside bits the weights that training goes on from.
+        let latent = |n: &&String| n.ends_with(".bits");
+        for bits in foreign.tensors.keys().filter(latent) {
+            let weight = &foreign.tensors[&bits.replace(".bits", ".weight")];
+            assert_eq!(weight.shape(), foreign.tensors[bits].shape(), "{file}: {bits}");
+        }
+        assert_eq!(foreign.tensors.keys().any(|n| n.ends_with(".bits")), weights == W::Magnitude, "{file}");
+    }
+}
+
+#[test]
+fn what_lies_beside_a_network_without_labels_is_told() {
+    let s2bnn = load(&golden("s2bnn-a.pth.tar")).unwrap();
+    for (name, shape) in [("head.0.weight", &[32, 32][..]), ("head.2.weight", &[6, 32]), ("head.2.bias", &[6])] {
+        assert_eq!(s2bnn.tensors[name].shape()[..], *shape, "{name}");
+    }
+    // Convolutions for channels that stay, in a block that doubles them, and the other way round.
+    for idle in ["feature.1.binary_pw.weight", "feature.3.binary_pw_down1.weight", "feature.3.bn2_2.running_var"] {
+        assert!(s2bnn.ignored.iter().any(|n| n.ends_with(idle)), "{idle}: {:?}", s2bnn.ignored);
+    }
+    // BURN's tool cuts the same network out of the file.
+    let (whole, cut) = (load(&golden("burn-a.pth")).unwrap(), load(&golden("burn-a-cut.pth")).unwrap());
+    assert_eq!((&whole.net, &whole.tensors), (&cut.net, &cut.tensors));
+    assert_eq!(cut.ignored, ["classifier", "teacher_classifier", "author"]);
 }
 
 /// The format before PyTorch 1.6, cut anywhere and with any byte changed: refused, or the same tensors by other numbers.
@@ -242,7 +300,7 @@ fn load_bytes(folder: &TempDir, name: &str, bytes: &[u8]) -> Result<Foreign> {
 }
 
 /// The message of what must fail.
-fn refused(folder: &TempDir, name: &str, bytes: &[u8]) -> String {
+pub fn refused(folder: &TempDir, name: &str, bytes: &[u8]) -> String {
     let m = load_bytes(folder, name, bytes).unwrap_err().to_string();
     assert!(m.contains(name), "the message does not name the file: {m}");
     m
@@ -261,7 +319,7 @@ fn unzipped(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-fn zipped<'a>(records: impl IntoIterator<Item = (&'a str, &'a [u8])>, method: CompressionMethod) -> Vec<u8> {
+pub fn zipped<'a>(records: impl IntoIterator<Item = (&'a str, &'a [u8])>, method: CompressionMethod) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in records {
         zip.start_file(name, SimpleFileOptions::default().compression_method(method)).unwrap();
@@ -271,7 +329,7 @@ fn zipped<'a>(records: impl IntoIterator<Item = (&'a str, &'a [u8])>, method: Co
 }
 
 /// A file of `torch.save` with that pickle and one storage "0" of 48 bytes.
-fn with_pickle(pickle: &[u8]) -> Vec<u8> {
+pub fn with_pickle(pickle: &[u8]) -> Vec<u8> {
     zipped([("a/data.pkl", pickle), ("a/byteorder", b"little"), ("a/data/0", &[0; 48])], CompressionMethod::Stored)
 }
 
@@ -418,7 +476,7 @@ fn other_files_are_told_what_they_are() {
     let stored = |name: &str| zipped([(name, &b"\x80\x02]."[..])], CompressionMethod::Stored);
     for (name, bytes, said) in [
         ("a.pth", fs::read(golden("resnet18-old.pth")).unwrap(), "there is no conv1.weight"),
-        ("b.pt", fs::read(golden("../foreign.py")).unwrap(), "no format that is known"),
+        ("b.pt", fs::read(golden("../foreign.py")).unwrap(), "the file is text"),
         ("c.pt", stored("weights.npy"), "no record data.pkl"),
         ("d.pt", stored("a/data.pkl"), "it holds a list"),
         ("e.pt", with_pickle(b"\x80\x02}X\x05\0\0\0epochK\x03s."), "its entries are epoch"),

@@ -12,6 +12,7 @@ mod edge;
 mod embedded;
 mod field;
 mod foreign;
+mod foreign_places;
 mod misleading;
 mod mutated;
 mod onnx;

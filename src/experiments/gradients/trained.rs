@@ -101,7 +101,7 @@ impl Opening<'_> {
         let own_classes = recipe.data.classes.clone();
         let by_neighbours = recipe.method().evaluated_by(&recipe) == EvaluatedBy::Neighbours;
         let by_class = self.by_class && !by_neighbours;
-        let known = if by_class { &info.classes[..] } else { &[] };
+        let mut known = if by_class { &info.classes[..] } else { &[] };
         if let Some(data) = self.data {
             recipe.data.path = data.display().to_string();
             // What of them is held out is decided by a run that trains on them.
@@ -112,6 +112,10 @@ impl Opening<'_> {
             }
         }
         let (mut data, whole) = self.images(&mut recipe, &info, &run)?;
+        // Names that came with weights are those of their own images, which others may call otherwise.
+        if outputs.is_some() && !data.test.classes.iter().all(|class| known.contains(class)) {
+            known = &[];
+        }
         if whole {
             notes.push("the set has no parts: all of it is tested on".into());
         } else if let (Some(n), true) = (recipe.data.test_images, self.data.is_some())
@@ -153,7 +157,9 @@ impl Opening<'_> {
         }
         if let (Some(outputs), true) = (outputs, self.by_class) {
             self.check_outputs(outputs, &data.test)?;
-            notes.push("its classes are taken for the images' classes in their order".into());
+            if known.is_empty() {
+                notes.push("its classes are taken for the images' classes in their order".into());
+            }
         }
         notes.extend(by_class.then(|| missing(&data.test)).flatten());
         let stats = Stats { mean: info.mean.clone(), std: info.std.clone() };

@@ -10,8 +10,10 @@ mod convert;
 mod model;
 mod place;
 
-use super::Foreign;
+use super::format::is_of_another;
+use super::{Foreign, start_of};
 use crate::error::{Error, Result};
+use crate::files::open_file;
 use crate::nn::{Layer, NetKind, NetSpec};
 use crate::tensor::HostTensor;
 use prost::Message;
@@ -64,7 +66,12 @@ pub fn import(path: &Path) -> Result<Imported> {
 /// # Errors
 /// As [`import`].
 pub(super) fn load(path: &Path) -> Result<Foreign> {
+    let start = open_file(path).and_then(|file| start_of(&file)).map_err(Error::io(path, "read"))?;
+    // What ONNX files begin with is no such thing.
+    if let Some(what) = is_of_another(&start).filter(|_| start.first() != Some(&0x08)) {
+        return Err(Error::data(path, format!("the file is no ONNX file but {what}")));
+    }
     let Imported { layers, tensors, classes, images } = import(path)?;
     let net = NetSpec { layer: layers, ..NetSpec::new(NetKind::Layers, false) };
-    Ok(Foreign { net, classes, tensors, images, ignored: Vec::new() })
+    Ok(Foreign { net, classes, tensors, images, labels: Vec::new(), stats: None, ignored: Vec::new() })
 }

@@ -2,6 +2,7 @@
 //! each storage in a record `data/<key>`.
 
 use super::super::Checked;
+use super::super::format::READ;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use zip::ZipArchive;
@@ -33,11 +34,13 @@ impl Archive {
                  file has {length} bytes). Copy or download it again"
             ),
         })?;
-        let (mut unpacked, mut folders) = (0u64, Vec::new());
+        let (mut unpacked, mut folders, mut arrays, mut keras) = (0u64, Vec::new(), 0, false);
         for i in 0..zip.len() {
             let entry = zip.by_index_data(i).map_err(|e| damaged(&e))?;
             unpacked = unpacked.saturating_add(entry.size());
             let name = entry.name().map_err(|e| damaged(&e))?;
+            arrays += usize::from(name.ends_with(".npy"));
+            keras |= name == "model.weights.h5";
             folders.extend(name.strip_suffix("/data.pkl").filter(|f| !f.contains('/')).map(str::to_string));
         }
         if unpacked > length.saturating_mul(MOST_UNPACKED) {
@@ -49,11 +52,17 @@ impl Archive {
         let folder = match &folders[..] {
             [one] => one.clone(),
             [] => {
-                return Err(
-                    "this zip archive has no record data.pkl, so that torch.save did not write it. Weights are read \
-                            from safetensors files and from what torch.save(model.state_dict(), \"weights.pth\") writes"
-                        .into(),
-                );
+                let what = match (arrays == zip.len() && arrays > 0, keras) {
+                    (true, _) => {
+                        " It has arrays of numpy (.npz): load it in Python and save them as tensors by their names, torch.save({name: \
+                         torch.as_tensor(array) for name, array in arrays.items()}, \"weights.pth\")."
+                    }
+                    (_, true) => " It is a model of Keras: convert it to ONNX (tf2onnx) and name that file.",
+                    _ => "",
+                };
+                return Err(format!(
+                    "this zip archive has no record data.pkl, so that torch.save did not write it.{what} Weights are read {READ}"
+                ));
             }
             many => {
                 return Err(format!("{} folders of it have a data.pkl: it is unclear which one is meant", many.len()));

@@ -7,7 +7,7 @@ use crate::pickle::{Pickled, Value};
 use std::collections::HashSet;
 
 /// Entries that are taken before others, in this order.
-const USUAL: [&str; 5] = ["state_dict", "model_state_dict", "model", "net", "network"];
+const USUAL: [&str; 6] = ["state_dict", "model_state_dict", "model", "net", "network", "backbone"];
 
 /// Letters that a tensor's name may have.
 const LONGEST_NAME: usize = 512;
@@ -32,10 +32,13 @@ pub(super) fn find<'a>(pickled: &Pickled<'a>) -> Checked<StateDict<'a>> {
     }
     let mut inner: Vec<(&str, &Entries<'a>)> = Vec::new();
     for (key, value) in top {
-        if let (Value::Text(key), Some(entries)) = (key, pickled.dict(*value))
-            && has_layers(pickled, entries)
-        {
-            inner.push((key, entries));
+        let Value::Text(key) = key else { continue };
+        // Those of several networks may be a state dict in a dictionary each.
+        let deeper = pickled.get(*value, "state_dict").and_then(|inner| pickled.dict(inner));
+        for entries in pickled.dict(*value).into_iter().chain(deeper) {
+            if has_layers(pickled, entries) {
+                inner.push((key, entries));
+            }
         }
     }
     let usual = USUAL.iter().find_map(|name| inner.iter().find(|(key, _)| key == name));
@@ -43,7 +46,7 @@ pub(super) fn find<'a>(pickled: &Pickled<'a>) -> Checked<StateDict<'a>> {
         (Some(one), _) | (None, [one]) => *one,
         (None, []) => {
             return Err(format!(
-                "it has no tensors with names such as \"layer1.0.conv1.weight\", neither at the top nor one level below; its \
+                "it has no tensors with names such as \"layer1.0.conv1.weight\", neither at the top nor below; its \
                  entries are {}. Write it with torch.save(model.state_dict(), \"weights.pth\")",
                 listed(top.iter().map(|(k, _)| named(*k)))
             ));

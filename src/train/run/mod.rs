@@ -27,10 +27,13 @@ pub use metrics_file::MetricsFile;
 pub use summary::Summary;
 
 use super::checkpoint::{Checkpoint, Position};
+use super::origin::not_there;
 use super::protocol::ProtocolResult;
 use crate::data::Manifest;
 use crate::error::{Error, Result};
+
 use crate::files::{create_dir, numbered, numbered_folder, read_text, write_atomic};
+use crate::foreign::lacks;
 use crate::recipe::{Recipe, RunInfo};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -103,15 +106,16 @@ impl RunDir {
     pub fn open(path: &Path) -> Result<(RunDir, Recipe, RunInfo)> {
         let run = RunDir { path: path.to_path_buf() };
         if path.is_file() {
-            let what = "is a file and no run directory; files of weights end in .safetensors, .pth, .pt, .th, .ckpt, .pkl, .bin or .onnx";
-            return Err(Error::data(path, what));
+            return Err(Error::data(path, not_there(path).trim_start_matches("which ")));
         }
         if !path.is_dir() {
             return Err(Error::data(path, "there is no such run directory"));
         }
         let config = run.config_path();
         if !config.is_file() {
-            return Err(Error::data(path, "this is not a run directory: it has no config.toml"));
+            let what =
+                format!("this is not a run directory: it has no config.toml. Nor has it weights: {}", lacks(path));
+            return Err(Error::data(path, what));
         }
         let mut recipe = Recipe::parse(&read_text(&config)?, &config)?;
         let info = recipe.run.take().ok_or_else(|| {

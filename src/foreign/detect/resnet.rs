@@ -1,26 +1,12 @@
-//! Which network tensors belong to, by their names and shapes.
+//! Residual networks: torchvision's, those for CIFAR, and the binary ones of releases.
 
-use super::Checked;
-use super::names::{Named, block_number};
+use super::{Detected, balanced, check_widths, learned, magnitude, plain};
+use crate::foreign::Checked;
+use crate::foreign::names::{Named, block_number};
 use crate::nn::{Activation, Binarization, NetKind, NetSpec, Scale, Shortcut, Skip, SteKind, Stem, WeightRule};
 
-/// Channels of a layer; ResNets have up to 2048. Products of a few of them stay far below 64 bits.
-const WIDEST: usize = 1 << 16;
-
-/// A network as far as its tensors tell.
-#[derive(Debug, PartialEq)]
-pub(super) struct Detected {
-    pub(super) net: NetSpec,
-    /// Outputs of `fc`; 0 without it.
-    pub(super) classes: usize,
-    /// Channels of the images.
-    pub(super) channels: usize,
-}
-
-/// Tells kind and widths. What is told here from single tensors is for [`fit`](super::fit) to find in all of them.
 pub(super) fn detect(named: &Named) -> Checked<Detected> {
-    let shape = |name: &str| named.tensors.get(name).map(|t| &t.shape[..]);
-    let (stem, first, channels) = match shape("conv1.weight") {
+    let (stem, first, channels) = match named.shape("conv1.weight") {
         Some(&[o, 7, 7, c]) => (Stem::Imagenet, o, c),
         Some(&[o, 3, 3, c]) => (Stem::Cifar, o, c),
         Some(other) => {
@@ -47,49 +33,50 @@ pub(super) fn detect(named: &Named) -> Checked<Detected> {
     let mut widths = vec![first];
     for stage in 1..=blocks.len() {
         // Any block's, should the first one's be missing: then that is what is to be said.
-        let of_block = |i| shape(&format!("layer{stage}.{i}.conv1.weight"));
+        let of_block = |i| named.shape(&format!("layer{stage}.{i}.conv1.weight"));
         let width = (0..blocks[stage - 1]).find_map(of_block).and_then(|s| s.first().copied());
         widths.push(width.ok_or_else(|| format!("no block of layer{stage} has a conv1.weight with channels"))?);
     }
-    if let Some(w) = widths.iter().chain([&channels]).find(|w| **w > WIDEST) {
-        return Err(format!("a layer has {w} channels; up to {WIDEST} are read"));
-    }
-    let classes = shape("fc.weight").or(shape("fc.bias")).map_or(0, |s| s.first().copied().unwrap_or(1));
+    check_widths(&widths, channels)?;
     let parts = Parts {
+        single: blocks.len() == 4 && stem == Stem::Cifar,
         small: blocks.len() == 3,
         downsample: has(&|n| n.contains(".downsample.")),
         binary_downsample: has(&|n| n.ends_with(".downsample.0.alpha")),
-        head_norm: shape("bn_head.weight").is_some(),
+        head_norm: named.shape("bn_head.weight").is_some(),
+        bits: has(&|n| n.ends_with(".bits")),
+        slopes: has(&|n| n.ends_with(".act1.weight")),
         sets: has(&|n| n.ends_with(".alpha_a")),
         alpha: has(&|n| n.ends_with(".alpha")),
         halves: named.tensors.values().any(|t| t.theirs.contains(".binary_conv.")),
         shifts: has(&|n| n.ends_with(".threshold")),
-        betas: !named.betas.is_empty(),
     };
-    let mut net = parts.network(kind);
+    let mut net = parts.network(kind, named);
     (net.widths, net.stem) = (widths, Some(stem));
-    Ok(Detected { net, classes, channels })
+    Ok(Detected { net, classes: named.classes(), channels, side: None })
 }
 
 /// What the tensors of a file have, by which releases are told apart.
 struct Parts {
+    /// Four stages for 32 pixels, whose blocks have one shortcut in all releases; the others have one around each convolution.
+    single: bool,
     /// Three stages, for 32 pixels.
     small: bool,
     downsample: bool,
     binary_downsample: bool,
     head_norm: bool,
+    bits: bool,
+    slopes: bool,
     sets: bool,
     alpha: bool,
     halves: bool,
     shifts: bool,
-    betas: bool,
 }
 
 impl Parts {
     /// The network, but for its widths and its first layer.
-    fn network(&self, kind: NetKind) -> NetSpec {
+    fn network(&self, kind: NetKind, named: &Named) -> NetSpec {
         use Activation as A;
-        let plain = Binarization { activation_ste: SteKind::ApproxSign, scale: Scale::None, ..Binarization::default() };
         let of = |activation: A, stem: A, skip: Skip, shortcut: Shortcut, binarization: Binarization| NetSpec {
             activation: Some(activation),
             stem_activation: Some(stem),
@@ -99,40 +86,39 @@ impl Parts {
             binarization,
             ..NetSpec::new(kind, true)
         };
-        // For 32 pixels a shortcut around each convolution, and a nonlinearity behind the first layer; with four stages neither.
-        let (skip, stem) = if self.small { (Skip::Double, A::Hardtanh) } else { (Skip::Single, A::None) };
+        // Where each convolution has a shortcut, there is a nonlinearity behind the first layer.
+        let (skip, stem) = if self.single { (Skip::Single, A::None) } else { (Skip::Double, A::Hardtanh) };
         let without = if self.small { Shortcut::OptionA } else { Shortcut::PooledOptionA };
+        let with_weights = |without: Shortcut| match (self.binary_downsample, self.downsample) {
+            (true, _) => Shortcut::Binary,
+            (false, true) => Shortcut::Float,
+            (false, false) => without,
+        };
         match self {
             Parts { sets: true, .. } => {
-                let adaptive =
-                    Binarization { weights: WeightRule::Adaptive, weight_ste: SteKind::Ede, ede_start: 1e-3, ..plain };
-                let shortcut = if self.downsample { Shortcut::Float } else { Shortcut::OptionA };
-                of(A::Maxout, A::Maxout, Skip::Double, shortcut, adaptive)
+                let adaptive = Binarization {
+                    weights: WeightRule::Adaptive,
+                    weight_ste: SteKind::Ede,
+                    ede_start: 1e-3,
+                    ..plain()
+                };
+                of(A::Maxout, A::Maxout, Skip::Double, with_weights(Shortcut::OptionA), adaptive)
             }
             Parts { halves: true, .. } => {
-                let of_channels = Binarization { scale: Scale::Channel, rsign: self.shifts, ..plain };
+                let of_channels = Binarization { scale: Scale::Channel, rsign: self.shifts, ..plain() };
                 let (activation, scale_in_gradient) = if self.shifts { (A::Rprelu, true) } else { (A::None, false) };
                 let signs = Binarization { scale_in_gradient, ..of_channels };
                 of(activation, A::None, Skip::Double, Shortcut::PooledFloat, signs)
             }
+            Parts { bits: true, .. } => {
+                let (activation, stem) = if self.slopes { (A::Prelu, A::Relu) } else { (A::Hardtanh, A::None) };
+                let skip = if self.slopes { Skip::Double } else { Skip::Single };
+                of(activation, stem, skip, with_weights(Shortcut::OptionA), magnitude())
+            }
             Parts { alpha: true, .. } => {
-                let weights = if self.betas { WeightRule::SquareWave } else { WeightRule::Rectified };
-                let learned = Binarization { weights, divide_by_deviation: true, scale: Scale::Learned, ..plain };
-                let shortcut = if self.binary_downsample { Shortcut::Binary } else { Shortcut::PooledOptionA };
-                of(A::Hardtanh, stem, skip, shortcut, learned)
+                of(A::Hardtanh, stem, skip, with_weights(Shortcut::PooledOptionA), learned(named))
             }
-            Parts { head_norm: true, .. } => {
-                let balanced = Binarization {
-                    activation_ste: SteKind::Ede,
-                    weights: WeightRule::Standardised,
-                    weight_ste: SteKind::Ede,
-                    scale: Scale::PowerOfTwo,
-                    ede_start: 1e-3,
-                    ..plain
-                };
-                let shortcut = if self.downsample { Shortcut::Float } else { without };
-                of(A::Hardtanh, stem, skip, shortcut, balanced)
-            }
+            Parts { head_norm: true, .. } => of(A::Hardtanh, stem, skip, with_weights(without), balanced(1e-3)),
             _ => {
                 // The shortcuts of the networks for CIFAR have no weights.
                 let shortcut = if self.small && !self.downsample { Shortcut::OptionA } else { Shortcut::Float };
