@@ -484,7 +484,8 @@ def step(start, images, *, smoothing=0.0, features=None, distill=0.0, lambda_ker
 NET_SETTINGS = Net.__init__.__kwdefaults__
 
 
-def initial(rng):
+def initial(rng, sets=True):
+    """Without the leaves of two-valued weights and activations unless `sets`."""
     start = {}
     normal = lambda shape, scale: (rng.standard_normal(shape) * scale).astype(np.float32)
 
@@ -515,9 +516,9 @@ def initial(rng):
         norm(f"{teacher}bn_head", WIDTHS[-1])
         start[f"{teacher}fc.weight"], start[f"{teacher}fc.bias"] = normal((CLASSES, WIDTHS[-1]), 0.5), normal(CLASSES, 0.2)
     for name in of_binary_layers(list(start)):
-        if not name.startswith("teacher."):
+        if sets and not name.startswith("teacher."):
             start[f"{name}.alpha_a"], start[f"{name}.beta_a"] = 0.8 + normal(1, 0.2), normal(1, 0.2)
-    for stage, c in enumerate(WIDTHS[1:]):
+    for stage, c in enumerate(WIDTHS[1:] if sets else []):
         for act in ("act1", "act2"):
             block = f"layer{stage + 1}.0.{act}"
             start[f"{block}.positive"], start[f"{block}.negative"] = 1 + normal(c, 0.2), 0.25 + normal(c, 0.05)

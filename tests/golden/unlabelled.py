@@ -24,8 +24,6 @@ PROTOTYPES, DIMENSION, HIDDEN, OUTPUTS = 6, 5, 7, 6
 SSL_HIDDEN, SSL_DIMENSION = 512, 128
 TEMPERATURE, CODE_TEMPERATURE, EPSILON = 0.2, 0.1, 0.05
 BALANCE, TARGET_RATE, ETA, SCORE_LR = (0.1, 0.3), 0.5, 0.7, 3.0
-# Leaves of rules for weights and activations that no method here has.
-OTHER_RULES = ("alpha", "alpha_a", "beta_a", ".positive", ".negative")
 # MoCo: what the copy keeps of itself, and keys of earlier batches.
 FOLLOWS, KEYS = 0.75, 8
 
@@ -189,7 +187,7 @@ def step(start, images, *, target=None, similar=None, smn=False, hidden=HIDDEN, 
     def is_trained(n):
         if n.startswith("teacher.") or "running" in n or n.startswith(("act1", "fc.", "bn_head", "queue")):
             return False
-        if n.endswith(OTHER_RULES) or n.endswith("scores") and not smn or n.endswith("threshold") and not binary:
+        if n.endswith("alpha") or n.endswith("scores") and not smn or n.endswith("threshold") and not binary:
             return False
         if n.startswith("head.") and hidden == 0 and not n.startswith("head.0"):
             return False
@@ -305,7 +303,7 @@ def moco_step(start, images, *, kd=0.0, symmetric=False, **settings):
     net = Net(p, binary=kd > 0, **settings)
     of_binary = lambda n: n.endswith("threshold") or ".act" in n
     names = [n for n in p if n.startswith(("conv1.", "bn1.", "layer", "head.0.", "head.2.")) and "running" not in n
-             and not n.endswith(OTHER_RULES + ("scores",)) and (kd or not of_binary(n))]
+             and not n.endswith(("alpha", "scores")) and (kd or not of_binary(n))]
     for n in names:
         p[n].requires_grad_()
     optimiser = torch.optim.SGD([{"params": [p[n]], "weight_decay": decay_of(n, kd > 0)} for n in names], lr=LR, momentum=MOMENTUM)
@@ -357,7 +355,7 @@ def moco_step(start, images, *, kd=0.0, symmetric=False, **settings):
 
 def beginning(rng):
     """What methods with labels start from, and the parts that only these have."""
-    start = initial(rng)
+    start = initial(rng, sets=False)
     normal = lambda *shape, scale=0.5: (rng.standard_normal(shape) * scale).astype(np.float32)
 
     def layers(name, d, hidden, out):
