@@ -113,4 +113,17 @@ mod tests {
         let clusters = numbered(&by_chains(&rows, 4));
         assert!(clusters.iter().enumerate().all(|(i, c)| *c == i as u32 % 4), "{clusters:?}");
     }
+
+    /// Three heaps at nearly equal costs from each other: of other sizes, so that rounding differs, and equal rows within.
+    #[test]
+    fn near_ties_end() {
+        for c in [1_380_361.0f32, 2_057_519.0, 1_770_883.0, 1_399_605.0] {
+            let heap = |n: usize, at: [f32; 6]| at.map(|x| c * x).repeat(n);
+            let all =
+                [heap(81, [0.; 6]), heap(135, [7., 2., 1., 1., 1., 0.]), heap(189, [5., 0., 0., 0., 0., 5.])].concat();
+            let clusters = numbered(&by_chains(&Rows::new(all, 6).unwrap(), 3));
+            let expected = [vec![0; 81], vec![1; 135], vec![2; 189]].concat();
+            assert_eq!(clusters, expected);
+        }
+    }
 }

@@ -24,6 +24,8 @@ struct Alive {
     /// `[cluster][d]`.
     means: Vec<f64>,
     sizes: Vec<f64>,
+    /// What the last merger of each did cost.
+    costs: Vec<f64>,
     /// The first row of each.
     first: Vec<usize>,
     /// Where the cluster of that first row stands.
@@ -37,6 +39,7 @@ impl Alive {
             d: rows.d(),
             means: rows.data().iter().map(|x| f64::from(*x)).collect(),
             sizes: vec![1.0; n],
+            costs: vec![0.0; n],
             first: (0..n).collect(),
             place: (0..n).collect(),
         }
@@ -49,7 +52,8 @@ impl Alive {
     /// What merging those at two places adds.
     fn cost(&self, a: usize, b: usize) -> f64 {
         let squares: f64 = self.mean(a).iter().zip(self.mean(b)).map(|(a, b)| (a - b) * (a - b)).sum();
-        squares * self.sizes[a] * self.sizes[b] / (self.sizes[a] + self.sizes[b])
+        // From either side the same to the bit, so that costs fall along a chain and it ends.
+        squares * (self.sizes[a] * self.sizes[b] / (self.sizes[a] + self.sizes[b]))
     }
 
     /// The place of the one that merges with that at `a` at the least cost; of equals that with the lowest first row, but
@@ -69,8 +73,9 @@ impl Alive {
         (b, cost)
     }
 
-    /// The cluster of first row `a` takes in that of `b`, and the last one its place.
-    fn merge(&mut self, [a, b]: [usize; 2]) {
+    /// The cluster of first row `a` takes in that of `b`, and the last one its place. What that costs is no less than what the
+    /// mergers before it did, but for rounding, which is mended.
+    fn merge(&mut self, [a, b]: [usize; 2], cost: f64) -> Merger {
         let [at, gone] = [a, b].map(|row| self.place[row]);
         let [size, more] = [at, gone].map(|place| self.sizes[place]);
         for i in 0..self.d {
@@ -79,14 +84,18 @@ impl Alive {
             *mean = (*mean * size + other * more) / (size + more);
         }
         self.sizes[at] = size + more;
+        let cost = cost.max(self.costs[at]).max(self.costs[gone]);
+        self.costs[at] = cost;
         let last = self.sizes.len() - 1;
         self.means.copy_within(last * self.d.., gone * self.d);
         self.means.truncate(last * self.d);
         self.sizes.swap_remove(gone);
+        self.costs.swap_remove(gone);
         self.first.swap_remove(gone);
         if gone < last {
             self.place[self.first[gone]] = gone;
         }
+        Merger { rows: [a, b], cost }
     }
 }
 
@@ -110,10 +119,9 @@ pub(super) fn ward(rows: &Rows) -> Vec<Merger> {
         }
         chain.truncate(chain.len() - 2);
         let rows = [end.min(nearest), end.max(nearest)];
-        alive.merge(rows);
-        mergers.push(Merger { rows, cost });
+        mergers.push(alive.merge(rows, cost));
     }
-    // A merger never costs less than those that made its clusters: sorting keeps it behind them.
+    // A stable sort keeps a merger behind those that made its clusters, which it costs no less than.
     mergers.sort_by(|a, b| a.cost.total_cmp(&b.cost));
     mergers
 }

@@ -29,7 +29,11 @@ use serde::{Deserialize, Serialize};
 
 /// Scope of the copy that makes keys.
 const KEYS: &str = "key";
-const QUEUE: &str = "queue.keys";
+
+/// Names of the queue, and of whether there is a copy and a queue: by its length, so that one of another length begins anew.
+fn queue_names(spec: &MocoSpec) -> [String; 2] {
+    ["keys", "made"].map(|part| format!("queue.{}.{part}", spec.queue))
+}
 
 /// MoCo's settings, as they stand in a recipe's `[moco]` table. The defaults are those of its authors for CIFAR-10.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,7 +49,8 @@ pub struct MocoSpec {
     pub dimension: usize,
     /// Units of the head's hidden layer; 0 for a head of one linear layer.
     pub hidden: usize,
-    /// Parts of a batch whose keys are normalised apart; 1 for all together, which lets a network cheat.
+    /// Parts of a batch whose keys are normalised apart; 1 for all together, which lets a network cheat. Queries are normalised
+    /// together.
     pub groups: usize,
     /// Whether both views give queries, for each other's keys.
     pub symmetric: bool,
@@ -147,7 +152,8 @@ impl Method for Moco {
             TeacherUse::Network => task.teacher()?.given(),
             _ => Default::default(),
         };
-        Ok(Graphs { start: Some(start(&train)?), given, ..Graphs::step(train) })
+        let start = start(&settings(task.recipe), &train)?;
+        Ok(Graphs { start: Some(start), given, ..Graphs::step(train) })
     }
 
     fn views(&self, recipe: &Recipe) -> Vec<AugmentSpec> {
@@ -157,38 +163,36 @@ impl Method for Moco {
     fn evaluated_by(&self, _recipe: &Recipe) -> EvaluatedBy {
         EvaluatedBy::Neighbours
     }
-
-    /// A second stage begins with a copy of its own, and other keys.
-    fn inherits(&self, _recipe: &Recipe, tensor: &str) -> bool {
-        !(tensor.starts_with("key.") || tensor == QUEUE)
-    }
 }
 
 fn settings(recipe: &Recipe) -> MocoSpec {
     recipe.settings("moco")
 }
 
-/// The copy is made, and the queue filled with random keys.
-fn start(train: &Graph) -> Result<Graph> {
+/// The copy is made, and the queue filled with random keys, unless both are there from an earlier stage.
+fn start(spec: &MocoSpec, train: &Graph) -> Result<Graph> {
     let (g, ()) = parts::graph(|g| {
+        let (queue, made) = queue(g, spec)?;
         for of_query in train.params() {
             let (init, role) = train.init(of_query).expect("parameters start somehow");
             let (name, shape) = (train.name(of_query), train.shape(of_query).clone());
             let from = g.param(name, shape.clone(), init, role)?;
             let to = g.state(&format!("{KEYS}.{name}"), Meta::f32(shape), init)?;
-            g.assign(to, from)?;
+            let copy = g.gate(made, from, to)?;
+            g.assign(to, copy)?;
         }
-        let queue = train.find(QUEUE).expect("it is in the graph of the step");
-        let [rows, dimension] = [0, 1].map(|axis| train.shape(queue)[axis]);
-        let queue = self::queue(g, rows, dimension)?;
         let keys = g.l2_normalize(queue, 1e-12)?;
+        let keys = g.gate(made, keys, queue)?;
         g.assign(queue, keys)
     })?;
     Ok(g)
 }
 
-fn queue(g: &mut Graph, rows: usize, dimension: usize) -> Result<Value> {
-    g.state(QUEUE, Meta::f32([rows, dimension]), Init::Normal(1.0))
+/// The queue, and whether it is filled and the copy made, `[1]`.
+fn queue(g: &mut Graph, spec: &MocoSpec) -> Result<(Value, Value)> {
+    let [keys, made] = queue_names(spec);
+    let keys = g.state(&keys, Meta::f32([spec.queue, spec.dimension]), Init::Normal(1.0))?;
+    Ok((keys, g.state(&made, Meta::f32([1]), Init::Zeros)?))
 }
 
 fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
@@ -197,7 +201,7 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
         let halted = halted_before(g)?;
         let augment = std::slice::from_ref(&task.recipe.augment);
         let views = [parts::views(g, task, batch, 0, augment)?, parts::views(g, task, batch, 1, augment)?];
-        let queue = queue(g, spec.queue, spec.dimension)?;
+        let (queue, made) = queue(g, &spec)?;
         let pairs = if spec.symmetric { &[(0, 1), (1, 0)][..] } else { &[(0, 1)] };
         let (mut losses, mut keys, mut right) = (Vec::new(), Vec::new(), Vec::new());
         let mut positives = Vec::new();
@@ -229,7 +233,11 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
         track_mean(g, "cosine_to_key", cosine, stop)?;
         parts::optimiser_step(g, task.recipe, loss, stop)?;
         follow(g, spec.momentum, stop)?;
-        push(g, queue, &keys, stop)
+        push(g, queue, &keys, stop)?;
+        g.in_phase(Phase::Update, |g| {
+            let yes = g.fill([1], 1.0);
+            g.assign(made, yes)
+        })
     })?;
     Ok(g)
 }

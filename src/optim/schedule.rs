@@ -148,6 +148,13 @@ pub enum Schedule {
         #[serde(default)]
         warmup: Warmup,
     },
+    /// The same learning rate for all steps of an epoch e of E, `base (1 - (e + ahead) / E)`: S2-BNN's release. Bi-Real Net's
+    /// and ReActNet's are one epoch ahead, so that the last one only moves statistics.
+    LinearByEpoch {
+        /// Epochs that the rate is ahead of training.
+        #[serde(default)]
+        ahead: u64,
+    },
 }
 
 impl Schedule {
@@ -174,6 +181,9 @@ impl Schedule {
                     "schedule.warmup = \"{n} steps\": the kind cosine-by-epoch changes the rate from epoch to epoch; give whole epochs"
                 )));
             }
+            Schedule::LinearByEpoch { ahead } if *ahead > 1 => {
+                return Err(Error::Config(format!("schedule.ahead = {ahead}: give 0 or 1")));
+            }
             Schedule::Cosine { min, .. } if !(*min >= 0.0 && min.is_finite()) => {
                 return Err(Error::Config(format!("schedule.min = {min}: give a learning rate from 0 on")));
             }
@@ -184,12 +194,14 @@ impl Schedule {
 
     /// How long the rate rises at first.
     pub fn warmup(&self) -> Warmup {
-        let (Schedule::Constant { warmup }
-        | Schedule::Step { warmup, .. }
-        | Schedule::Cosine { warmup, .. }
-        | Schedule::CosineByEpoch { warmup }
-        | Schedule::Linear { warmup }) = self;
-        *warmup
+        match self {
+            Schedule::Constant { warmup }
+            | Schedule::Step { warmup, .. }
+            | Schedule::Cosine { warmup, .. }
+            | Schedule::CosineByEpoch { warmup }
+            | Schedule::Linear { warmup } => *warmup,
+            Schedule::LinearByEpoch { .. } => Warmup::default(),
+        }
     }
 
     /// Checks that warm-up is no longer than training.
@@ -210,7 +222,7 @@ impl Schedule {
 
     /// Whether the rate of an epoch depends on how many there are.
     pub fn follows_length(&self) -> bool {
-        matches!(self, Schedule::Cosine { .. } | Schedule::CosineByEpoch { .. } | Schedule::Linear { .. })
+        !matches!(self, Schedule::Constant { .. } | Schedule::Step { .. })
     }
 
     /// What it does, for people: "cosine from 0.001 to 0, warm-up of 5 epochs".
@@ -223,6 +235,7 @@ impl Schedule {
             Schedule::Cosine { min, .. } => format!("cosine from {base} to {min}"),
             Schedule::CosineByEpoch { .. } => format!("cosine by epoch from {base} to 0"),
             Schedule::Linear { .. } => format!("linear from {base} to 0"),
+            Schedule::LinearByEpoch { .. } => format!("linear by epoch from {base} to 0"),
         };
         let from = match self {
             Schedule::Cosine { from: Some(from), .. } => format!(" from {from}"),
@@ -238,6 +251,10 @@ impl Schedule {
     pub fn at(&self, base: f32, step: u64, steps_per_epoch: u64, epochs: u64) -> f32 {
         if let Schedule::CosineByEpoch { warmup } = self {
             return by_epoch(base, step / steps_per_epoch.max(1), warmup.steps(1), epochs);
+        }
+        if let Schedule::LinearByEpoch { ahead } = self {
+            let share = (step / steps_per_epoch.max(1) + ahead) as f64 / epochs.max(1) as f64;
+            return (base as f64 * (1.0 - share.min(1.0))) as f32;
         }
         let warm = self.warmup().steps(steps_per_epoch);
         let total = epochs.saturating_mul(steps_per_epoch);
@@ -262,7 +279,7 @@ impl Schedule {
                 (*min as f64 + (base as f64 - *min as f64) * half) as f32
             }
             Schedule::Linear { .. } => (base as f64 * (1.0 - progress)) as f32,
-            Schedule::CosineByEpoch { .. } => unreachable!("has returned above"),
+            Schedule::CosineByEpoch { .. } | Schedule::LinearByEpoch { .. } => unreachable!("have returned above"),
         }
     }
 }
@@ -323,6 +340,19 @@ mod tests {
         near(s.at(1.0, 4, 2, 3), 0.5);
         near(s.at(1.0, 6, 2, 3), 0.0);
         near(s.at(1.0, 99, 2, 3), 0.0);
+    }
+
+    /// PyTorch's LambdaLR of S2-BNN's release, `1 - e / 4`, and of ReActNet's, which is stepped before the first epoch.
+    #[test]
+    fn lines_by_epoch_stay_within_an_epoch() {
+        for (ahead, expected) in [(0, [1.0, 0.75, 0.5, 0.25]), (1, [0.75, 0.5, 0.25, 0.0])] {
+            let s = Schedule::LinearByEpoch { ahead };
+            for step in 0..12 {
+                near(s.at(1.0, step, 3, 4), expected[step as usize / 3]);
+            }
+        }
+        let s: Schedule = toml::from_str("kind = \"linear-by-epoch\"\nahead = 2").unwrap();
+        assert!(s.validate().unwrap_err().to_string().contains("schedule.ahead = 2"));
     }
 
     #[test]

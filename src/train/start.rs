@@ -57,6 +57,9 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
     let mut inherited: HashMap<&String, &HostTensor> =
         start.tensors.iter().filter(|(name, _)| method.inherits(recipe, name)).collect();
     let mut missing = Vec::new();
+    // What the method makes of the rest before the first step is not missed.
+    let made = programs.start.iter().flat_map(|p| p.graph.assigns().iter().map(|(leaf, _)| p.graph.name(*leaf)));
+    let made: HashSet<String> = made.map(str::to_string).collect();
     let (mut taken, mut taken_names) = (0, HashSet::new());
     // Of the same number, but others: only names tell.
     let mut of_other_classes = !start.classes.is_empty() && !classes.is_empty() && start.classes != classes;
@@ -76,7 +79,7 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
                 Some(t) => {
                     return fail(format!("its {name} is {}, this network's is {}", t.shape(), graph.shape(v)));
                 }
-                None if missing.iter().any(|m| m == name) => {}
+                None if made.contains(name) || missing.iter().any(|m| m == name) => {}
                 None => missing.push(name.to_string()),
             }
         }

@@ -71,8 +71,11 @@ impl Teacher {
         }
         let net = NetSpec { binary: Some(false), ..recipe.net.clone() };
         let name = format!("a random teacher in place of {}", spec.run);
+        // As many outputs as the student's own head has, where they are compared.
+        let own = recipe.method().head(recipe);
+        let head = Projector { out: own.map_or(RANDOM_HEAD.out, |head| head.out), ..RANDOM_HEAD };
         Ok(Some((
-            Teacher { name, net, head: Some(RANDOM_HEAD), tensors: HashMap::new(), mean: Vec::new(), std: Vec::new() },
+            Teacher { name, net, head: Some(head), tensors: HashMap::new(), mean: Vec::new(), std: Vec::new() },
             false,
         )))
     }

@@ -318,7 +318,7 @@ def moco_step(start, images, *, kd=0.0, symmetric=False, **settings):
             k[group::2] = moco_head(of_group, "head", f)
         return k
 
-    queue = p["queue.keys"]
+    queue = p["queue.8.keys"]
     losses, made, right, positive = [], [], [], []
     for query, key in ((0, 1), (1, 0)) if symmetric else ((0, 1),):
         q, k = moco_head(p, "head", features(net, views[query])), keys(views[key])
@@ -341,7 +341,8 @@ def moco_step(start, images, *, kd=0.0, symmetric=False, **settings):
         "metrics.mean.cosine_to_key": [float(torch.cat(positive).mean()), 1],
         "metrics.sums": [loss.item(), float(sum(right)) / len(right), 1],
         "metrics.halted": [0.0],
-        "queue.keys": torch.cat(made + [queue])[: len(queue)],
+        "queue.8.made": [1.0],
+        "queue.8.keys": torch.cat(made + [queue])[: len(queue)],
     }
     for n in names:
         after[n] = p[n]
@@ -417,7 +418,7 @@ def own_of_moco(base, outputs):
     normal = lambda *shape: (rng.standard_normal(shape) * 0.5).astype(np.float32)
     queue = normal(KEYS, outputs)
     own = {"head.2.weight": normal(outputs, HIDDEN), "head.2.bias": normal(outputs),
-           "queue.keys": (queue / np.linalg.norm(queue, axis=1, keepdims=True)).astype(np.float32)}
+           "queue.8.keys": (queue / np.linalg.norm(queue, axis=1, keepdims=True)).astype(np.float32)}
     body = ("conv1.", "bn1.", "act1.", "layer", "head.0.", "head.2.")
     own |= {f"key.{n}": t for n, t in (base | own).items() if n.startswith(body) and not n.endswith("scores")}
     return own

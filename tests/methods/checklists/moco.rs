@@ -3,8 +3,8 @@
 
 use super::devices;
 use super::method::{Setting, everything, recipe, train};
-use onebit::methods::Method;
-use onebit::methods::moco::Moco;
+use onebit::train::programs::Programs;
+use onebit::train::steps::Steps;
 
 const SMALL: [&str; 4] = ["moco.queue=24", "moco.dimension=6", "moco.hidden=5", "moco.groups=2"];
 
@@ -24,7 +24,7 @@ fn moco_starts_with_a_copy_and_random_keys() {
         for name in copied {
             assert_eq!(all[name].words(), all[&format!("key.{name}")].words(), "{name} on {device}");
         }
-        for key in all["queue.keys"].f32s().chunks(6) {
+        for key in all["queue.24.keys"].f32s().chunks(6) {
             let length: f64 = key.iter().map(|x| f64::from(*x).powi(2)).sum();
             assert!((length - 1.0).abs() < 1e-5, "{length} on {device}");
         }
@@ -54,22 +54,30 @@ fn moco_copy_follows_and_keys_move_on() {
             followed += usize::from(copy.words() != old.words());
         }
         assert!(followed > 10, "{followed} tensors moved on {device}");
-        let (old, new) = (before["queue.keys"].f32s(), after["queue.keys"].f32s());
+        let (old, new) = (before["queue.24.keys"].f32s(), after["queue.24.keys"].f32s());
         // 8 of 24 keys are new.
         assert!(new[8 * 6..] == old[..16 * 6] && new[..8 * 6] != old[..8 * 6], "{device}");
     }
 }
 
-/// What a test and a shipped network consist of: nothing of the copy.
+/// S2-BNN's second step loads all of the first: copy and keys too. They are not made anew.
 #[test]
-fn moco_second_stages_start_with_a_copy_of_their_own() {
-    let (_, whole) = onebit::recipe::Recipe::find("imagenet-reactnet-a-moco").unwrap();
-    for (tensor, comes_along) in
-        [("key.conv1.weight", false), ("queue.keys", false), ("layer1.0.conv1.weight", true), ("head.0.weight", true)]
-    {
-        assert_eq!(Moco.inherits(&whole, tensor), comes_along, "{tensor}");
-        assert_eq!(onebit::methods::parts::is_of_a_head(tensor), !tensor.starts_with("layer"), "{tensor}");
+fn moco_second_stages_go_on_with_copy_and_keys() {
+    let (_, on) = devices().remove(0);
+    let setting = setting("small-moco-binary", &[]);
+    let mut first = setting.steps(&on);
+    train(&mut first, 0..2);
+    let trained = everything(&mut first);
+    let how = setting.recipe.method();
+    let mut graphs = how.build(&setting.task(), 8, 8).unwrap();
+    graphs.given = trained.clone().into_iter().filter(|(n, _)| !n.starts_with("metrics.")).collect();
+    let mut second =
+        Steps::new(setting.recipe.clone(), &setting.data, Programs::compile(graphs, &on).unwrap(), &on).unwrap();
+    let after = everything(&mut second);
+    for name in trained.keys().filter(|n| n.starts_with("key.") || n.starts_with("queue.")) {
+        assert_eq!(after[name].words(), trained[name].words(), "{name}");
     }
+    assert!(trained.keys().filter(|n| onebit::methods::parts::is_of_a_head(n)).any(|n| n.starts_with("key.")));
 }
 
 #[test]

@@ -12,6 +12,7 @@ const CROP: (&str, &str) = ("augment.pad_crop.padding", "4");
 const FLIP: (&str, &str) = ("augment.flip.p", "0.5");
 const SGD: (&str, &str) = ("optimiser.kind", "'sgd'");
 const MOMENTUM: (&str, &str) = ("optimiser.momentum", "0.9");
+const LINE: (&str, &str) = ("schedule.kind", "'linear-by-epoch'");
 const BY_EPOCH: (&str, &str) = ("schedule.kind", "'cosine-by-epoch'");
 
 const RELEASED: [Released; 18] = [
@@ -88,7 +89,8 @@ const RELEASED: [Released; 18] = [
             ("batch", "512"),
             ("lr", "1e-3"),
             ("optimiser.kind", "'adam'"),
-            ("schedule.kind", "'linear'"),
+            LINE,
+            ("schedule.ahead", "1"),
         ],
     ),
     (
@@ -102,7 +104,7 @@ const RELEASED: [Released; 18] = [
             ("lr", "3e-4"),
             ("optimiser.kind", "'adam'"),
             ("optimiser.weight_decay", "0.0"),
-            ("schedule.kind", "'linear'"),
+            LINE,
         ],
     ),
     (
@@ -121,7 +123,7 @@ const RELEASED: [Released; 18] = [
             ("lr", "3e-4"),
             ("optimiser.kind", "'adam'"),
             ("optimiser.weight_decay", "1e-4"),
-            ("schedule.kind", "'linear'"),
+            LINE,
             IMAGENET,
         ],
     ),
@@ -138,7 +140,7 @@ const RELEASED: [Released; 18] = [
             ("lr", "3e-4"),
             ("optimiser.kind", "'adam'"),
             ("optimiser.weight_decay", "0.0"),
-            ("schedule.kind", "'linear'"),
+            LINE,
         ],
     ),
     (
