@@ -101,16 +101,13 @@ impl MocoSpec {
         if !(self.distillation >= 0.0 && self.distillation.is_finite()) {
             return fail(format!("moco.distillation = {}: give a number from 0 on", self.distillation));
         }
-        match (self.distillation > 0.0, recipe.teacher.is_some()) {
-            (true, false) => fail(format!(
-                "moco.distillation = {} learns from a teacher: name its run with [teacher], or leave it out",
-                self.distillation
-            )),
-            (false, true) => fail(
-                "[teacher] names a run that nothing is learned from: set moco.distillation, its weight, or leave it out".into(),
-            ),
-            _ => Ok(()),
+        if self.distillation == 0.0 && recipe.teacher.is_some() {
+            return fail(
+                "[teacher] names a run that nothing is learned from: set moco.distillation, its weight, or leave it out"
+                    .into(),
+            );
         }
+        Ok(())
     }
 
     fn head(&self) -> Projector {
@@ -136,9 +133,10 @@ impl Method for Moco {
     }
 
     fn teacher(&self, recipe: &Recipe) -> TeacherUse {
-        match settings(recipe).distillation > 0.0 {
-            true => TeacherUse::Network,
-            false => TeacherUse::None,
+        match (settings(recipe).distillation > 0.0, &recipe.teacher) {
+            (true, _) => TeacherUse::Network,
+            (false, Some(_)) => TeacherUse::Unread,
+            (false, None) => TeacherUse::None,
         }
     }
 

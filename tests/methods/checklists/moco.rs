@@ -93,7 +93,7 @@ fn moco_settings_that_do_not_go_together_are_refused() {
     refused("small-moco", &["batch=8", "moco.groups=3"], "moco.groups = 3: give a number that divides the batch of 8");
     refused("small-moco", &["batch=8", "moco.momentum=1.0"], "moco.momentum = 1");
     refused("small-moco", &["batch=8", "moco.temperature=0.0"], "moco.temperature = 0");
-    refused("small-moco", &["batch=8", "moco.distillation=1.0"], "name its run with [teacher]");
+    refused("small-moco", &["batch=8", "moco.distillation=1.0"], "the recipe has no [teacher]");
     refused("small-moco-kd", &["batch=8", "moco.distillation=0.0"], "nothing is learned from");
     // The teacher's head must have as many outputs.
     let other = setting("small-moco-kd", &[]);
