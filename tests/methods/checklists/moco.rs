@@ -3,6 +3,7 @@
 
 use super::devices;
 use super::method::{Setting, everything, recipe, train};
+use onebit::methods::projector::Projector;
 use onebit::train::programs::Programs;
 use onebit::train::steps::Steps;
 
@@ -95,8 +96,14 @@ fn moco_settings_that_do_not_go_together_are_refused() {
     refused("small-moco", &["batch=8", "moco.temperature=0.0"], "moco.temperature = 0");
     refused("small-moco", &["batch=8", "moco.distillation=1.0"], "the recipe has no [teacher]");
     refused("small-moco-kd", &["batch=8", "moco.distillation=0.0"], "nothing is learned from");
-    // The teacher's head must have as many outputs.
-    let other = setting("small-moco-kd", &[]);
-    let message = other.recipe.method().build(&other.task(), 8, 8).unwrap_err().to_string();
-    assert!(message.contains("outputs of 6 numbers") && message.contains("a head of"), "{message}");
+    // A teacher needs a head, of as many outputs.
+    for (head, has) in [(None, "no self-supervised head"), (Some(7), "a head of 7")] {
+        let mut other = setting("small-moco-kd", &[]);
+        let teacher = other.teacher.as_mut().unwrap();
+        let own = teacher.head.unwrap();
+        teacher.head = head.map(|out| Projector { out, ..own });
+        let Err(refused) = other.recipe.method().build(&other.task(), 8, 8) else { panic!("{has} is taken") };
+        let message = refused.to_string();
+        assert!(message.contains("outputs of 6 numbers") && message.contains(has), "{message}");
+    }
 }
