@@ -86,6 +86,13 @@ fn a_model_of_all_images_knows_the_clusters_of_each_part() {
     }
     assert_eq!(clusters.len(), 4 * 400);
     place.run(&["eval", "all", "--data", "embedded"]).ok();
+
+    // A validation part is one of all.
+    fit(&place, "val", &["--set", "fit_to=all", "--set", "data.val=0.2"]).ok();
+    let out = place.run(&["eval", "val", "--json"]).ok().out;
+    let eval: Value = serde_json::from_str(&out).expect(&out);
+    let images = |part: &str| eval[part]["images"].as_u64().unwrap_or(0);
+    assert!(images("val") > 0 && images("train") + images("val") + images("test") == images("all"), "{out}");
 }
 
 #[test]

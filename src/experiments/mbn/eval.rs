@@ -10,6 +10,7 @@ use crate::features::KMeans;
 use crate::mbn::{FitTo, Watch};
 use crate::train::choose::choose;
 use serde_json::json;
+use std::sync::Arc;
 
 pub(super) fn run(options: &EvalOptions, fitted: FittedRun) -> Result<()> {
     let FittedRun { run, recipe, info, model, data } = fitted;
@@ -18,8 +19,10 @@ pub(super) fn run(options: &EvalOptions, fitted: FittedRun) -> Result<()> {
     let mut said = Vec::new();
     let mut bar = LayerBar::new(format!("clusters by {}", run.path().display()), options.json);
     let mut watch = Watch { stop: &NEVER, told: &mut |p| bar.progress(p) };
-    let parts = [("train", &data.train), ("test", &data.test)];
-    for (name, set) in parts.into_iter().filter(|(_, set)| !set.is_empty()) {
+    // Where a set has no part for it, one stands for the other.
+    let own_val = Some(("val", &data.val)).filter(|(_, val)| !Arc::ptr_eq(val, &data.test));
+    let parts = [Some(("train", &data.train)), own_val, Some(("test", &data.test))].into_iter().flatten();
+    for (name, set) in parts.filter(|(_, set)| !set.is_empty()) {
         let found = assigned(&recipe, &model, set, &device, &mut watch)?.expect("nobody stops this");
         if let Some(pace) = found.pace {
             said.push(format!(

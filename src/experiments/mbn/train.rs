@@ -265,7 +265,10 @@ fn stopped(as_json: bool, run: &RunDir, layers: usize) -> Result<Ending> {
     match as_json {
         true => say(json!({ "event": "stopped", "layers": layers, "resume": again }))?,
         false => {
-            say(format!("stopped; {layers} layers are saved in {}", run.last().display()))?;
+            say(match layers {
+                0 => "stopped before the first layer was done: nothing is saved yet".into(),
+                _ => format!("stopped; {layers} layers are saved in {}", run.last().display()),
+            })?;
             say(format!("to go on:  {again}"))?;
         }
     }
