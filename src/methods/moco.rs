@@ -15,7 +15,6 @@
 //! Copy, head and queue are thrown away: a test asks the nearest neighbours of the network's features.
 
 use super::projector::{Life, Projector};
-use super::teacher::SCOPE as OF_TEACHER;
 use super::tracking::{correct, halted_before, track, track_mean};
 use super::{EvaluatedBy, Graphs, Method, Task, TeacherUse, parts};
 use crate::data::AugmentSpec;
@@ -218,9 +217,9 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
             positives.push(positive);
             keys.push(k);
         }
-        let loss = total(g, &losses)?;
+        let loss = parts::total(g, &losses)?;
         let right = g.in_phase(Phase::Update, |g| {
-            let sum = total(g, &right)?;
+            let sum = parts::total(g, &right)?;
             g.scale(sum, 1.0 / pairs.len() as f32)
         })?;
         let stop = track(g, loss, right)?;
@@ -301,9 +300,7 @@ fn taught(g: &mut Graph, task: &Task<'_>, spec: &MocoSpec, x: Value) -> Result<V
         ))
     })?;
     let features = teacher.features(g, x, task.images, Mode::Fixed)?.features;
-    let t = g.scoped(OF_TEACHER, |g| head.append(g, "head", features, Life::Stored))?;
-    teacher.check(g)?;
-    g.l2_normalize(t, 1e-12)
+    teacher.point(g, head, features)
 }
 
 /// The copy follows what the step makes of the parameters: as if it came before the next step.
@@ -336,9 +333,4 @@ fn push(g: &mut Graph, queue: Value, keys: &[Value], stop: Value) -> Result<()> 
         let moved = g.gate(stop, moved, queue)?;
         g.assign(queue, moved)
     })
-}
-
-fn total(g: &mut Graph, values: &[Value]) -> Result<Value> {
-    let (first, rest) = values.split_first().expect("there is a query");
-    rest.iter().try_fold(*first, |sum, v| g.add(sum, *v))
 }

@@ -151,6 +151,15 @@ pub fn is_of_a_head(tensor: &str) -> bool {
     heads.iter().any(|prefix| tensor.starts_with(prefix))
 }
 
+/// The sum of some values, first to last.
+///
+/// # Panics
+/// If there are none.
+pub fn total(g: &mut Graph, values: &[Value]) -> Result<Value> {
+    let (first, rest) = values.split_first().expect("a sum has terms");
+    rest.iter().try_fold(*first, |sum, v| g.add(sum, *v))
+}
+
 /// One step of the recipe's optimiser on all parameters.
 pub fn optimiser_step(g: &mut Graph, recipe: &Recipe, loss: Value, stop: Value) -> Result<()> {
     let parameters = g.params();

@@ -1,7 +1,7 @@
 //! A trained network that another one learns from. In graphs its leaves are states below
 //! `teacher.`: no optimiser sees them, checkpoints leave them out.
 
-use super::projector::Projector;
+use super::projector::{Life, Projector};
 use super::task::{ImageInfo, TEACHER};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
@@ -11,7 +11,7 @@ use crate::tensor::HostTensor;
 use std::collections::HashMap;
 
 /// Scope of a teacher's leaves.
-pub(super) const SCOPE: &str = "teacher";
+const SCOPE: &str = "teacher";
 
 /// A trained network.
 #[derive(Clone, Debug)]
@@ -55,6 +55,16 @@ impl Teacher {
     /// If its images are not those of the student.
     pub fn features(&self, g: &mut Graph, x: Value, images: &ImageInfo, mode: Mode) -> Result<Network> {
         self.build(g, x, images, 0, mode)
+    }
+
+    /// What its head makes of its features, of length 1.
+    ///
+    /// # Errors
+    /// If its run has no such head.
+    pub(super) fn point(&self, g: &mut Graph, head: &Projector, features: Value) -> Result<Value> {
+        let y = g.scoped(SCOPE, |g| head.append(g, "head", features, Life::Stored))?;
+        self.check(g)?;
+        g.l2_normalize(y, 1e-12)
     }
 
     fn build(&self, g: &mut Graph, x: Value, images: &ImageInfo, classes: usize, mode: Mode) -> Result<Network> {

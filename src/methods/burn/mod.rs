@@ -166,11 +166,11 @@ impl Losses {
                 Similarity::Logits => similarities.push(g.feature_similarity(s.logits, target.logits[other])?),
             }
         }
-        let divergence = total(g, &divergences)?;
+        let divergence = parts::total(g, &divergences)?;
         let mut all = divergence;
         let mut similarity = None;
         if !similarities.is_empty() {
-            let sum = total(g, &similarities)?;
+            let sum = parts::total(g, &similarities)?;
             let lambda = g.scalar("burn.lambda")?;
             let one = g.fill([], 1.0);
             let rest = g.sub(one, lambda)?;
@@ -330,9 +330,4 @@ fn norm(g: &mut Graph, name: &str, tensors: &[Value], stop: Value) -> Result<()>
         let length = g.sqrt(sum)?;
         track_mean(g, name, length, stop)
     })
-}
-
-fn total(g: &mut Graph, values: &[Value]) -> Result<Value> {
-    let (first, rest) = values.split_first().expect("there is a view");
-    rest.iter().try_fold(*first, |sum, v| g.add(sum, *v))
 }

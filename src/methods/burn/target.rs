@@ -6,7 +6,6 @@ use crate::graph::{Graph, Value};
 use crate::methods::Task;
 use crate::methods::projector::{Life, Projector};
 use crate::methods::swav::{self, Objective};
-use crate::methods::teacher::SCOPE;
 
 /// Scope of a target's own leaves.
 pub(super) const NAME: &str = "target";
@@ -65,13 +64,6 @@ fn own_head(g: &mut Graph, task: &Task<'_>, spec: &BurnSpec, features: &[Value])
             teacher.name
         ))
     })?;
-    let logits = features
-        .iter()
-        .map(|f| {
-            let y = g.scoped(SCOPE, |g| head.append(g, "head", *f, Life::Stored))?;
-            g.l2_normalize(y, 1e-12)
-        })
-        .collect::<Result<_>>()?;
-    teacher.check(g)?;
+    let logits = features.iter().map(|f| teacher.point(g, head, *f)).collect::<Result<_>>()?;
     Ok(Made { logits, temperature: spec.temperature, own: None, on_sphere: true })
 }

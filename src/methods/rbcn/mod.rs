@@ -235,7 +235,10 @@ fn same_shape(g: &Graph, task: &Task<'_>, teacher: &Network, student: &Network) 
     Ok(())
 }
 
+/// A sum over stages, of which a network may have none.
 fn total(g: &mut Graph, values: &[Value]) -> Result<Value> {
-    let (first, rest) = values.split_first().ok_or_else(|| Error::Config("the network has no stages".into()))?;
-    rest.iter().try_fold(*first, |sum, v| g.add(sum, *v))
+    match values {
+        [] => Err(Error::Config("the network has no stages".into())),
+        _ => parts::total(g, values),
+    }
 }
