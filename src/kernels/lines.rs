@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 /// Asks for the line of a number that is read soon, where there is an instruction for it.
+#[cfg(feature = "train")]
 #[inline(always)]
 pub(crate) fn soon(x: &[f32], at: usize) {
     #[cfg(target_arch = "x86_64")]
