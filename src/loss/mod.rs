@@ -1,5 +1,6 @@
 //! Losses, each a mean over the rows of the batch, and counts of correct answers.
 
+mod attention;
 mod correct_top_k;
 mod cross_entropy;
 mod distillation;

@@ -20,6 +20,7 @@ pub mod finetune;
 pub mod moco;
 pub mod rbcn;
 pub mod reactnet;
+pub mod real_to_binary;
 pub mod siman;
 pub mod smn;
 pub mod supervised;
@@ -37,6 +38,7 @@ pub static METHODS: Methods = Methods::new(&[
     &siman::Siman,
     &biper::Biper,
     &reactnet::Reactnet,
+    &real_to_binary::RealToBinary,
     &rbcn::Rbcn,
     &swav::Swav,
     &moco::Moco,

@@ -15,6 +15,7 @@
 //! | ReCU | `approx-sign`, `divide_by_deviation` | `rectified` | `learned` |
 //! | BiPer | as ReCU | `square-wave` (first step: `sine`) | `learned` |
 //! | AdaBin | `approx-sign` | `adaptive`, `ede` | `none` |
+//! | Real-to-Binary | `clipped` (first step: `tanh`) | `sign`, `clipped`, `clip_weights` (first two steps: `real`) | `none` |
 
 use super::estimators::SteKind;
 use crate::error::{Error, Result};
@@ -45,6 +46,17 @@ pub enum WeightRule {
     Adaptive,
     /// None: real weights under binary activations, the first of ReActNet's two steps.
     Real,
+}
+
+/// What an activation becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActivationRule {
+    /// Its sign, a bit.
+    #[default]
+    Sign,
+    /// Its hyperbolic tangent, a real number under real weights: the first of Real-to-Binary's three steps.
+    Tanh,
 }
 
 /// Scale of a binary convolution's output.
@@ -130,6 +142,9 @@ pub enum MatrixShape {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Binarization {
+    /// What an activation becomes.
+    #[serde(skip_serializing_if = "is_sign")]
+    pub activations: ActivationRule,
     /// Estimator of the activations' sign.
     pub activation_ste: SteKind,
     /// A learned threshold a channel before each sign (ReActNet's RSign).
@@ -175,6 +190,7 @@ impl WeightRule {
 impl Default for Binarization {
     fn default() -> Self {
         Binarization {
+            activations: ActivationRule::Sign,
             activation_ste: SteKind::Clipped,
             rsign: false,
             standardise: false,
@@ -242,6 +258,18 @@ impl Binarization {
             };
             return fail(format!("weights = {weights} and scale = {scale} do not go together; scale must be {wanted}"));
         }
+        if self.activations == ActivationRule::Tanh {
+            if self.weights != W::Real {
+                return fail(format!(
+                    "activations = \"tanh\" and weights = {weights} do not go together: weights must be \"real\" while activations are"
+                ));
+            }
+            if self.activation_ste != SteKind::Clipped || self.divide_by_deviation {
+                return fail(
+                    "activations = \"tanh\" is no sign: activation_ste and divide_by_deviation are for activations = \"sign\"".into(),
+                );
+            }
+        }
         if self.clip_weights && !matches!(self.weights, W::Sign | W::Real) {
             return fail(format!(
                 "clip_weights and weights = {weights} do not go together: that rule has its own range; clip_weights is \
@@ -304,6 +332,10 @@ impl Binarization {
         }
         Ok(())
     }
+}
+
+fn is_sign(rule: &ActivationRule) -> bool {
+    *rule == ActivationRule::Sign
 }
 
 fn is_false(b: &bool) -> bool {

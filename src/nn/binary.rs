@@ -1,6 +1,6 @@
 //! Binary convolutions: what becomes a bit, what is summed, and what the sum is multiplied with.
 
-use super::binarization::{MatrixShape, Scale, WeightRule};
+use super::binarization::{ActivationRule, MatrixShape, Scale, WeightRule};
 use super::builder::{BinaryLayer, Builder, Mode, Scaled};
 use super::layers::Filters;
 use super::weights::Weights;
@@ -31,7 +31,7 @@ impl Builder<'_> {
             if b.spec.binarization.weights == WeightRule::Adaptive {
                 return b.adaptive_conv(x, [o, k, k, c], windows, role);
             }
-            let x = b.activation_bits(x)?;
+            let x = b.activations(x)?;
             let weights = b.weights([o, k, k, c], role)?;
             let mut layer = BinaryLayer {
                 name: b.g.path(""),
@@ -54,8 +54,9 @@ impl Builder<'_> {
         })
     }
 
-    /// sign(x), after what the network does to x before: standardisation of each image, a threshold a channel.
-    fn activation_bits(&mut self, x: Value) -> Result<Value> {
+    /// The bits of sign(x), or the numbers tanh(x), after what the network does to x before: standardisation of each image, a
+    /// threshold a channel.
+    fn activations(&mut self, x: Value) -> Result<Value> {
         let spec = &self.spec.binarization;
         let ste = self.ste(spec.activation_ste);
         let x = if spec.standardise { self.standardised_images(x)? } else { x };
@@ -69,7 +70,10 @@ impl Builder<'_> {
             }
             false => x,
         };
-        self.g.sign(x, ste)
+        match spec.activations {
+            ActivationRule::Sign => self.g.sign(x, ste),
+            ActivationRule::Tanh => self.g.tanh(x),
+        }
     }
 
     /// Mean 0 and variance 1 over all of an image (SiMaN section 2.3, step 6).
@@ -121,7 +125,10 @@ impl Builder<'_> {
             _ => None,
         };
         if let Some(w) = real {
-            let x = self.g.signed(x)?;
+            let x = match self.spec.binarization.activations {
+                ActivationRule::Sign => self.g.signed(x)?,
+                ActivationRule::Tanh => x,
+            };
             let y = self.g.conv2d_by(x, w, windows)?;
             return match self.spec.binarization.scale {
                 Scale::Learned => self.scaled(y, weights),

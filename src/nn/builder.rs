@@ -65,6 +65,8 @@ pub struct Network {
     pub features: Value,
     /// Outputs of the stages, after normalisation and shortcut and before the nonlinearity, `[n, h, w, c]`.
     pub stages: Vec<Value>,
+    /// Outputs of the residual blocks, first to last, after the nonlinearity that directly follows one.
+    pub residuals: Vec<Value>,
     /// The binary convolutions, first to last.
     pub binary: Vec<BinaryLayer>,
     /// The tensors with a mask, in the order of the layers.
@@ -130,6 +132,7 @@ pub struct Builder<'a> {
     ede: Option<(Value, Value)>,
     pub(super) features: Option<Value>,
     pub(super) stages: Vec<Value>,
+    pub(super) residuals: Vec<Value>,
     pub(super) binary: Vec<BinaryLayer>,
     pub(super) masks: Vec<Masked>,
     pub(super) count: Count,
@@ -155,9 +158,9 @@ impl<'a> Builder<'a> {
         // Only a gradient needs an estimator.
         let wants_ede = spec.is_binary() && spec.binarization.has_ede() && mode.has_gradient();
         let ede = if wants_ede { Some((g.scalar("ede.t")?, g.scalar("ede.k")?)) } else { None };
-        let (stages, binary, masks, count) = (Vec::new(), Vec::new(), Vec::new(), Count::default());
-        let (features, layers) = (None, Vec::new());
-        Ok(Builder { g, spec, mode, gate, ede, features, stages, binary, masks, count, layers })
+        let (stages, residuals, binary, masks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (features, count, layers) = (None, Count::default(), Vec::new());
+        Ok(Builder { g, spec, mode, gate, ede, features, stages, residuals, binary, masks, count, layers })
     }
 
     /// What it is built for.
@@ -168,8 +171,8 @@ impl<'a> Builder<'a> {
     /// The network, with what its last layer made; its features are what [`Builder::head`] was given, or the same.
     pub fn finish(self, logits: Value) -> Network {
         let features = self.features.unwrap_or(logits);
-        let Builder { stages, binary, masks, count, layers, .. } = self;
-        Network { logits, features, stages, binary, masks, count, layers }
+        let Builder { stages, residuals, binary, masks, count, layers, .. } = self;
+        Network { logits, features, stages, residuals, binary, masks, count, layers }
     }
 
     /// Builds a part under a name.

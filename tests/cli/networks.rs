@@ -29,7 +29,11 @@ const NETWORKS: [Network; 9] = [
     of("quicknet-large", "imagenet-quicknet-large", &["net.vars={w1=8,w2=16,w3=32,w4=64,n1=6,n2=8,n3=12,n4=6}"]),
     of("binarydensenet28", "imagenet-binarydensenet28", &["net.vars={stem=16,growth=16}"]),
     of("meliusnet22", "imagenet-meliusnet22", &["net.vars={growth=16,w2=40,w3=56,w4=64}"]),
-    of("real-to-binary", "imagenet-real-to-binary", &["net.vars={w=8}"]),
+    of(
+        "real-to-binary",
+        "imagenet-real-to-binary",
+        &["net.vars={w=8}", "real_to_binary.outputs=0", "start_from=", "schedule.warmup=0"],
+    ),
     of("vgg-small", "cifar10-vggsmall-siman", &["schedule.warmup=0"]),
     of("resnet20-option-a", "cifar10-resnet20-siman", &["schedule.warmup=0"]),
     of("readme", README, &["data.train_images=12", "data.test_images=8"]),

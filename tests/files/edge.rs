@@ -21,7 +21,7 @@ use std::time::Duration;
 /// Networks that ship differently: thresholds, shortcuts of every kind, pooling, standardised images, slopes, scale matrices,
 /// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images, features without classes; lists of
 /// layers: groups, taps apart, low passes, gates, dense blocks, branches, smooth nonlinearities.
-const NETWORKS: [(&str, &[&str], [usize; 3]); 25] = [
+const NETWORKS: [(&str, &[&str], [usize; 3]); 27] = [
     ("fashion-binary", &["net.widths=[8,33,64,40,32]"], [14, 14, 1]),
     ("fashion-float", &["net.widths=[8,8,16,16,8]"], [14, 14, 1]),
     ("small-siman", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
@@ -46,6 +46,8 @@ const NETWORKS: [(&str, &[&str], [usize; 3]); 25] = [
     ("imagenet-meliusnet22", &["net.vars={growth=16,w2=24,w3=32,w4=20}"], [32, 32, 3]),
     ("imagenet-binarydensenet28", &["net.vars={stem=8,growth=8}"], [32, 32, 3]),
     ("imagenet-real-to-binary", &["net.vars={w=8}"], [64, 64, 3]),
+    ("small-real-to-binary-step1", &["net.vars={w=8}"], [16, 16, 3]),
+    ("small-real-to-binary", &["net.vars={w=8}"], [16, 16, 3]),
     ("small-layers", &[LAYERS], [14, 14, 3]),
 ];
 

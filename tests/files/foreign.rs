@@ -128,6 +128,7 @@ fn more_networks_of_releases_equal_pytorch() {
         ("siman-imagenet18.pth.tar", W::Magnitude, Resnet18, &["epoch"]),
         ("irnet-imagenet18.pth", W::Standardised, Resnet18, &["epoch", "bn3"]),
         ("recu-imagenet18.pth", W::Rectified, Resnet18, &["epoch"]),
+        ("adabin-imagenet18.pth.tar", W::Adaptive, Resnet18, &["epoch", "arch", "nonlinear2", "bn3"]),
         ("irnet-vgg.th", W::Standardised, VggSmall, &["epoch"]),
         ("recu-vgg.pth", W::Rectified, VggSmall, &["epoch"]),
         ("siman-vgg.pth.tar", W::Magnitude, VggSmall, &["epoch"]),

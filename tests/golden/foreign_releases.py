@@ -6,6 +6,7 @@ tests/files/foreign.rs: writes into tests/golden/foreign/.
     siman-imagenet18.pth.tar   its ResNet-18 for ImageNet (7x7, PReLU, shortcuts in full precision)
     irnet-imagenet18.pth       IR-Net's ResNet-18 for ImageNet (a shortcut around each convolution; `bn3` never runs)
     recu-imagenet18.pth        ReCU's
+    adabin-imagenet18.pth.tar  AdaBin's (shortcuts of averaged pixels; `nonlinear2` and `bn3` never run)
     irnet-vgg.th               VGG-small of IR-Net, recu-vgg.pth and siman-vgg.pth.tar those of ReCU and SiMaN
     reactnet-a.pth.tar         ReActNet-A (flat weights)
     s2bnn-a.pth.tar            S2-BNN's: both encoders of MoCo with their queue, projection of two layers, convolutions that never run
@@ -22,7 +23,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from foreign_cifar import CLASSES, OUT, WIDTHS, Shift, SignNet, Signs, option_a, rows, settled, sign
+from foreign_cifar import CLASSES, OUT, WIDTHS, AdaptiveConv, Maxout, Shift, SignNet, Signs, option_a, rows, settled, sign
 
 
 class Magnitudes(nn.Conv2d):
@@ -94,6 +95,37 @@ class Net(nn.Module):
         for stage in range(self.stages):
             x = getattr(self, f"layer{stage + 1}")(x)
         return self.bn2(x.mean((2, 3)))
+
+
+class AdaptiveBlock(nn.Module):
+    def __init__(self, c, width, stride):
+        super().__init__()
+        self.conv1, self.bn1 = AdaptiveConv(c, width, 3, stride=stride, padding=1), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = AdaptiveConv(width, width, 3, stride=1, padding=1), nn.BatchNorm2d(width)
+        self.nonlinear1, self.nonlinear2 = Maxout(width), Maxout(width)
+        if stride != 1:
+            self.downsample = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(c, width, 1, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x):
+        skip = self.downsample(x) if hasattr(self, "downsample") else x
+        y = self.nonlinear1(self.bn1(self.conv1(x)) + skip)
+        return self.nonlinear2(self.bn2(self.conv2(y)) + y)
+
+
+class AdaptiveNet(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False), nn.BatchNorm2d(widths[0])
+        self.nonlinear1, self.nonlinear2 = Maxout(widths[0]), Maxout(widths[-1])
+        for stage, (c, width) in enumerate(zip(widths, widths[1:])):
+            first = AdaptiveBlock(c, width, 2 if stage else 1)
+            setattr(self, f"layer{stage + 1}", nn.Sequential(first, AdaptiveBlock(width, width, 1)))
+        self.bn2, self.bn3 = nn.BatchNorm1d(widths[-1]), nn.BatchNorm1d(CLASSES)
+        self.fc = nn.Linear(widths[-1], CLASSES)
+
+    def features(self, x):
+        x = F.max_pool2d(self.nonlinear1(self.bn1(self.conv1(x))), 3, 2, 1)
+        return self.bn2(self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3)))
 
 
 class Vgg(nn.Module):
@@ -246,6 +278,15 @@ def main():
     cut |= {"teacher_classifier": {"state_dict": under("", mlp)}, "author": "OpenSelfSup"}
     torch.save(cut, OUT / "burn-a-cut.pth")
     keep("burn-a.pth", net, large, {"meta": {"epoch": 7}, "state_dict": state}, classes=False)
+    net = settled(AdaptiveNet(wide))
+    for module in net.modules():
+        if isinstance(module, AdaptiveConv):
+            module.binary_a.alpha_a.copy_(0.5 + torch.rand(()))
+            module.binary_a.beta_a.copy_(0.3 * torch.randn(()))
+        if isinstance(module, Maxout):
+            module.neg_scale.copy_(torch.rand_like(module.neg_scale))
+            module.pos_scale.copy_(0.5 + torch.rand_like(module.pos_scale))
+    keep("adabin-imagenet18.pth.tar", net, large, {"epoch": 7, "arch": "resnet18_1w1a", "state_dict": under("module.", net)})
     save_file(results, OUT / "expected_releases.safetensors")
 
 

@@ -188,6 +188,10 @@ def adabin_weights(net, name, w):
     return scale * Sign.apply((w - centre) / scale, ede) + centre
 
 
+def real_weights(net, name, w):
+    return w
+
+
 def rbcn_weights(net, name, w):
     net.signs[name] = Sign.apply(w, approx_sign)
     return net.signs[name] * net.p[f"{name}.matrix"]
@@ -201,10 +205,10 @@ class Net:
 
     def __init__(self, p, prefix="", *, binary=True, act="none", stem_act="none", skip="double", shortcut="float",
                  head_norm=False, weights=None, moved=unmoved, act_ste=None, rsign=False, standardise=False,
-                 divided=False, adaptive=False, learned=False, coding=None):
+                 divided=False, adaptive=False, learned=False, coding=None, soft=False):
         self.__dict__.update(locals())
         self.training, self.update = True, True
-        self.stages, self.bits, self.signs, self.sines, self.terms = [], {}, {}, {}, {}
+        self.stages, self.outs, self.bits, self.signs, self.sines, self.terms = [], [], {}, {}, {}, {}
 
     def get(self, name):
         return self.p[self.prefix + name]
@@ -243,7 +247,10 @@ class Net:
             x = x / (x.var((1, 2, 3), keepdim=True) + 1e-5).sqrt()
         if self.rsign:
             x = x - self.get(f"{name}.threshold")[:, None, None]
-        x = self.adaptive_bits(name, x) if self.adaptive else Sign.apply(x, self.act_ste)
+        if self.soft:
+            x = torch.tanh(x)
+        else:
+            x = self.adaptive_bits(name, x) if self.adaptive else Sign.apply(x, self.act_ste)
         w = self.weights(self, name, self.get(f"{name}.weight"))
         y = F.conv2d(x, w.permute(0, 3, 1, 2), stride=stride, padding=1)
         if not self.learned:
@@ -290,13 +297,15 @@ class Net:
         if self.skip == "double":
             y = y + skip
         y = skip2 = self.activate(self.act, f"{name}.act1", y)
+        self.outs += [y] if self.skip == "double" else []
         y = self.batch_norm(f"{name}.bn2", self.inner_conv(f"{name}.conv2", y))
         y = y + (skip2 if self.skip == "double" else skip)
         self.stages.append(y)
-        return self.activate(self.act, f"{name}.act2", y)
+        self.outs.append(self.activate(self.act, f"{name}.act2", y))
+        return self.outs[-1]
 
     def __call__(self, x):
-        self.stages, self.bits, self.signs, self.sines = [], {}, {}, {}
+        self.stages, self.outs, self.bits, self.signs, self.sines = [], [], {}, {}, {}
         x = self.activate(self.stem_act, "act1", self.batch_norm("bn1", self.conv("conv1", x)))
         for stage, width in enumerate(WIDTHS[1:]):
             x = self.block(f"layer{stage + 1}.0", x, width, 1 if stage == 0 else 2)
@@ -333,12 +342,20 @@ def distillation(teacher, student):
     return -(F.softmax(teacher, 1) * F.log_softmax(student, 1)).sum(1).mean()
 
 
+def attention(x):
+    """Where a network looks: mean squares over channels, over the largest."""
+    q = (x**2).mean(1).flatten(1)
+    largest = q.topk(2, 1).values.detach()
+    apart(largest[:, 0] - largest[:, 1], 0, by=1e-6)
+    return q / (q.max(1, keepdim=True).values + 1e-12)
+
+
 # One step
 
 
 def decay_of(net, name):
     inner = name.startswith("layer") and "conv" in name and name.endswith("weight")
-    if net.weights is biper_sines and inner:
+    if net.weights in (biper_sines, real_weights) and inner:
         return DECAY
     if name.endswith(".alpha") or (net.binary and name.startswith("layer") and "conv" in name and name.endswith("weight")):
         return BINARY_DECAY
@@ -359,7 +376,8 @@ def parameters_of(net, names):
 
 
 def step(start, images, *, smoothing=0.0, features=None, distill=0.0, lambda_kernel=0.0,
-         lambda_features=0.0, matrix_lr=0.0, discriminator_lr=0.0, learns="labels", refresh=False, tau=0.0, **settings):
+         lambda_features=0.0, matrix_lr=0.0, discriminator_lr=0.0, learns="labels", refresh=False, tau=0.0,
+         real_to_binary=None, **settings):
     p = {name: torch.tensor(t.astype(np.float64)) for name, t in start.items()}
     net = Net(p, **settings)
     of_rbcn = net.weights is rbcn_weights
@@ -428,6 +446,17 @@ def step(start, images, *, smoothing=0.0, features=None, distill=0.0, lambda_ker
     if distill:
         log("distillation_loss", distillation(real_logits, logits))
         loss = loss + distill * distillation(real_logits, logits)
+    if real_to_binary:
+        weights = real_to_binary
+        log("task_loss", task)
+        step = len(net.outs) // weights["points"]
+        looks = [((attention(s) - attention(t)) ** 2).mean() for s, t in zip(net.outs, taught.outs)][step - 1::step]
+        log("attention_loss", sum(looks) / len(looks))
+        t = weights["temperature"]
+        divergence = t**2 * F.kl_div(
+            F.log_softmax(logits / t, 1), F.log_softmax(real_logits / t, 1), reduction="batchmean", log_target=True)
+        log("distillation_loss", divergence)
+        loss = weights["labels"] * task + weights["attention"] * sum(looks) / len(looks) + weights["outputs"] * divergence
     kernel = lambda name, sign, c: lambda_kernel / 2 * ((p[f"{name}.weight"] - c * sign) ** 2).sum()
     if lambda_kernel:
         tie = sum(kernel(name, sign, p[f"{name}.matrix"].detach()) for name, sign in net.signs.items())
@@ -530,6 +559,7 @@ SIMAN = dict(act="prelu", stem_act="relu", shortcut="option-a", head_norm=True, 
              weights=siman_weights, moved=siman_moved, learned=True)
 RBCN = dict(act="prelu", shortcut="float-pooled", act_ste=approx_sign, weights=rbcn_weights, lambda_kernel=0.1,
             matrix_lr=0.5)
+REAL_TO_BINARY = dict(shortcut="pooled-float", act="prelu")
 BIPER = dict(shortcut="pooled-option-a", act="hardtanh", act_ste=approx_sign, divided=True, learned=True, tau=0.05)
 METHODS = {
     "sign": dict(skip="single", act="hardtanh", act_ste=clipped, weights=sign_weights, moved=clip),
@@ -543,6 +573,12 @@ METHODS = {
     "adabin": dict(shortcut="option-a", act="maxout", act_ste=approx_sign, weights=adabin_weights, adaptive=True),
     "reactnet": dict(shortcut="pooled-float", act="rprelu", act_ste=approx_sign, rsign=True,
                      weights=scaled_sign_weights, learns="teacher"),
+    "real-to-binary-step1": dict(
+        soft=True, weights=real_weights, **REAL_TO_BINARY,
+        real_to_binary=dict(labels=0.5, attention=2.0, outputs=0.8, temperature=2.0, points=3)),
+    "real-to-binary": dict(
+        act_ste=clipped, weights=sign_weights, moved=clip, **REAL_TO_BINARY,
+        real_to_binary=dict(labels=1.0, attention=30.0, outputs=3.0, temperature=1.0, points=6)),
     "siman-pm1": dict(coding="pm1", **SIMAN),
     "siman-zero-one": dict(coding="zero-one", **SIMAN),
     "rbcn": dict(features="adversarial", lambda_features=0.5, discriminator_lr=1e-3, refresh=True, **RBCN),

@@ -301,6 +301,28 @@ steps! { LABELLED;
         binarization = { activation_ste = 'approx-sign', rsign = true, weight_ste = 'clipped', scale = 'channel' }
         [teacher]
         run = 'none'";
+    real_to_binary_first_step_equals_pytorch: "real-to-binary-step1", "method = 'real-to-binary'", epoch 3, "
+        skip = 'double'
+        shortcut = 'pooled-float'
+        activation = 'prelu'
+        binarization = { activations = 'tanh', weights = 'real', scale = 'none' }
+        [real_to_binary]
+        labels = 0.5
+        attention = 2.0
+        outputs = 0.8
+        temperature = 2.0
+        points = 3
+        [teacher]
+        run = 'none'";
+    real_to_binary_step_equals_pytorch: "real-to-binary", "method = 'real-to-binary'", epoch 3, "
+        skip = 'double'
+        shortcut = 'pooled-float'
+        activation = 'prelu'
+        binarization = { activation_ste = 'clipped', weight_ste = 'clipped', clip_weights = true, scale = 'none' }
+        [real_to_binary]
+        points = 6
+        [teacher]
+        run = 'none'";
     siman_pm1_step_equals_pytorch: "siman-pm1", "method = 'siman'", epoch 3,
         format!("{SIMAN} magnitude = {{ coding = 'pm1', clamp = true }}");
     siman_zero_one_step_equals_pytorch: "siman-zero-one", "method = 'siman'", epoch 3,

@@ -42,6 +42,7 @@ pub(super) fn detect(named: &Named) -> Checked<Detected> {
         single: blocks.len() == 4 && stem == Stem::Cifar,
         small: blocks.len() == 3,
         downsample: has(&|n| n.contains(".downsample.")),
+        pooled: named.tensors.values().any(|t| t.theirs.contains(".downsample.2.")),
         binary_downsample: has(&|n| n.ends_with(".downsample.0.alpha")),
         head_norm: named.shape("bn_head.weight").is_some(),
         bits: has(&|n| n.ends_with(".bits")),
@@ -63,6 +64,8 @@ struct Parts {
     /// Three stages, for 32 pixels.
     small: bool,
     downsample: bool,
+    /// Whether shortcuts begin with an average of pixels.
+    pooled: bool,
     binary_downsample: bool,
     head_norm: bool,
     bits: bool,
@@ -89,10 +92,11 @@ impl Parts {
         // Where each convolution has a shortcut, there is a nonlinearity behind the first layer.
         let (skip, stem) = if self.single { (Skip::Single, A::None) } else { (Skip::Double, A::Hardtanh) };
         let without = if self.small { Shortcut::OptionA } else { Shortcut::PooledOptionA };
-        let with_weights = |without: Shortcut| match (self.binary_downsample, self.downsample) {
-            (true, _) => Shortcut::Binary,
-            (false, true) => Shortcut::Float,
-            (false, false) => without,
+        let with_weights = |without: Shortcut| match self {
+            Parts { binary_downsample: true, .. } => Shortcut::Binary,
+            Parts { pooled: true, .. } => Shortcut::PooledFloat,
+            Parts { downsample: true, .. } => Shortcut::Float,
+            _ => without,
         };
         match self {
             Parts { sets: true, .. } => {
@@ -106,8 +110,9 @@ impl Parts {
             }
             Parts { halves: true, .. } => {
                 let of_channels = Binarization { scale: Scale::Channel, rsign: self.shifts, ..plain() };
-                let (activation, scale_in_gradient) = if self.shifts { (A::Rprelu, true) } else { (A::None, false) };
-                let signs = Binarization { scale_in_gradient, ..of_channels };
+                let activation = if self.shifts { A::Rprelu } else { A::None };
+                // Both releases leave the scale out of the gradient.
+                let signs = Binarization { scale_in_gradient: false, ..of_channels };
                 of(activation, A::None, Skip::Double, Shortcut::PooledFloat, signs)
             }
             Parts { bits: true, .. } => {
@@ -121,7 +126,7 @@ impl Parts {
             Parts { head_norm: true, .. } => of(A::Hardtanh, stem, skip, with_weights(without), balanced(1e-3)),
             _ => {
                 // The shortcuts of the networks for CIFAR have no weights.
-                let shortcut = if self.small && !self.downsample { Shortcut::OptionA } else { Shortcut::Float };
+                let shortcut = with_weights(if self.small { Shortcut::OptionA } else { Shortcut::Float });
                 NetSpec { shortcut: Some(shortcut), ..NetSpec::new(kind, false) }
             }
         }

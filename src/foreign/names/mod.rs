@@ -58,6 +58,8 @@ pub(super) struct Named {
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Family {
     Resnet,
+    /// A residual network whose shortcuts begin with an average of pixels.
+    Pooled,
     /// A residual network with each convolution and its shortcut as a block.
     Halves,
     Reactnet,
@@ -70,6 +72,7 @@ impl Family {
         let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|(_, n)| test(n));
         match () {
             () if any(&|n| n.contains(".binary_conv.")) => Family::Halves,
+            () if any(&|n| n.ends_with(".downsample.2.running_mean")) => Family::Pooled,
             () if any(&|n| n.starts_with("feature.0.")) => Family::Reactnet,
             () if any(&|n| n == "conv0.weight") => Family::Vgg,
             () if any(&|n| n.starts_with("embedder.embedder.")) => Family::Transformers,
@@ -80,6 +83,7 @@ impl Family {
     fn our_name(self, name: &str) -> Option<(String, Taken)> {
         match self {
             Family::Resnet => resnet::our_name(name),
+            Family::Pooled => resnet::of_pooled(name),
             Family::Halves => resnet::of_halves(name),
             Family::Reactnet => reactnet::our_name(name),
             Family::Vgg => vgg::our_name(name),
@@ -91,7 +95,7 @@ impl Family {
         match self {
             Family::Reactnet => reactnet::complete(named),
             Family::Vgg => vgg::complete(named),
-            Family::Resnet | Family::Halves | Family::Transformers => {}
+            Family::Resnet | Family::Pooled | Family::Halves | Family::Transformers => {}
         }
     }
 }
@@ -116,9 +120,10 @@ pub(super) fn ours(infos: &[Info]) -> Checked<Named> {
             Some(_) => continue,
             None => {}
         }
-        // A normalisation of logits, which IR-Net's release has and never runs.
-        if let Some(rest) = name.strip_prefix("bn3.").filter(|rest| family == Family::Resnet && of_norm(rest)) {
-            named.left.extend((rest == "weight").then(|| "bn3".to_string()));
+        if let Some(layer) = idle(name).filter(|_| matches!(family, Family::Resnet | Family::Pooled)) {
+            if !named.left.iter().any(|left| left == layer) {
+                named.left.push(layer.to_string());
+            }
             continue;
         }
         let known = if projects && name.starts_with("fc.") { projection(name) } else { family.our_name(name) };
@@ -153,6 +158,17 @@ fn of_schedule(name: &str) -> Option<&str> {
     let (layer, leaf) = name.rsplit_once('.')?;
     let of_conv = layer.starts_with("layer") || layer.starts_with("conv");
     (of_conv && matches!(leaf, "tau" | "percent" | "beta")).then_some(leaf)
+}
+
+/// Layers behind the last one that never run: a normalisation of logits (IR-Net's and AdaBin's releases), slopes (AdaBin's).
+fn idle(name: &str) -> Option<&str> {
+    let (layer, leaf) = name.split_once('.')?;
+    let is_idle = match layer {
+        "bn3" => of_norm(leaf),
+        "nonlinear2" => matches!(leaf, "pos_scale" | "neg_scale"),
+        _ => false,
+    };
+    is_idle.then_some(layer)
 }
 
 /// MoCo's projection, which takes the place of the classes.

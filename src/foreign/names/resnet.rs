@@ -13,6 +13,21 @@ pub(super) fn our_name(name: &str) -> Option<(String, Taken)> {
     })
 }
 
+/// As [`our_name`], where a shortcut begins with an average of pixels, which has no numbers.
+pub(super) fn of_pooled(name: &str) -> Option<(String, Taken)> {
+    in_block(name, |block, rest| {
+        let (our, taken) = match rest.strip_prefix("downsample.") {
+            Some("1.weight") => same("downsample.0.weight")?,
+            Some(rest) => {
+                let leaf = rest.strip_prefix("2.").filter(|leaf| of_norm(leaf))?;
+                same(format!("downsample.1.{leaf}"))?
+            }
+            None => of_block(rest)?,
+        };
+        Some((block, our, taken))
+    })
+}
+
 /// As [`our_name`], where each convolution with its shortcut is a block.
 pub(super) fn of_halves(name: &str) -> Option<(String, Taken)> {
     in_block(name, |block, rest| {
@@ -138,6 +153,20 @@ mod tests {
         ] {
             let made = our_name(theirs);
             assert_eq!(made.as_ref().map(|(name, _)| name.as_str()), our, "{theirs}");
+        }
+    }
+
+    #[test]
+    fn shortcuts_of_averaged_pixels_have_no_first_part() {
+        for (theirs, our) in [
+            ("layer2.0.downsample.1.weight", Some("layer2.0.downsample.0.weight")),
+            ("layer2.0.downsample.2.weight", Some("layer2.0.downsample.1.weight")),
+            ("layer2.0.downsample.0.weight", None),
+            ("layer2.0.downsample.3.weight", None),
+            ("layer2.1.conv1.binary_a.beta_a", Some("layer2.1.conv1.beta_a")),
+            ("nonlinear1.neg_scale", Some("act1.negative")),
+        ] {
+            assert_eq!(of_pooled(theirs).map(|(name, _)| name).as_deref(), our, "{theirs}");
         }
     }
 

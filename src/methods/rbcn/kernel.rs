@@ -170,6 +170,7 @@ mod tests {
             matrix: Some((cv, MatrixShape::Kernel)),
         };
         let net = Network {
+            residuals: Vec::new(),
             logits: wv,
             features: wv,
             stages: Vec::new(),

@@ -60,6 +60,17 @@ pub fn cases() -> Vec<CaseSpec> {
         let y = c.graph.mse(a, b)?;
         c.grad(y)
     }));
+    for shape in [[1, 1, 1, 1], [3, 2, 3, 5], [2, 7, 7, 33]] {
+        all.push(CaseSpec::new("attention_loss", format!("{shape:?}"), move |c| {
+            // The teacher may have other channels.
+            let elements = shape[..3].iter().product::<usize>() * 4;
+            let teacher = (0..elements).map(|i| ((i * 7) % 11) as f32 - 5.0).collect();
+            let teacher = c.input(HostTensor::from_f32([shape[0], shape[1], shape[2], 4], teacher));
+            let student = c.random(shape);
+            let y = c.graph.attention_loss(teacher, student)?;
+            c.grad(y)
+        }));
+    }
     for temperature in [1.0, 4.0] {
         all.push(CaseSpec::new("kl_divergence", format!("temperature {temperature}"), move |c| {
             let teacher = HostTensor::from_f32([4, 3], (0..12).map(|i| ((i * 7) % 5) as f32 - 2.0).collect());

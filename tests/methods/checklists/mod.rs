@@ -8,6 +8,7 @@ mod mbn;
 mod method;
 mod moco;
 mod rbcn;
+mod real_to_binary;
 mod released;
 mod siman;
 mod smn;

@@ -76,7 +76,9 @@ impl Assembly<'_, '_> {
                 _ => format!("its body makes {made} of {of}, and its shortcut {skip}: they cannot be added"),
             }));
         }
-        Ok(self.b.g.add(made, skip)?.into())
+        let sum = self.b.g.add(made, skip)?;
+        self.b.residuals.push(sum);
+        Ok(sum.into())
     }
 
     pub(super) fn branches(&mut self, label: &str, x: Flow, branches: &[Vec<Layer>], join: Join) -> Result<Flow> {

@@ -185,6 +185,9 @@ impl Assembly<'_, '_> {
             Ok(made) => made,
         };
         self.close(row, made, before);
+        if let Some(last) = self.b.residuals.last_mut().filter(|last| layer.op.is_nonlinearity() && **last == from.y) {
+            *last = made.y;
+        }
         if self.per_image(made.y) > MOST {
             return fail(format!("it makes {} of an image, more than {MOST} numbers", self.extents(made.y)));
         }
@@ -372,5 +375,22 @@ impl LayerKind {
     fn is_block(&self) -> bool {
         use LayerKind as K;
         matches!(self, K::Block { .. } | K::Residual { .. } | K::Dense { .. } | K::Branches { .. } | K::Gate { .. })
+    }
+
+    fn is_nonlinearity(&self) -> bool {
+        use LayerKind as K;
+        matches!(
+            self,
+            K::Relu {}
+                | K::Prelu {}
+                | K::Rprelu {}
+                | K::Maxout {}
+                | K::LeakyRelu { .. }
+                | K::Hardtanh {}
+                | K::Clip { .. }
+                | K::Sigmoid {}
+                | K::Tanh {}
+                | K::Gelu {}
+        )
     }
 }
