@@ -5,12 +5,14 @@
 //!
 //! Prints milliseconds (least of n), images/s, planned and kept memory, the steps of the program and
 //! where the time goes when it is run kernel by kernel (`--by-op`); for a GPU also what recording and
-//! submitting costs a dispatch. `--memory` prints only the plan, at batch 128.
+//! submitting costs a dispatch. `--memory` prints only the plan, at batch 128; with
+//! `--recompute` blocks of the forward pass are made again for the gradients (`memory.recompute`).
 
 #[path = "shared/mod.rs"]
 mod shared;
 
 use onebit::device::{Executable, Store};
+use onebit::error::Result;
 use onebit::gpu::GpuExecutable;
 use onebit::graph::{Graph, Meta};
 use onebit::nn::{Mode, NetKind, NetSpec, Skip};
@@ -60,9 +62,9 @@ fn mib(bytes: usize) -> f64 {
 }
 
 /// What a step of each keeps, and with `list` all of it.
-fn memory(cases: &[(&str, NetKind, bool, usize)], list: bool) {
+fn memory(cases: &[(&str, NetKind, bool, usize)], list: bool, compile: fn(Graph, Backend) -> Result<Program>) {
     for (name, kind, binary, _) in cases.iter().copied() {
-        let program = Program::compile(graph(kind, binary, 128), Backend::Cpu).unwrap();
+        let program = compile(graph(kind, binary, 128), Backend::Cpu).unwrap();
         println!(
             "{name:14} batch 128: kept {:.1} MiB, planned {:.1} MiB, transient {:.1} MiB",
             mib(program.kept_bytes()),
@@ -125,8 +127,9 @@ fn main() {
         ("bin-resnet18", NetKind::Resnet18, true, 32),
         ("bin-resnet20", NetKind::Resnet20, true, 64),
     ];
+    let compile = if flag("--recompute") { Program::compile_recomputing } else { Program::compile };
     if flag("--memory") {
-        return memory(&cases, flag("--list"));
+        return memory(&cases, flag("--list"), compile);
     }
     println!("{}", args.device.name());
     for (name, kind, binary, batch) in cases {
@@ -135,7 +138,9 @@ fn main() {
         }
         let mut store = Store::new(args.device.clone());
         let started = Instant::now();
-        let mut exe = store.load(graph(kind, binary, batch)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let program = compile(graph(kind, binary, batch), args.device.backend());
+        let loaded = program.and_then(|program| store.load_program(program, false));
+        let mut exe = loaded.unwrap_or_else(|e| panic!("{name}: {e}"));
         let load = started.elapsed().as_secs_f64();
         prepare(&mut store, &exe);
         let ms = time(&args, || {

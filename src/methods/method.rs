@@ -7,7 +7,7 @@ use crate::data::AugmentSpec;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::nn::{Adapt, Mode};
-use crate::recipe::{OwnTable, Recipe};
+use crate::recipe::{OwnTable, Recipe, Recompute};
 use crate::tensor::HostTensor;
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,6 +27,8 @@ pub struct Graphs {
     pub eval: Graph,
     /// Content of leaves that comes from elsewhere: a teacher's weights.
     pub given: HashMap<String, HostTensor>,
+    /// What the parts of a step keep from forward to backward.
+    pub recompute: Recompute,
 }
 
 impl Graphs {
@@ -143,7 +145,8 @@ pub trait Method: Sync {
 
     /// Builds all graphs, those that train for a batch size and the test's for another.
     fn build(&self, task: &Task<'_>, batch: usize, eval_batch: usize) -> Result<Graphs> {
-        Ok(Graphs { eval: self.eval(task, eval_batch)?, ..self.training(task, batch)? })
+        let recompute = task.recipe.memory.recompute;
+        Ok(Graphs { eval: self.eval(task, eval_batch)?, recompute, ..self.training(task, batch)? })
     }
 
     /// Value of a scalar of the step; `None` for a name it does not know.

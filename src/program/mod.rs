@@ -6,6 +6,7 @@ mod fused_wgsl;
 mod memory;
 mod order;
 mod print;
+mod recompute;
 mod work;
 
 pub use command::{Command, Dispatch, Kernel};

@@ -87,6 +87,9 @@ pub struct Recipe {
     /// When and how it is tested.
     #[serde(default)]
     pub eval: EvalSpec,
+    /// What a step keeps in memory.
+    #[serde(default, skip_serializing_if = "MemorySpec::is_default")]
+    pub memory: MemorySpec,
     /// When it is saved.
     #[serde(default)]
     pub checkpoint: CheckpointSpec,
@@ -120,6 +123,31 @@ impl Default for EvalSpec {
     fn default() -> Self {
         EvalSpec { every_epochs: 1, batch: 250 }
     }
+}
+
+/// What a step keeps in memory; results are the same but for roundings where kernels are fused in another way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemorySpec {
+    /// What the gradients need of the forward pass is kept, or made again.
+    pub recompute: Recompute,
+}
+
+impl MemorySpec {
+    fn is_default(&self) -> bool {
+        *self == MemorySpec::default()
+    }
+}
+
+/// What is made again for the gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recompute {
+    /// All that they need is kept.
+    #[default]
+    Nothing,
+    /// The forward pass between some blocks, whose outputs are kept: less memory, and the time of up to one more forward pass.
+    Blocks,
 }
 
 /// When a run is saved, besides after every epoch.
@@ -283,6 +311,7 @@ impl Recipe {
             description: String::new(),
             data: DataSpec { path: String::new(), test_images: None, memory: None, crops, ..self.data.clone() },
             eval: EvalSpec::default(),
+            memory: MemorySpec::default(),
             checkpoint: CheckpointSpec::default(),
             run: None,
             start_from: String::new(),

@@ -10,7 +10,7 @@ use std::fmt::Formatter;
 use std::marker::PhantomData;
 
 /// The keys that all recipes of networks have.
-pub const COMMON: [&str; 19] = [
+pub const COMMON: [&str; 20] = [
     "description",
     "method",
     "epochs",
@@ -28,6 +28,7 @@ pub const COMMON: [&str; 19] = [
     "optimiser",
     "schedule",
     "eval",
+    "memory",
     "checkpoint",
     "run",
 ];

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::methods::{EVAL_IMAGES, Graphs, LOGITS};
 use crate::program::{BufferKind, Program};
+use crate::recipe::Recompute;
 use crate::shader::sources::Sources;
 use crate::tensor::HostTensor;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -34,9 +35,13 @@ impl Programs {
     /// Compiles the graphs.
     pub fn compile(graphs: Graphs, device: &Device) -> Result<Programs> {
         let compile = |g: Graph| Program::compile(g, device.backend());
+        let trains = |g: Graph| match graphs.recompute {
+            Recompute::Nothing => compile(g),
+            Recompute::Blocks => Program::compile_recomputing(g, device.backend()),
+        };
         let refresh = graphs.step.len();
         let step = graphs.step.into_iter().chain(graphs.refresh);
-        let step = step.map(|(n, g)| Ok((n, compile(g)?))).collect::<Result<_>>()?;
+        let step = step.map(|(n, g)| Ok((n, trains(g)?))).collect::<Result<_>>()?;
         let start = graphs.start.map(compile).transpose()?;
         Ok(Programs { start, step, refresh, eval: compile(graphs.eval)?, given: graphs.given })
     }
