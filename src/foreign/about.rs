@@ -17,6 +17,8 @@ pub(super) struct About {
     pub(super) labels: Vec<String>,
     /// Mean and standard deviation of each channel of pixels from 0 to 1.
     pub(super) stats: Option<[Vec<f32>; 2]>,
+    /// To how many pixels the shorter side of an image is scaled, and how many of the middle are taken.
+    pub(super) sizes: Option<[usize; 2]>,
     /// Whether blocks are bottlenecks.
     bottleneck: Option<bool>,
 }
@@ -117,6 +119,11 @@ impl About {
         }
         let pretrained = config.get("pretrained_cfg").unwrap_or(config);
         self.stats = stats(pretrained, "mean", "std")?;
+        if let Some(size) = pretrained.get("input_size") {
+            let square = size.as_array().filter(|s| s.len() == 3 && s[1] == s[2]).and_then(|s| pixels(&s[1]));
+            let taken = square.ok_or_else(|| format!("its input_size {size} is no [channels, size, size]"))?;
+            self.sizes = Some([scaled(taken, share(pretrained, 0.875)?), taken]);
+        }
         Ok(())
     }
 
@@ -131,6 +138,14 @@ impl About {
             return Err(format!(
                 "its rescale_factor is {factor}: networks are read that take pixels from 0 to 1 (1/255)"
             ));
+        }
+        let said_size = if off("do_resize") { None } else { config.get("size") };
+        // From 384 pixels on that library takes the whole image.
+        if let Some(taken) = said_size.and_then(|size| pixels(size.get("shortest_edge").unwrap_or(size))) {
+            let share = if taken < 384 { share(config, 1.0)? } else { 1.0 };
+            let crop = config.get("crop_size").filter(|_| !off("do_center_crop"));
+            let crop = crop.and_then(|size| pixels(size.get("height").unwrap_or(size))).filter(|crop| *crop <= taken);
+            self.sizes = Some([scaled(taken, share), crop.unwrap_or(taken)]);
         }
         let said = stats(config, "image_mean", "image_std")?;
         self.stats = match off("do_normalize") {
@@ -162,6 +177,27 @@ impl About {
             _ => Ok(()),
         }
     }
+}
+
+/// Pixels of a side, up to as many as an image may have.
+fn pixels(value: &Value) -> Option<usize> {
+    value.as_u64().filter(|n| (1..=8192).contains(n)).map(|n| n as usize)
+}
+
+/// What share of the scaled image is taken: `crop_pct`.
+fn share(config: &Value, usual: f64) -> Checked<f64> {
+    match config.get("crop_pct") {
+        None | Some(Value::Null) => Ok(usual),
+        Some(value) => {
+            let share = value.as_f64().filter(|share| *share > 0.1 && *share <= 1.0);
+            share.ok_or_else(|| format!("its crop_pct is {value}: a share over 0.1 up to 1 is read"))
+        }
+    }
+}
+
+/// The side that an image is scaled to so that a share of it has `taken` pixels.
+fn scaled(taken: usize, share: f64) -> usize {
+    (taken as f64 / share).floor() as usize
 }
 
 fn text<'a>(config: &'a Value, key: &str) -> Option<&'a str> {
@@ -212,6 +248,30 @@ mod tests {
         ] {
             let m = of(config).unwrap_err();
             assert!(m.contains(said), "{m}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_taken() {
+        let timm = |pretrained| of(json!({"architecture": "resnet50.a1_in1k", "pretrained_cfg": pretrained}));
+        let sizes = timm(json!({"input_size": [3, 224, 224], "crop_pct": 0.95})).unwrap().sizes;
+        assert_eq!(sizes, Some([235, 224]));
+        assert_eq!(timm(json!({"input_size": [3, 288, 288]})).unwrap().sizes, Some([329, 288]));
+        assert_eq!(timm(json!({})).unwrap().sizes, None);
+        assert!(timm(json!({"input_size": [3, 224, 192]})).unwrap_err().contains("no [channels, size, size]"));
+        assert!(timm(json!({"input_size": [3, 9, 9], "crop_pct": 0})).unwrap_err().contains("crop_pct is 0"));
+        for (config, sizes) in [
+            (json!({"size": 224, "crop_pct": 0.875}), Some([256, 224])),
+            (json!({"size": {"shortest_edge": 224}, "crop_pct": null}), Some([224, 224])),
+            (json!({"size": {"shortest_edge": 384}, "crop_pct": 0.875}), Some([384, 384])),
+            (json!({"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}}), Some([256, 224])),
+            (json!({"size": {"shortest_edge": 256}, "crop_size": 224, "do_center_crop": false}), Some([256, 256])),
+            (json!({"size": 224, "do_resize": false}), None),
+            (json!({"size": 0}), None),
+        ] {
+            let mut about = About::default();
+            about.preprocessor(&config).unwrap();
+            assert_eq!(about.sizes, sizes, "{config}");
         }
     }
 

@@ -55,6 +55,9 @@ pub struct Foreign {
     pub labels: Vec<String>,
     /// Mean and standard deviation of each channel that its images are normalised with, where they lie beside the weights.
     pub stats: Option<[Vec<f32>; 2]>,
+    /// To how many pixels the shorter side of an image is scaled, and how many of the middle are taken, where that lies beside the
+    /// weights.
+    pub sizes: Option<[usize; 2]>,
     /// What else lies in the file beside the state dict ("epoch", "optimizer", ...), and in it beside the network.
     pub ignored: Vec<String>,
 }
@@ -150,7 +153,8 @@ pub fn load(path: &Path) -> Result<Foreign> {
     }
     let images = side.map(|side| [side, side, channels]);
     let ignored = [weights.ignored(), &named.left].concat();
-    Ok(Foreign { net, classes, tensors, images, labels: about.labels, stats: about.stats, ignored })
+    let about::About { labels, stats, sizes, .. } = about;
+    Ok(Foreign { net, classes, tensors, images, labels, stats, sizes, ignored })
 }
 
 /// A file of weights.

@@ -12,7 +12,8 @@ impl Graph {
         for (i, node) in self.nodes.iter().enumerate().filter(|(_, n)| n.phase == Phase::Forward) {
             made_by.extend(node.outputs.iter().filter(|v| !kept(**v)).map(|v| (*v, i)));
         }
-        let mut again = Again { g: Graph { nodes: Vec::new(), ..self.clone() }, nodes: &self.nodes, made_by, made: HashMap::new() };
+        let mut again =
+            Again { g: Graph { nodes: Vec::new(), ..self.clone() }, nodes: &self.nodes, made_by, made: HashMap::new() };
         for mut node in self.nodes.iter().cloned() {
             if node.phase != Phase::Forward {
                 node.inputs.iter().for_each(|v| again.make(*v));

@@ -109,7 +109,8 @@ mod tests {
 
     /// A step of a ResNet-8.
     fn step(binary: bool) -> Graph {
-        let spec = NetSpec { widths: vec![8, 8, 16, 16], skip: Some(Skip::Double), ..NetSpec::new(NetKind::Resnet8, binary) };
+        let spec =
+            NetSpec { widths: vec![8, 8, 16, 16], skip: Some(Skip::Double), ..NetSpec::new(NetKind::Resnet8, binary) };
         let mut g = Graph::new();
         let x = g.input("x", Meta::f32([BATCH, 16, 16, 3])).unwrap();
         let at = g.scalar("at").unwrap();
@@ -165,7 +166,8 @@ mod tests {
         let mut choices: Vec<Vec<Value>> = forward.cuts.iter().map(|at| vec![forward.made[*at].0]).collect();
         choices.push(vec![]);
         for cuts in choices {
-            let keeps = |v| if cuts.is_empty() { forward.made.iter().all(|(u, _)| *u != v) } else { forward.keeps(&cuts, v) };
+            let keeps =
+                |v| if cuts.is_empty() { forward.made.iter().all(|(u, _)| *u != v) } else { forward.keeps(&cuts, v) };
             let program = Program::compile(graph.recomputing(keeps), Backend::Cpu).unwrap();
             assert_eq!(after(program), expected, "{cuts:?}");
         }

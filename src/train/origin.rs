@@ -99,8 +99,13 @@ pub struct AsRun {
 /// A recipe that only evaluates.
 const EVALUATED: &str = "method = 'supervised'\nepochs = 1\nbatch = 100\nlr = 0.1\nnet.kind = 'convnet'\noptimiser.kind = 'sgd'\n\
                          schedule.kind = 'constant'\n";
-/// What it has besides for large images: they are scaled to 256 pixels, and 224 in the middle are taken.
-const LARGE: &str = "data.size = [256, 256]\naugment.random_resized_crop = { size = [224, 224] }\n";
+/// For large images, as published networks are tested: they are scaled to 256 pixels, and 224 in the middle are taken.
+const LARGE: [usize; 2] = [256, 224];
+
+/// What it has besides for images that are scaled, and of which the middle is taken.
+fn scaled([size, taken]: [usize; 2]) -> String {
+    format!("data.size = [{size}, {size}]\naugment.random_resized_crop = {{ size = [{taken}, {taken}] }}\n")
+}
 
 impl AsRun {
     /// Reads a file of weights; `settings` (`key=value`) say what it does not.
@@ -113,18 +118,24 @@ impl AsRun {
             || ["conv1.weight", "conv0.weight"].iter().find_map(|n| Some(made.tensors.get(*n)?.shape().columns()));
         let channels = made.images.map(|[.., c]| c).or_else(of_stem);
         let large = made.net.stem == Some(Stem::Imagenet) || made.net.kind == NetKind::ReactnetA;
-        let mut recipe = Recipe::parse(&[EVALUATED, if large { LARGE } else { "" }].concat(), path)?;
+        let sizes = made.sizes.or(large.then_some(LARGE)).filter(|_| made.images.is_none());
+        let mut recipe = Recipe::parse(&[EVALUATED, &sizes.map_or(String::new(), scaled)].concat(), path)?;
         recipe.net = NetSpec { binary: Some(made.net.is_binary()), ..made.net };
         recipe.data.size = made.images.map(|[h, w, _]| [h, w]).or(recipe.data.size);
         let usual = recipe.clone();
         recipe = recipe.with(settings)?;
         let mut notes = Vec::new();
-        if large && (&recipe.data, &recipe.augment) == (&usual.data, &usual.augment) {
-            notes.push(
-                "images are scaled to 256 pixels, of which the middle 224 are taken, as networks with such a first layer are tested \
-                 (--set data.size=[32,32] --set augment.random_resized_crop.size=[32,32] for images of 32)"
-                    .into(),
-            );
+        if let Some([size, taken]) = sizes
+            && (&recipe.data, &recipe.augment) == (&usual.data, &usual.augment)
+        {
+            let why = match made.sizes {
+                Some(_) => "as the configuration beside the weights says",
+                None => "as networks with such a first layer are tested",
+            };
+            notes.push(format!(
+                "images are scaled to {size} pixels, of which the middle {taken} are taken, {why} (--set data.size=[32,32] --set \
+                 augment.random_resized_crop.size=[32,32] for images of 32)"
+            ));
         }
         if let (Some([h, w, _]), None) = (made.images, settings.first()) {
             notes.push(format!("images are brought to {h}x{w}, as the file says"));
@@ -222,8 +233,8 @@ mod tests {
 
     #[test]
     fn settings_of_a_recipe_that_only_evaluates_are_read() {
-        for (more, size) in [("", None), (LARGE, Some([256, 256]))] {
-            let recipe = Recipe::parse(&[EVALUATED, more].concat(), Path::new("memory")).unwrap();
+        for (more, size) in [(String::new(), None), (scaled(LARGE), Some([256, 256]))] {
+            let recipe = Recipe::parse(&[EVALUATED, &more].concat(), Path::new("memory")).unwrap();
             assert_eq!((recipe.data.size, recipe.run), (size, None));
         }
     }
