@@ -12,39 +12,12 @@ use std::ops::Range;
 /// Outputs that share their taps, and the weights of those taps.
 struct Phase {
     places: Vec<Place>,
-    /// The floats of a window in parts of which a block of the panel stays in the first-level cache.
-    parts: Vec<Part>,
+    /// The floats of a window, from its begin on: runs that lie side by side.
+    runs: Vec<Range<usize>>,
     /// Floats of a window.
     k: usize,
     /// Weights `[block of outputs][float of the window][output]`.
     panel: Lines<f32>,
-}
-
-/// Floats of a window that follow one another in the panel.
-struct Part {
-    /// Those before them.
-    first: usize,
-    /// Where they lie from the window's begin on: runs that lie side by side.
-    runs: Vec<Range<usize>>,
-}
-
-/// About as many floats of a window are in a part: with a block of outputs 18 KiB of the panel.
-const PART: usize = 144;
-
-/// `k` floats of a window in parts of about one length.
-fn parts(runs: Vec<Range<usize>>, k: usize) -> Vec<Part> {
-    // Each of whole fours, which the kernel takes at once.
-    let each = k.div_ceil(k.div_ceil(PART).max(1)).next_multiple_of(16).max(1);
-    let mut parts: Vec<Part> = (0..k.max(1)).step_by(each).map(|first| Part { first, runs: Vec::new() }).collect();
-    let mut done = 0;
-    for mut run in runs {
-        while !run.is_empty() {
-            let n = run.len().min(each - done % each);
-            parts[done / each].runs.push(run.start..run.start + n);
-            (run.start, done) = (run.start + n, done + n);
-        }
-    }
-    parts
 }
 
 /// Everything but the numbers of the images.
@@ -81,7 +54,7 @@ impl Phase {
                 }
             },
         );
-        Phase { places, parts: parts(runs, k), k, panel }
+        Phase { places, runs, k, panel }
     }
 }
 
@@ -92,13 +65,12 @@ struct Images<'a> {
     outs: &'a mut [f32],
 }
 
-/// Adds a part of the windows to `V` vectors of all outputs of a phase, as many outputs at once as there are registers for; the
-/// first part begins them.
+/// `V` vectors of all outputs of a phase, as many outputs at once as there are registers for.
 #[inline(always)]
 fn outputs<S: Simd, const V: usize>(
     simd: S,
     from: (&[f32], usize),
-    (phase, part): (&Phase, &Part),
+    phase: &Phase,
     panel: (&[f32], usize),
     (to, o): (&mut [f32], usize),
 ) {
@@ -106,7 +78,7 @@ fn outputs<S: Simd, const V: usize>(
     macro_rules! tiles {
         ($t:literal) => {
             while let Some((tile, rest)) = places.split_first_chunk::<$t>() {
-                windows_times_panel::<S, $t, V>(simd, from, &part.runs, panel, (to, o), (tile, part.first > 0));
+                windows_times_panel::<S, $t, V>(simd, from, &phase.runs, panel, (to, o), tile);
                 places = rest;
             }
         };
@@ -137,18 +109,14 @@ impl WithSimd for Images<'_> {
         for phase in phases {
             for (first, width) in blocks(*o) {
                 let panel = &phase.panel[first * phase.k..][..phase.k * width];
-                for part in &phase.parts {
-                    let panel = &panel[part.first * width..];
-                    for (source, out) in self.sources.chunks(grid.elements()).zip(self.outs.chunks_mut(*image)) {
-                        let (from, of) = ((source, grid.size[2]), (phase, part));
-                        if width == S::F32_LANES {
-                            outputs::<S, 1>(simd, from, of, (panel, width), (&mut out[first..], *o));
-                            continue;
-                        }
-                        for j in (0..width).step_by(2 * S::F32_LANES) {
-                            let panel = (panel.get(j..).unwrap_or(&[]), width);
-                            outputs::<S, 2>(simd, from, of, panel, (&mut out[first + j..], *o));
-                        }
+                for (source, out) in self.sources.chunks(grid.elements()).zip(self.outs.chunks_mut(*image)) {
+                    if width == S::F32_LANES {
+                        outputs::<S, 1>(simd, (source, grid.size[2]), phase, (panel, width), (&mut out[first..], *o));
+                        continue;
+                    }
+                    for j in (0..width).step_by(2 * S::F32_LANES) {
+                        let panel = (panel.get(j..).unwrap_or(&[]), width);
+                        outputs::<S, 2>(simd, (source, grid.size[2]), phase, panel, (&mut out[first + j..], *o));
                     }
                 }
             }

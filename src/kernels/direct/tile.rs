@@ -46,7 +46,7 @@ fn advance<S: Simd, const T: usize, const V: usize, const U: usize>(
     }
 }
 
-/// Writes `T` outputs of `V` vectors, or adds to them: their windows times `panel`, which has a row of `pitch` floats for
+/// Writes `T` outputs of `V` vectors: their windows times `panel`, which has a row of `pitch` floats for
 /// each float of a window. A pixel has `c` floats in `from` and `o` in `to`.
 #[inline(always)]
 pub(super) fn windows_times_panel<S: Simd, const T: usize, const V: usize>(
@@ -55,7 +55,7 @@ pub(super) fn windows_times_panel<S: Simd, const T: usize, const V: usize>(
     runs: &[Range<usize>],
     (panel, pitch): (&[f32], usize),
     (to, o): (&mut [f32], usize),
-    (places, adds): (&[Place; T], bool),
+    places: &[Place; T],
 ) {
     let width = V * S::F32_LANES;
     let reach = runs.iter().map(|r| r.end).max().unwrap_or(0);
@@ -63,10 +63,7 @@ pub(super) fn windows_times_panel<S: Simd, const T: usize, const V: usize>(
     assert!(k == 0 || (k - 1) * pitch + width <= panel.len());
     assert!(places.iter().all(|p| p.from * c + reach <= from.len() && p.to * o + width <= to.len()));
     let windows = places.map(|p| from[p.from * c..].as_ptr());
-    let mut sums = match adds {
-        true => places.map(|p| load::<S, V>(to, p.to * o)),
-        false => [[simd.splat_f32s(0.0); V]; T],
-    };
+    let mut sums = [[simd.splat_f32s(0.0); V]; T];
     let mut panel = panel;
     for run in runs {
         // Four floats of a window before the next window: its address is computed once for four uses.
