@@ -2,11 +2,15 @@
 
 use super::adapter::{AdapterReport, adapters, describe, is_software};
 use super::failure::Failures;
+use super::fault::{Call, Fault, Faults};
+use super::memory::{Ledger, Memory};
 use super::pipeline::Pipelines;
 use crate::error::{Error, Result};
 use crate::launch::{Choices, Target};
 use pollster::block_on;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Which limits a device is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -21,7 +25,7 @@ pub enum LimitSet {
 }
 
 /// How a device is opened.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct GpuOptions {
     /// With which limits.
     pub limits: LimitSet,
@@ -30,6 +34,20 @@ pub struct GpuOptions {
     /// Ask for f16 and for cooperative matrices where the adapter has them. They are for measuring what a device
     /// could do: the second is experimental in wgpu, so no training runs on such a device.
     pub extras: bool,
+    /// How long a submission should take at most, by what was measured: a run is cut where it would take longer. Whatever
+    /// it is, the numbers are the same.
+    pub submission: Duration,
+    /// Bytes that all buffers may take together; more is refused as a device without memory does it.
+    pub memory: Option<u64>,
+}
+
+impl Default for GpuOptions {
+    /// A fifth of what is too long for a desktop on the same GPU, and a twentieth of what Windows lets pass: what is measured
+    /// may be wrong by as much when something else comes in between.
+    fn default() -> Self {
+        let submission = Duration::from_millis(100);
+        GpuOptions { limits: LimitSet::default(), checked: false, extras: false, submission, memory: None }
+    }
 }
 
 /// An opened device. Clones share it.
@@ -38,13 +56,25 @@ pub struct GpuDevice(pub(super) Arc<Inner>, Arc<Choices>);
 
 pub(super) struct Inner {
     pub device: wgpu::Device,
-    pub queue: wgpu::Queue,
+    pub queue: ManuallyDrop<wgpu::Queue>,
     pub info: wgpu::AdapterInfo,
     pub adapter: wgpu::Adapter,
     pub target: Target,
     pub options: GpuOptions,
     pub pipelines: Pipelines,
-    failures: Arc<Failures>,
+    pub failures: Arc<Failures>,
+    pub faults: Faults,
+    pub ledger: Arc<Ledger>,
+}
+
+impl Drop for Inner {
+    /// A queue waits for its work when it goes. One that hangs stays, with all that it holds, until the program ends.
+    fn drop(&mut self) {
+        if !self.failures.hung() {
+            // SAFETY: nobody uses it any more, and it is dropped here alone.
+            unsafe { ManuallyDrop::drop(&mut self.queue) }
+        }
+    }
 }
 
 /// A new instance. Every list of adapters has its own: wgpu's GL backend has one context an instance,
@@ -53,6 +83,9 @@ pub(super) fn instance() -> wgpu::Instance {
     let mut desc = wgpu::InstanceDescriptor::new_without_display_handle();
     // No validation layers: they are slow and not installed on users' machines.
     desc.flags = wgpu::InstanceFlags::empty();
+    // Where the driver tells how much memory there is for this program (Vulkan, DX12), no more of it is taken: Windows would
+    // swap to host memory and say nothing. The rest is for what drivers take themselves.
+    desc.memory_budget_thresholds.for_resource_creation = Some(95);
     wgpu::Instance::new(desc)
 }
 
@@ -93,7 +126,7 @@ impl GpuDevice {
         // wgpu's default handler panics; failures are reported where work is submitted and waited for.
         let failures = Arc::new(Failures::default());
         let f = failures.clone();
-        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| f.report(e.to_string())));
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| f.report(told(e))));
         let f = failures.clone();
         // Also called when the last clone goes: then nobody asks any more.
         device.set_device_lost_callback(move |_, message| f.lose(&message));
@@ -113,7 +146,18 @@ impl GpuDevice {
         let pipelines = Pipelines::default();
         let (info, adapter) = (report.info.clone(), report.adapter.clone());
         Ok(GpuDevice(
-            Arc::new(Inner { device, queue, info, adapter, target, options, pipelines, failures }),
+            Arc::new(Inner {
+                device,
+                queue: ManuallyDrop::new(queue),
+                info,
+                adapter,
+                target,
+                options,
+                pipelines,
+                failures,
+                faults: Faults::default(),
+                ledger: Arc::default(),
+            }),
             Arc::default(),
         ))
     }
@@ -169,26 +213,28 @@ impl GpuDevice {
         describe(&self.0.info)
     }
 
-    /// Waits until all submitted work is done, and reports what went wrong meanwhile.
-    pub fn wait(&self) -> Result<()> {
-        self.wait_for(None)
+    /// Counts calls from now on, and lets one of them fail: for tests of what comes of it.
+    pub fn plan_fault(&self, fault: Option<Fault>) {
+        self.0.faults.plan(fault);
     }
 
-    /// As [`GpuDevice::wait`], until this submission is done, or the last one.
-    pub(super) fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let done = self.0.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
-        // What was reported meanwhile says more than that waiting failed.
-        self.check()?;
-        done.map(|_| ()).map_err(|e| Error::Device(format!("{}: waiting for the device failed: {e}", self.0.info.name)))
+    /// Calls of a kind since [`GpuDevice::plan_fault`].
+    pub fn calls(&self, call: Call) -> u64 {
+        self.0.faults.calls(call)
     }
 
     /// The first error that the device reported since the last call; that it was lost, once it is, at every call.
     pub(super) fn check(&self) -> Result<()> {
-        self.0.failures.check().map_err(|m| Error::Device(format!("{}: {m}", self.0.info.name)))
+        let named = |m: String| Error::Device(format!("{}: {m}", self.0.info.name));
+        self.0.failures.check().map_err(|error| {
+            // What comes of a loss may be told before it: then that is the error.
+            self.look_after();
+            named(self.0.failures.check().err().filter(|_| self.0.failures.ended()).unwrap_or(error))
+        })
     }
 
     /// A buffer of `words` 32-bit words, zeroed. `what` names it when there is no memory left.
-    pub(super) fn buffer(&self, words: usize, slack: usize, what: &str) -> Result<wgpu::Buffer> {
+    pub(super) fn buffer(&self, words: usize, slack: usize, what: &str) -> Result<Memory> {
         let bytes = 4 * words as u64;
         if bytes > self.0.target.max_binding_bytes {
             return Err(Error::Limit(format!(
@@ -197,20 +243,20 @@ impl GpuDevice {
                 self.0.info.name, self.0.target.max_binding_bytes
             )));
         }
-        let scope = self.0.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let buffer = self.0.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(what),
-            size: bytes + 4 * slack as u64,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        match block_on(scope.pop()) {
-            Some(_) => Err(Error::Limit(format!(
-                "{}: out of memory: no {bytes} bytes for {what}; use a smaller batch or another device",
-                self.0.info.name
-            ))),
-            None => Ok(buffer),
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        self.create(bytes + 4 * slack as u64, usage, what)
+    }
+}
+
+/// What wgpu refused, and what to do where that is known.
+fn told(e: wgpu::Error) -> String {
+    match e {
+        wgpu::Error::OutOfMemory { .. } => {
+            "out of memory: use a smaller batch (--set batch=N), end other programs that use \
+                                            the device, or take another one (--device)"
+                .into()
         }
+        other => other.to_string(),
     }
 }
 
@@ -237,7 +283,7 @@ mod tests {
                 [device.wait(), device.read_words(&buffer, 4).map(|_| ()), device.check(), store.write("x", &x)];
             for answer in answers {
                 let message = answer.expect_err(&format!("call {call} passed")).to_string();
-                assert!(message.contains("lost") && message.contains("--resume"), "call {call}: {message}");
+                assert!(message.contains("lost") && message.contains("--device"), "call {call}: {message}");
             }
         }
     }

@@ -1,18 +1,20 @@
 //! A program loaded on a device: buffers, bind groups, and the replay of its dispatches.
 
 use super::device::GpuDevice;
+use super::memory::Memory;
+use super::pace::Pace;
 use super::readback::Readback;
 use crate::error::{Error, Result};
 use crate::graph::{Def, Leaf, Value};
 use crate::program::{BufferKind, Command, Dispatch, Kernel, Program, SCALAR_SLOTS};
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// A device buffer. Clones share it.
 #[derive(Clone)]
 pub(crate) struct GpuBuffer {
-    pub(super) buffer: wgpu::Buffer,
+    pub(super) buffer: Memory,
     /// What it holds, without a guard behind it.
     pub(super) words: usize,
 }
@@ -32,8 +34,8 @@ pub(super) enum Recorded {
     },
     Copy {
         step: usize,
-        from: wgpu::Buffer,
-        to: wgpu::Buffer,
+        from: Memory,
+        to: Memory,
         bytes: u64,
     },
 }
@@ -52,7 +54,8 @@ pub struct GpuExecutable {
     pub(super) program: Arc<Program>,
     buffers: Vec<GpuBuffer>,
     pub(super) commands: Vec<Recorded>,
-    pub(super) scalars: wgpu::Buffer,
+    pub(super) scalars: Memory,
+    pub(super) pace: Mutex<Pace>,
     guarded: bool,
 }
 
@@ -78,7 +81,7 @@ impl GpuDevice {
 
     /// Reads several buffers back, each so many words, in as few waits as memory allows.
     pub(crate) fn read_all_words(&self, from: &[(&GpuBuffer, usize)]) -> Result<Vec<Vec<u32>>> {
-        let from: Vec<_> = from.iter().map(|(b, words)| (&b.buffer, 0, *words)).collect();
+        let from: Vec<_> = from.iter().map(|(b, words)| (&*b.buffer, 0, *words)).collect();
         self.read_all(&from)
     }
 
@@ -117,12 +120,8 @@ impl GpuDevice {
                 BufferKind::Output | BufferKind::Transient => own(&largest_tenant(&program, i))?,
             });
         }
-        let scalars = self.0.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("scalars"),
-            size: 4 * SCALAR_SLOTS as u64,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let scalars = self.create(4 * SCALAR_SLOTS as u64, usage, "the scalars")?;
         if program.graph.scalars().len() > SCALAR_SLOTS {
             return Err(Error::Config(format!(
                 "a program has at most {SCALAR_SLOTS} scalars, this one has {}",
@@ -130,7 +129,8 @@ impl GpuDevice {
             )));
         }
         let commands = self.record(&program, &buffers, &scalars)?;
-        let exe = GpuExecutable { device: self.clone(), program, buffers, commands, scalars, guarded };
+        let pace = Mutex::new(Pace::new(commands.len()));
+        let exe = GpuExecutable { device: self.clone(), program, buffers, commands, scalars, pace, guarded };
         self.check()?;
         Ok(exe)
     }
@@ -221,6 +221,15 @@ impl GpuExecutable {
         self.commands.iter().map(Recorded::step)
     }
 
+    /// What takes longest without a break, and its seconds: the name of a step, and where in the network it is. `None` before
+    /// anything ran.
+    pub fn longest(&self) -> Option<(String, f64)> {
+        let (command, seconds) = self.pace.lock().expect("no panic holds this lock").longest()?;
+        let step = self.commands[command].step();
+        let (name, place) = (self.program.step_name(step), self.program.step_scope(step));
+        Some((if place.is_empty() { name } else { format!("{name} of {place}") }, seconds))
+    }
+
     /// Reads a value that has a buffer of its own now: an output, or any value right after its step.
     pub fn read(&self, v: Value) -> Result<HostTensor> {
         let words = self.start_read(v)?.wait()?.pop().expect("one was asked for");
@@ -232,7 +241,7 @@ impl GpuExecutable {
     pub fn start_read(&self, v: Value) -> Result<Readback> {
         let place = self.program.stored(v)?;
         let words = self.program.graph.meta(v).words();
-        Ok(self.device.start_read(&[(&self.buffers[place].buffer, 0, words)]))
+        self.device.start_read(&[(&self.buffers[place].buffer, 0, words)])
     }
 
     /// Replaces a value.

@@ -1,6 +1,7 @@
 //! What went wrong on a device, as its callbacks tell it.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// What was told and nobody has heard yet; a lost device stays lost.
 #[derive(Default)]
@@ -9,6 +10,7 @@ pub(super) struct Failures(Mutex<Told>);
 #[derive(Default)]
 struct Told {
     lost: Option<String>,
+    hung: bool,
     error: Option<String>,
 }
 
@@ -21,9 +23,29 @@ impl Failures {
     /// The device is gone, with everything on it: nothing that is asked of it from now on is done.
     pub fn lose(&self, message: &str) {
         let said = if message.is_empty() { "the driver does not say why" } else { message };
+        self.end(format!("the device was lost ({said})"));
+    }
+
+    /// The device does not answer: it is not asked again, because every question would take as long.
+    pub fn hang(&self, patience: Duration) {
+        self.0.lock().expect("no panic holds this lock").hung = true;
+        self.end(format!("the device has not answered for {} s: a kernel or its driver hangs", patience.as_secs()));
+    }
+
+    /// Whether it does not answer.
+    pub fn hung(&self) -> bool {
+        self.0.lock().expect("no panic holds this lock").hung
+    }
+
+    /// Whether the device was lost, or does not answer.
+    pub fn ended(&self) -> bool {
+        self.0.lock().expect("no panic holds this lock").lost.is_some()
+    }
+
+    fn end(&self, how: String) {
         let message = format!(
-            "the device was lost ({said}), and what it held is gone; a run goes on from its last checkpoint with \
-             onebit train --resume --out RUN"
+            "{how}, and what it held is gone. Begin again; where that does not help, restart the machine or its graphics \
+             driver, take a smaller batch (--set batch=N), or another device (--device cpu)"
         );
         self.0.lock().expect("no panic holds this lock").lost.get_or_insert(message);
     }
@@ -53,7 +75,20 @@ mod tests {
         failures.lose("unplugged");
         for _ in 0..3 {
             let message = failures.check().unwrap_err();
-            assert!(message.contains("lost (unplugged)") && message.contains("--resume"), "{message}");
+            assert!(message.contains("lost (unplugged)") && message.contains("--device"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_hangs_is_not_asked_again() {
+        let failures = Failures::default();
+        assert!(!failures.hung());
+        failures.hang(Duration::from_secs(120));
+        failures.lose("later");
+        assert!(failures.hung());
+        for _ in 0..2 {
+            let message = failures.check().unwrap_err();
+            assert!(message.contains("not answered for 120 s") && message.contains("--device"), "{message}");
         }
     }
 }

@@ -48,7 +48,6 @@ impl GpuKernel {
                 pass.dispatch_workgroups(x, y, z);
             }
         }
-        d.queue.submit([encoder.finish()]);
-        self.device.check()
+        self.device.submit(encoder).map(|_| ())
     }
 }

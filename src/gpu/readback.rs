@@ -1,6 +1,8 @@
 //! What is read back from a device, without waiting where that can be helped.
 
 use super::GpuDevice;
+use super::fault::{Call, How};
+use super::memory::Memory;
 use crate::error::{Error, Result};
 
 /// Bytes that are read back at once: enough that waiting is little beside copying, and few beside a network.
@@ -9,7 +11,7 @@ const READBACK: usize = 64 << 20;
 /// Words on their way back: as they are once all work submitted before is done, whatever is submitted after.
 pub struct Readback {
     device: GpuDevice,
-    staging: wgpu::Buffer,
+    staging: Memory,
     submission: wgpu::SubmissionIndex,
     /// Words of each buffer.
     sizes: Vec<usize>,
@@ -17,28 +19,34 @@ pub struct Readback {
 
 impl GpuDevice {
     /// Starts to read words of several buffers back: each from its first word on, so many.
-    pub(super) fn start_read(&self, from: &[(&wgpu::Buffer, usize, usize)]) -> Readback {
+    ///
+    /// # Errors
+    /// If the device was lost, or has not the memory.
+    pub(super) fn start_read(&self, from: &[(&wgpu::Buffer, usize, usize)]) -> Result<Readback> {
         let sizes: Vec<usize> = from.iter().map(|(.., words)| *words).collect();
-        let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("readback"),
-            size: 4 * sizes.iter().sum::<usize>().max(1) as u64,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let bytes = 4 * sizes.iter().sum::<usize>().max(1) as u64;
+        let staging =
+            self.create(bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, "what is read back")?;
         let mut encoder = self.0.device.create_command_encoder(&Default::default());
         let mut at = 0;
         for &(buffer, first, words) in from {
             encoder.copy_buffer_to_buffer(buffer, 4 * first as u64, &staging, at, 4 * words as u64);
             at += 4 * words as u64;
         }
-        let submission = self.0.queue.submit([encoder.finish()]);
+        let submission = self.submit(encoder)?;
+        match self.0.faults.next(Call::Map) {
+            Some(How::OutOfMemory) => self.lose_for_memory(),
+            Some(How::Lost) => self.0.device.destroy(),
+            Some(How::Hung) | None => {}
+        }
+        // Whether it could be mapped shows when it is read.
         staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
-        Readback { device: self.clone(), staging, submission, sizes }
+        Ok(Readback { device: self.clone(), staging, submission, sizes })
     }
 
     /// Reads words back, waiting for all work before.
     pub(super) fn read(&self, buffer: &wgpu::Buffer, first: usize, words: usize) -> Result<Vec<u32>> {
-        Ok(self.start_read(&[(buffer, first, words)]).wait()?.pop().expect("one was asked for"))
+        Ok(self.start_read(&[(buffer, first, words)])?.wait()?.pop().expect("one was asked for"))
     }
 
     /// Reads words of several buffers back, waiting once for as many of them as fit into [`READBACK`] bytes.
@@ -51,7 +59,7 @@ impl GpuDevice {
                 n += 1;
             }
             let (now, later) = rest.split_at(n);
-            out.extend(self.start_read(now).wait()?);
+            out.extend(self.start_read(now)?.wait()?);
             rest = later;
         }
         Ok(out)

@@ -1,5 +1,5 @@
-//! Replays the commands of a program: one encoder, and one pass for all dispatches between two copies; or a pass for
-//! each of them, to time it.
+//! Replays the commands of a program: one encoder a submission ([`super::pace`] says how many they are), and one pass for
+//! all dispatches between two copies; or a pass for each of them, to time it.
 
 use super::executable::{GpuExecutable, Recorded};
 use super::timer::{Span, Timer};
@@ -31,7 +31,8 @@ pub enum Timed {
 }
 
 impl GpuExecutable {
-    /// Submits one run. Returns before the device is done. `scalars` in the order of the graph's.
+    /// Submits one run. Returns before the device is done, but for runs that tell how long it takes: the first two, and
+    /// one now and then. `scalars` in the order of the graph's.
     ///
     /// # Errors
     /// If there are not as many scalars as the graph has, or the device failed.
@@ -45,11 +46,34 @@ impl GpuExecutable {
     /// As [`GpuExecutable::run`], or if the program has no such steps.
     pub fn submit(&self, scalars: &[f32], steps: Range<usize>) -> Result<()> {
         self.program.check_run(scalars, &steps)?;
+        let mut pace = self.pace.lock().expect("no panic holds this lock");
         self.write_scalars(scalars);
-        let mut encoder = self.device.0.device.create_command_encoder(&Default::default());
-        self.encode(&mut encoder, self.commands.iter().filter(|c| steps.contains(&c.step())), None);
-        self.device.0.queue.submit([encoder.finish()]);
-        self.device.check()
+        let commands = self.commands_of(&steps);
+        let measures = !commands.is_empty() && pace.is_due(&commands);
+        if measures {
+            self.device.wait()?;
+        }
+        for piece in pace.pieces(commands, self.device.0.options.submission.as_secs_f64()) {
+            let mut encoder = self.encoder();
+            self.encode(&mut encoder, &self.commands[piece.clone()]);
+            let start = Instant::now();
+            let submission = self.device.submit(encoder)?;
+            if measures {
+                self.device.wait_for(Some(submission))?;
+                pace.took(piece, start.elapsed().as_secs_f64());
+            }
+        }
+        Ok(())
+    }
+
+    /// The commands of steps: they lie in their order.
+    fn commands_of(&self, steps: &Range<usize>) -> Range<usize> {
+        let before = |step: usize| self.commands.partition_point(|c| c.step() < step);
+        before(steps.start)..before(steps.end)
+    }
+
+    fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.0.device.create_command_encoder(&Default::default())
     }
 
     /// Runs once and waits, with the times of host and device.
@@ -65,23 +89,35 @@ impl GpuExecutable {
             Timed::Each => self.commands.len(),
             Timed::Whole => 1,
         };
-        let timer = Timer::new(&self.device, spans);
-        let mut encoder = self.device.0.device.create_command_encoder(&Default::default());
-        match timed {
-            Timed::Each => {
-                for (i, command) in self.commands.iter().enumerate() {
-                    self.encode_alone(&mut encoder, command, timer.as_ref(), i);
+        let timer = Timer::new(&self.device, spans)?;
+        let pace = self.pace.lock().expect("no panic holds this lock");
+        let pieces = pace.pieces(0..self.commands.len(), self.device.0.options.submission.as_secs_f64());
+        let (mut encode, mut submit) = (start.elapsed(), Duration::ZERO);
+        let last = pieces.len().saturating_sub(1);
+        for (n, piece) in pieces.into_iter().enumerate() {
+            let start = Instant::now();
+            let mut encoder = self.encoder();
+            match timed {
+                Timed::Each => {
+                    for i in piece {
+                        self.encode_alone(&mut encoder, &self.commands[i], timer.as_ref(), i);
+                    }
+                }
+                Timed::Whole => {
+                    let edge = |is: bool| timer.as_ref().filter(|_| is);
+                    mark(&mut encoder, edge(n == 0), 0, Edge::Start);
+                    self.encode(&mut encoder, &self.commands[piece]);
+                    mark(&mut encoder, edge(n == last), 0, Edge::End);
                 }
             }
-            Timed::Whole => self.encode(&mut encoder, self.commands.iter(), timer.as_ref()),
+            if let Some(t) = timer.as_ref().filter(|_| n == last) {
+                t.resolve(&mut encoder);
+            }
+            encode += start.elapsed();
+            let start = Instant::now();
+            self.device.submit(encoder)?;
+            submit += start.elapsed();
         }
-        if let Some(t) = &timer {
-            t.resolve(&mut encoder);
-        }
-        let commands = encoder.finish();
-        let encode = start.elapsed();
-        self.device.0.queue.submit([commands]);
-        let submit = start.elapsed() - encode;
         self.device.wait()?;
         let wait = start.elapsed() - encode - submit;
         let spans = match timer {
@@ -97,15 +133,9 @@ impl GpuExecutable {
         }
     }
 
-    /// Records commands; the timer's span 0 is from before the first to after the last.
-    fn encode<'a>(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        commands: impl Iterator<Item = &'a Recorded>,
-        timer: Option<&Timer>,
-    ) {
-        mark(encoder, timer, 0, Edge::Start);
-        let mut commands = commands.peekable();
+    /// Records commands.
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, commands: &[Recorded]) {
+        let mut commands = commands.iter().peekable();
         while commands.peek().is_some() {
             {
                 let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -117,7 +147,6 @@ impl GpuExecutable {
                 copy(encoder, c);
             }
         }
-        mark(encoder, timer, 0, Edge::End);
     }
 
     /// Records one command so that span `i` of the timer is its own.

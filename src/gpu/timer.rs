@@ -1,6 +1,7 @@
 //! GPU timers: timestamps at the edges of passes.
 
 use super::device::GpuDevice;
+use super::memory::Memory;
 use crate::error::Result;
 
 /// When something began and ended, in seconds of the device's clock, whose zero means nothing.
@@ -28,17 +29,17 @@ const STAMP: u64 = 8;
 pub(super) struct Timer {
     sets: Vec<wgpu::QuerySet>,
     spans: usize,
-    resolved: wgpu::Buffer,
+    resolved: Memory,
     /// Seconds of a tick.
     period: f64,
 }
 
 impl Timer {
     /// A timer; `None` if the device has no timestamps.
-    pub fn new(device: &GpuDevice, spans: usize) -> Option<Timer> {
+    pub fn new(device: &GpuDevice, spans: usize) -> Result<Option<Timer>> {
         let inner = &device.0;
         if !inner.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) || spans == 0 {
-            return None;
+            return Ok(None);
         }
         let set = |first: usize| {
             inner.device.create_query_set(&wgpu::QuerySetDescriptor {
@@ -47,14 +48,10 @@ impl Timer {
                 count: 2 * (spans - first).min(SET) as u32,
             })
         };
-        let resolved = inner.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("timer"),
-            size: 2 * STAMP * spans as u64,
-            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let resolved = device.create(2 * STAMP * spans as u64, usage, "the timestamps")?;
         let period = 1e-9 * inner.queue.get_timestamp_period() as f64;
-        Some(Timer { sets: (0..spans).step_by(SET).map(set).collect(), spans, resolved, period })
+        Ok(Some(Timer { sets: (0..spans).step_by(SET).map(set).collect(), spans, resolved, period }))
     }
 
     /// What a pass writes to time span `i`.

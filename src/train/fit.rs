@@ -12,6 +12,7 @@ use super::right::Right;
 use super::run::{At, Metric, MetricsFile, Summary, check_recipe, record};
 use super::steps::Steps;
 use super::time::{Clock, Time};
+use super::way_on::too_long;
 use super::writer::Writer;
 use crate::data::{Batch, Dataset, Images, Part, Split, Stats};
 use crate::device::Device;
@@ -105,6 +106,8 @@ struct Fit<'a> {
     unread_since: Instant,
     saved_at: Instant,
     writer: Writer,
+    /// Whether it was told that a kernel takes long, or seen that none does.
+    long_told: bool,
     /// Images that could not be read, and of which it was told.
     skipped: usize,
     /// Time in training steps, of this process.
@@ -161,9 +164,10 @@ impl<'a> Fit<'a> {
             position = go_on(&job, &mut steps, position, &path)?;
             observer.resumed(&position);
         } else {
+            let checkpoint = Checkpoint { position: position.clone(), tensors: steps.runner.gather()? };
             // From now on there is something to go on from: a run without it has lost it.
             Time::default().keep(&job.run)?;
-            Checkpoint { position: position.clone(), tensors: steps.runner.gather()? }.save(&path)?;
+            checkpoint.save(&path)?;
         }
         let to_be_tested = resumed && position.epoch >= job.recipe.epochs;
         let lines = job.run.metrics(position.steps, position.epoch, to_be_tested)?;
@@ -194,6 +198,7 @@ impl<'a> Fit<'a> {
             unread_since: Instant::now(),
             saved_at: Instant::now(),
             writer: Writer::default(),
+            long_told: false,
             skipped: 0,
             clock: Clock::default(),
             before_time,
@@ -322,6 +327,7 @@ impl<'a> Fit<'a> {
             }
         };
         self.unread = 0;
+        self.tell_long();
         self.position.sums.add(sums);
         let batch = self.job.recipe.batch;
         let per_epoch = self.steps.per_epoch();
@@ -409,6 +415,21 @@ impl<'a> Fit<'a> {
             self.observer.note(&format!("stopped early: no better validation for {patience} epochs{best}"));
         }
         Ok(())
+    }
+
+    /// Says once if a kernel takes so long that others who use the GPU notice, or the system ends it.
+    fn tell_long(&mut self) {
+        // In the first step drivers finish kernels.
+        let Device::Gpu(device) = &self.job.device else { return };
+        if self.long_told || self.clock.steps < 2 || device.target().software {
+            return;
+        }
+        self.long_told = true;
+        if let Some((what, seconds)) = self.steps.runner.longest()
+            && let Some(told) = too_long(&what, seconds, self.job.recipe.batch)
+        {
+            self.observer.note(&told);
+        }
     }
 
     fn log(&mut self, line: Metric) -> Result<()> {

@@ -13,8 +13,8 @@ use crate::program::{BufferKind, Program};
 pub struct Excess {
     /// The limit, by the name that its interface gives it.
     pub limit: String,
-    /// Its value in bytes.
-    pub allowed: u64,
+    /// Its value in bytes, if that is known.
+    pub allowed: Option<u64>,
     /// What is needed, in bytes.
     pub needed: u64,
     /// What needs it.
@@ -24,7 +24,11 @@ pub struct Excess {
 impl Excess {
     /// As a part of a sentence.
     fn told(&self) -> String {
-        format!("{} needs {}, but {} is {}", self.what, mib(self.needed), self.limit, mib(self.allowed))
+        let Excess { limit, allowed, needed, what } = self;
+        match allowed {
+            Some(allowed) => format!("{what} needs {}, but {limit} is {}", mib(*needed), mib(*allowed)),
+            None => format!("{what} needs {}, which is more than {limit}", mib(*needed)),
+        }
     }
 }
 
@@ -36,7 +40,7 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
     let memory = memory_limit(device);
     let excess_of = |batch: usize, eval: usize| -> Result<(Programs, Option<Excess>)> {
         let programs = Programs::compile(build(batch, eval)?, device)?;
-        let excess = excess(&programs, device, memory, programs.beside_bytes());
+        let excess = excess(&programs, device, memory, programs.beside_bytes())?;
         Ok((programs, excess))
     };
     let (programs, first) = excess_of(recipe.batch, recipe.eval.batch)?;
@@ -85,7 +89,7 @@ pub fn fitting_test(
         let graphs = Graphs { eval: test(batch)?, ..Graphs::default() };
         let programs = Programs::compile(graphs, device)?;
         // Its checkpoint is in memory already.
-        match excess(&programs, device, memory, 0) {
+        match excess(&programs, device, memory, 0)? {
             None => return Ok((programs, batch)),
             Some(_) if batch > 1 => batch /= 2,
             Some(e) => {
@@ -99,8 +103,9 @@ pub fn fitting_test(
     }
 }
 
-/// The first limit that programs exceed, which take so many bytes of host memory `beside` their plan.
-fn excess(programs: &Programs, device: &Device, memory: Option<u64>, beside: usize) -> Option<Excess> {
+/// The first limit that programs exceed, which take so many bytes of host memory `beside` their plan. How much memory a GPU
+/// has is found by asking for it.
+fn excess(programs: &Programs, device: &Device, memory: Option<u64>, beside: usize) -> Result<Option<Excess>> {
     if let Device::Gpu(d) = device {
         let allowed = d.target().max_binding_bytes;
         let largest = programs
@@ -110,15 +115,27 @@ fn excess(programs: &Programs, device: &Device, memory: Option<u64>, beside: usi
             .filter(|(bytes, ..)| *bytes > allowed);
         if let Some((needed, program, buffer)) = largest {
             let limit = "the adapter's max_storage_buffer_binding_size".to_string();
-            return Some(Excess { limit, allowed, needed, what: tenant(program, buffer) });
+            return Ok(Some(Excess { limit, allowed: Some(allowed), needed, what: tenant(program, buffer) }));
         }
     }
     let needed = (programs.planned_bytes() + beside) as u64;
-    let allowed = memory.filter(|m| needed > *m)?;
-    let limit = "the memory that this program can still have".to_string();
-    let what =
-        if beside > 0 { "the whole plan, with its checkpoint and the batches that wait," } else { "the whole plan" };
-    Some(Excess { limit, allowed, needed, what: what.into() })
+    if let Some(allowed) = memory.filter(|m| needed > *m) {
+        let limit = "the memory that this program can still have".to_string();
+        let what = match beside {
+            0 => "the whole plan",
+            _ => "the whole plan, with its checkpoint and the batches that wait,",
+        };
+        return Ok(Some(Excess { limit, allowed: Some(allowed), needed, what: what.into() }));
+    }
+    if let Device::Gpu(d) = device {
+        let buffers = programs.buffers();
+        if !d.has_memory_for(&buffers)? {
+            let limit = "the device can give now (other programs may hold some of its memory)".to_string();
+            let (needed, what) = (buffers.iter().sum(), "the whole plan".into());
+            return Ok(Some(Excess { limit, allowed: None, needed, what }));
+        }
+    }
+    Ok(None)
 }
 
 /// What decides the size of a buffer.

@@ -37,4 +37,5 @@ pub mod start;
 pub mod steps;
 pub mod teacher;
 pub mod time;
+mod way_on;
 mod writer;

@@ -13,6 +13,7 @@ use super::run::RunDir;
 use super::ships::Ships;
 use super::start::{normalised_as, start_from};
 use super::steps::loader;
+use super::way_on::with_way_on;
 use crate::data::{Dataset, Manifest, Part, Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -319,6 +320,9 @@ impl Started {
     }
 
     /// Trains until the last epoch is done or `stop` is set.
+    ///
+    /// # Errors
+    /// What goes wrong. If it is the device, it says how the run goes on.
     pub fn fit(self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome> {
         let Prepared { request, images, programs, eval_batch, manifest, .. } = self.prepared;
         let fingerprint = manifest.fingerprint().to_string();
@@ -351,7 +355,8 @@ impl Started {
             // There was no memory, or no room on the disk, for a run that had only begun: it leaves nothing behind. The first error is the one worth
             // telling.
             let _ = std::fs::remove_dir_all(begun.path());
+            return outcome;
         }
-        outcome
+        outcome.map_err(|e| with_way_on(e, &begun))
     }
 }

@@ -61,19 +61,25 @@ impl Programs {
 
     /// Bytes of all buffers, those that programs share counted once.
     pub fn planned_bytes(&self) -> usize {
-        let mut shared: HashMap<&str, usize> = HashMap::new();
-        let mut own = 0;
+        self.buffers().into_iter().sum::<u64>() as usize
+    }
+
+    /// Bytes of each buffer, those that programs share once.
+    pub fn buffers(&self) -> Vec<u64> {
+        let mut shared: HashMap<&str, u64> = HashMap::new();
+        let mut all = Vec::new();
         for p in self.programs() {
             for b in &p.buffers {
                 match b.kind {
                     BufferKind::Persistent(v) | BufferKind::Input(v) => {
-                        shared.insert(p.graph.name(v), b.words);
+                        shared.insert(p.graph.name(v), 4 * b.words as u64);
                     }
-                    _ => own += 4 * b.words,
+                    _ => all.push(4 * b.words as u64),
                 }
             }
         }
-        own + 4 * shared.values().sum::<usize>()
+        all.extend(shared.into_values());
+        all
     }
 
     /// Bytes of host memory beside the plan, of what is only there now and then: a checkpoint as a file and as tensors (when one
@@ -189,6 +195,12 @@ impl Runner {
     /// Part `i` of a step.
     pub fn part(&mut self, i: usize) -> &mut Executable {
         &mut self.step[i]
+    }
+
+    /// What of a step takes longest on a GPU without a break, and its seconds.
+    pub fn longest(&self) -> Option<(String, f64)> {
+        let all = self.step.iter().filter_map(|e| if let Executable::Gpu(e) = e { e.longest() } else { None });
+        all.max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// Names of the latent weights of binary layers, in their order.

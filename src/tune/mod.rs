@@ -60,7 +60,7 @@ pub fn remembered(device: &GpuDevice, allow_reorder: bool) -> GpuDevice {
 /// Chooses among the variants of all ops of some programs. `log` is told which variants were dropped, and why.
 ///
 /// # Errors
-/// If the CPU device fails: that of the variants is what is looked for.
+/// If the CPU device fails, or the device is lost; what else fails of the variants is what is looked for.
 pub fn tune<'a>(
     device: &GpuDevice,
     programs: impl IntoIterator<Item = &'a Program>,
@@ -85,6 +85,8 @@ pub fn tune<'a>(
             log(format!("{name} is left out of {}: {why}", class.key));
         }
         let verdict = race::race(device, trials, options.allow_reorder);
+        // Of a device that failed meanwhile nothing was learned, and nothing is kept.
+        device.check_alive()?;
         kept.insert(&class.key, verdict.clone());
         measured.push((class.key, verdict));
         if saved.elapsed() >= SAVE_EVERY {

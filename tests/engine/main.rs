@@ -10,6 +10,8 @@ mod arrows;
 mod augment;
 mod bench;
 mod browser;
+mod compilers;
+mod drivers;
 mod gradients;
 mod inputs;
 mod layers;
