@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 const SMALL: usize = 64;
 
 /// How much may be made between two kept values, as shares of all that is made.
-const SHARES: [f64; 10] = [0.04, 0.06, 0.08, 0.12, 0.17, 0.25, 0.35, 0.5, 0.7, 1.0];
+const SHARES: [f64; 14] = [0.04, 0.06, 0.08, 0.12, 0.17, 0.21, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0];
 
 impl Program {
     /// Compiles a graph so that it takes little memory: of the forward pass are kept the values behind which it can be cut in two,

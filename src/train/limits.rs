@@ -7,6 +7,7 @@ use crate::graph::Graph;
 use crate::memory::{self, mib};
 use crate::methods::{Graphs, Task};
 use crate::program::{BufferKind, Program};
+use crate::recipe::Recompute;
 
 /// A limit that programs exceed.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +68,15 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
         0 => "not even a batch of 1 fits: bring the images to a smaller size (--set data.size=[H,W]), or choose a smaller \
               network or another device"
             .to_string(),
-        n => format!("the largest batch that fits is {n} (--set batch={n}); smaller images (--set data.size=[H,W]) take less"),
+        n => {
+            let again = match recipe.memory.recompute {
+                Recompute::Nothing => "; --set memory.recompute=blocks takes less memory and more time",
+                Recompute::Blocks => "",
+            };
+            format!(
+                "the largest batch that fits is {n} (--set batch={n}); smaller images (--set data.size=[H,W]) take less{again}"
+            )
+        }
     };
     Err(Error::Device(format!(
         "batch {} does not fit {}: {}; {advice}",
