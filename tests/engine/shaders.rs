@@ -2,8 +2,8 @@
 //! writes it for Vulkan, Metal and DX12. Needs no GPU, so it also covers those that are not at hand.
 
 use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
-use naga::valid::{Capabilities, ValidationFlags, Validator};
-use naga::{AddressSpace, ShaderStage};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ShaderStage};
 use onebit::bench::ceiling_kernels;
 use onebit::launch::{Choices, Target};
 use onebit::program::{Backend, Command, Kernel, Options, Program};
@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 /// What the programs of the cases are made of.
 #[derive(Default)]
-struct Reached {
+pub struct Reached {
     /// Each kernel once, by text and constants.
-    kernels: BTreeMap<(Wgsl, String), Kernel>,
+    pub kernels: BTreeMap<(Wgsl, String), Kernel>,
     files: BTreeSet<String>,
 }
 
@@ -38,7 +38,17 @@ impl Reached {
     }
 }
 
-fn reached() -> Reached {
+/// Which of the variants that tuning may take in place of the rule's are looked at.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Variants {
+    /// Another one each time, so that over all cases each kind is met.
+    InTurn,
+    /// All of them.
+    Every,
+}
+
+/// Every kernel of the cases, for devices with much and with little, and those that measure a device's ceilings.
+pub fn reached(variants: Variants) -> Reached {
     let (mut reached, mut turn) = (Reached::default(), 0);
     for case in cases::all().iter().filter(|c| !c.large).map(|c| c.build(cases::SEED)) {
         for software in [true, false] {
@@ -55,14 +65,16 @@ fn reached() -> Reached {
                     if max_storage_buffers == 4 || busy_workgroups == 1 {
                         continue;
                     }
-                    // Of the variants that could be taken instead another one each time.
-                    let choose = |c: Class| {
-                        turn += 1;
-                        (c.key, c.variants[turn % c.variants.len()].name.clone())
-                    };
-                    let choices: Choices = classes([&program], &target).into_iter().map(choose).collect();
-                    if !choices.is_empty() {
-                        reached.program(&compile(Target { choices: Arc::new(choices), ..target }));
+                    let classes = classes([&program], &target);
+                    let most = classes.iter().map(|c| c.variants.len()).max().unwrap_or(0);
+                    for nth in 0..if variants == Variants::Every { most } else { most.min(1) } {
+                        let choose = |c: &Class| {
+                            turn += 1;
+                            let at = if variants == Variants::Every { nth } else { turn };
+                            (c.key.clone(), c.variants[at % c.variants.len()].name.clone())
+                        };
+                        let choices: Choices = classes.iter().map(choose).collect();
+                        reached.program(&compile(Target { choices: Arc::new(choices), ..target.clone() }));
                     }
                 }
             }
@@ -76,7 +88,7 @@ fn reached() -> Reached {
 }
 
 /// What a kernel asks of a device beyond the least, by its `enable` lines.
-fn capabilities(source: &str) -> Capabilities {
+pub fn capabilities(source: &str) -> Capabilities {
     let mut wanted = Capabilities::empty();
     for (line, capability) in [
         ("enable f16;", Capabilities::SHADER_FLOAT16),
@@ -89,20 +101,37 @@ fn capabilities(source: &str) -> Capabilities {
     wanted
 }
 
-/// Validates a kernel and writes it for each API; the least limits of any device must be enough for it.
-fn translate(kernel: &Kernel) -> Result<(), Box<dyn Error>> {
+/// A kernel with its constants put in, and what naga knows of it.
+pub fn read(kernel: &Kernel) -> Result<(Module, ModuleInfo), Box<dyn Error>> {
     let source = kernel.source.text();
     let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string(source))?;
-    let capabilities = capabilities(source);
-    let validate = |m: &naga::Module| {
-        let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    let validate = |m: &Module| {
+        let mut validator = Validator::new(ValidationFlags::all(), capabilities(source));
         validator.validate(m).map_err(|e| e.emit_to_string(source))
     };
     let info = validate(&module)?;
     let constants = kernel.constants.iter().map(|(n, v)| (n.to_string(), *v)).collect();
-    let entry = (ShaderStage::Compute, "main");
-    let (module, _) = process_overrides(&module, &info, Some(entry), &constants)?;
+    let (module, _) = process_overrides(&module, &info, Some((ShaderStage::Compute, "main")), &constants)?;
     let info = validate(&module)?;
+    Ok((module.into_owned(), info))
+}
+
+/// Asks `failure` of every kernel, on all cores; what it said.
+pub fn failures(kernels: &[Kernel], failure: impl Fn(&Kernel) -> Option<String> + Sync) -> Vec<String> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let named = |k: &Kernel| failure(k).map(|e| format!("{} {:?}: {e}", k.name, k.constants));
+    std::thread::scope(|s| {
+        let chunks = kernels.chunks(kernels.len().div_ceil(threads));
+        let workers: Vec<_> = chunks.map(|c| s.spawn(|| c.iter().filter_map(named).collect::<Vec<_>>())).collect();
+        workers.into_iter().flat_map(|w| w.join().expect("failures are returned")).collect()
+    })
+}
+
+/// Validates a kernel and writes it for each API; the least limits of any device must be enough for it.
+fn translate(kernel: &Kernel) -> Result<(), Box<dyn Error>> {
+    let (module, info) = read(kernel)?;
+    let capabilities = capabilities(kernel.source.text());
+    let entry = (ShaderStage::Compute, "main");
 
     let limits = wgpu::Limits::downlevel_defaults();
     let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
@@ -132,20 +161,14 @@ fn translate(kernel: &Kernel) -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn every_kernel_translates_for_every_api() {
-    let kernels: Vec<Kernel> = reached().kernels.into_values().collect();
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let failure = |k: &Kernel| translate(k).err().map(|e| format!("{} {:?}: {e}", k.name, k.constants));
-    let failures: Vec<String> = std::thread::scope(|s| {
-        let chunks = kernels.chunks(kernels.len().div_ceil(threads));
-        let workers: Vec<_> = chunks.map(|c| s.spawn(|| c.iter().filter_map(failure).collect::<Vec<_>>())).collect();
-        workers.into_iter().flat_map(|w| w.join().expect("failures are returned")).collect()
-    });
+    let kernels: Vec<Kernel> = reached(Variants::InTurn).kernels.into_values().collect();
+    let failures = failures(&kernels, |k| translate(k).err().map(|e| e.to_string()));
     assert!(failures.is_empty(), "{} of {} kernels\n{}", failures.len(), kernels.len(), failures.join("\n"));
 }
 
 #[test]
 fn cases_reach_every_shader() {
-    let reached = reached().files;
+    let reached = reached(Variants::InTurn).files;
     let missed: Vec<String> = Sources::all().into_iter().filter(|f| !reached.contains(f)).collect();
     assert!(missed.is_empty(), "no case reaches {}", missed.join(", "));
 }
