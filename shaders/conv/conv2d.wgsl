@@ -19,7 +19,7 @@ fn main(
     let ox = i / O % OW;
     let oy = i / O / OW % OH;
     let n = i / O / OW / OH;
-    let ci = C / GROUPS;
+    let ci = CI / GROUPS;
     let first = o / (O / GROUPS) * ci;
     var sum = 0.0;
     for (var ky = 0u; ky < KH; ky++) {
@@ -32,7 +32,7 @@ fn main(
             if ix < PADDING || ix >= W + PADDING {
                 continue;
             }
-            let at_x = ((n * H + iy - PADDING) * W + ix - PADDING) * C + first;
+            let at_x = ((n * H + iy - PADDING) * W + ix - PADDING) * CI + first;
             let at_w = ((o * KH + ky) * KW + kx) * ci;
             for (var c = 0u; c < ci; c++) {
                 sum += x[at_x + c] * w[at_w + c];

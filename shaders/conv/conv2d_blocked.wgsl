@@ -20,7 +20,7 @@ fn main(
     }
     let first = i % blocks * $ROWSu;
     let o = i / blocks * $COLUMNSu;
-    let quads = C / 4u;
+    let quads = CI / 4u;
 #unroll r ROWS
     let p$r = min(first + $ru, pixels - 1u);
     // The window's first row and column, offset by PADDING so that they stay unsigned.

@@ -12,14 +12,14 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = (wid.x + wid.y * nwg.x) * 64u + lane;
-    if i >= NB * H * W * C {
+    if i >= NB * H * W * CI {
         return;
     }
-    let c = i % C;
-    let ix = i / C % W;
-    let iy = i / C / W % H;
-    let n = i / C / W / H;
-    let ci = C / GROUPS;
+    let c = i % CI;
+    let ix = i / CI % W;
+    let iy = i / CI / W % H;
+    let n = i / CI / W / H;
+    let ci = CI / GROUPS;
     let oi = O / GROUPS;
     let group = c / ci;
     var sum = 0.0;

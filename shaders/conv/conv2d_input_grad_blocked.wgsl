@@ -17,7 +17,7 @@ fn main(
     let i = (wid.x + wid.y * nwg.x) * 32u + lane;
     let pixels = NB * phase_rows() * phase_columns();
     let blocks = (pixels + $ROWSu - 1u) / $ROWSu;
-    let columns = C / $COLUMNSu;
+    let columns = CI / $COLUMNSu;
     if i >= blocks * columns * STRIDE * STRIDE {
         return;
     }
@@ -48,7 +48,7 @@ fn main(
             for (var q = 0u; q < quads; q++) {
 #unroll n 4
 #unroll j COLUMNS/4
-                let b$n_$j = w[(((q * 4u + $nu) * KH + ky) * KW + kx) * (C / 4u) + c / 4u + $ju];
+                let b$n_$j = w[(((q * 4u + $nu) * KH + ky) * KW + kx) * (CI / 4u) + c / 4u + $ju];
 #end
 #end
 #unroll r ROWS
@@ -63,7 +63,7 @@ fn main(
 #unroll r ROWS
     if first + $ru < pixels && iy$r < H && ix$r < W {
 #unroll j COLUMNS/4
-        dx[(((image$r * H + iy$r) * W + ix$r) * C + c) / 4u + $ju] = s$r_$j;
+        dx[(((image$r * H + iy$r) * W + ix$r) * CI + c) / 4u + $ju] = s$r_$j;
 #end
     }
 #end

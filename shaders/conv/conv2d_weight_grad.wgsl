@@ -14,7 +14,7 @@ fn main(
     @builtin(num_workgroups) nwg: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let ci = C / GROUPS;
+    let ci = CI / GROUPS;
     let i = (wid.x + wid.y * nwg.x) * 64u + lane;
     if i >= CHUNKS * O * KH * KW * ci {
         return;
@@ -34,7 +34,7 @@ fn main(
             continue;
         }
         let n = p / OW / OH;
-        sum += dy[p * O + o] * x[((n * H + iy - PADDING) * W + ix - PADDING) * C + channel];
+        sum += dy[p * O + o] * x[((n * H + iy - PADDING) * W + ix - PADDING) * CI + channel];
     }
     partial[i] = sum;
 }

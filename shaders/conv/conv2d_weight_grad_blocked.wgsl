@@ -17,7 +17,7 @@ fn main(
 ) {
     let i = (wid.x + wid.y * nwg.x) * 32u + lane;
     let rows = O / $ROWSu;
-    let columns = C / $COLUMNSu;
+    let columns = CI / $COLUMNSu;
     let taps = KH * KW;
     if i >= rows * columns * taps * CHUNKS {
         return;
@@ -45,7 +45,7 @@ fn main(
             if ix >= W {
                 continue;
             }
-            let at_x = ((image + ix) * C + c) / 4u;
+            let at_x = ((image + ix) * CI + c) / 4u;
             let at_y = ((line * OW + ox) * O + o) / 4u;
 #unroll j COLUMNS/4
             let b$j = x[at_x + $ju];
@@ -62,7 +62,7 @@ fn main(
         }
     }
 #unroll r ROWS
-    let to$r = (((chunk * O + o + $ru) * taps + tap) * C + c) / 4u;
+    let to$r = (((chunk * O + o + $ru) * taps + tap) * CI + c) / 4u;
 #unroll j COLUMNS/4
     partial[to$r + $ju] = s$r_$j;
 #end

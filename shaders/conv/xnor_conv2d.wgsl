@@ -7,7 +7,7 @@ override ZERO_ONE: u32;
 @group(0) @binding(2) var<storage, read_write> y: array<u32>;
 
 fn dot(o: u32, n: u32, oy: u32, ox: u32) -> i32 {
-    let words = (C + 31u) / 32u;
+    let words = (CI + 31u) / 32u;
     var sum = 0i;
     for (var ky = 0u; ky < KH; ky++) {
         let iy = oy * STRIDE + ky * DILATION;
@@ -30,7 +30,7 @@ fn dot(o: u32, n: u32, oy: u32, ox: u32) -> i32 {
                 }
             }
             if ZERO_ONE == 0u {
-                sum += i32(C);
+                sum += i32(CI);
             }
         }
     }

@@ -20,7 +20,7 @@ fn main(
     }
     let first = i % blocks * $ROWSu;
     let o = i / blocks * $COLUMNSu;
-    let words = (C + 31u) / 32u;
+    let words = (CI + 31u) / 32u;
 #unroll r ROWS
     let p$r = min(first + $ru, pixels - 1u);
     let iy$r = p$r / OW % OH * STRIDE;
@@ -37,7 +37,7 @@ fn main(
             let in$r = iy$r + ky * DILATION - PADDING < H && ix$r + kx * DILATION - PADDING < W;
             let at$r = select(0u, ((image$r + iy$r + ky * DILATION - PADDING) * W + ix$r + kx * DILATION - PADDING) * words, in$r);
             let mask$r = select(0u, 0xffffffffu, in$r);
-            valid$r += select(0u, C, in$r);
+            valid$r += select(0u, CI, in$r);
 #end
             for (var q = 0u; q < words; q++) {
 #unroll n COLUMNS

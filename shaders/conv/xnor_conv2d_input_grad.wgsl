@@ -13,14 +13,14 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let i = (wid.x + wid.y * nwg.x) * 64u + lane;
-    if i >= NB * H * W * C {
+    if i >= NB * H * W * CI {
         return;
     }
-    let c = i % C;
-    let ix = i / C % W;
-    let iy = i / C / W % H;
-    let n = i / C / W / H;
-    let words = (C + 31u) / 32u;
+    let c = i % CI;
+    let ix = i / CI % W;
+    let iy = i / CI / W % H;
+    let n = i / CI / W / H;
+    let words = (CI + 31u) / 32u;
     var sum = 0.0;
     for (var ky = 0u; ky < KH; ky++) {
         let ty = iy + PADDING;

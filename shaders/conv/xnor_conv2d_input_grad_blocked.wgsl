@@ -27,7 +27,7 @@ fn main(
     let i = (wid.x + wid.y * nwg.x) * 32u + lane;
     let pixels = NB * phase_rows() * phase_columns();
     let blocks = (pixels + $ROWSu - 1u) / $ROWSu;
-    let columns = C / $BITSu;
+    let columns = CI / $BITSu;
     if i >= blocks * columns * STRIDE * STRIDE {
         return;
     }
@@ -37,7 +37,7 @@ fn main(
     let py = phase / STRIDE;
     let px = phase % STRIDE;
     let quads = O / 4u;
-    let words = (C + 31u) / 32u;
+    let words = (CI + 31u) / 32u;
 #unroll r ROWS
     let p$r = min(first + $ru, pixels - 1u);
     let iy$r = p$r / phase_columns() % phase_rows() * STRIDE + py;
@@ -76,7 +76,7 @@ fn main(
 #unroll r ROWS
     if first + $ru < pixels && iy$r < H && ix$r < W {
 #unroll j BITS/4
-        dx[(((image$r * H + iy$r) * W + ix$r) * C + column * $BITSu) / 4u + $ju] = s$r_$j;
+        dx[(((image$r * H + iy$r) * W + ix$r) * CI + column * $BITSu) / 4u + $ju] = s$r_$j;
 #end
     }
 #end

@@ -33,7 +33,7 @@ fn main(
     }
     let across = lane % ${WIDTH/COLUMNS}u;
     let down = lane / ${WIDTH/COLUMNS}u;
-    let words = (C + 31u) / 32u;
+    let words = (CI + 31u) / 32u;
 #unroll r ROWS
 #unroll n COLUMNS
     var s$r_$n = 0u;
@@ -92,7 +92,7 @@ fn main(
     if row$r < M {
 #if ZERO_ONE
 #else
-        let valid = C * inside(row$r / OW % OH * STRIDE, KH, H) * inside(row$r % OW * STRIDE, KW, W);
+        let valid = CI * inside(row$r / OW % OH * STRIDE, KH, H) * inside(row$r % OW * STRIDE, KW, W);
 #end
 #unroll n COLUMNS/2
         let o$n = t.left + 2u * (across + ${n*WIDTH/COLUMNS}u);

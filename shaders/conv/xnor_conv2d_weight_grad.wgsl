@@ -14,8 +14,8 @@ fn main(
     @builtin(num_workgroups) nwg: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let ci = C;
-    let words = (C + 31u) / 32u;
+    let ci = CI;
+    let words = (CI + 31u) / 32u;
     let i = (wid.x + wid.y * nwg.x) * 64u + lane;
     if i >= CHUNKS * O * KH * KW * ci {
         return;

@@ -17,8 +17,8 @@ fn main(
 ) {
     let i = (wid.x + wid.y * nwg.x) * 32u + lane;
     let rows = O / $ROWSu;
-    let columns = C / $BITSu;
-    let words = (C + 31u) / 32u;
+    let columns = CI / $BITSu;
+    let words = (CI + 31u) / 32u;
     let taps = KH * KW;
     if i >= rows * columns * taps * CHUNKS {
         return;
@@ -64,7 +64,7 @@ fn main(
         }
     }
 #unroll r ROWS
-    let to$r = (((chunk * O + o + $ru) * taps + tap) * C + column * $BITSu) / 4u;
+    let to$r = (((chunk * O + o + $ru) * taps + tap) * CI + column * $BITSu) / 4u;
 #unroll j BITS/4
     partial[to$r + $ju] = s$r_$j;
 #end

@@ -31,8 +31,7 @@ pub struct GpuOptions {
     pub limits: LimitSet,
     /// Compile shaders with bounds checks and loop bounds, as a browser would.
     pub checked: bool,
-    /// Ask for f16 and for cooperative matrices where the adapter has them. They are for measuring what a device
-    /// could do: the second is experimental in wgpu, so no training runs on such a device.
+    /// Ask for f16 where the adapter has it, also where it has no cooperative matrices: for measuring what it could do.
     pub extras: bool,
     /// How long a submission should take at most, by what was measured: a run is cut where it would take longer. Whatever
     /// it is, the numbers are the same.
@@ -89,7 +88,7 @@ pub(super) fn instance() -> wgpu::Instance {
     wgpu::Instance::new(desc)
 }
 
-/// What [`GpuOptions::extras`] asks for.
+/// What [`GpuOptions::extras`] asks for, and what kernels for matrix units need.
 const EXTRAS: wgpu::Features =
     wgpu::Features::SHADER_F16.union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX).union(wgpu::Features::SUBGROUP);
 
@@ -103,25 +102,38 @@ impl GpuDevice {
             LimitSet::Defaults => wgpu::Limits::default().or_worse_values_from(&own),
             LimitSet::Downlevel => wgpu::Limits::downlevel_defaults().or_worse_values_from(&own),
         };
-        let mut wanted = wgpu::Features::TIMESTAMP_QUERY;
-        if options.extras {
-            wanted |= EXTRAS;
-        }
-        let features = report.adapter.features() & wanted;
-        let experimental = features.intersects(wgpu::Features::all_experimental_mask());
-        let (device, queue) = block_on(report.adapter.request_device(&wgpu::DeviceDescriptor {
-            label: Some("onebit"),
-            required_features: features,
-            required_limits: limits.clone(),
-            experimental_features: match experimental {
-                // SAFETY: what is experimental is used by kernels that ask for it in their text, and of this crate only those of
-                // `shaders/bench` do, which run on data of their own; others run with bounds checks.
-                true => unsafe { wgpu::ExperimentalFeatures::enabled() },
-                false => wgpu::ExperimentalFeatures::disabled(),
-            },
-            ..Default::default()
-        }))
-        .map_err(|e| Error::Device(format!("{} could not be opened: {e}", report.describe())))?;
+        let own_features = report.adapter.features();
+        // A smaller set of limits stands for a device that has no more than it.
+        let matrices = options.limits == LimitSet::Adapter
+            && own_features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+        let plain = match options.limits {
+            LimitSet::Adapter => own_features & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP),
+            _ => own_features & wgpu::Features::TIMESTAMP_QUERY,
+        };
+        let subgroups =
+            plain.contains(wgpu::Features::SUBGROUP) && report.info.subgroup_min_size == report.info.subgroup_max_size;
+        let extras = if options.extras || matrices { own_features & EXTRAS } else { wgpu::Features::empty() };
+        let request = |features: wgpu::Features| {
+            let experimental = features.intersects(wgpu::Features::all_experimental_mask());
+            block_on(report.adapter.request_device(&wgpu::DeviceDescriptor {
+                label: Some("onebit"),
+                required_features: features,
+                required_limits: limits.clone(),
+                experimental_features: match experimental {
+                    // SAFETY: what is experimental is used by kernels that ask for it in their text. Those of this crate load
+                    // and store matrices inside of arrays in workgroup memory, those of `shaders/bench` of data of their
+                    // own; others run with bounds checks.
+                    true => unsafe { wgpu::ExperimentalFeatures::enabled() },
+                    false => wgpu::ExperimentalFeatures::disabled(),
+                },
+                ..Default::default()
+            }))
+        };
+        // What is experimental may fail; nothing needs it.
+        let opened = request(plain | extras);
+        let opened = if extras.is_empty() { opened } else { opened.or_else(|_| request(plain)) };
+        let (device, queue) =
+            opened.map_err(|e| Error::Device(format!("{} could not be opened: {e}", report.describe())))?;
 
         // wgpu's default handler panics; failures are reported where work is submitted and waited for.
         let failures = Arc::new(Failures::default());
@@ -141,25 +153,29 @@ impl GpuDevice {
                 true => Target::FEW_ACCUMULATORS,
                 false => Target::ACCUMULATORS,
             },
+            subgroup: subgroups.then_some(report.info.subgroup_max_size as usize),
+            matrix: None,
+            matrix_tile: None,
             choices: Arc::default(),
         };
         let pipelines = Pipelines::default();
         let (info, adapter) = (report.info.clone(), report.adapter.clone());
-        Ok(GpuDevice(
-            Arc::new(Inner {
-                device,
-                queue: ManuallyDrop::new(queue),
-                info,
-                adapter,
-                target,
-                options,
-                pipelines,
-                failures,
-                faults: Faults::default(),
-                ledger: Arc::default(),
-            }),
-            Arc::default(),
-        ))
+        let inner = Inner {
+            device,
+            queue: ManuallyDrop::new(queue),
+            info,
+            adapter,
+            target,
+            options,
+            pipelines,
+            failures,
+            faults: Faults::default(),
+            ledger: Arc::default(),
+        };
+        let mut opened = GpuDevice(Arc::new(inner), Arc::default());
+        let unit = opened.find_matrix_unit();
+        Arc::get_mut(&mut opened.0).expect("nobody has it yet").target.matrix = unit;
+        Ok(opened)
     }
 
     /// The same adapter, found and opened once more by an instance of its own: both can work at the same time.

@@ -1,10 +1,13 @@
 //! How convolutions are dispatched.
 //!
 //! GPUs get the `_tiles` kernels: products of matrices that are never written, by tiles that share workgroup memory.
-//! Software adapters get the `_blocked` kernels, which keep a register tile an invocation; their sizes must divide the
-//! channels. Whatever fits no variant takes the plain kernel, one invocation an element. So goes the rule; all that fit
+//! Software adapters get the `_lanes` kernels where they have subgroups: tiles in the registers of a subgroup. Where not,
+//! and for bits, the `_blocked` kernels, which keep a register tile an invocation; their sizes must divide the
+//! channels. The `_matrix` kernels are for matrix units, and never by the rule. Whatever fits no variant takes the plain kernel, one invocation an element. So goes the rule; all that fit
 //! are variants.
 
+use super::lanes::Lanes;
+use super::matrix::{DEPTH, Factor, Lines, MatrixTile, Product};
 use super::tiles::{Quads, Tile, access};
 use super::variants::{Form, Variant, Variants};
 use super::{Launch, Lowering, Operand, Target, block_rows, fold_groups, sum_partials};
@@ -42,7 +45,7 @@ fn constants(g: &Conv2dGeometry) -> Constants {
         ("NB", g.n),
         ("H", g.h),
         ("W", g.w),
-        ("C", g.c),
+        ("CI", g.c),
         ("O", g.o),
         ("KH", g.kh),
         ("KW", g.kw),
@@ -76,7 +79,7 @@ impl Conv<'_> {
     /// The dispatches that the rule takes.
     pub fn lower(&self, target: &Target) -> Lowering {
         let rule = self.rule(target);
-        self.build(rule, self.chunk(rule, target))
+        self.build(rule, self.chunk(rule, target), target)
     }
 
     /// All ways to run it. Weight gradients add partial sums of chunks of the output pixels: every form comes with the
@@ -84,14 +87,14 @@ impl Conv<'_> {
     pub fn variants(&self, target: &Target) -> Variants {
         let rule = self.rule(target);
         let chunk = self.chunk(rule, target);
-        let mut all = vec![Variant { name: rule.to_string(), lowering: self.build(rule, chunk) }];
-        for form in Form::worth(target, rule, self.widths()).into_iter().filter(|f| self.fits(*f)) {
+        let mut all = vec![Variant { name: rule.to_string(), lowering: self.build(rule, chunk, target) }];
+        for form in Form::worth(target, rule, self.widths()).into_iter().filter(|f| self.fits(*f, target)) {
             let own = self.chunk(form, target);
             if form != rule && self.takes(form, chunk) {
-                all.push(Variant { name: form.to_string(), lowering: self.build(form, chunk) });
+                all.push(Variant { name: form.to_string(), lowering: self.build(form, chunk, target) });
             }
             if own != chunk {
-                all.push(Variant { name: format!("{form}, own chunks"), lowering: self.build(form, own) });
+                all.push(Variant { name: format!("{form}, own chunks"), lowering: self.build(form, own, target) });
             }
         }
         let g = self.geometry;
@@ -138,12 +141,25 @@ impl Conv<'_> {
     }
 
     fn rule(&self, target: &Target) -> Form {
+        let matrix = MatrixTile::of_rule(target).map(Form::Matrix);
+        if let Some(form) = matrix.filter(|f| self.fits(*f, target)) {
+            return form;
+        }
         let [slices, m, n] = self.product();
         // A weight gradient is cut into as many slices as keep the GPU busy.
         let slices = if self.pass == Pass::WeightGrad { target.busy_workgroups } else { slices };
         let tile = self.in_tiles().then(|| Tile::choose(target, slices, m, n)).flatten();
-        let blocked = || self.rule_blocked(target).filter(|f| target.software && self.fits(*f));
-        tile.map(Form::Tiles).or_else(blocked).unwrap_or(Form::Plain)
+        let blocked = self.rule_blocked(target).filter(|f| target.software && self.fits(*f, target));
+        let lanes = self.rule_lanes(target, blocked.is_some()).filter(|f| self.fits(*f, target));
+        tile.map(Form::Tiles).or(lanes).or(blocked).unwrap_or(Form::Plain)
+    }
+
+    /// Tiles of a subgroup by the rule, if it takes any; `other` is whether there are register tiles.
+    fn rule_lanes(&self, target: &Target, other: bool) -> Option<Form> {
+        let [slices, m, n] = self.product();
+        // A weight gradient is cut into as many slices as keep all cores busy.
+        let slices = if self.pass == Pass::WeightGrad { SOFTWARE_INVOCATIONS } else { slices };
+        Lanes::choose(target, slices, m, n, other).map(Form::Lanes)
     }
 
     /// Register tiles by the rule, if the channels divide into any.
@@ -195,11 +211,16 @@ impl Conv<'_> {
     }
 
     /// Whether a kernel takes such channels.
-    fn fits(&self, form: Form) -> bool {
+    fn fits(&self, form: Form, target: &Target) -> bool {
         let g = self.geometry;
         match form {
             Form::Plain => true,
             Form::Tiles(_) => self.in_tiles(),
+            Form::Lanes(_) => self.in_tiles() && self.bits.is_none(),
+            Form::Matrix(tile) => {
+                let [a, b] = self.factors();
+                self.in_tiles() && tile.takes(target, self.products(), &a, &b)
+            }
             Form::Blocked { rows, columns } => {
                 self.in_tiles()
                     && match (self.bits.is_some(), self.pass) {
@@ -225,14 +246,17 @@ impl Conv<'_> {
             _ if self.pass != Pass::WeightGrad => pixels,
             // In whole steps of the kernel.
             Form::Tiles(tile) => pixels.div_ceil(tile.splits(target, m, n)).next_multiple_of(16),
-            Form::Blocked { .. } => units(g.n * g.oh, SOFTWARE_INVOCATIONS / self.invocations(form)) * g.ow,
+            Form::Matrix(tile) => pixels.div_ceil(tile.splits(target, m, n)).next_multiple_of(DEPTH),
+            Form::Blocked { .. } | Form::Lanes(_) => {
+                units(g.n * g.oh, SOFTWARE_INVOCATIONS / self.invocations(form)) * g.ow
+            }
             Form::Plain => units(pixels, GPU_INVOCATIONS / self.invocations(form)),
         }
     }
 
     /// Whether a kernel can cut its sum into such chunks.
     fn takes(&self, form: Form, chunk: usize) -> bool {
-        let whole_rows = self.pass == Pass::WeightGrad && matches!(form, Form::Blocked { .. });
+        let whole_rows = self.pass == Pass::WeightGrad && matches!(form, Form::Blocked { .. } | Form::Lanes(_));
         !whole_rows || chunk.is_multiple_of(self.geometry.ow)
     }
 
@@ -241,6 +265,7 @@ impl Conv<'_> {
         let g = self.geometry;
         let [slices, m, n] = self.product();
         match (form, self.pass) {
+            (Form::Lanes(lanes), _) => lanes.invocations(slices, m, n),
             (Form::Blocked { rows, columns }, Pass::WeightGrad) => g.o / rows * (g.c / columns) * g.kh * g.kw,
             (Form::Blocked { rows, columns }, _) => m.div_ceil(rows) * (n / columns) * slices,
             (_, Pass::WeightGrad) => g.o * g.kh * g.kw * g.c / g.groups,
@@ -251,9 +276,16 @@ impl Conv<'_> {
         }
     }
 
+    /// Whether kernels of subgroups can load four channels at a time.
+    fn quads(&self) -> bool {
+        let g = self.geometry;
+        g.c.is_multiple_of(4) && (self.pass != Pass::InputGrad || g.o.is_multiple_of(4))
+    }
+
     /// The dispatches of a form; `chunk` pixels at a time for a weight gradient.
-    fn build(&self, form: Form, chunk: usize) -> Lowering {
+    fn build(&self, form: Form, chunk: usize, target: &Target) -> Lowering {
         match (form, self.pass) {
+            (Form::Matrix(tile), _) => self.by_matrices(tile, chunk, target),
             (Form::Tiles(tile), Pass::WeightGrad) => self.weight_grad_by_tiles(tile, chunk),
             (Form::Tiles(tile), _) => self.by_tiles(tile),
             (_, Pass::WeightGrad) => self.in_chunks(form, chunk),
@@ -267,6 +299,14 @@ impl Conv<'_> {
                 let mut defines = vec![("ROWS", rows as u32), (width, columns as u32)];
                 defines.extend(self.bits.map(zero_one));
                 one(shader, defines, constants(self.geometry), self.invocations(form).div_ceil(32))
+            }
+            (Form::Lanes(lanes), _) => {
+                let shader = match self.pass {
+                    Pass::Forward => "conv/conv2d_lanes",
+                    _ => "conv/conv2d_input_grad_lanes",
+                };
+                let groups = lanes.groups(self.invocations(form));
+                one(shader, lanes.defines(self.quads()), constants(self.geometry), groups)
             }
             (Form::Plain, _) => {
                 let shader = match (self.bits, self.pass) {
@@ -282,39 +322,97 @@ impl Conv<'_> {
         }
     }
 
-    fn by_tiles(&self, tile: Tile) -> Lowering {
+    /// How kernels by tiles read the operands; nothing of that where both are bits.
+    fn access(&self) -> Vec<(&'static str, u32)> {
         let g = self.geometry;
-        let [slices, m, n] = self.product();
-        let (shader, defines) = match (self.bits, self.pass) {
+        let [_, _, n] = self.product();
+        match (self.bits, self.pass) {
             (None, Pass::Forward) => {
                 // Four neighbours of a window lie in one pixel only if pixels are whole vectors; then filters are.
                 let quads = Quads::Deep.fitting(g.c);
-                ("conv/conv2d_tiles", access(quads, quads, None, n))
+                access(quads, quads, None, n)
             }
-            (Some(code), Pass::Forward) => ("conv/xnor_conv2d_tiles", vec![zero_one(code)]),
-            (bits, _) => {
+            (Some(code), Pass::Forward) => vec![zero_one(code)],
+            (bits, Pass::InputGrad) => {
                 // Rows of bits are whole words.
                 let b = if bits.is_some() { Quads::Flat } else { Quads::Flat.fitting(g.c) };
-                ("conv/conv2d_input_grad_tiles", access(Quads::Deep.fitting(g.o), b, bits, n))
+                access(Quads::Deep.fitting(g.o), b, bits, n)
             }
+            (bits, Pass::WeightGrad) => access(Quads::Flat.fitting(g.o), Quads::Flat.fitting(g.c), bits, n),
+        }
+    }
+
+    fn by_tiles(&self, tile: Tile) -> Lowering {
+        let shader = match (self.bits, self.pass) {
+            (None, Pass::Forward) => "conv/conv2d_tiles",
+            (Some(_), Pass::Forward) => "conv/xnor_conv2d_tiles",
+            _ => "conv/conv2d_input_grad_tiles",
         };
-        tile.launch(shader, [slices, m, n], defines, constants(g), Operand::Out(0)).into()
+        tile.launch(shader, self.product(), self.access(), constants(self.geometry), Operand::Out(0)).into()
     }
 
     /// Output channels by taps and input channels. The sum over the output pixels is cut into slices, then added up in
     /// order.
     fn weight_grad_by_tiles(&self, tile: Tile, chunk: usize) -> Lowering {
+        let (constants, slices, to, rest) = self.slices(chunk);
+        let [_, m, n] = self.product();
+        let launch = tile.launch("conv/conv2d_weight_grad_tiles", [slices, m, n], self.access(), constants, to);
+        rest.after(launch.into())
+    }
+
+    /// Of a weight gradient in chunks: constants, how many chunks, where they are made, and what adds them up.
+    fn slices(&self, chunk: usize) -> (Constants, usize, Operand, Rest) {
         let g = self.geometry;
         let [_, m, n] = self.product();
         let slices = (g.n * g.oh * g.ow).div_ceil(chunk);
         let constants = [constants(g), vec![("CHUNK", chunk as f64)]].concat();
-        let defines = access(Quads::Flat.fitting(g.o), Quads::Flat.fitting(g.c), self.bits, n);
-        let launch = |to| tile.launch("conv/conv2d_weight_grad_tiles", [slices, m, n], defines, constants, to);
-        if slices == 1 {
-            return launch(Operand::Out(0)).into();
+        let to = if slices == 1 { Operand::Out(0) } else { Operand::Temp(0) };
+        (constants, slices, to, Rest { slices, numbers: m * n })
+    }
+
+    /// Products that meet in a sum, at most: what its bound counts.
+    fn products(&self) -> usize {
+        let g = self.geometry;
+        match self.pass {
+            Pass::Forward => g.kh * g.kw * g.c,
+            Pass::InputGrad => g.kh * g.kw * g.o,
+            Pass::WeightGrad => g.n * g.oh * g.ow,
         }
-        let sum = sum_partials(slices, m * n, Operand::Temp(0), Operand::Out(0));
-        Lowering { temps: vec![slices * m * n], launches: vec![launch(Operand::Temp(0)), sum] }
+    }
+
+    /// What the product is of, for matrix units. Floats have a largest number for each image of an input or of its gradient,
+    /// and for each channel of what is neither summed over.
+    fn factors(&self) -> [Factor; 2] {
+        let g = self.geometry;
+        let whole = |lines: usize, depth: usize| {
+            Factor::Floats(Lines { sets: 1, lines, depth, set_pitch: 0, line_pitch: depth, pitch: 1 })
+        };
+        let channels = |lines: usize, depth: usize| {
+            Factor::Floats(Lines { sets: 1, lines, depth, set_pitch: 0, line_pitch: 1, pitch: lines })
+        };
+        let packed = |floats: Factor| if self.bits.is_some() { Factor::Bits } else { floats };
+        match self.pass {
+            Pass::Forward => [packed(whole(g.n, g.h * g.w * g.c)), packed(whole(g.o, g.kh * g.kw * g.c))],
+            Pass::InputGrad => [whole(g.n, g.oh * g.ow * g.o), packed(channels(g.c, g.o * g.kh * g.kw))],
+            Pass::WeightGrad => [channels(g.o, g.n * g.oh * g.ow), packed(channels(g.c, g.n * g.h * g.w))],
+        }
+    }
+
+    fn by_matrices(&self, tile: MatrixTile, chunk: usize, target: &Target) -> Lowering {
+        let [slices, m, n] = self.product();
+        let [a, b] = &self.factors();
+        let (constants, slices, to, rest) = match self.pass {
+            Pass::WeightGrad => self.slices(chunk),
+            _ => (constants(self.geometry), slices, Operand::Out(0), Rest { slices: 1, numbers: 0 }),
+        };
+        let shader = match (self.bits, self.pass) {
+            (None, Pass::Forward) => "conv/conv2d_matrix",
+            (Some(_), Pass::Forward) => "conv/xnor_conv2d_matrix",
+            (_, Pass::InputGrad) => "conv/conv2d_input_grad_matrix",
+            (_, Pass::WeightGrad) => "conv/conv2d_weight_grad_matrix",
+        };
+        let product = Product { shader, extents: [slices, m, n], access: self.access(), constants, a, b };
+        rest.after(tile.launch(target, product, to, rest.temps()))
     }
 
     /// A weight gradient in two stages: partial sums over chunks, which register tiles take in rows of pixels, then
@@ -322,6 +420,10 @@ impl Conv<'_> {
     fn in_chunks(&self, form: Form, chunk: usize) -> Lowering {
         let g = self.geometry;
         let (shader, defines, units, chunk, group) = match form {
+            Form::Lanes(lanes) => {
+                let defines = lanes.defines(self.quads());
+                ("conv/conv2d_weight_grad_lanes", defines, g.n * g.oh, chunk / g.ow, 4 * lanes.lanes)
+            }
             Form::Blocked { rows, columns } => {
                 let (shader, width) = match self.bits {
                     None => ("conv/conv2d_weight_grad_blocked", "COLUMNS"),
@@ -351,6 +453,28 @@ impl Conv<'_> {
                 sum_partials(chunks, weights, Operand::Temp(0), Operand::Out(0)),
             ],
         }
+    }
+}
+
+/// What is left of a sum that was cut into slices, the first of whose scratch buffers they are.
+struct Rest {
+    slices: usize,
+    numbers: usize,
+}
+
+impl Rest {
+    /// Scratch buffers of its own.
+    fn temps(&self) -> usize {
+        (self.slices > 1) as usize
+    }
+
+    /// Adds it behind what makes the slices.
+    fn after(&self, mut lowering: Lowering) -> Lowering {
+        if self.slices > 1 {
+            lowering.temps.insert(0, self.slices * self.numbers);
+            lowering.launches.push(sum_partials(self.slices, self.numbers, Operand::Temp(0), Operand::Out(0)));
+        }
+        lowering
     }
 }
 

@@ -1,12 +1,15 @@
 //! How an op becomes dispatches: plain data, decided before any device is touched.
 
 mod conv;
+mod lanes;
 mod matmul;
+mod matrix;
 mod tiles;
 mod variants;
 
 pub use conv::{Conv, Pass};
 pub use matmul::{matmul, matmul_variants};
+pub use matrix::MatrixUnit;
 pub use variants::{Choices, Variant, Variants};
 
 use std::sync::Arc;
@@ -26,6 +29,13 @@ pub struct Target {
     pub busy_workgroups: usize,
     /// Sums that an invocation of a software adapter's kernels keeps in registers, at most.
     pub accumulators: usize,
+    /// Invocations of each subgroup, where kernels may use subgroups and all have the same size.
+    pub subgroup: Option<usize>,
+    /// Matrix units, if it has some that a kernel may use.
+    pub matrix: Option<MatrixUnit>,
+    /// Which tiles on matrix units, from small ones on, the rule takes wherever they fit: for checking them. By itself it
+    /// takes none.
+    pub matrix_tile: Option<usize>,
     /// Kernels that are taken in place of the rule's.
     pub choices: Arc<Choices>,
 }
@@ -40,6 +50,9 @@ impl Default for Target {
             max_binding_bytes: 128 << 20,
             busy_workgroups: Target::BUSY_WORKGROUPS,
             accumulators: Target::ACCUMULATORS,
+            subgroup: None,
+            matrix: None,
+            matrix_tile: None,
             choices: Arc::default(),
         }
     }

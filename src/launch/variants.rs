@@ -1,6 +1,8 @@
 //! Several kernels for one op, and which of them runs. A rule knows the kind of device only; measuring on the device
 //! at hand knows better (`crate::tune`).
 
+use super::lanes::Lanes;
+use super::matrix::MatrixTile;
 use super::tiles::Tile;
 use super::{Lowering, Target};
 use std::collections::BTreeMap;
@@ -11,6 +13,8 @@ use std::fmt;
 pub(super) enum Form {
     /// A workgroup makes a tile together, in workgroup memory.
     Tiles(Tile),
+    /// A workgroup makes a tile together, on matrix units.
+    Matrix(MatrixTile),
     /// An invocation keeps a tile of sums in registers, and waits for no other.
     Blocked {
         /// Rows of its tile.
@@ -18,6 +22,8 @@ pub(super) enum Form {
         /// Columns of its tile.
         columns: usize,
     },
+    /// A subgroup makes a tile together, in registers: its invocations hand numbers round.
+    Lanes(Lanes),
     /// An invocation makes an element.
     Plain,
 }
@@ -26,7 +32,9 @@ impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Form::Tiles(t) => write!(f, "tiles {t}"),
+            Form::Matrix(t) => write!(f, "matrix units {t}"),
             Form::Blocked { rows, columns } => write!(f, "blocked {rows}x{columns}"),
+            Form::Lanes(l) => write!(f, "lanes {l}"),
             Form::Plain => f.write_str("plain"),
         }
     }
@@ -39,7 +47,9 @@ impl Form {
         let rows: &[usize] = if target.software { &[4, 8, 16] } else { &[4, 8] };
         let blocked = rows.iter().flat_map(|&rows| columns.iter().map(move |&columns| Form::Blocked { rows, columns }));
         let tiles = Tile::all().into_iter().rev().filter(|_| !target.software || rule == Form::Plain).map(Form::Tiles);
-        [Form::Plain].into_iter().chain(blocked).chain(tiles).collect()
+        let matrix = MatrixTile::all(target).into_iter().map(Form::Matrix);
+        let lanes = Lanes::all(target).into_iter().map(Form::Lanes);
+        [Form::Plain].into_iter().chain(lanes).chain(blocked).chain(tiles).chain(matrix).collect()
     }
 }
 

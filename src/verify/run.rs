@@ -38,6 +38,11 @@ impl Default for Request {
     }
 }
 
+/// Names of the kernels on matrix units. Where there are fewer sizes of tiles, the last ones are those of the rule, and no case
+/// runs the same kernels twice.
+const MATRIX_TILES: [&str; 3] =
+    ["on matrix units, small tiles", "on matrix units, middle tiles", "on matrix units, large tiles"];
+
 /// A way to compile a case.
 pub(super) struct Kernels {
     name: &'static str,
@@ -92,8 +97,14 @@ impl Request {
             let name = if target.software { "those of GPUs" } else { "those of software adapters" };
             all.push(kernels(name, Backend::Gpu(other), Options::default()));
             // With few workgroups wanted, tiles are large.
-            let large = Target { software: false, busy_workgroups: 1, ..target };
+            let large = Target { software: false, busy_workgroups: 1, ..target.clone() };
             all.push(kernels("those of GPUs, large tiles", Backend::Gpu(large), Options::default()));
+            if target.matrix.is_some() {
+                for (nth, name) in MATRIX_TILES.into_iter().enumerate() {
+                    let units = Target { matrix_tile: Some(nth), ..target.clone() };
+                    all.push(kernels(name, Backend::Gpu(units), Options::default()));
+                }
+            }
         }
         all
     }

@@ -130,9 +130,8 @@ fn is_no_fault(m: &Mutant) -> Option<&'static str> {
     }
     // An invocation of these makes so many numbers that a grid past 65,535 workgroups needs a tensor of more than
     // 128 MiB, the least that a binding covers.
-    let few = name.ends_with("_blocked")
-        || name.ends_with("_tiles")
-        || ["tiles", "color_jitter_mean", "retouch_statistics", "sort_rows"].contains(&name);
+    let few = ["_blocked", "_lanes", "_matrix", "_tiles"].iter().any(|kind| name.ends_with(kind))
+        || ["matrix", "tiles", "color_jitter_mean", "retouch_statistics", "sort_rows"].contains(&name);
     (few && m.before.contains("wid.y")).then_some("no grid is that large")
 }
 

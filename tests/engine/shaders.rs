@@ -5,7 +5,9 @@ use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage};
 use onebit::bench::ceiling_kernels;
-use onebit::launch::{Choices, Target};
+use onebit::gpu::trial_kernels;
+use onebit::graph::Graph;
+use onebit::launch::{Choices, MatrixUnit, Target};
 use onebit::program::{Backend, Command, Kernel, Options, Program};
 use onebit::shader::Wgsl;
 use onebit::shader::sources::Sources;
@@ -51,11 +53,13 @@ pub enum Variants {
 pub fn reached(variants: Variants) -> Reached {
     let (mut reached, mut turn) = (Reached::default(), 0);
     for case in cases::all().iter().filter(|c| !c.large).map(|c| c.build(cases::SEED)) {
-        for software in [true, false] {
+        on_matrix_units(&mut reached, &case.graph);
+        for (software, subgroup) in [(true, None), (true, Some(8)), (false, None)] {
             for max_storage_buffers in [4, 16] {
                 // With few workgroups wanted, large tiles are chosen too.
                 for busy_workgroups in [1, Target::BUSY_WORKGROUPS] {
-                    let target = Target { software, max_storage_buffers, busy_workgroups, ..Target::default() };
+                    let least = Target::default();
+                    let target = Target { software, subgroup, max_storage_buffers, busy_workgroups, ..least };
                     let compile = |target: Target| {
                         Program::compile_with(case.graph.clone(), Backend::Gpu(target), Options::default())
                             .unwrap_or_else(|e| panic!("{} {}: {e}", case.op, case.name))
@@ -80,16 +84,45 @@ pub fn reached(variants: Variants) -> Reached {
             }
         }
     }
-    // Those that measure a device's ceilings belong to no program.
-    for kernel in ceiling_kernels().unwrap_or_else(|e| panic!("{e}")) {
+    // Those that measure a device's ceilings, or try its matrix units, belong to no program.
+    for kernel in [ceiling_kernels(), trial_kernels()].into_iter().flat_map(|k| k.unwrap_or_else(|e| panic!("{e}"))) {
         reached.kernel(kernel);
     }
     reached
 }
 
-/// What a kernel asks of a device beyond the least, by its `enable` lines.
+/// Kernels for all kinds of matrix units, each as soon as a case has a class that it fits.
+fn on_matrix_units(reached: &mut Reached, graph: &Graph) {
+    for (size, half) in [(8, false), (8, true), (16, true)] {
+        let matrix = Some(MatrixUnit { size, half, subgroup: 32 });
+        let target = Target { max_workgroup_memory: WITH_MATRICES as u32, matrix, ..Target::default() };
+        let program = Program::compile(graph.clone(), Backend::Gpu(target.clone())).unwrap_or_else(|e| panic!("{e}"));
+        let classes = classes([&program], &target);
+        for nth in 0.. {
+            // The nth of each class that has so many.
+            let choose = |c: &Class| {
+                let mut units = c.variants.iter().filter(|v| v.name.starts_with("matrix units"));
+                Some((c.key.clone(), units.nth(nth)?.name.clone()))
+            };
+            let choices: Choices = classes.iter().filter_map(choose).collect();
+            if choices.is_empty() {
+                break;
+            }
+            let target = Target { choices: Arc::new(choices), ..target.clone() };
+            reached.program(&Program::compile(graph.clone(), Backend::Gpu(target)).unwrap_or_else(|e| panic!("{e}")));
+        }
+    }
+}
+
+/// Bytes of workgroup memory that kernels for matrix units take at most; smaller devices have smaller tiles.
+const WITH_MATRICES: usize = 48 << 10;
+
+/// What a kernel asks of a device beyond the least, by its `enable` lines and its names.
 pub fn capabilities(source: &str) -> Capabilities {
     let mut wanted = Capabilities::empty();
+    if source.contains("subgroup") {
+        wanted |= Capabilities::SUBGROUP;
+    }
     for (line, capability) in [
         ("enable f16;", Capabilities::SHADER_FLOAT16),
         ("enable wgpu_cooperative_matrix;", Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP),
@@ -137,7 +170,9 @@ fn translate(kernel: &Kernel) -> Result<(), Box<dyn Error>> {
     let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
     let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
     let bytes: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
-    if invocations > limits.max_compute_invocations_per_workgroup || bytes > limits.max_compute_workgroup_storage_size {
+    let matrices = capabilities.contains(Capabilities::COOPERATIVE_MATRIX);
+    let memory = if matrices { WITH_MATRICES as u32 } else { limits.max_compute_workgroup_storage_size };
+    if invocations > limits.max_compute_invocations_per_workgroup || bytes > memory {
         return Err(format!("{invocations} invocations, {bytes} bytes of workgroup memory").into());
     }
 
@@ -146,15 +181,17 @@ fn translate(kernel: &Kernel) -> Result<(), Box<dyn Error>> {
     let entry_point = Some((entry.0, entry.1.to_string()));
     let pipeline = msl::PipelineOptions { entry_point: entry_point.clone(), ..Default::default() };
     // Metal 2.0 is of 2017; its matrices came with 2.3.
-    let matrices = capabilities.contains(Capabilities::COOPERATIVE_MATRIX);
     let options = msl::Options { lang_version: if matrices { (2, 3) } else { (2, 0) }, ..Default::default() };
     msl::write_string(&module, &info, &options, &pipeline)?;
     if matrices {
         // DX12 has none.
         return Ok(());
     }
-    let (options, pipeline, mut text) =
-        (hlsl::Options::default(), hlsl::PipelineOptions { entry_point }, String::new());
+    // Subgroups came to DX12 with shader model 6.
+    let subgroups = capabilities.contains(Capabilities::SUBGROUP);
+    let shader_model = if subgroups { hlsl::ShaderModel::V6_0 } else { hlsl::Options::default().shader_model };
+    let options = hlsl::Options { shader_model, ..Default::default() };
+    let (pipeline, mut text) = (hlsl::PipelineOptions { entry_point }, String::new());
     hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None)?;
     Ok(())
 }
