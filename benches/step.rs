@@ -1,17 +1,17 @@
 //! A whole training step of the CIFAR networks, as the peer benchmarks define it: forward, mean
 //! cross-entropy, backward, SGD with momentum 0.9, one batch used again and again.
 //!
-//!     cargo bench --bench step -- [--device cpu|vulkan|gl|INDEX] [--seconds S] [NAME...]
+//!     cargo bench --bench step -- [--device cpu|vulkan|gl|INDEX] [--seconds S] [--batch N,N...] [--json] [NAME...]
 //!
-//! Prints milliseconds (least of n), images/s, planned and kept memory, the steps of the program and
-//! where the time goes when it is run kernel by kernel (`--by-op`); for a GPU also what recording and
-//! submitting costs a dispatch. `--memory` prints only the plan, at batch 128; with
-//! `--recompute` blocks of the forward pass are made again for the gradients (`memory.recompute`).
+//! Prints milliseconds (least of n), images/s, planned and kept memory, the steps of the program and where the time goes when
+//! it is run kernel by kernel (`--by-op`); for a GPU also what recording and submitting costs a dispatch. With `--json` it is a
+//! line of JSON for each network and batch; one that does not fit the device says so. `--memory` prints only the plan, at batch
+//! 128; with `--recompute` blocks of the forward pass are made again for the gradients (`memory.recompute`).
 
 #[path = "shared/mod.rs"]
 mod shared;
 
-use onebit::device::{Executable, Store};
+use onebit::device::{Device, Executable, Store};
 use onebit::error::Result;
 use onebit::gpu::GpuExecutable;
 use onebit::graph::{Graph, Meta};
@@ -19,8 +19,10 @@ use onebit::nn::{Mode, NetKind, NetSpec, Skip};
 use onebit::optim::{OptimSpec, Rule};
 use onebit::program::{Backend, Program};
 use onebit::tensor::{DType, HostTensor};
+use serde_json::{Value, json};
 use shared::{Args, time};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Instant;
 
 fn graph(kind: NetKind, binary: bool, batch: usize) -> Graph {
@@ -61,8 +63,11 @@ fn mib(bytes: usize) -> f64 {
     bytes as f64 / (1 << 20) as f64
 }
 
+/// How a step is compiled.
+type Compile = fn(Graph, Backend) -> Result<Program>;
+
 /// What a step of each keeps, and with `list` all of it.
-fn memory(cases: &[(&str, NetKind, bool, usize)], list: bool, compile: fn(Graph, Backend) -> Result<Program>) {
+fn memory(cases: &[(&str, NetKind, bool, usize)], list: bool, compile: Compile) {
     for (name, kind, binary, _) in cases.iter().copied() {
         let program = compile(graph(kind, binary, 128), Backend::Cpu).unwrap();
         println!(
@@ -84,21 +89,15 @@ fn memory(cases: &[(&str, NetKind, bool, usize)], list: bool, compile: fn(Graph,
     }
 }
 
-/// What a dispatch costs the host.
-fn recording(e: &GpuExecutable, args: &Args) {
-    let least = (0..5)
-        .map(|_| {
-            args.device.wait().unwrap();
-            let t = Instant::now();
-            e.run(&[0.01]).unwrap();
-            t.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min);
-    println!(
-        "    recording and submitting: {:.2} us a dispatch ({} dispatches)",
-        least * 1e6 / e.command_count() as f64,
-        e.command_count()
-    );
+/// Least microseconds that the host spends on a run: recording and submitting, while the device is idle.
+fn recording(e: &GpuExecutable, args: &Args) -> f64 {
+    let once = |_| {
+        args.device.wait().unwrap();
+        let t = Instant::now();
+        e.run(&[0.01]).unwrap();
+        1e6 * t.elapsed().as_secs_f64()
+    };
+    (0..5).map(once).fold(f64::INFINITY, f64::min)
 }
 
 /// The time of each step of a program, by what it is.
@@ -127,40 +126,99 @@ fn main() {
         ("bin-resnet18", NetKind::Resnet18, true, 32),
         ("bin-resnet20", NetKind::Resnet20, true, 64),
     ];
-    let compile = if flag("--recompute") { Program::compile_recomputing } else { Program::compile };
+    let compile: Compile = if flag("--recompute") { Program::compile_recomputing } else { Program::compile };
     if flag("--memory") {
         return memory(&cases, flag("--list"), compile);
     }
-    println!("{}", args.device.name());
-    for (name, kind, binary, batch) in cases {
-        if !args.wants(name) {
-            continue;
+    let json = flag("--json");
+    if !json {
+        println!("{}", args.device.name());
+    }
+    for (name, kind, binary, batch) in cases.into_iter().filter(|c| args.wants(c.0)) {
+        let batches = if args.batches.is_empty() { vec![batch] } else { args.batches.clone() };
+        for batch in batches {
+            match measure(&args, graph(kind, binary, batch), compile, flag("--by-op") && !json) {
+                Ok(found) if json => println!("{}", found.json(name, batch)),
+                Ok(found) => {
+                    let rate = batch as f64 / found.ms * 1e3;
+                    println!("{name:14} batch {batch}: {:9.2} ms, {rate:8.1} images/s, {found}", found.ms);
+                }
+                Err(e) if json => println!("{}", json!({ "case": name, "batch": batch, "error": e.to_string() })),
+                Err(e) => println!("{name:14} batch {batch}: {e}"),
+            }
         }
-        let mut store = Store::new(args.device.clone());
-        let started = Instant::now();
-        let program = compile(graph(kind, binary, batch), args.device.backend());
-        let loaded = program.and_then(|program| store.load_program(program, false));
-        let mut exe = loaded.unwrap_or_else(|e| panic!("{name}: {e}"));
-        let load = started.elapsed().as_secs_f64();
-        prepare(&mut store, &exe);
-        let ms = time(&args, || {
-            exe.run(&[0.01]).unwrap();
-            args.device.wait().unwrap();
-        });
-        let program = exe.program().clone();
-        println!(
-            "{name:14} batch {batch}: {ms:9.2} ms, {:8.1} images/s, load {load:.2} s, {} steps, planned {:.1} MiB, kept {:.1} MiB, loss {:.4}",
-            batch as f64 / ms * 1e3,
-            program.steps().len(),
-            mib(program.planned_bytes()),
-            mib(program.kept_bytes()),
-            exe.read("loss").unwrap().f32s()[0]
-        );
-        if let Executable::Gpu(e) = &exe {
-            recording(e, &args);
-        }
-        if flag("--by-op") {
-            by_op(&mut exe, &args);
-        }
+    }
+}
+
+/// What was found of a step.
+struct Found {
+    ms: f64,
+    load: f64,
+    steps: usize,
+    planned: usize,
+    kept: usize,
+    loss: f32,
+    /// Of a GPU: commands, microseconds of the host for all of them, bytes of all buffers at most.
+    gpu: Option<(usize, f64, u64)>,
+}
+
+fn measure(args: &Args, graph: Graph, compile: Compile, list: bool) -> Result<Found> {
+    let mut store = Store::new(args.device.clone());
+    let started = Instant::now();
+    let program = compile(graph, args.device.backend())?;
+    let mut exe = store.load_program(program, false)?;
+    let load = started.elapsed().as_secs_f64();
+    prepare(&mut store, &exe);
+    let mut failed = None;
+    let ms = time(args, || {
+        let run = exe.run(&[0.01]).and_then(|()| args.device.wait());
+        failed = failed.take().or(run.err());
+    });
+    if let Some(e) = failed {
+        return Err(e);
+    }
+    let gpu = match (&exe, &args.device) {
+        (Executable::Gpu(e), Device::Gpu(d)) => Some((e.command_count(), recording(e, args), d.memory().0)),
+        _ => None,
+    };
+    if list {
+        by_op(&mut exe, args);
+    }
+    let program = exe.program().clone();
+    Ok(Found {
+        ms,
+        load,
+        steps: program.steps().len(),
+        planned: program.planned_bytes(),
+        kept: program.kept_bytes(),
+        loss: exe.read("loss")?.f32s()[0],
+        gpu,
+    })
+}
+
+impl Found {
+    fn json(&self, case: &str, batch: usize) -> Value {
+        json!({
+            "case": case, "batch": batch, "ms": self.ms, "images_per_second": batch as f64 / self.ms * 1e3, "load_s": self.load,
+            "planned_mib": mib(self.planned), "kept_mib": mib(self.kept), "loss": self.loss,
+            "commands": self.gpu.map(|g| g.0), "host_us": self.gpu.map(|g| g.1),
+            "device_mib": self.gpu.map(|g| mib(g.2 as usize)),
+        })
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Found { load, steps, loss, .. } = self;
+        let (planned, kept) = (mib(self.planned), mib(self.kept));
+        write!(
+            f,
+            "load {load:.2} s, {steps} steps, planned {planned:.1} MiB, kept {kept:.1} \
+             MiB, loss {loss:.4}"
+        )?;
+        self.gpu.map_or(Ok(()), |(commands, us, _)| {
+            let each = us / commands as f64;
+            write!(f, "\n    recording and submitting: {each:.2} us a dispatch ({commands} dispatches)")
+        })
     }
 }

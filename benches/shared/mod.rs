@@ -7,18 +7,24 @@ use std::time::{Duration, Instant};
 pub struct Args {
     pub device: Device,
     pub seconds: f64,
+    /// Batch sizes that were asked for; none for each case's own.
+    pub batches: Vec<usize>,
     names: Vec<String>,
 }
 
 impl Args {
     pub fn parse() -> Args {
-        let (mut device, mut seconds, mut names) = ("cpu".to_string(), 0.5, Vec::new());
+        let (mut device, mut seconds, mut batches, mut names) = ("cpu".to_string(), 0.5, Vec::new(), Vec::new());
         let mut args = std::env::args().skip(1);
         while let Some(a) = args.next() {
             let mut value = || args.next().unwrap_or_else(|| panic!("{a} wants a value"));
             match a.as_str() {
                 "--device" => device = value(),
                 "--seconds" => seconds = value().parse().expect("--seconds wants a number"),
+                "--batch" => {
+                    let number = |n: &str| n.parse().expect("--batch wants numbers: 32,128");
+                    batches = value().split(',').map(number).collect();
+                }
                 "--bench" => {}
                 _ if a.starts_with("--") => {}
                 _ => names.push(a),
@@ -41,7 +47,7 @@ impl Args {
                 Device::Gpu(GpuDevice::open(pick.1, GpuOptions::default()).unwrap_or_else(|e| panic!("{e}")))
             }
         };
-        Args { device, seconds, names }
+        Args { device, seconds, batches, names }
     }
 
     pub fn wants(&self, name: &str) -> bool {

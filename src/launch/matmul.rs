@@ -107,8 +107,11 @@ fn build(e: &MatMulExtents, form: Form, target: &Target) -> Lowering {
     }
 }
 
+/// Numbers by the names that a shader has for them.
+type Named<T> = Vec<(&'static str, T)>;
+
 /// How op(A) and op(B) are read by tiles, and what of them is constant.
-fn places(e: &MatMulExtents) -> (Vec<(&'static str, u32)>, Vec<(&'static str, f64)>) {
+fn places(e: &MatMulExtents) -> (Named<u32>, Named<f64>) {
     let a = if e.transpose_a { Quads::Flat.fitting(e.m) } else { Quads::Deep.fitting(e.k) };
     let b = if e.transpose_b { Quads::Deep.fitting(e.k) } else { Quads::Flat.fitting(e.n) };
     let transposes = [("TA", e.transpose_a as u32), ("TB", e.transpose_b as u32)];
