@@ -291,6 +291,8 @@ mod tests {
         for later in ["data.val=0.1", "data.on_error=skip", "data.most_skipped=0.5"] {
             assert_ne!(plain, default().with(&[later.into()]).unwrap().hash().unwrap(), "{later}");
         }
+        // Where a step keeps less it computes the same.
+        assert_eq!(plain, default().with(&["memory.recompute=blocks".into()]).unwrap().hash().unwrap());
         // Of this recipe as it was before these settings came.
         assert_eq!(format!("{plain:016x}"), "2d4f67681c5f1623");
     }
@@ -301,6 +303,7 @@ mod tests {
             start_from: "x".into(),
             patience: Some(1),
             loss: crate::recipe::LossSpec { class_weights: crate::recipe::ClassWeights::Balanced },
+            memory: crate::recipe::MemorySpec { recompute: crate::recipe::Recompute::Blocks },
             own: toml::Table::new(),
             ..Recipe::find("small-rbcn").unwrap().1
         };
