@@ -22,7 +22,7 @@ impl Teacher {
     /// The teacher that a recipe names, if it does.
     ///
     /// # Errors
-    /// If the run is not there, has no checkpoint, or is a binary network.
+    /// If the run is not there, has no checkpoint, or is a network of binary weights.
     pub fn of(recipe: &Recipe) -> Result<Option<Teacher>> {
         let Some(spec) = recipe.teacher.as_ref().filter(|_| reads_network(recipe)) else { return Ok(None) };
         let missing = |why: String| {
@@ -53,9 +53,10 @@ impl Teacher {
         {
             (mean, std) = (stats.mean.clone(), stats.std.clone());
         }
-        if net.is_binary() {
+        if net.is_binary() && !net.binarization.weights.is_real() {
             return Err(Error::Config(format!(
-                "the teacher {} is a binary network (net.binary = true); a teacher must be in full precision",
+                "the teacher {} is a binary network (net.binary = true); a teacher must be in full precision, or at least of real \
+                 weights (net.binarization.weights = \"real\")",
                 spec.run
             )));
         }

@@ -110,6 +110,31 @@ fn reactnet_takes_two_steps_with_a_teacher() {
     train(&place, "small-reactnet", "second", &[]).ok();
 }
 
+/// Real-to-Binary: the teacher of each step is the network of the one before, of real weights.
+#[test]
+fn real_to_binary_takes_three_steps() {
+    let place = Place::new();
+    let step = |recipe: &str, out: &str| {
+        let args = ["train", recipe, "--device", "cpu", "--out", out, "--set", "net.vars={w=8}"];
+        let settings = TINY.iter().filter(|s| !s.starts_with("net.widths")).flat_map(|s| ["--set", s]);
+        place.run(&args.into_iter().chain(settings).collect::<Vec<_>>())
+    };
+    train(&place, "small-float", "runs/small-float", &[]).ok();
+    step("small-real-to-binary-step1", "runs/small-real-to-binary-step1").ok();
+    let early = step("small-real-to-binary", "early");
+    early.fails_with(&["runs/small-real-to-binary-step2", "onebit train small-real-to-binary-step2"]);
+    step("small-real-to-binary-step2", "runs/small-real-to-binary-step2").ok();
+    step("small-real-to-binary", "third").ok();
+    let means = lines(&place, "runs/small-real-to-binary-step2", "means").pop().expect("its losses are logged");
+    for name in ["task_loss", "attention_loss", "distillation_loss"] {
+        assert!(means["values"][name].as_f64().is_some_and(|x| x.is_finite() && x > 0.0), "{name} in {means}");
+    }
+    // A binary one is no teacher.
+    let refused =
+        place.run(&["train", "small-reactnet-step1", "--device", "cpu", "--out", "no", "--set", "teacher.run=third"]);
+    refused.fails_with(&["third is a binary network", "real weights"]);
+}
+
 #[test]
 fn what_does_not_go_together_names_both_sides() {
     let place = Place::new();
