@@ -100,6 +100,11 @@ fn start(p: u32) -> Best {
     return Best(vec4<i32>(-2147483647), vec4<u32>(0xffffffffu), vec4<u32>(), digest);
 }
 
+/// `select` of integers, which GLSL has in no vectors without an extension: ones in the mask take the new ones.
+fn taken(old: vec4<u32>, new_: vec4<u32>, mask: vec4<u32>) -> vec4<u32> {
+    return (old & ~mask) | (new_ & mask);
+}
+
 fn look(best: Best, which: u32, j: u32, sums: vec4<i32>, sampled: i32) -> Best {
 #if WEIGHTS
     let score = 2 * sums - vec4<i32>(sampled);
@@ -108,10 +113,11 @@ fn look(best: Best, which: u32, j: u32, sums: vec4<i32>, sampled: i32) -> Best {
 #end
     let k = keys(best.digest, j);
     let better = (score > best.score) | ((score == best.score) & (k < best.key));
+    let mask = vec4<u32>() - vec4<u32>(better);
     return Best(
-        select(best.score, score, better),
-        select(best.key, k, better),
-        select(best.at, vec4<u32>(j), better),
+        bitcast<vec4<i32>>(taken(bitcast<vec4<u32>>(best.score), bitcast<vec4<u32>>(score), mask)),
+        taken(best.key, k, mask),
+        taken(best.at, vec4<u32>(j), mask),
         best.digest,
     );
 }

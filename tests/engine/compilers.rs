@@ -134,8 +134,24 @@ fn none(failures: Vec<String>, kernels: usize, compiler: &str) {
 #[ignore = "needs compilers, which tests/compilers.sh brings"]
 fn compiler_spirv_val_accepts_every_kernel() {
     let (kernels, names) = (kernels(), Names::new());
-    let failed = failures(&kernels, |k| spirv(k, &names.next("spv")).err().map(|e| e.to_string()));
-    none(failed, kernels.len(), "spirv-val");
+    let has_matrices = |k: &Kernel| capabilities(k.source.text()).contains(Capabilities::COOPERATIVE_MATRIX);
+    // Older versions do not know cooperative matrices, and refuse whatever has them by the number of the capability.
+    let unknown = AtomicUsize::new(0);
+    let failed = failures(&kernels, |k| {
+        let said = spirv(k, &names.next("spv")).err()?.to_string();
+        if has_matrices(k) && said.contains("Invalid capability operand: 6022") {
+            unknown.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(said)
+    });
+    let unknown = unknown.into_inner();
+    if unknown > 0 {
+        println!(
+            "this spirv-val knows no cooperative matrices: it was no test of the {unknown} kernels that have them"
+        );
+    }
+    none(failed, kernels.len() - unknown, "spirv-val");
 }
 
 #[test]
