@@ -174,7 +174,10 @@ impl GpuDevice {
         };
         let mut opened = GpuDevice(Arc::new(inner), Arc::default());
         let unit = opened.find_matrix_unit();
-        Arc::get_mut(&mut opened.0).expect("nobody has it yet").target.matrix = unit;
+        let inner = Arc::get_mut(&mut opened.0).expect("nobody has it yet");
+        inner.target.matrix = unit;
+        // What the trial took is no memory of whoever opens the device.
+        inner.ledger = Arc::default();
         Ok(opened)
     }
 
