@@ -264,8 +264,10 @@ pub fn weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut
     let turned = Turned::new(isa, g, &positions, x);
     let layer = Layer { g, outside: Outside::new(&positions), turned, outputs: positions.outputs(g), positions, dy };
     let k = g.kh * g.kw * g.c;
-    /// Outputs of a task: two rows of tables of vectors of eight floats.
+    /// Outputs of a task: a row of tables of vectors of 16 floats.
     const OUTPUTS: usize = 32;
+    /// Outputs of a row of tables of vectors of eight floats.
+    const NARROW: usize = V * 8;
     let tasks = g.o.div_ceil(OUTPUTS);
     let words = (g.n * layer.positions.per_image()).div_ceil(TURNED);
     let parts = if tasks >= 2 * PARTS { 1 } else { PARTS.min(words) };
@@ -284,8 +286,9 @@ pub fn weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut
             })
         })
         .collect();
-    // Measured with AVX-512: vectors of 16 floats took 1.3 times as long.
-    work.into_par_iter().for_each(|task| isa.arch_of_eight().dispatch(task));
+    // A row of two vectors of 16 floats would be half empty.
+    let arch = if g.o <= NARROW { isa.arch_of_eight() } else { isa.arch() };
+    work.into_par_iter().for_each(|task| arch.dispatch(task));
     if parts == 1 {
         return;
     }
