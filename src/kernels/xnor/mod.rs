@@ -4,11 +4,8 @@
 //! * `portable`: the forward pass of any shape, popcount a word at a time.
 //! * `tables`: gradients. Four ±1 weights have 16 patterns: the 16 possible sums of the four floats they multiply stand in
 //!   memory, in the first-level cache, and the bits say which of them is added.
-//! * `permute`: dx with AVX-512. The 16 sums stand in one register, and a permutation looks up 16 of them by the bits.
 
 pub mod panel;
-#[cfg(all(target_arch = "x86_64", feature = "train"))]
-mod permute;
 #[cfg(feature = "train")]
 mod portable;
 #[cfg(feature = "train")]
@@ -71,10 +68,6 @@ pub fn xnor_conv2d_input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy
         let ([x, _, y], [_, w, _]) = (g.numbers(), g.packed_words());
         [x, w, y]
     });
-    #[cfg(target_arch = "x86_64")]
-    if isa.set() == Set::Avx512 && permute::suits(g) {
-        return permute::input_grad(isa, g, code, dy, w, dx);
-    }
     tables::input_grad(isa, g, code, dy, w, dx);
 }
 

@@ -217,12 +217,13 @@ pub fn input_grad(isa: Isa, g: &Conv2dGeometry, code: WeightCode, dy: &[f32], w:
             rest = after;
         }
     }
-    tasks.into_par_iter().for_each(|task| isa.arch().dispatch(task));
+    tasks.into_par_iter().for_each(|task| isa.arch_of_tables().dispatch(task));
     layer.rows = rows;
     let (image, outputs) = (g.h * g.w * g.c, g.oh * g.ow * g.o);
-    dx.par_chunks_mut(layer.images * image)
-        .zip(dy.par_chunks(layer.images * outputs))
-        .for_each_init(Memory::default, |memory, (dx, dy)| {
-            isa.arch().dispatch(Images { layer: &layer, count: dx.len() / image, dy, dx, memory })
-        });
+    dx.par_chunks_mut(layer.images * image).zip(dy.par_chunks(layer.images * outputs)).for_each_init(
+        Memory::default,
+        |memory, (dx, dy)| {
+            isa.arch_of_tables().dispatch(Images { layer: &layer, count: dx.len() / image, dy, dx, memory })
+        },
+    );
 }

@@ -287,7 +287,7 @@ pub fn weight_grad(isa: Isa, g: &Conv2dGeometry, dy: &[f32], x: &[u32], dw: &mut
         })
         .collect();
     // A row of two vectors of 16 floats would be half empty.
-    let arch = if g.o <= NARROW { isa.arch_of_eight() } else { isa.arch() };
+    let arch = if g.o <= NARROW { isa.arch_of_eight() } else { isa.arch_of_tables() };
     work.into_par_iter().for_each(|task| arch.dispatch(task));
     if parts == 1 {
         return;
