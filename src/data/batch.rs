@@ -16,12 +16,17 @@ pub struct BatchPlan {
     pub shuffle: bool,
     /// Whether images that do not fill a batch at the end of an epoch are left out.
     pub drop_last: bool,
+    /// With `drop_last`: how many batches go together, so that those which do not are left out too; at least 1.
+    pub together: usize,
 }
 
 impl BatchPlan {
     /// Batches in an epoch.
     pub fn steps(&self) -> usize {
-        if self.drop_last { self.len / self.batch } else { self.len.div_ceil(self.batch) }
+        match self.drop_last {
+            true => self.len / self.batch / self.together * self.together,
+            false => self.len.div_ceil(self.batch),
+        }
     }
 
     /// The order of all images in `epoch`.
@@ -86,7 +91,7 @@ mod tests {
     use super::*;
 
     fn plan() -> BatchPlan {
-        BatchPlan { len: 10, batch: 4, seed: 3, shuffle: true, drop_last: false }
+        BatchPlan { len: 10, batch: 4, seed: 3, shuffle: true, drop_last: false, together: 1 }
     }
 
     #[test]
@@ -113,6 +118,7 @@ mod tests {
         let p = BatchPlan { shuffle: false, ..plan() };
         assert_eq!(p.indices(&p.order(0), 2), (vec![8, 9, 0, 1], 2));
         assert_eq!(BatchPlan { drop_last: true, ..p }.steps(), 2);
+        assert_eq!(BatchPlan { len: 31, drop_last: true, together: 3, ..p }.steps(), 6);
         let wide = BatchPlan { len: 2, batch: 5, ..p };
         assert_eq!(wide.indices(&wide.order(0), 0), (vec![0, 1, 0, 1, 0], 2));
     }

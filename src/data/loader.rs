@@ -24,6 +24,8 @@ pub struct LoaderOptions {
     pub shuffle: bool,
     /// Whether an incomplete last batch is left out; else it is filled up, see [`Batch::valid`].
     pub drop_last: bool,
+    /// With `drop_last`: how many batches make a step together, so that an epoch has whole steps only; at least 1.
+    pub together: usize,
     /// One entry for each augmented view of an image; each gets its own parameters in [`Batch::augment`]. None for
     /// plain images.
     pub views: Vec<AugmentSpec>,
@@ -32,12 +34,12 @@ pub struct LoaderOptions {
 impl LoaderOptions {
     /// For training: shuffled, whole batches only, one view.
     pub fn train(batch: usize, seed: u64, augment: AugmentSpec) -> Self {
-        LoaderOptions { batch, seed, shuffle: true, drop_last: true, views: vec![augment] }
+        LoaderOptions { batch, seed, shuffle: true, drop_last: true, together: 1, views: vec![augment] }
     }
 
     /// For evaluation: in order, every image once, not augmented.
     pub fn eval(batch: usize) -> Self {
-        LoaderOptions { batch, seed: 0, shuffle: false, drop_last: false, views: Vec::new() }
+        LoaderOptions { batch, seed: 0, shuffle: false, drop_last: false, together: 1, views: Vec::new() }
     }
 }
 
@@ -65,7 +67,7 @@ impl Loader {
     /// [`Error::Config`] if the set is empty, the batch is 0 or larger than a set of which only whole batches are
     /// taken, or an augmentation makes no sense.
     pub fn new(dataset: Arc<Dataset>, options: LoaderOptions) -> Result<Loader> {
-        let LoaderOptions { batch, seed, shuffle, drop_last, views } = options;
+        let LoaderOptions { batch, seed, shuffle, drop_last, together, views } = options;
         let (name, len) = (&dataset.name, dataset.len());
         let fail = |message: String| Err(Error::Config(message));
         if len == 0 {
@@ -83,6 +85,17 @@ impl Loader {
                  {len} (--set batch={len})"
             ));
         }
+        if together == 0 {
+            return fail("0 batches a step: give at least 1".into());
+        }
+        if drop_last && together > len / batch {
+            return fail(format!(
+                "{together} batches of {batch} images are more than the {len} of {name}, so there is no whole step: give at most {} \
+                 (--set accumulate={})",
+                len / batch,
+                len / batch
+            ));
+        }
         views.iter().try_for_each(|spec| spec.validate(dataset.c))?;
         let decoders = match &dataset.images {
             Images::Decoded(_) => None,
@@ -93,7 +106,7 @@ impl Loader {
             }
         };
         let views = views.iter().zip(0..).map(|(spec, view)| Sampler::new(spec, seed, view)).collect();
-        Ok(Loader { plan: BatchPlan { len, batch, seed, shuffle, drop_last }, dataset, views, decoders })
+        Ok(Loader { plan: BatchPlan { len, batch, seed, shuffle, drop_last, together }, dataset, views, decoders })
     }
 
     /// The set that is read.

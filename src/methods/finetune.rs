@@ -93,8 +93,9 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
         let (last, trunk): (Vec<Value>, Vec<Value>) = g.params().into_iter().partition(|p| is_last(g, p));
         let gradients = g.backward(loss, &[&trunk[..], &last].concat())?;
         let (of_trunk, of_last) = gradients.split_at(trunk.len());
-        task.recipe.optimiser.step(g, &trunk, of_trunk, Some(stop))?;
-        task.recipe.optimiser.step_of(LAST, g, &last, of_last, Some(stop))
+        let optimiser = &task.recipe.optimiser;
+        parts::update(g, task.recipe, ("", optimiser), &trunk, of_trunk, stop)?;
+        parts::update(g, task.recipe, (LAST, optimiser), &last, of_last, stop)
     })?;
     Ok(g)
 }

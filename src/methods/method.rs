@@ -52,9 +52,21 @@ pub struct Progress {
     pub per_epoch: u64,
     /// Steps of the whole run.
     pub total: u64,
+    /// Which batch of the step it is, from 0, and of how many.
+    pub batch: (u64, u64),
 }
 
 impl Progress {
+    /// Before a step of one batch.
+    pub fn new(steps: u64, per_epoch: u64, total: u64) -> Progress {
+        Progress { steps, per_epoch, total, batch: (0, 1) }
+    }
+
+    /// Batches done.
+    pub fn batches(&self) -> u64 {
+        self.steps * self.batch.1 + self.batch.0
+    }
+
     /// Epochs done, whole ones.
     pub fn epoch(&self) -> u64 {
         self.steps / self.per_epoch.max(1)

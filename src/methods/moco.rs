@@ -229,7 +229,8 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
         })?;
         track_mean(g, "cosine_to_key", cosine, stop)?;
         parts::optimiser_step(g, task.recipe, loss, stop)?;
-        follow(g, spec.momentum, stop)?;
+        let once = parts::once_a_step(g, task.recipe, stop)?;
+        follow(g, spec.momentum, once)?;
         push(g, queue, &keys, stop)?;
         g.in_phase(Phase::Update, |g| {
             let yes = g.fill([1], 1.0);

@@ -29,7 +29,9 @@ pub mod swav;
 pub use method::{EvaluatedBy, Graphs, Method, Part, Progress, TeacherUse, scalars};
 pub use parts::{feature_graph, inference_graph};
 pub use registry::Methods;
-pub use task::{AUGMENT, EVAL_IMAGES, IMAGES, ImageInfo, LABELS, LOGITS, PASSED_ON, TEACHER, TRANSIENT, Targets, Task};
+pub use task::{
+    ADDED_UP, AUGMENT, EVAL_IMAGES, IMAGES, ImageInfo, LABELS, LOGITS, PASSED_ON, TEACHER, TRANSIENT, Targets, Task,
+};
 pub use teacher::Teacher;
 
 /// The methods that recipes can name.

@@ -1,14 +1,14 @@
 //! What methods have in common: images in, labels in, a loss followed down, a test. Whoever writes a method starts here.
 
 use super::tracking::{correct, correct_of_mixed, halted_before, track};
-use super::{AUGMENT, EVAL_IMAGES, EvaluatedBy, IMAGES, ImageInfo, LABELS, LOGITS, Progress, Task};
+use super::{ADDED_UP, AUGMENT, EVAL_IMAGES, EvaluatedBy, IMAGES, ImageInfo, LABELS, LOGITS, Progress, Task};
 use crate::data::AugmentSpec;
 use crate::data::augment::{self, Interpolation};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
 use crate::nn::{Mode, Network, TAIL};
 use crate::ops::image::{AugmentPlan, MixedLabels, Retouch, columns};
-use crate::optim::GAMMA;
+use crate::optim::{ADDS, GAMMA, HOLDS, OptimSpec, accumulated, held};
 use crate::recipe::{ClassWeights, Recipe};
 use crate::tensor::{DType, HostTensor};
 
@@ -164,7 +164,35 @@ pub fn total(g: &mut Graph, values: &[Value]) -> Result<Value> {
 pub fn optimiser_step(g: &mut Graph, recipe: &Recipe, loss: Value, stop: Value) -> Result<()> {
     let parameters = g.params();
     let gradients = g.backward(loss, &parameters)?;
-    recipe.optimiser.step(g, &parameters, &gradients, Some(stop))
+    update(g, recipe, ("", &recipe.optimiser), &parameters, &gradients, stop)
+}
+
+/// One step of an optimiser, whose scalars are called `<group>.lr` and so on, on some parameters by their gradients, unless the
+/// gate `stop` is up. Where a step has several batches ([`Recipe::accumulate`]), it is made once, by the mean of their gradients.
+///
+/// # Errors
+/// As [`OptimSpec::step_of`].
+pub fn update(
+    g: &mut Graph,
+    recipe: &Recipe,
+    (group, optimiser): (&str, &OptimSpec),
+    parameters: &[Value],
+    gradients: &[Value],
+    stop: Value,
+) -> Result<()> {
+    let gradients = mean_gradients(g, recipe, parameters, gradients)?;
+    let stop = once_a_step(g, recipe, stop)?;
+    optimiser.step_of(group, g, parameters, &gradients, Some(stop))
+}
+
+/// The mean gradients of the batches of a step until now.
+pub fn mean_gradients(g: &mut Graph, recipe: &Recipe, parameters: &[Value], gradients: &[Value]) -> Result<Vec<Value>> {
+    accumulated(g, recipe.accumulate, ADDED_UP, parameters, gradients)
+}
+
+/// A gate for what happens once a step, whatever number of batches that has.
+pub fn once_a_step(g: &mut Graph, recipe: &Recipe, stop: Value) -> Result<Value> {
+    held(g, recipe.accumulate, stop)
 }
 
 /// Classes that a network's last layer tells apart: none where it is evaluated by its features.
@@ -193,8 +221,10 @@ pub fn inference_graph(task: &Task<'_>, batch: usize) -> Result<Graph> {
 /// Scalars that do not depend on the method: those of the optimiser, and of estimators that change over training.
 pub fn scalar(recipe: &Recipe, progress: Progress, name: &str) -> Option<f32> {
     match name {
-        // Counts steps for dropout.
-        "step" => Some(progress.steps as f32),
+        // Counts batches for dropout.
+        "step" => Some(progress.batches() as f32),
+        ADDS => Some(f32::from(progress.batch.0 > 0)),
+        HOLDS => Some(f32::from(progress.batch.0 + 1 < progress.batch.1)),
         // IR-Net's estimator, from nearly the identity to nearly the sign over the epochs.
         "ede.t" | "ede.k" => {
             let share = progress.epoch() as f32 / recipe.epochs as f32;

@@ -236,7 +236,7 @@ fn without_labels(task: &Task<'_>, batch: usize) -> Result<Graph> {
         log_active(g, &masks, stop)?;
         let of_prototypes = optimiser_step(g, task, made.loss, Some(made.prototypes.leaf), stop)?;
         let of_prototypes = of_prototypes.expect("their gradient was asked for");
-        made.advance(g, &task.recipe.optimiser, of_prototypes, stop)
+        made.advance(g, task.recipe, of_prototypes, stop)
     })?;
     Ok(g)
 }
@@ -268,9 +268,10 @@ fn optimiser_step(
     let gradients = g.backward(loss, &[&scores[..], &rest, more.as_slice()].concat())?;
     let (of_scores, others) = gradients.split_at(scores.len());
     if !scores.is_empty() {
-        settings(task.recipe).scores().step_of("scores", g, &scores, of_scores, Some(stop))?;
+        let optimiser = settings(task.recipe).scores();
+        parts::update(g, task.recipe, ("scores", &optimiser), &scores, of_scores, stop)?;
     }
-    task.recipe.optimiser.step(g, &rest, &others[..rest.len()], Some(stop))?;
+    parts::update(g, task.recipe, ("", &task.recipe.optimiser), &rest, &others[..rest.len()], stop)?;
     Ok(others.get(rest.len()).copied())
 }
 

@@ -125,5 +125,7 @@ pub const LOGITS: &str = "logits";
 pub const TRANSIENT: &str = "metrics.";
 /// Leaves that carry something from one part of a step to the next: left out too.
 pub const PASSED_ON: &str = "passed.";
+/// Leaves of theirs that add up the gradients of the batches of a step.
+pub const ADDED_UP: &str = "passed.sum.";
 /// Leaves of a teacher, which come from its own run: left out too.
 pub const TEACHER: &str = "teacher.";

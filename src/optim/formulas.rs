@@ -20,6 +20,17 @@ pointwise! {
 }
 
 pointwise! {
+    /// `sum + x`, or where nothing was added up yet (`adds` is 0) `x`.
+    AddedUp {} "added_up" (sum, x, adds) => if adds > 0.0 { sum + x } else { x };
+    reference match adds > 0.0 {
+        true => x + sum,
+        false => x,
+    };
+    bound |_x, y| EPS * y.abs() + TINY;
+    grad |_me, g, x, y, dy| Err(no_gradient("added_up"))
+}
+
+pointwise! {
     /// `p - lr * direction`.
     SgdStep {} "sgd_step" (p, direction, lr) => p - lr * direction;
     reference p - lr * direction;

@@ -102,8 +102,8 @@ pub fn measure(steps: &mut Steps, name: &str, device: &Device, runs: Runs) -> Re
 
 /// Runs `n` steps from step `at` on as training does.
 fn in_training(steps: &mut Steps, device: &Device, at: u64, n: u64) -> Result<InTraining> {
-    let per_pass = steps.loader.steps() as u64;
-    let mut batches = steps.loader.start_at(at / per_pass, (at % per_pass) as usize);
+    let per_pass = steps.per_pass() as u64;
+    let mut batches = steps.loader.start_at(at / per_pass, (at % per_pass) as usize * steps.together());
     let (mut start, mut waited) = (Instant::now(), Duration::ZERO);
     // Ahead of the first step nothing was made yet: it is left out.
     for i in 0..=n {

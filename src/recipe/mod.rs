@@ -47,6 +47,10 @@ pub struct Recipe {
     pub epochs: u64,
     /// Images in a batch.
     pub batch: usize,
+    /// Batches whose gradients are added up for one step, which is then that of their mean: a step of so many times `batch`
+    /// images in the memory of one. Statistics of normalisation are those of each batch, and follow every one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Learning rate, which the schedule changes over time.
     pub lr: f32,
     /// Decides initial weights, the order of the images, augmentation and dropout.
@@ -96,6 +100,14 @@ pub struct Recipe {
     /// Where it ran: written to a run's `config.toml`, ignored when a recipe is read to train again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunInfo>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// The network that another one learns from.
@@ -266,9 +278,12 @@ impl Recipe {
         if self.epochs > MOST_EPOCHS {
             return fail(format!("epochs = {}: give at most {MOST_EPOCHS}", self.epochs));
         }
-        for (name, batch) in [("batch", self.batch), ("eval.batch", self.eval.batch)] {
+        if self.accumulate == 0 {
+            return fail("accumulate = 0: give at least 1 batch a step".into());
+        }
+        for (name, batch) in [("batch", self.batch), ("eval.batch", self.eval.batch), ("accumulate", self.accumulate)] {
             if batch > MOST_IMAGES {
-                return fail(format!("{name} = {batch}: give at most {MOST_IMAGES} images"));
+                return fail(format!("{name} = {batch}: give at most {MOST_IMAGES}"));
             }
         }
         if self.eval.every_epochs == 0 {
@@ -295,6 +310,11 @@ impl Recipe {
         self.net.validate()?;
         self.optimiser.validate()?;
         self.schedule.validate()
+    }
+
+    /// Images of a step.
+    pub fn images_a_step(&self) -> usize {
+        self.batch.saturating_mul(self.accumulate)
     }
 
     /// A number that changes with whatever changes the weights (FNV-1a of the recipe as TOML).

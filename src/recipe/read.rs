@@ -10,11 +10,12 @@ use std::fmt::Formatter;
 use std::marker::PhantomData;
 
 /// The keys that all recipes of networks have.
-pub const COMMON: [&str; 20] = [
+pub const COMMON: [&str; 21] = [
     "description",
     "method",
     "epochs",
     "batch",
+    "accumulate",
     "lr",
     "seed",
     "patience",

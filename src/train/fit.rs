@@ -67,7 +67,7 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
         test_loss: test.as_ref().map(|t| t.loss),
         chosen_epoch: Some(fit.chosen_epoch()),
         stopped_early: position.epoch < job.recipe.epochs,
-        images_per_second: time.training.rate(job.recipe.batch),
+        images_per_second: time.training.rate(job.recipe.images_a_step()),
         seconds: time.seconds,
         seconds_since: Some(time.since),
         planned_bytes,
@@ -214,17 +214,18 @@ impl<'a> Fit<'a> {
     fn run(&mut self) -> Result<bool> {
         let per_epoch = self.steps.per_epoch();
         // An epoch of the loader is one pass.
-        let (passes, per_pass) = (self.steps.passes(), self.steps.loader.steps());
+        let (passes, per_pass, together) = (self.steps.passes(), self.steps.per_pass(), self.steps.together());
         let pass = self.position.epoch * passes + (self.position.step / per_pass) as u64;
-        let mut batches = self.steps.loader.start_at(pass, self.position.step % per_pass);
+        let mut batches = self.steps.loader.start_at(pass, self.position.step % per_pass * together);
         self.unread_since = Instant::now();
         while !self.is_finished() {
             if self.position.step < per_epoch {
-                let batch = batches.next().expect("batches go on without end")?;
-                assert_eq!(batch.epoch, self.position.epoch * passes + (self.position.step / per_pass) as u64);
-                assert_eq!(batch.step, self.position.step % per_pass);
-                self.step(&batch)?;
-                batches.recycle(batch);
+                let step: Vec<Batch> = batches.by_ref().take(together).collect::<Result<_>>()?;
+                assert_eq!(step.len(), together, "batches go on without end");
+                assert_eq!(step[0].epoch, self.position.epoch * passes + (self.position.step / per_pass) as u64);
+                assert_eq!(step[0].step, self.position.step % per_pass * together);
+                self.step(&step)?;
+                step.into_iter().for_each(|batch| batches.recycle(batch));
                 let within = self.position.step < per_epoch;
                 if within && self.position.step == per_pass {
                     self.report()?;
@@ -296,10 +297,9 @@ impl<'a> Fit<'a> {
         self.job.stop.load(Ordering::Relaxed)
     }
 
-    /// One step: every part once.
-    fn step(&mut self, batch: &Batch) -> Result<()> {
-        self.steps.upload(batch)?;
-        self.steps.run_parts(self.position.steps)?;
+    /// One step: every part, on each of its batches.
+    fn step(&mut self, batches: &[Batch]) -> Result<()> {
+        self.steps.run(self.position.steps, batches)?;
         self.position.step += 1;
         self.position.steps += 1;
         self.unread += 1;
@@ -313,8 +313,9 @@ impl<'a> Fit<'a> {
         }
         let sums = Sums::take(self.steps.runner.store())?;
         let spent = self.unread_since.elapsed();
-        if sums.steps != self.unread {
-            return Err(self.not_finite(self.position.steps - self.unread + sums.steps));
+        let together = self.steps.together() as u64;
+        if sums.steps != self.unread * together {
+            return Err(self.not_finite(self.position.steps - self.unread + sums.steps / together));
         }
         self.clock.add(spent, self.unread);
         self.line_clock.add(spent, self.unread);
@@ -337,7 +338,7 @@ impl<'a> Fit<'a> {
             let (loss, accuracy) = sums.means(batch);
             let last = self.steps.progress(self.position.steps - 1);
             let lr = self.steps.method.scalar(&self.job.recipe, last, "lr").unwrap_or(0.0);
-            let images_per_second = std::mem::take(&mut self.line_clock).rate(batch);
+            let images_per_second = std::mem::take(&mut self.line_clock).rate(self.job.recipe.images_a_step());
             self.log(Metric::Train {
                 at: At::InEpoch(self.position.epoch + 1),
                 steps: self.position.steps,
@@ -349,7 +350,7 @@ impl<'a> Fit<'a> {
             })?;
         }
         let (loss, accuracy) = self.position.sums.epoch.means(batch);
-        let images_per_second = self.clock.rate(batch);
+        let images_per_second = self.clock.rate(self.job.recipe.images_a_step());
         self.observer.progressed(&Status {
             epoch: self.position.epoch,
             step: self.position.step,
@@ -360,7 +361,8 @@ impl<'a> Fit<'a> {
             right: self.right.trained(accuracy),
             images: self.position.sums.epoch.steps * batch as u64,
             images_per_second,
-            seconds_left: ((at.total * self.steps.passes() - self.position.steps) * batch as u64) as f64
+            seconds_left: ((at.total * self.steps.passes() - self.position.steps)
+                * self.job.recipe.images_a_step() as u64) as f64
                 / images_per_second,
         });
         self.unread_since = Instant::now();

@@ -41,7 +41,7 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
     let memory = memory_limit(device);
     let excess_of = |batch: usize, eval: usize| -> Result<(Programs, Option<Excess>)> {
         let programs = Programs::compile(build(batch, eval)?, device)?;
-        let excess = excess(&programs, device, memory, programs.beside_bytes())?;
+        let excess = excess(&programs, device, memory, programs.beside_bytes(recipe.accumulate))?;
         Ok((programs, excess))
     };
     let (programs, first) = excess_of(recipe.batch, recipe.eval.batch)?;
@@ -73,8 +73,14 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
                 Recompute::Nothing => "; --set memory.recompute=blocks takes less memory and more time",
                 Recompute::Blocks => "",
             };
+            // The fewest batches that make a step of as many images.
+            let parts = (2..=recipe.batch).find(|parts| recipe.batch.is_multiple_of(*parts) && recipe.batch / parts <= n);
+            let parts = parts.map_or(String::new(), |parts| {
+                let (batch, together) = (recipe.batch / parts, recipe.accumulate * parts);
+                format!("; --set batch={batch} --set accumulate={together} makes steps of as many images")
+            });
             format!(
-                "the largest batch that fits is {n} (--set batch={n}); smaller images (--set data.size=[H,W]) take less{again}"
+                "the largest batch that fits is {n} (--set batch={n}{parts}); smaller images (--set data.size=[H,W]) take less{again}"
             )
         }
     };

@@ -32,7 +32,7 @@ pub struct Sums {
     pub loss: f64,
     /// Right answers.
     pub correct: f64,
-    /// Steps, without those after a halt.
+    /// Batches, without those after a halt.
     pub steps: u64,
 }
 
@@ -50,7 +50,7 @@ impl Sums {
         Ok(Sums { loss: s[0] as f64, correct: s[1] as f64, steps: s[2] as u64 })
     }
 
-    /// Adds later steps.
+    /// Adds later ones.
     pub fn add(&mut self, later: Sums) {
         self.loss += later.loss;
         self.correct += later.correct;
@@ -73,7 +73,7 @@ pub struct EpochSums {
 }
 
 impl EpochSums {
-    /// Adds later steps.
+    /// Adds later ones.
     pub fn add(&mut self, later: Sums) {
         self.epoch.add(later);
         self.line.add(later);

@@ -41,10 +41,12 @@ pub fn check(
     mut each: impl FnMut(u64, usize, usize),
 ) -> Result<Option<Wrong>> {
     for training_step in 0..count {
-        let batch = steps.batch(training_step)?;
-        steps.upload(&batch)?;
-        for part in 0..steps.runner.parts().len() {
-            let scalars = steps.scalars(part, training_step)?;
+        let batches = steps.batches(training_step)?;
+        // Those of the second pass too.
+        let both = (0..steps.runner.parts().len()).flat_map(|part| (0..batches.len()).map(move |batch| (part, batch)));
+        for (part, batch) in both {
+            steps.upload(&batches[batch])?;
+            let scalars = steps.scalars_of(part, training_step, batch)?;
             let mut wrong = None;
             compare_steps(steps.runner.part(part), &scalars, |run, findings| {
                 for f in &findings {

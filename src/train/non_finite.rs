@@ -71,9 +71,8 @@ impl NonFinite<'_> {
         }
         for step in from..=bad {
             let before = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
-            let batch = self.steps.batch(step)?;
-            self.steps.upload(&batch)?;
-            self.steps.run_parts(step)?;
+            let batches = self.steps.batches(step)?;
+            self.steps.run(step, &batches)?;
             let after = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
             if after.first_non_finite().is_some() {
                 self.steps.runner.initialise(seed)?;
@@ -85,11 +84,11 @@ impl NonFinite<'_> {
     }
 
     fn find(&mut self, step: u64) -> Result<Option<String>> {
-        let batch = self.steps.batch(step)?;
-        self.steps.upload(&batch)?;
-        for i in self.steps.runner.parts_of(self.steps.is_refresh(step)) {
+        let batches = self.steps.batches(step)?;
+        for (i, batch) in self.steps.runs(step) {
+            self.steps.upload(&batches[batch])?;
             let graph = self.steps.runner.parts()[i].program().graph.clone();
-            let values = self.steps.scalars(i, step)?;
+            let values = self.steps.scalars_of(i, step, batch)?;
             if let Some(cause) = first_non_finite(self.steps.runner.store(), &graph, &values)? {
                 return Ok(Some(cause));
             }

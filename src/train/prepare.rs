@@ -81,7 +81,7 @@ impl Request {
             let info = RunInfo { mean: mean.clone(), std: std.clone(), ..RunInfo::default() };
             info.check_normalization(Some(self.data.train.c))?;
         }
-        let steps = loader(&self.recipe, &self.data)?.steps();
+        let steps = loader(&self.recipe, &self.data)?.steps() / self.recipe.accumulate;
         self.recipe.schedule.check_length(self.recipe.epochs, steps as u64)?;
         if let (Some(patience), None) = (self.recipe.patience, Parts::of(&self.data, &self.recipe).val()) {
             return Err(Error::Config(format!(

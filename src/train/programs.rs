@@ -83,8 +83,8 @@ impl Programs {
     }
 
     /// Bytes of host memory beside the plan, of what is only there now and then: a checkpoint as a file and as tensors (when one
-    /// is written the tensors alone), and the batches that wait for the device.
-    pub fn beside_bytes(&self) -> usize {
+    /// is written the tensors alone), and the batches that wait for the device, of which `together` make a step.
+    pub fn beside_bytes(&self, together: usize) -> usize {
         let (mut saved, mut inputs) = (HashMap::new(), HashMap::new());
         for p in self.programs() {
             for v in checkpoint::leaves(&p.graph) {
@@ -96,7 +96,7 @@ impl Programs {
                 }
             }
         }
-        2 * saved.values().sum::<usize>() + BATCHES_AT_ONCE * inputs.values().sum::<usize>()
+        2 * saved.values().sum::<usize>() + (BATCHES_AT_ONCE - 1 + together) * inputs.values().sum::<usize>()
     }
 
     /// Bytes that the parts of a step keep from forward to backward, together.

@@ -22,7 +22,14 @@ pub struct Steps {
 /// What reads the training images; an error if the recipe and the images do not go together.
 pub fn loader(recipe: &Recipe, data: &Split) -> Result<Loader> {
     let views = recipe.method().views(recipe);
-    let options = LoaderOptions { batch: recipe.batch, seed: recipe.seed, shuffle: true, drop_last: true, views };
+    let options = LoaderOptions {
+        batch: recipe.batch,
+        seed: recipe.seed,
+        shuffle: true,
+        drop_last: true,
+        together: recipe.accumulate,
+        views,
+    };
     Loader::new(data.train.clone(), options)
 }
 
@@ -40,30 +47,57 @@ impl Steps {
         1 + self.runner.has_refresh() as u64
     }
 
+    /// Batches of a step.
+    pub fn together(&self) -> usize {
+        self.recipe.accumulate
+    }
+
+    /// Steps of a pass.
+    pub fn per_pass(&self) -> usize {
+        self.loader.steps() / self.together()
+    }
+
     /// Steps of an epoch, those of the second pass included.
     pub fn per_epoch(&self) -> usize {
-        self.loader.steps() * self.passes() as usize
+        self.per_pass() * self.passes() as usize
     }
 
     /// Whether step `step`, counted from 0 since the start, belongs to a second pass.
     pub fn is_refresh(&self, step: u64) -> bool {
-        step % self.per_epoch() as u64 >= self.loader.steps() as u64
+        step % self.per_epoch() as u64 >= self.per_pass() as u64
     }
 
     /// Where training stands after `steps` steps of all passes.
     pub fn progress(&self, steps: u64) -> Progress {
-        let (all, first) = (self.per_epoch() as u64, self.loader.steps() as u64);
+        let (all, first) = (self.per_epoch() as u64, self.per_pass() as u64);
         let steps = steps / all * first + (steps % all).min(first);
-        Progress { steps, per_epoch: first, total: first * self.recipe.epochs }
+        let batch = (0, self.together() as u64);
+        Progress { batch, ..Progress::new(steps, first, first * self.recipe.epochs) }
     }
 
-    /// The images of step `step`, counted from 0 since the start. Each pass has its own order.
+    /// The images of batch `batch` of step `step`, counted from 0 since the start. Each pass has its own order.
     ///
     /// # Errors
     /// If one of them cannot be read.
+    pub fn batch_of(&self, step: u64, batch: usize) -> Result<Batch> {
+        let per_pass = self.per_pass() as u64;
+        self.loader.batch(step / per_pass, (step % per_pass) as usize * self.together() + batch)
+    }
+
+    /// The images of the first batch of a step.
+    ///
+    /// # Errors
+    /// As [`Steps::batch_of`].
     pub fn batch(&self, step: u64) -> Result<Batch> {
-        let per_pass = self.loader.steps() as u64;
-        self.loader.batch(step / per_pass, (step % per_pass) as usize)
+        self.batch_of(step, 0)
+    }
+
+    /// All batches of a step.
+    ///
+    /// # Errors
+    /// As [`Steps::batch_of`].
+    pub fn batches(&self, step: u64) -> Result<Vec<Batch>> {
+        (0..self.together()).map(|batch| self.batch_of(step, batch)).collect()
     }
 
     /// Writes a batch to the device.
@@ -84,13 +118,43 @@ impl Steps {
         Ok(())
     }
 
-    /// The scalars of part `part` in step `step`.
-    pub fn scalars(&self, part: usize, step: u64) -> Result<Vec<f32>> {
+    /// The scalars of part `part` in step `step`, for its batch `batch`.
+    pub fn scalars_of(&self, part: usize, step: u64, batch: usize) -> Result<Vec<f32>> {
         let graph = &self.runner.parts()[part].program().graph;
-        scalars(self.method, &self.recipe, self.progress(step), graph)
+        let progress = self.progress(step);
+        let progress = Progress { batch: (batch as u64, progress.batch.1), ..progress };
+        scalars(self.method, &self.recipe, progress, graph)
     }
 
-    /// Runs every part of step `step` once, on the images that were uploaded.
+    /// The scalars of part `part` in step `step`, for the batch that ends the step.
+    pub fn scalars(&self, part: usize, step: u64) -> Result<Vec<f32>> {
+        self.scalars_of(part, step, self.together() - 1)
+    }
+
+    /// What step `step` runs, in its order: parts, and the number of the batch for each. A part goes through all batches before
+    /// the next one begins, which sees what it made of all; one that reads no images runs once.
+    pub fn runs(&self, step: u64) -> Vec<(usize, usize)> {
+        let last = self.together() - 1;
+        let reads = |part: usize| !self.runner.parts()[part].program().graph.inputs().is_empty();
+        let parts = self.runner.parts_of(self.is_refresh(step));
+        parts.flat_map(|part| (if reads(part) { 0 } else { last }..=last).map(move |batch| (part, batch))).collect()
+    }
+
+    /// Runs step `step` on its batches.
+    pub fn run(&mut self, step: u64, batches: &[Batch]) -> Result<()> {
+        let mut uploaded = None;
+        for (part, batch) in self.runs(step) {
+            if uploaded != Some(batch) {
+                self.upload(&batches[batch])?;
+                uploaded = Some(batch);
+            }
+            let values = self.scalars_of(part, step, batch)?;
+            self.runner.run(part, &values)?;
+        }
+        Ok(())
+    }
+
+    /// Runs every part of step `step` once, on the images that were uploaded, as on the batch that ends it.
     pub fn run_parts(&mut self, step: u64) -> Result<()> {
         for part in self.runner.parts_of(self.is_refresh(step)) {
             let values = self.scalars(part, step)?;

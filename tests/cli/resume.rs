@@ -92,6 +92,18 @@ fn a_killed_run_of_mixed_images_draws_the_same_again() {
 
 #[cfg(unix)]
 #[test]
+fn a_killed_run_of_several_batches_a_step_ends_with_the_same_bytes() {
+    let place = Place::new();
+    let settings = [OFTEN, &["--set", "accumulate=2"]].concat();
+    let whole = place.run(&strings(&tiny("whole", &settings))).ok().out;
+    assert!(whole.contains(" steps of 2 times ") && whole.contains(" kernels a batch"), "{whole}");
+    killed_again_and_again(&place, &tiny("killed", &settings));
+    let too_many = tiny("many", &["--set", "accumulate=1000"]);
+    place.run(&strings(&too_many)).fails_with(&["1000 batches", "no whole step", "--set accumulate="]);
+    place.run(&strings(&tiny("none", &["--set", "accumulate=0"]))).fails_with(&["accumulate = 0", "at least 1"]);
+}
+
+#[test]
 fn ctrl_c_finishes_the_step_saves_and_says_how_to_go_on() {
     let place = Place::new();
     let long = &["--set", "epochs=60"];

@@ -5,5 +5,6 @@ mod devices;
 #[path = "../common/near.rs"]
 mod near;
 
+mod accumulate;
 mod checklists;
 mod pytorch;

@@ -202,7 +202,7 @@ fn step_equals_pytorch(file: &[u8], case: &str, recipe: &Recipe, epoch: u64) {
     let teacher = Teacher::for_a_look(recipe).unwrap().map(|(t, _)| t);
     let task = Task { recipe, images: &images, teacher: teacher.as_ref(), targets: None };
     let method = recipe.method();
-    let progress = Progress { steps: epoch, per_epoch: 1, total: recipe.epochs };
+    let progress = Progress::new(epoch, 1, recipe.epochs);
     let of_case = |folder: &str| golden(file, &format!("{case}/{folder}"));
     let pixels: Vec<u8> = of_case("images")[""].to_f64().into_iter().map(|p| p as u8).collect();
 

@@ -234,7 +234,8 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
     let (name, recipe, data, programs) = (prepared.name(), prepared.recipe(), prepared.data(), prepared.programs());
     let (parameters, binary) = programs.parameters();
     let (steps, kernels) = (prepared.steps(), programs.step.iter().map(|(_, p)| p.steps.len()).sum::<usize>());
-    let (planned, kept, beside) = (programs.planned_bytes(), programs.kept_bytes(), programs.beside_bytes());
+    let (planned, kept, beside) =
+        (programs.planned_bytes(), programs.kept_bytes(), programs.beside_bytes(recipe.accumulate));
     let device = prepared.device().name();
     let parts = prepared.parts();
     let [val, test] = [parts.val(), parts.test()].map(|set| set.map_or(0, |s| s.len()));
@@ -242,7 +243,7 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
     if as_json {
         return say(json!({
             "event": "plan", "recipe": name, "data": data.to_string(), "device": device, "why": why,
-            "steps_an_epoch": steps, "epochs": recipe.epochs, "kernels_a_step": kernels, "lr": recipe.lr, "schedule": rate,
+            "steps_an_epoch": steps, "batch": recipe.batch, "accumulate": recipe.accumulate, "epochs": recipe.epochs, "kernels_a_step": kernels, "lr": recipe.lr, "schedule": rate,
             "train_images": data.train.len(), "val_images": val, "test_images": test, "patience": recipe.patience,
             "planned_bytes": planned, "kept_bytes": kept, "beside_bytes": beside, "parameters": parameters, "binary_parameters": binary,
             "run": run.path(),
@@ -258,9 +259,13 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
         mib(kept),
         mib(beside)
     ))?;
+    let (images, of) = match recipe.accumulate {
+        1 => (recipe.batch.to_string(), "step"),
+        together => (format!("{together} times {}", recipe.batch), "batch"),
+    };
     say(format!(
-        "plan    {} epochs of {steps} steps of {} images, {kernels} kernels a step, seed {}",
-        recipe.epochs, recipe.batch, recipe.seed
+        "plan    {} epochs of {steps} steps of {images} images, {kernels} kernels a {of}, seed {}",
+        recipe.epochs, recipe.seed
     ))?;
     say(format!("rate    {rate}"))?;
     say(format!("choice  {}", choice_of(recipe, val, test)))?;

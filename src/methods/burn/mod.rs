@@ -243,7 +243,7 @@ fn optimiser_step(
     let all = [&student[..], &moving, prototypes.as_slice()].concat();
     let gradients = g.backward(loss, &all)?;
     let optimiser = &task.recipe.optimiser;
-    optimiser.step(g, &student, &gradients[..student.len()], Some(stop))?;
+    parts::update(g, task.recipe, ("", optimiser), &student, &gradients[..student.len()], stop)?;
     if moving.is_empty() {
         return Ok(());
     }
@@ -253,9 +253,9 @@ fn optimiser_step(
         Guard::Freeze if spec.target.is_literal() => g.in_phase(Phase::Update, |g| g.maximum(stop, collapsed))?,
         _ => stop,
     };
-    optimiser.step_of(target::NAME, g, &moving, of_moving, Some(stay))?;
+    parts::update(g, task.recipe, (target::NAME, optimiser), &moving, of_moving, stay)?;
     match &target.own {
-        Some(own) => own.advance(g, optimiser, gradients[all.len() - 1], stop),
+        Some(own) => own.advance(g, task.recipe, gradients[all.len() - 1], stop),
         None => Ok(()),
     }
 }

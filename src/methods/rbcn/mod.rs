@@ -126,7 +126,8 @@ fn discriminators(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Grap
         let loss = total(g, &losses)?;
         let own: Vec<Value> = g.params().into_iter().filter(|p| !generator.contains(p)).collect();
         let gradients = g.backward(loss, &own)?;
-        discriminator::ADAM.step_of("discriminators", g, &own, &gradients, Some(inputs.halted))
+        let optimiser = ("discriminators", &discriminator::ADAM);
+        parts::update(g, task.recipe, optimiser, &own, &gradients, inputs.halted)
     })?;
     Ok(g)
 }
@@ -170,8 +171,9 @@ fn student(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<(Graph, Vec
         let trained: &[Value] = if spec.matrix_lr > 0.0 { &matrices } else { &[] };
         let gradients = g.backward(loss, &[&parameters, trained].concat())?;
         let (of_parameters, of_matrices) = gradients.split_at(parameters.len());
-        task.recipe.optimiser.step(g, &parameters, of_parameters, Some(stop))?;
-        kernel::pass_on(g, trained, of_matrices)?;
+        parts::update(g, task.recipe, ("", &task.recipe.optimiser), &parameters, of_parameters, stop)?;
+        let of_matrices = parts::mean_gradients(g, task.recipe, trained, of_matrices)?;
+        kernel::pass_on(g, trained, &of_matrices)?;
         Ok(layers)
     })
 }
@@ -216,7 +218,7 @@ fn refresh(task: &Task<'_>, spec: &RbcnSpec, batch: usize) -> Result<Graph> {
         let norms: Vec<Value> =
             g.params().into_iter().filter(|p| g.init(*p).is_some_and(|(_, role)| role == Role::Norm)).collect();
         let gradients = g.backward(loss, &norms)?;
-        task.recipe.optimiser.step(g, &norms, &gradients, Some(stop))
+        parts::update(g, task.recipe, ("", &task.recipe.optimiser), &norms, &gradients, stop)
     })?;
     Ok(g)
 }

@@ -27,7 +27,6 @@ use crate::methods::projector::Projector;
 use crate::methods::tracking::{halted_before, track};
 use crate::methods::{EvaluatedBy, Graphs, Method, Progress, Task};
 use crate::nn::{Masked, Mode};
-use crate::optim::OptimSpec;
 use crate::recipe::{OwnTable, Recipe};
 use head::Prototypes;
 use queue::Queue;
@@ -104,8 +103,8 @@ fn train(task: &Task<'_>, batch: usize) -> Result<Graph> {
         let parameters: Vec<Value> = g.params().into_iter().filter(|p| *p != made.prototypes.leaf).collect();
         let gradients = g.backward(made.loss, &[&parameters[..], &[made.prototypes.leaf]].concat())?;
         let (of_prototypes, of_parameters) = gradients.split_last().expect("the prototypes have one");
-        task.recipe.optimiser.step(g, &parameters, of_parameters, Some(stop))?;
-        made.advance(g, &task.recipe.optimiser, *of_prototypes, stop)
+        parts::update(g, task.recipe, ("", &task.recipe.optimiser), &parameters, of_parameters, stop)?;
+        made.advance(g, task.recipe, *of_prototypes, stop)
     })?;
     Ok(g)
 }
@@ -174,10 +173,10 @@ impl Objective {
 
     /// What of it changes besides the parameters: prototypes, which have neither momentum nor decay while they are frozen, and
     /// queues.
-    pub fn advance(&self, g: &mut Graph, optimiser: &OptimSpec, of_prototypes: Value, stop: Value) -> Result<()> {
+    pub fn advance(&self, g: &mut Graph, recipe: &Recipe, of_prototypes: Value, stop: Value) -> Result<()> {
         let frozen = g.scalar("swav.frozen")?;
         let stay = g.in_phase(Phase::Update, |g| g.maximum(stop, frozen))?;
-        optimiser.step(g, &[self.prototypes.leaf], &[of_prototypes], Some(stay))?;
+        parts::update(g, recipe, ("", &recipe.optimiser), &[self.prototypes.leaf], &[of_prototypes], stay)?;
         for (i, queue) in self.queues.iter().enumerate() {
             let batch = g.shape(self.scores[i])[0];
             let z = g.in_phase(Phase::Update, |g| g.slice(self.z, 0, i * batch..(i + 1) * batch, 1))?;

@@ -55,11 +55,12 @@ impl Queue {
 
 /// The scalars that say where the queues are: nothing is gathered yet, and nothing is used yet.
 pub(super) fn scalar(spec: &SwavSpec, batch: usize, progress: Progress, name: &str) -> Option<f32> {
-    let open = spec.queue_after * progress.per_epoch;
+    // In batches: each of them is gathered.
+    let open = spec.queue_after * progress.per_epoch * progress.batch.1;
     let full = open + (spec.queue_rows(batch) / batch) as u64;
     match name {
-        "swav.queue_closed" => Some((progress.steps < open) as u8 as f32),
-        "swav.queue_unused" => Some((progress.steps < full) as u8 as f32),
+        "swav.queue_closed" => Some((progress.batches() < open) as u8 as f32),
+        "swav.queue_unused" => Some((progress.batches() < full) as u8 as f32),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Steps of optimisers, with and without a gate.
 
 use crate::graph::{Init, Role};
-use crate::optim::{OptimSpec, Rule};
+use crate::optim::{ADDS, HOLDS, OptimSpec, Rule, accumulated, held};
 use crate::tensor::HostTensor;
 use crate::verify::{Case, CaseSpec};
 
@@ -47,6 +47,22 @@ pub fn cases() -> Vec<CaseSpec> {
             Ok(())
         }));
     }
+    // The first batch of a step, one within, and the last, which alone changes the parameter.
+    for (adds, holds) in [(0.0, 1.0), (1.0, 1.0), (1.0, 0.0)] {
+        all.push(CaseSpec::new("added_up", format!("adds {adds}, holds {holds}"), move |c| {
+            let (p, d) = (c.random([5, 33]), c.random([5, 33]));
+            let gate = c.input(HostTensor::from_f32([1], vec![0.0]));
+            let mean = accumulated(&mut c.graph, 3, "sum.", &[p], &[d])?;
+            let gate = held(&mut c.graph, 3, gate)?;
+            let spec = OptimSpec::new(Rule::Sgd { momentum: 0.9, nesterov: false });
+            spec.step(&mut c.graph, &[p], &mean, Some(gate))?;
+            let sum = HostTensor::from_f32([5, 33], (0..5 * 33).map(|i| (i as f32 * 0.7).sin()).collect());
+            let name = format!("sum.{}", c.graph.name(p));
+            given_with(c, &[("lr", 0.1), (ADDS, adds), (HOLDS, holds)]);
+            c.leaves.insert(name, sum);
+            Ok(())
+        }));
+    }
     all.push(CaseSpec::new("gate", "by element, broadcast", move |c| {
         let (made, old) = (c.random([4, 33]), c.random([33]));
         let flag = c.bits([4, 33]);
@@ -59,6 +75,11 @@ pub fn cases() -> Vec<CaseSpec> {
 /// The scalars of a step, and the state of an optimiser as a fresh store holds it: zeros.
 fn given(c: &mut Case, spec: &OptimSpec, step: u64) {
     let known = spec.scalars(step, 0.1);
+    given_with(c, &known.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>());
+}
+
+/// Scalars by name, and zeros as state.
+fn given_with(c: &mut Case, known: &[(&str, f32)]) {
     let value = |n: &String| known.iter().find(|(k, _)| k == n).expect("a scalar of the optimiser").1;
     c.scalars = c.graph.scalars().iter().map(value).collect();
     for v in c.graph.states() {

@@ -132,7 +132,7 @@ fn baselines_01_recu_activations() {
 fn baselines_04_recu_opens_over_the_epochs() {
     let recipe = Recipe::find("cifar10-resnet20-recu").unwrap().1;
     for (epoch, tail) in [(0, 1.203973), (150, 1.371536), (300, 1.638411), (450, 2.137232), (599, 3.875805)] {
-        let progress = Progress { steps: 7 * epoch, per_epoch: 7, total: 7 * 600 };
+        let progress = Progress::new(7 * epoch, 7, 7 * 600);
         let made = Supervised.scalar(&recipe, progress, TAIL).unwrap();
         assert!((f64::from(made) - tail).abs() < 1e-5, "epoch {epoch}: {made}");
     }

@@ -225,7 +225,7 @@ fn binary_05_clipped_estimators_and_their_ends() {
 fn binary_06_ede_grows_from_the_identity_to_the_sign() {
     let recipe = Recipe::find("small-irnet").unwrap().1.with(&["epochs=120".into()]).unwrap();
     let scalar = |name: &str, epoch: u64| {
-        let progress = Progress { steps: 7 * epoch, per_epoch: 7, total: 7 * 120 };
+        let progress = Progress::new(7 * epoch, 7, 7 * 120);
         Supervised.scalar(&recipe, progress, name).unwrap()
     };
     for (epoch, t) in [(0, 0.1), (60, 1.0), (120, 10.0)] {

@@ -359,12 +359,12 @@ fn burn_11_gradients_of_the_divergence_are_its_differences_and_stay_finite() {
 
 #[test]
 fn burn_12_the_balance_rises_by_half_a_cosine_from_the_start_of_each_stage() {
-    let at = |steps| balance([0.1, 0.3], Progress { steps, per_epoch: 100, total: 1000 }) as f64;
+    let at = |steps| balance([0.1, 0.3], Progress::new(steps, 100, 1000)) as f64;
     for (steps, expected) in [(0, 0.1), (100, 0.104894), (250, 0.129289), (500, 0.2), (750, 0.270711), (1000, 0.3)] {
         assert!((at(steps) - expected).abs() < 1e-6, "{steps}");
     }
     assert!((1..=1000).all(|s| at(s) >= at(s - 1)));
-    assert_eq!(balance([0.2, 0.2], Progress { steps: 77, per_epoch: 10, total: 100 }), 0.2);
+    assert_eq!(balance([0.2, 0.2], Progress::new(77, 10, 100)), 0.2);
     // A run counts its steps from 0, whatever it starts from.
     let second = burn(&["start_from=somewhere", "burn.similarity=features"]);
     let steps = second.steps(&Device::Cpu);

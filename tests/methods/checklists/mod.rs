@@ -5,7 +5,7 @@ mod baselines;
 mod binary_layers;
 mod burn;
 mod mbn;
-mod method;
+pub mod method;
 mod moco;
 mod rbcn;
 mod real_to_binary;

@@ -315,7 +315,7 @@ fn siman_11_decay_by_group() {
 fn siman_12_learning_rate_of_the_400_epochs() {
     let recipe = Recipe::find("cifar10-resnet20-siman").unwrap().1;
     let at = |epoch: u64| {
-        let progress = Progress { steps: 196 * epoch + 100, per_epoch: 196, total: 196 * 400 };
+        let progress = Progress::new(196 * epoch + 100, 196, 196 * 400);
         Siman.scalar(&recipe, progress, "lr").unwrap() as f64
     };
     let cosine = |e: f64| 0.05 * (1.0 + (std::f64::consts::PI * (e - 4.0) / 396.0).cos());
@@ -353,7 +353,7 @@ fn siman_13_the_clamp_opens_and_is_the_identity_at_its_end() {
     let net = one_layer(g, rule, [4, 4], Mode::Batch);
     g.output("w", net.binary[0].weight.unwrap());
     let recipe = Recipe::find("small-siman").unwrap().1;
-    let progress = |epoch: u64| Progress { steps: epoch, per_epoch: 1, total: recipe.epochs };
+    let progress = |epoch: u64| Progress::new(epoch, 1, recipe.epochs);
     for (name, device) in devices() {
         for epoch in [0, recipe.epochs / 2, recipe.epochs] {
             let p = clamp_percent(epoch, recipe.epochs);
