@@ -35,7 +35,13 @@ impl Builder<'_> {
             // Positive are the weights of binary convolutions alone.
             InitKind::Framework | InitKind::Positive => Init::fan_in_uniform(k * k * c),
             InitKind::FanOut => Init::kaiming_normal(k * k * o),
+            InitKind::Transformer => Init::Normal(0.02),
         }
+    }
+
+    /// How the biases of a layer of so many inputs start.
+    fn bias_init(&self, inputs: usize) -> Init {
+        if self.spec.init == InitKind::Transformer { Init::Zeros } else { Init::fan_in_uniform(inputs) }
     }
 
     /// Float convolution without bias: weight `[o, k, k, c]`, padding k / 2.
@@ -56,7 +62,7 @@ impl Builder<'_> {
             b.count.real_macs += (b.pixels(y) * weights) as u64;
             let y = match bias {
                 true => {
-                    let bias = b.param("bias", [o], Init::fan_in_uniform(k * k * c), Role::Other)?;
+                    let bias = b.param("bias", [o], b.bias_init(k * k * c), Role::Other)?;
                     b.count.real_weights += o as u64;
                     b.g.add(y, bias)?
                 }
@@ -185,6 +191,8 @@ impl Builder<'_> {
             Activation::None => Ok(x),
             Activation::Relu => self.g.relu(x),
             Activation::Hardtanh => self.g.hardtanh(x),
+            Activation::Gelu => self.g.gelu(x),
+            Activation::QuickGelu => self.g.quick_gelu(x),
             Activation::Prelu => self.scoped(name, |b| {
                 let slope = b.backbone("weight", &[c], Init::Constant(0.25), Role::Other)?;
                 b.count.slopes += c as u64;
@@ -241,6 +249,7 @@ impl Builder<'_> {
             InitKind::Usual | InitKind::Framework => (usual, usual),
             InitKind::Kaiming => (Init::kaiming_normal(k), usual),
             InitKind::FanOut => (Init::Normal(0.01), Init::Zeros),
+            InitKind::Transformer => (Init::Normal(0.02), Init::Zeros),
             InitKind::Positive => (usual, usual),
         };
         self.scoped(name, |b| {

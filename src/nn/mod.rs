@@ -12,6 +12,7 @@ mod layer;
 mod layers;
 pub mod picture;
 mod spec;
+mod tokens;
 mod weights;
 
 pub use adapt::{Adapt, Adapted, Masked, masked_weight, scores_of};

@@ -4,6 +4,7 @@ use super::adapt::Adapt;
 use super::binarization::Binarization;
 use super::builder::{Builder, Mode, Network};
 use super::count::Count;
+use super::kinds::vit::is_vit;
 use super::layer::{self, Layer, LayerKeys};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
@@ -47,6 +48,26 @@ pub enum NetKind {
     ReactnetA,
     /// The same in five blocks, for 32-pixel images.
     Minireact,
+    /// Vision transformer (Dosovitskiy et al. 2021), tiny: width 192, 12 blocks, patches of 16 pixels.
+    #[serde(rename = "vit-ti16")]
+    VitTi16,
+    /// Small: width 384.
+    #[serde(rename = "vit-s16")]
+    VitS16,
+    /// Base: width 768.
+    #[serde(rename = "vit-b16")]
+    VitB16,
+    /// Base with patches of 32 pixels.
+    #[serde(rename = "vit-b32")]
+    VitB32,
+    /// CLIP's image tower (Radford et al. 2021): as `vit-b16`, normalised before the first block too.
+    #[serde(rename = "clip-b16")]
+    ClipB16,
+    /// With patches of 32 pixels.
+    #[serde(rename = "clip-b32")]
+    ClipB32,
+    /// A vision transformer for 32-pixel images: width 192, 6 blocks, patches of 4 pixels, the mean of all tokens.
+    VitSmall,
 }
 
 /// The first layer of a residual network.
@@ -75,6 +96,10 @@ pub enum Activation {
     Rprelu,
     /// A learned slope a channel over 0, and one below (ReCU, AdaBin).
     Maxout,
+    /// x Φ(x).
+    Gelu,
+    /// x σ(1.702 x) (CLIP).
+    QuickGelu,
 }
 
 /// Shortcuts of a basic block.
@@ -121,6 +146,8 @@ pub enum InitKind {
     /// Weights of which one bit is used uniform in 0..0.001, so that all bits start as +1 (Bi-Real Net's release), all others as
     /// `framework`.
     Positive,
+    /// All weights normal with deviation 0.02, biases 0 (vision transformers).
+    Transformer,
 }
 
 /// A network's description. It is a `kind`, or a list of layers.
@@ -153,6 +180,10 @@ pub struct NetSpec {
     /// A linear layer and ReLU between the pooled features and what follows, part of the network (BURN's backbone).
     #[serde(default)]
     pub feature_layer: bool,
+    /// The share of the images that lose the last branch of a vision transformer in training, and less of those before
+    /// (stochastic depth).
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub drop_path: f32,
     /// The share of the outputs of each hidden layer of a multilayer perceptron that is dropped in training.
     #[serde(default)]
     pub dropout: f32,
@@ -186,6 +217,10 @@ pub struct NetSpec {
     pub seed: u64,
 }
 
+fn is_nothing(share: &f32) -> bool {
+    *share == 0.0
+}
+
 fn of_layers() -> NetKind {
     NetKind::Layers
 }
@@ -203,6 +238,7 @@ impl NetSpec {
             head_norm: false,
             feature_layer: false,
             dropout: 0.0,
+            drop_path: 0.0,
             init: InitKind::Usual,
             bn_gain: None,
             skip: None,
@@ -280,6 +316,13 @@ impl NetSpec {
                 self.dropout
             )));
         }
+        if !(0.0..1.0).contains(&self.drop_path) || (self.drop_path > 0.0 && !is_vit(self.kind)) {
+            return Err(Error::Config(format!(
+                "net.drop_path = {}: give a share from 0 up to, but not, 1, for vision transformers only; of layers say it as \
+                 {{ op = \"drop-path\" }}",
+                self.drop_path
+            )));
+        }
         if self.is_binary() && self.adapt.is_some() {
             return Err(Error::Config(
                 "net.binary = true: a network that is adapted by masks is in full precision, its weights are not bits"
@@ -313,6 +356,7 @@ impl NetSpec {
             ("head_norm", self.head_norm),
             ("feature_layer", self.feature_layer),
             ("dropout", self.dropout != 0.0),
+            ("drop_path", self.drop_path != 0.0),
             ("skip", self.skip.is_some()),
             ("shortcut", self.shortcut.is_some()),
         ] {

@@ -5,6 +5,7 @@ mod mlp;
 mod reactnet;
 mod resnet;
 mod vgg;
+pub(super) mod vit;
 
 use super::layer::{Layer, LayerKind};
 use super::spec::{Activation, NetKind, NetSpec};
@@ -22,6 +23,7 @@ impl NetSpec {
             NetKind::Mlp => mlp::layers(self),
             NetKind::VggSmall => vgg::layers(self),
             NetKind::ReactnetA | NetKind::Minireact => reactnet::layers(self),
+            kind if vit::is_vit(kind) => vit::layers(self),
             _ => resnet::layers(self),
         }?;
         layers.extend(head(self));
@@ -74,6 +76,8 @@ fn activation(activation: Activation, name: &str) -> Option<Layer> {
         Activation::Hardtanh => LayerKind::Hardtanh {},
         Activation::Rprelu => LayerKind::Rprelu {},
         Activation::Maxout => LayerKind::Maxout {},
+        Activation::Gelu => LayerKind::Gelu {},
+        Activation::QuickGelu => LayerKind::QuickGelu {},
     };
     Some(Layer::new(op).named(name))
 }

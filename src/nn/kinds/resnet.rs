@@ -38,7 +38,14 @@ fn layout(kind: NetKind) -> Layout {
         | NetKind::Mlp
         | NetKind::VggSmall
         | NetKind::ReactnetA
-        | NetKind::Minireact => {
+        | NetKind::Minireact
+        | NetKind::VitTi16
+        | NetKind::VitS16
+        | NetKind::VitB16
+        | NetKind::VitB32
+        | NetKind::ClipB16
+        | NetKind::ClipB32
+        | NetKind::VitSmall => {
             unreachable!("not a residual network")
         }
     }

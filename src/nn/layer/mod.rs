@@ -73,6 +73,14 @@ fn is_one(e: &Expr) -> bool {
     *e == Expr::Number(1)
 }
 
+fn millionth() -> f32 {
+    1e-6
+}
+
+fn is_millionth(eps: &f32) -> bool {
+    *eps == millionth()
+}
+
 fn is_false(b: &bool) -> bool {
     !*b
 }
@@ -257,6 +265,34 @@ pub enum LayerKind {
     Tanh {},
     /// x Φ(x), Φ the normal distribution function.
     Gelu {},
+    /// x σ(1.702 x): the gelu of CLIP's networks.
+    QuickGelu {},
+    /// Layer normalisation: of each pixel's channels.
+    LayerNorm {
+        /// Added to the variance.
+        #[serde(default = "millionth", skip_serializing_if = "is_millionth")]
+        eps: f32,
+    },
+    /// Attention over all pixels of an image; what it takes are the queries. Each head owns as many neighbouring channels.
+    Attention {
+        /// How many.
+        heads: usize,
+        /// The layer that made the keys.
+        key: String,
+        /// The layer that made the values.
+        value: String,
+    },
+    /// A learned pixel before all others, which stand in one row from there on. Its name is the parameter's.
+    ClassToken {},
+    /// The first pixel alone.
+    TakeClassToken {},
+    /// Adds a learned number for each pixel and channel. Its name is the parameter's.
+    Position {},
+    /// Stochastic depth: in training, a share of the images loses all of this, and the others are scaled up.
+    DropPath {
+        /// The share.
+        share: f32,
+    },
     /// The largest of each window.
     MaxPool {
         /// Rows and columns.

@@ -1,4 +1,4 @@
-//! Smooth activations: sigmoid, tanh, gelu.
+//! Smooth activations: sigmoid, tanh, gelu, and the gelu of CLIP.
 //!
 //! WGSL promises of exp(x) an error of at most 3 + 2|x| units in the last place, and of a division
 //! 2.5; a unit in the last place is at most 2 [`EPS`] of the number. Bounds below add these up.
@@ -112,7 +112,58 @@ pointwise! {
     }
 }
 
+/// Of [`QuickGelu`].
+const QUICK: f32 = 1.702;
+
+fn logistic(x: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(-x))
+}
+
+fn quick(x: f32) -> f32 {
+    let t = (-(QUICK * x).abs()).exp();
+    let r = 1.0 / (1.0 + t);
+    if x < 0.0 { t * r } else { r }
+}
+
+pointwise! {
+    /// `x σ(1.702 x)`: the gelu of CLIP's networks (Hendrycks and Gimpel 2016, their sigmoid approximation).
+    ///
+    /// The exponent's product and constant are rounded, 3.5 |x| EPS, and it is raised with an error of (6 + 7 |x|) EPS.
+    QuickGelu {} "quick_gelu" (x) => x * quick(x);
+    reference x * logistic(1.702 * x);
+    bound |x, y| (20.0 + 12.0 * x[0].abs()) * EPS * y.abs() + TINY;
+    grad |_me, g, x, y, dy| Ok(vec![Some(g.apply1(QuickGeluGrad {}, &[x[0], dy])?)])
+}
+
+pointwise! {
+    /// `dy σ (1 + 1.702 x (1 - σ))`, σ of 1.702 x.
+    QuickGeluGrad {} "quick_gelu_grad" (x, dy) => dy * quick(x) * (1.0 + QUICK * x * quick(-x));
+    reference dy * (logistic(1.702 * x) + 1.702 * x * logistic(1.702 * x) * logistic(-1.702 * x));
+    bound |x, _y| (40.0 + 24.0 * x[0].abs()) * EPS * x[1].abs() * logistic(1.702 * x[0]) * (1.0 + 1.702 * x[0].abs() * logistic(-1.702 * x[0])) + TINY;
+    grad |_me, g, x, y, d| {
+        let ddy = g.apply1(QuickGeluGrad {}, &[x[0], d])?;
+        // a σ(1 - σ) (2 + a x (1 - 2σ))
+        let scaled = g.scale(x[0], QUICK)?;
+        let s = g.sigmoid(scaled)?;
+        let square = g.square(s)?;
+        let slope = g.sub(s, square)?;
+        let turn = g.scale(s, -2.0)?;
+        let turn = g.offset(turn, 1.0)?;
+        let turn = g.mul(turn, scaled)?;
+        let turn = g.offset(turn, 2.0)?;
+        let curve = g.mul(slope, turn)?;
+        let curve = g.scale(curve, QUICK)?;
+        let curve = g.mul(curve, x[1])?;
+        Ok(vec![Some(g.mul(curve, d)?), Some(ddy)])
+    }
+}
+
 impl Graph {
+    /// `x σ(1.702 x)`.
+    pub fn quick_gelu(&mut self, x: Value) -> Result<Value> {
+        self.apply1(QuickGelu {}, &[x])
+    }
+
     /// `1 / (1 + e^-x)`.
     pub fn sigmoid(&mut self, x: Value) -> Result<Value> {
         self.apply1(Sigmoid {}, &[x])

@@ -11,12 +11,13 @@ type Unary = fn(&mut Graph, Value) -> Result<Value>;
 /// The cases of this family.
 pub fn cases() -> Vec<CaseSpec> {
     let mut all = Vec::new();
-    let unary: [(&'static str, Unary); 10] = [
+    let unary: [(&'static str, Unary); 11] = [
         ("relu", Graph::relu),
         ("hardtanh", Graph::hardtanh),
         ("sigmoid", Graph::sigmoid),
         ("tanh", Graph::tanh),
         ("gelu", Graph::gelu),
+        ("quick_gelu", Graph::quick_gelu),
         ("sine_wave", Graph::sine_wave),
         ("exp", Graph::exp),
         ("square", Graph::square),
@@ -42,6 +43,7 @@ pub fn cases() -> Vec<CaseSpec> {
         ("sigmoid", Graph::sigmoid as Unary),
         ("tanh", Graph::tanh),
         ("gelu", Graph::gelu),
+        ("quick_gelu", Graph::quick_gelu),
         ("sine_wave", Graph::sine_wave),
     ] {
         all.push(CaseSpec::new(op, "from -20 to 20, and near 0", move |c| {

@@ -13,6 +13,7 @@ mod released;
 mod siman;
 mod smn;
 mod swav;
+mod vit;
 
 pub use crate::devices::devices;
 

@@ -106,6 +106,46 @@ impl Assembly<'_, '_> {
                 let x = self.plain(x)?;
                 Ok(self.b.g.gelu(x)?.into())
             }
+            K::QuickGelu {} => {
+                let x = self.plain(x)?;
+                Ok(self.b.g.quick_gelu(x)?.into())
+            }
+            K::LayerNorm { eps } => {
+                if !(*eps > 0.0 && eps.is_finite()) {
+                    return Err(Error::Config(format!("eps = {eps}: give a number over 0")));
+                }
+                let x = self.plain(x)?;
+                Ok(self.b.layer_norm(label, x, *eps)?.into())
+            }
+            K::Attention { heads, key, value } => {
+                let other = |a: &mut Self, name: &str| {
+                    let found = a.find(name).map_err(Error::Config)?;
+                    a.map(found)
+                };
+                let (q, k, v) = (self.map(x)?, other(self, key)?, other(self, value)?);
+                Ok(self.b.attention(q, k, v, *heads)?.into())
+            }
+            K::ClassToken {} => {
+                let x = self.map(x)?;
+                Ok(self.b.class_token(label, x)?.into())
+            }
+            K::TakeClassToken {} => {
+                let x = self.map(x)?;
+                Ok(self.b.take_class_token(x)?.into())
+            }
+            K::Position {} => {
+                let x = self.map(x)?;
+                self.fits(self.b.pixels(x), self.b.channels(x))?;
+                Ok(self.b.position(label, x)?.into())
+            }
+            K::DropPath { share } => {
+                if !(0.0..1.0).contains(share) {
+                    return Err(Error::Config(format!("share = {share}: give a share from 0 up to, but not, 1")));
+                }
+                self.dropouts += 1;
+                let x = self.map(x)?;
+                Ok(self.b.drop_path(x, *share, self.dropouts)?.into())
+            }
             K::MaxPool { kernel, stride, padding } => {
                 let (x, stride) = self.pool(x, *kernel, stride.as_ref())?;
                 Ok(self.b.g.max_pool2d(x, *kernel, stride, *padding)?.into())

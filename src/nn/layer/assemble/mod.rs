@@ -391,6 +391,7 @@ impl LayerKind {
                 | K::Sigmoid {}
                 | K::Tanh {}
                 | K::Gelu {}
+                | K::QuickGelu {}
         )
     }
 }

@@ -1,0 +1,106 @@
+//! Layers of transformers (Vaswani et al. 2017; Dosovitskiy et al. 2021). A token is a pixel of a map, and its numbers are the
+//! channels: a linear layer on tokens is a 1x1 convolution, and what is a map of patches needs no reshaping. A class token makes
+//! the map one row.
+
+use super::builder::{Builder, Mode};
+use crate::error::{Error, Result};
+use crate::graph::{Init, Role, Value};
+use crate::rng::streams;
+use crate::tensor::{HostTensor, Shape};
+
+/// Deviation with which tokens and position embeddings start.
+const DEVIATION: f32 = 0.02;
+
+impl Builder<'_> {
+    /// Layer normalisation of each pixel's channels: weight and bias `[c]`.
+    pub(super) fn layer_norm(&mut self, name: &str, x: Value, eps: f32) -> Result<Value> {
+        let c = self.channels(x);
+        self.scoped(name, |b| {
+            let gamma = b.backbone("weight", &[c], Init::Constant(1.0), Role::Norm)?;
+            let beta = b.backbone("bias", &[c], Init::Zeros, Role::Norm)?;
+            b.count.norm += 2 * c as u64;
+            b.g.layer_norm(x, gamma, beta, eps)
+        })
+    }
+
+    /// A learned token before all pixels: `[n, h, w, c]` to `[n, 1, 1 + h w, c]`. `name` is the parameter's, `[c]`.
+    pub(super) fn class_token(&mut self, name: &str, x: Value) -> Result<Value> {
+        let &[n, h, w, c] = &self.g.shape(x)[..] else { unreachable!("activations are NHWC") };
+        let token = self.backbone(name, &[c], Init::Normal(DEVIATION), Role::Other)?;
+        self.count.real_weights += c as u64;
+        let token = self.g.reshape(token, [1, 1, 1, c])?;
+        let token = self.g.broadcast_to(token, [n, 1, 1, c])?;
+        let x = self.g.reshape(x, [n, 1, h * w, c])?;
+        self.g.concat(&[token, x], 2)
+    }
+
+    /// The first pixel, `[n, h, w, c]` to `[n, 1, 1, c]`.
+    pub(super) fn take_class_token(&mut self, x: Value) -> Result<Value> {
+        let &[n, _, _, c] = &self.g.shape(x)[..] else { unreachable!("activations are NHWC") };
+        self.g.slice_axes(x, &[(0..n, 1), (0..1, 1), (0..1, 1), (0..c, 1)])
+    }
+
+    /// Adds a learned embedding of each pixel's place. `name` is the parameter's, `[h w, c]`, row by row.
+    pub(super) fn position(&mut self, name: &str, x: Value) -> Result<Value> {
+        let &[_, h, w, c] = &self.g.shape(x)[..] else { unreachable!("activations are NHWC") };
+        let embedding = self.backbone(name, &[h * w, c], Init::Normal(DEVIATION), Role::Other)?;
+        self.count.real_weights += (h * w * c) as u64;
+        let embedding = self.g.reshape(embedding, [h, w, c])?;
+        self.g.add(x, embedding)
+    }
+
+    /// Attention of `heads` heads, of which each owns as many neighbouring channels: with q, k, v `[n, tokens, d]` of one head,
+    /// `softmax(q kᵀ / sqrt(d)) v`. All pixels of an image are tokens.
+    ///
+    /// # Errors
+    /// If heads do not divide the channels, or queries, keys and values do not go together.
+    pub(super) fn attention(&mut self, q: Value, k: Value, v: Value, heads: usize) -> Result<Value> {
+        let c = self.channels(q);
+        let tokens = |b: &Self, x: Value| b.pixels(x);
+        if heads == 0 || !c.is_multiple_of(heads) {
+            return Err(Error::Config(format!("heads = {heads}, which does not divide {c} channels")));
+        }
+        if self.channels(k) != c || self.channels(v) != c || tokens(self, k) != tokens(self, v) {
+            let of = |v: Value| self.g.meta(v).to_string();
+            return Err(Error::Config(format!(
+                "queries are {}, keys {}, values {}: give them one number of channels, and a value for each key",
+                of(q),
+                of(k),
+                of(v)
+            )));
+        }
+        let (n, d) = (self.g.shape(q)[0], c / heads);
+        let (of_q, of_k) = (tokens(self, q), tokens(self, k));
+        let shape = self.g.shape(q).clone();
+        let split = |b: &mut Self, x: Value, tokens: usize| {
+            let x = b.g.reshape(x, [n, tokens, heads, d])?;
+            let x = b.g.transpose(x, &[0, 2, 1, 3])?;
+            b.g.reshape(x, [n * heads, tokens, d])
+        };
+        let (q, k, v) = (split(self, q, of_q)?, split(self, k, of_k)?, split(self, v, of_k)?);
+        // Before the products, so that none of them is too large for the exponential.
+        let q = self.g.scale(q, (d as f32).sqrt().recip())?;
+        let scores = self.g.matmul(q, k, false, true)?;
+        let probabilities = self.g.softmax(scores)?;
+        let made = self.g.matmul(probabilities, v, false, false)?;
+        self.count.real_macs += (2 * of_q * of_k * c) as u64;
+        let made = self.g.reshape(made, [n, heads, of_q, d])?;
+        let made = self.g.transpose(made, &[0, 2, 1, 3])?;
+        self.g.reshape(made, shape)
+    }
+
+    /// Stochastic depth (Huang et al. 2016): in training a share of the images loses all of `x`, and the others are scaled up.
+    /// `number` tells the layers of a network apart.
+    pub(super) fn drop_path(&mut self, x: Value, share: f32, number: u64) -> Result<Value> {
+        if share == 0.0 || self.mode != Mode::Train {
+            return Ok(x);
+        }
+        let n = self.g.shape(x)[0];
+        let shape = Shape::from([n, 1, 1, 1]);
+        let ones = self.g.constant(HostTensor::from_f32(shape, vec![1.0; n]));
+        let step = self.g.scalar("step")?;
+        let stream = streams::DROPOUT + (number << 32);
+        let kept = self.g.dropout(ones, share, self.spec.seed, stream, step)?;
+        self.g.mul(x, kept)
+    }
+}
