@@ -3,7 +3,7 @@
 
 use super::Checked;
 use crate::error::{Error, Result};
-use crate::nn::NetKind;
+use crate::nn::{Activation, NetKind};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,8 @@ pub(super) struct About {
     pub(super) stats: Option<[Vec<f32>; 2]>,
     /// To how many pixels the shorter side of an image is scaled, and how many of the middle are taken.
     pub(super) sizes: Option<[usize; 2]>,
+    /// The nonlinearity of CLIP's networks.
+    pub(super) activation: Option<Activation>,
     /// Whether blocks are bottlenecks.
     bottleneck: Option<bool>,
 }
@@ -63,9 +65,11 @@ impl About {
         match text(config, "model_type") {
             None => Ok(()),
             Some("resnet") => self.transformers(config),
-            Some(other) => {
-                Err(format!("its model_type is {other:?}: of the networks of transformers \"resnet\" is read"))
-            }
+            Some("clip") => self.clip(config.get("vision_config").unwrap_or(&Value::Null)),
+            Some("clip_vision_model") => self.clip(config),
+            Some(other) => Err(format!(
+                "its model_type is {other:?}: of the networks of transformers \"resnet\", \"clip\" and \"clip_vision_model\" are read"
+            )),
         }
     }
 
@@ -96,6 +100,21 @@ impl About {
         let named = labels.iter().enumerate().any(|(i, label)| *label != format!("LABEL_{i}"));
         self.labels = if named { labels } else { Vec::new() };
         Ok(())
+    }
+
+    /// CLIP's image tower of the library transformers.
+    fn clip(&mut self, config: &Value) -> Checked<()> {
+        self.activation = match text(config, "hidden_act").unwrap_or("quick_gelu") {
+            "quick_gelu" => Some(Activation::QuickGelu),
+            "gelu" => Some(Activation::Gelu),
+            other => return Err(format!("its hidden_act is {other:?}: \"quick_gelu\" and \"gelu\" are read")),
+        };
+        match config.get("layer_norm_eps").and_then(Value::as_f64) {
+            Some(eps) if (eps / 1e-5 - 1.0).abs() > 1e-6 => {
+                Err(format!("its layer_norm_eps is {eps}: CLIP's networks have 1e-5"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A network of the library timm.

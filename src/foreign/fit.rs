@@ -4,7 +4,7 @@ use super::Checked;
 use super::detect::{Detected, detect};
 use super::names::Named;
 use crate::graph::{Graph, Meta};
-use crate::nn::Mode;
+use crate::nn::{Activation, Mode, NetSpec, Vit};
 use std::collections::BTreeMap;
 
 /// Names that a message gives of each kind of fault.
@@ -14,7 +14,8 @@ const SUPPORTED: &str = "Read are the plain ResNet-18, -34 and -50 of torchvisio
                          resnet50) and of Hugging Face's transformers, of any width, with a first layer of 7x7 or 3x3, with fc or \
                          without, SwAV's and MoCo's checkpoints of them, the ResNet-20, -32, -44 and -56 for CIFAR (option A), the \
                          binary ResNets of the releases of IR-Net, ReCU, BiPer, AdaBin, SiMaN, Bi-Real Net and ReActNet, VGG-small of \
-                         IR-Net, ReCU and SiMaN, and ReActNet-A of ReActNet, S2-BNN and BURN; not their relatives (resnet18d, ResNeXt, wide, \
+                         IR-Net, ReCU and SiMaN, ReActNet-A of ReActNet, S2-BNN and BURN, and vision transformers as \
+                         timm, torchvision, DINO, OpenAI, open_clip and transformers (CLIP) name them; not their relatives (resnet18d, ResNeXt, wide, \
                          squeeze-excite, ...) nor other networks";
 
 /// The network and its classes, if the tensors are its, all of them and no others.
@@ -66,7 +67,10 @@ fn wanted(d: &Detected) -> Checked<BTreeMap<String, Vec<usize>>> {
     let mut g = Graph::new();
     let side = d.side.unwrap_or(64);
     let x = g.input("x", Meta::f32([1, side, side, d.channels]));
-    let built = x.and_then(|x| d.net.network(&mut g, x, d.classes, Mode::Eval, None));
+    // Whichever it is, the tensors are the same.
+    let net = NetSpec { activation: d.net.activation.or(Some(Activation::Gelu)), ..d.net.clone() };
+    let net = if Vit::of(d.net.kind).is_some() { net } else { d.net.clone() };
+    let built = x.and_then(|x| net.network(&mut g, x, d.classes, Mode::Eval, None));
     built.map_err(|e| format!("its network cannot be built: {e}"))?;
     let leaves = g.params().into_iter().chain(g.states());
     Ok(leaves.map(|v| (g.name(v).to_string(), g.shape(v).to_vec())).collect())
@@ -97,7 +101,7 @@ mod tests {
     fn detected(kind: NetKind, widths: &[usize], stem: Stem, classes: usize) -> Detected {
         let mut net = NetSpec::new(kind, false);
         (net.widths, net.stem, net.shortcut) = (widths.to_vec(), Some(stem), Some(Shortcut::Float));
-        Detected { net, classes, channels: 3, side: None }
+        Detected { net, classes, channels: 3, side: None, clip: None }
     }
 
     fn tensors(d: &Detected) -> Named {

@@ -28,7 +28,7 @@ mod torch;
 
 use crate::error::{Error, Result};
 use crate::files::open_file;
-use crate::nn::{NetSpec, WeightRule};
+use crate::nn::{NetKind, NetSpec, WeightRule};
 use crate::tensor::HostTensor;
 use detect::Detected;
 use floats::Numbers;
@@ -132,8 +132,20 @@ pub fn load(path: &Path) -> Result<Foreign> {
     let fail = |message: String| Error::data(path, message);
     let about = place.folder().map(about::read).transpose()?.unwrap_or_default();
     let named = names::ours(weights.infos()).map_err(fail)?;
-    let Detected { mut net, classes, channels, side } = fit::fit(&named).map_err(fail)?;
+    let Detected { mut net, classes, channels, side, clip } = fit::fit(&named).map_err(fail)?;
     about.check(net.kind, classes, channels).map_err(fail)?;
+    match (clip, about.activation) {
+        (None, _) => {}
+        (Some(vit), Some(said)) if net.kind == NetKind::Layers => net.layer = vit.layers(said, 0.0),
+        (Some(_), Some(said)) => net.activation = Some(said),
+        (Some(_), None) if net.kind == NetKind::Layers => {
+            let what = "CLIP's networks have \"gelu\" or \"quick_gelu\", and nothing beside this one tells which: put it into a folder \
+                        with its config.json (hidden_act); of the sizes B/16 and B/32 the recipe says it (net.activation)";
+            return Err(fail(what.into()));
+        }
+        // The recipe says it.
+        (Some(_), None) => {}
+    }
     if let Some(beta) = named.betas.first() {
         // Ones until BiPer's second stage starts.
         let first_stage = weights.read(*beta).map_err(fail)?.iter().all(|b| *b == 1.0);

@@ -21,6 +21,7 @@ pub use builder::{BinaryLayer, Builder, LayerInfo, Mode, Network, Read, Scaled};
 pub use count::Count;
 pub use estimators::{ESTIMATORS, Estimators, SteKind};
 pub use fold::Fold;
+pub use kinds::Vit;
 pub use layer::{Expr, Join, LAYERS, Layer, LayerKind, Layers, Names, Own, OwnLayer, Side};
 pub use layers::Filters;
 pub use spec::{Activation, InitKind, NetKind, NetSpec, Shortcut, Skip, Stem};

@@ -4,7 +4,7 @@ use super::adapt::Adapt;
 use super::binarization::Binarization;
 use super::builder::{Builder, Mode, Network};
 use super::count::Count;
-use super::kinds::vit::is_vit;
+use super::kinds::Vit;
 use super::layer::{self, Layer, LayerKeys};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Value};
@@ -316,7 +316,7 @@ impl NetSpec {
                 self.dropout
             )));
         }
-        if !(0.0..1.0).contains(&self.drop_path) || (self.drop_path > 0.0 && !is_vit(self.kind)) {
+        if !(0.0..1.0).contains(&self.drop_path) || (self.drop_path > 0.0 && Vit::of(self.kind).is_none()) {
             return Err(Error::Config(format!(
                 "net.drop_path = {}: give a share from 0 up to, but not, 1, for vision transformers only; of layers say it as \
                  {{ op = \"drop-path\" }}",

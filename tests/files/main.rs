@@ -13,6 +13,7 @@ mod embedded;
 mod field;
 mod foreign;
 mod foreign_places;
+mod foreign_vit;
 mod misleading;
 mod mutated;
 mod onnx;

@@ -3,10 +3,11 @@
 mod reactnet;
 mod resnet;
 mod vgg;
+mod vit;
 
 use super::Checked;
 use super::names::Named;
-use crate::nn::{Binarization, NetSpec, Scale, SteKind, WeightRule};
+use crate::nn::{Binarization, NetSpec, Scale, SteKind, Vit, WeightRule};
 
 /// Channels of a layer; ResNets have up to 2048. Products of a few of them stay far below 64 bits.
 const WIDEST: usize = 1 << 16;
@@ -21,11 +22,16 @@ pub(super) struct Detected {
     pub(super) channels: usize,
     /// Height and width of the images, where a layer is of that many numbers.
     pub(super) side: Option<usize>,
+    /// CLIP's image tower, of which tensors do not tell the nonlinearity.
+    pub(super) clip: Option<Vit>,
 }
 
 /// Tells kind and widths. What is told here from single tensors is for [`fit`](super::fit) to find in all of them.
 pub(super) fn detect(named: &Named) -> Checked<Detected> {
     let has = |name: &str| named.tensors.contains_key(name);
+    if has("patch.weight") {
+        return vit::detect(named);
+    }
     match (has("conv0.weight"), named.tensors.keys().any(|name| name.starts_with("block1."))) {
         (true, true) => reactnet::detect(named),
         (true, false) => vgg::detect(named),

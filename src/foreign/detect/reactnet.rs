@@ -21,5 +21,5 @@ pub(super) fn detect(named: &Named) -> Checked<Detected> {
         binarization: Binarization { rsign: true, scale: Scale::Channel, ..plain() },
         ..NetSpec::new(NetKind::ReactnetA, true)
     };
-    Ok(Detected { net, classes: named.classes(), channels, side: None })
+    Ok(Detected { net, classes: named.classes(), channels, side: None, clip: None })
 }

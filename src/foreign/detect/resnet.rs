@@ -54,7 +54,7 @@ pub(super) fn detect(named: &Named) -> Checked<Detected> {
     };
     let mut net = parts.network(kind, named);
     (net.widths, net.stem) = (widths, Some(stem));
-    Ok(Detected { net, classes: named.classes(), channels, side: None })
+    Ok(Detected { net, classes: named.classes(), channels, side: None, clip: None })
 }
 
 /// What the tensors of a file have, by which releases are told apart.

@@ -37,5 +37,5 @@ pub(super) fn detect(named: &Named) -> Checked<Detected> {
         binarization,
         ..NetSpec::new(NetKind::VggSmall, true)
     };
-    Ok(Detected { net, classes: named.classes(), channels, side })
+    Ok(Detected { net, classes: named.classes(), channels, side, clip: None })
 }

@@ -78,6 +78,16 @@ pub(in crate::foreign) fn tensor(found: &Found, values: Vec<f32>) -> Checked<Hos
     Ok(match found.taken {
         Taken::AsIs => ours_laid_out(&found.shape, values),
         Taken::Negated => ours_laid_out(&found.shape, values.into_iter().map(|v| -v).collect()),
+        Taken::Zeros => HostTensor::from_f32(&found.shape[..], vec![0.0; found.shape.iter().product()]),
+        Taken::Transposed => {
+            let [rows, columns] = found.shape[..] else { return Err("it is no matrix".into()) };
+            let at = |i: usize| values[i % columns * rows + i / columns];
+            HostTensor::from_f32(&found.shape[..], (0..values.len()).map(at).collect())
+        }
+        Taken::Third(part) => {
+            let rows = values.len() / 3;
+            HostTensor::from_f32(&found.shape[..], values[part * rows..][..rows].to_vec())
+        }
         Taken::Bits => {
             if let Some(v) = values.iter().find(|v| **v != 0.0 && **v != 1.0) {
                 return Err(format!("it has the bits of weights, and {v} is none"));

@@ -7,6 +7,7 @@ mod reactnet;
 mod resnet;
 mod transformers;
 mod vgg;
+mod vit;
 
 pub(super) use layout::{ours_laid_out, tensor};
 
@@ -35,6 +36,12 @@ pub(super) enum Taken {
     Negated,
     /// Zeros and ones are packed as bits.
     Bits,
+    /// Zeros in place of what a layer does not have.
+    Zeros,
+    /// Rows and columns change places.
+    Transposed,
+    /// One of the three parts of its rows, from 0.
+    Third(usize),
     /// Columns of a matrix that are the numbers of a square map.
     OfMap {
         /// Its height and width.
@@ -65,6 +72,7 @@ enum Family {
     Reactnet,
     Vgg,
     Transformers,
+    Vit,
 }
 
 impl Family {
@@ -72,6 +80,7 @@ impl Family {
         let any = |test: &dyn Fn(&str) -> bool| names.iter().any(|(_, n)| test(n));
         match () {
             () if any(&|n| n.contains(".binary_conv.")) => Family::Halves,
+            () if any(&vit::is_vit) => Family::Vit,
             () if any(&|n| n.ends_with(".downsample.2.running_mean")) => Family::Pooled,
             () if any(&|n| n.starts_with("feature.0.")) => Family::Reactnet,
             () if any(&|n| n == "conv0.weight") => Family::Vgg,
@@ -88,6 +97,7 @@ impl Family {
             Family::Reactnet => reactnet::our_name(name),
             Family::Vgg => vgg::our_name(name),
             Family::Transformers => transformers::our_name(name),
+            Family::Vit => vit::our_name(name),
         }
     }
 
@@ -95,6 +105,7 @@ impl Family {
         match self {
             Family::Reactnet => reactnet::complete(named),
             Family::Vgg => vgg::complete(named),
+            Family::Vit => vit::complete(named),
             Family::Resnet | Family::Pooled | Family::Halves | Family::Transformers => {}
         }
     }
@@ -109,6 +120,7 @@ pub(super) fn ours(infos: &[Info]) -> Checked<Named> {
     let names = infos.iter().enumerate().filter(|(_, i)| kept(i)).map(|(at, i)| (at, i.name.as_str())).collect();
     let members::Alone { names, left, projects } = members::alone(names);
     let family = Family::of(&names);
+    let two_towers = family == Family::Vit && names.iter().any(|(_, name)| vit::is_of_a_tower(name));
     let mut named = Named { left, ..Named::default() };
     for (index, name) in names {
         let info = &infos[index];
@@ -123,6 +135,13 @@ pub(super) fn ours(infos: &[Info]) -> Checked<Named> {
         if let Some(layer) = idle(name).filter(|_| matches!(family, Family::Resnet | Family::Pooled)) {
             if !named.left.iter().any(|left| left == layer) {
                 named.left.push(layer.to_string());
+            }
+            continue;
+        }
+        if two_towers && vit::is_of_texts(name) {
+            let part = name.split('.').next().unwrap_or(name);
+            if !named.left.iter().any(|left| left == part) {
+                named.left.push(part.to_string());
             }
             continue;
         }

@@ -5,7 +5,9 @@ mod mlp;
 mod reactnet;
 mod resnet;
 mod vgg;
-pub(super) mod vit;
+mod vit;
+
+pub use vit::Vit;
 
 use super::layer::{Layer, LayerKind};
 use super::spec::{Activation, NetKind, NetSpec};
@@ -17,14 +19,14 @@ impl NetSpec {
     /// # Errors
     /// If there are no such widths.
     pub fn layers(&self) -> Result<Vec<Layer>> {
+        let vit = Vit::of(self.kind);
         let mut layers = match self.kind {
             NetKind::Layers => return Ok(self.layer.clone()),
             NetKind::Convnet => convnet::layers(self),
             NetKind::Mlp => mlp::layers(self),
             NetKind::VggSmall => vgg::layers(self),
             NetKind::ReactnetA | NetKind::Minireact => reactnet::layers(self),
-            kind if vit::is_vit(kind) => vit::layers(self),
-            _ => resnet::layers(self),
+            _ => vit.map_or_else(|| resnet::layers(self), |vit| vit::layers(self, vit)),
         }?;
         layers.extend(head(self));
         Ok(layers)

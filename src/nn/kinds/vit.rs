@@ -6,51 +6,108 @@ use crate::error::{Error, Result};
 use crate::nn::layer::{Layer, LayerKind};
 use crate::nn::spec::{Activation, NetKind, NetSpec};
 
-/// What tells the kinds apart.
-struct Layout {
-    width: usize,
-    depth: usize,
-    heads: usize,
-    /// Width of the hidden layers, in widths.
-    ratio: usize,
-    patch: usize,
+/// A vision transformer by its sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vit {
+    /// Channels of a token.
+    pub width: usize,
+    /// Blocks.
+    pub depth: usize,
+    /// Heads of attention.
+    pub heads: usize,
+    /// Channels of the hidden layers.
+    pub hidden: usize,
+    /// Pixels of a patch, a side.
+    pub patch: usize,
     /// Whether a class token is read, or the mean of all tokens.
-    class_token: bool,
-    clip: bool,
+    pub class_token: bool,
+    /// Whether it is normalised before the first block too, and its patches have no bias.
+    pub clip: bool,
 }
 
-fn layout(kind: NetKind) -> Option<Layout> {
-    let of_imagenet =
-        |width, patch, clip| Layout { width, depth: 12, heads: width / 64, ratio: 4, patch, class_token: true, clip };
-    Some(match kind {
-        NetKind::VitTi16 => of_imagenet(192, 16, false),
-        NetKind::VitS16 => of_imagenet(384, 16, false),
-        NetKind::VitB16 => of_imagenet(768, 16, false),
-        NetKind::VitB32 => of_imagenet(768, 32, false),
-        NetKind::ClipB16 => of_imagenet(768, 16, true),
-        NetKind::ClipB32 => of_imagenet(768, 32, true),
-        NetKind::VitSmall => {
-            Layout { width: 192, depth: 6, heads: 3, ratio: 2, patch: 4, class_token: false, clip: false }
+impl Vit {
+    /// That of a kind of network, if it is one.
+    pub fn of(kind: NetKind) -> Option<Vit> {
+        let of_imagenet = |width: usize, patch, clip| Vit {
+            width,
+            depth: 12,
+            heads: width / 64,
+            hidden: 4 * width,
+            patch,
+            class_token: true,
+            clip,
+        };
+        Some(match kind {
+            NetKind::VitTi16 => of_imagenet(192, 16, false),
+            NetKind::VitS16 => of_imagenet(384, 16, false),
+            NetKind::VitB16 => of_imagenet(768, 16, false),
+            NetKind::VitB32 => of_imagenet(768, 32, false),
+            NetKind::ClipB16 => of_imagenet(768, 16, true),
+            NetKind::ClipB32 => of_imagenet(768, 32, true),
+            NetKind::VitSmall => {
+                Vit { width: 192, depth: 6, heads: 3, hidden: 384, patch: 4, class_token: false, clip: false }
+            }
+            _ => return None,
+        })
+    }
+
+    /// Its layers, that of classes included. In training a share `drop_path` of the images loses the last branch, and less of
+    /// those before.
+    pub fn layers(&self, nonlinearity: Activation, drop_path: f32) -> Vec<Layer> {
+        let mut layers = self.body(nonlinearity, drop_path);
+        layers.push(Layer::new(LayerKind::Classifier {}).named("fc"));
+        layers
+    }
+
+    fn body(&self, nonlinearity: Activation, drop_path: f32) -> Vec<Layer> {
+        let Vit { width, depth, heads, hidden, patch, class_token, clip } = *self;
+        let eps = if clip { 1e-5 } else { 1e-6 };
+        let norm = |name: &str| Layer::new(LayerKind::LayerNorm { eps }).named(name);
+        let patches = LayerKind::Conv {
+            width: width.into(),
+            kernel: patch,
+            stride: patch.into(),
+            padding: Some(0),
+            dilation: 1.into(),
+            groups: 1.into(),
+            bias: !clip,
+        };
+        let mut layers = vec![Layer::new(patches).named("patch")];
+        if class_token {
+            layers.push(Layer::new(LayerKind::ClassToken {}).named("cls_token"));
         }
-        _ => return None,
-    })
+        layers.push(Layer::new(LayerKind::Position {}).named("pos_embed"));
+        layers.extend(clip.then(|| norm("norm_pre")));
+        let blocks = (0..depth).map(|i| {
+            // None in the first block, all of it in the last.
+            let share = drop_path * i as f32 / (depth - 1).max(1) as f32;
+            let mut attended = vec![norm("norm1"), attention(width, heads)];
+            attended.extend(self::drop_path(share));
+            let mut perceptron = vec![token_linear("fc1", hidden)];
+            perceptron.extend(activation(nonlinearity, "act"));
+            perceptron.push(token_linear("fc2", width));
+            let mut processed = vec![norm("norm2"), block("mlp", perceptron)];
+            processed.extend(self::drop_path(share));
+            block(i.to_string(), vec![residual(attended, vec![], false), residual(processed, vec![], i + 1 == depth)])
+        });
+        layers.push(block("blocks", blocks.collect()));
+        layers.push(if class_token { Layer::new(LayerKind::TakeClassToken {}) } else { global_avg_pool() });
+        layers.push(norm("norm"));
+        layers
+    }
 }
 
-/// Whether a kind is a vision transformer.
-pub(in crate::nn) fn is_vit(kind: NetKind) -> bool {
-    layout(kind).is_some()
-}
-
-pub(super) fn layers(spec: &NetSpec) -> Result<Vec<Layer>> {
-    let Layout { width, depth, heads, ratio, patch, class_token, clip } =
-        layout(spec.kind).expect("a vision transformer");
-    let width = match spec.widths[..] {
-        [] => width,
-        [width] if width > 0 && width.is_multiple_of(heads) => width,
+pub(super) fn layers(spec: &NetSpec, vit: Vit) -> Result<Vec<Layer>> {
+    let vit = match spec.widths[..] {
+        [] => vit,
+        [width] if width > 0 && width.is_multiple_of(vit.heads) => {
+            Vit { width, hidden: vit.hidden / vit.width * width, ..vit }
+        }
         _ => {
-            let what =
-                format!("net.widths = {:?}: of a vision transformer give one, which {heads} heads divide", spec.widths);
-            return Err(Error::Config(what));
+            return Err(Error::Config(format!(
+                "net.widths = {:?}: of a vision transformer give one, which its {} heads divide",
+                spec.widths, vit.heads
+            )));
         }
     };
     if spec.is_binary() {
@@ -60,50 +117,15 @@ pub(super) fn layers(spec: &NetSpec) -> Result<Vec<Layer>> {
                 .into(),
         ));
     }
-    let nonlinearity = match (spec.activation, clip) {
-        (Some(given), _) => given,
-        (None, false) => Activation::Gelu,
-        (None, true) => {
-            return Err(Error::Config(
-                "net.activation is missing: OpenAI's networks of this kind have \"quick-gelu\", others \"gelu\", and their files do \
-                 not tell which"
-                    .into(),
-            ));
-        }
-    };
-    let eps = if clip { 1e-5 } else { 1e-6 };
-    let norm = |name: &str| Layer::new(LayerKind::LayerNorm { eps }).named(name);
-    let patches = LayerKind::Conv {
-        width: width.into(),
-        kernel: patch,
-        stride: patch.into(),
-        padding: Some(0),
-        dilation: 1.into(),
-        groups: 1.into(),
-        bias: !clip,
-    };
-    let mut layers = vec![Layer::new(patches).named("patch")];
-    if class_token {
-        layers.push(Layer::new(LayerKind::ClassToken {}).named("cls_token"));
+    match (spec.activation, vit.clip) {
+        (Some(given), _) => Ok(vit.body(given, spec.drop_path)),
+        (None, false) => Ok(vit.body(Activation::Gelu, spec.drop_path)),
+        (None, true) => Err(Error::Config(
+            "net.activation is missing: OpenAI's networks of this kind have \"quick-gelu\", others \"gelu\", and their files do not \
+             tell which"
+                .into(),
+        )),
     }
-    layers.push(Layer::new(LayerKind::Position {}).named("pos_embed"));
-    layers.extend(clip.then(|| norm("norm_pre")));
-    let blocks = (0..depth).map(|i| {
-        // None in the first block, all of it in the last.
-        let share = spec.drop_path * i as f32 / (depth - 1).max(1) as f32;
-        let mut attended = vec![norm("norm1"), attention(width, heads)];
-        attended.extend(drop_path(share));
-        let mut hidden = vec![token_linear("fc1", ratio * width)];
-        hidden.extend(activation(nonlinearity, "act"));
-        hidden.push(token_linear("fc2", width));
-        let mut perceptron = vec![norm("norm2"), block("mlp", hidden)];
-        perceptron.extend(drop_path(share));
-        block(i.to_string(), vec![residual(attended, vec![], false), residual(perceptron, vec![], i + 1 == depth)])
-    });
-    layers.push(block("blocks", blocks.collect()));
-    layers.push(if class_token { Layer::new(LayerKind::TakeClassToken {}) } else { global_avg_pool() });
-    layers.push(norm("norm"));
-    Ok(layers)
 }
 
 fn drop_path(share: f32) -> Option<Layer> {
