@@ -27,6 +27,8 @@ pub mod isa;
 pub(crate) mod lines;
 #[cfg(feature = "train")]
 mod matmul;
+#[cfg(feature = "train")]
+pub(crate) mod smooth;
 pub(crate) mod taps;
 pub mod xnor;
 

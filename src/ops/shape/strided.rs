@@ -69,16 +69,32 @@ impl Strided {
     /// Runs the copy on the CPU.
     pub fn copy(&self, x: &[u32], y: &mut [u32]) {
         let (columns, step) = (self.extents[MAX_RANK - 1], self.strides[MAX_RANK - 1]);
-        for_rows(y, columns, |row, y| {
-            let (mut at, mut rest) = (self.base, row);
+        if columns == 0 {
+            return;
+        }
+        let rows = (TASK / columns).max(1);
+        y.par_chunks_mut(rows * columns).enumerate().for_each(|(task, part)| {
+            let (mut at, mut rest) = (self.base, task * rows);
+            let mut index = [0; MAX_RANK - 1];
             for a in (0..MAX_RANK - 1).rev() {
-                at += rest % self.extents[a] * self.strides[a];
-                rest /= self.extents[a];
+                (index[a], rest) = (rest % self.extents[a], rest / self.extents[a]);
+                at += index[a] * self.strides[a];
             }
-            if step == 1 {
-                y.copy_from_slice(&x[at..at + columns]);
-            } else {
-                y.iter_mut().enumerate().for_each(|(c, y)| *y = x[at + c * step]);
+            for y in part.chunks_exact_mut(columns) {
+                if step == 1 {
+                    y.copy_from_slice(&x[at..at + columns]);
+                } else {
+                    y.iter_mut().enumerate().for_each(|(c, y)| *y = x[at + c * step]);
+                }
+                // Counted on, as rows may be short and divisions are slow.
+                for a in (0..MAX_RANK - 1).rev() {
+                    (index[a], at) = (index[a] + 1, at + self.strides[a]);
+                    if index[a] < self.extents[a] {
+                        break;
+                    }
+                    at -= index[a] * self.strides[a];
+                    index[a] = 0;
+                }
             }
         });
     }
