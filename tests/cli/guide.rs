@@ -4,7 +4,7 @@
 //! * `sh test`: a shell runs it and must end well; with `sh test fails` it must not.
 //! * `text output`: lines that the block before it must have printed, in this order; `...` stands for anything in a line, and a line
 //!   of it alone for any lines.
-//! * `toml file=NAME`: what stands in the file NAME from there on.
+//! * `toml file NAME`: what stands in the file NAME from there on.
 //!
 //! What is shown and not run has commands and options that there are, and links lead to files.
 
@@ -94,7 +94,12 @@ fn run_chapter(name: &str) {
                 }
                 let o = shell.output().expect("a shell starts");
                 let output = String::from_utf8_lossy(&o.stdout).into_owned();
-                assert_eq!(o.status.success(), block.says.len() == 2, "{at}: {}, after this output:\n{output}", o.status);
+                assert_eq!(
+                    o.status.success(),
+                    block.says.len() == 2,
+                    "{at}: {}, after this output:\n{output}",
+                    o.status
+                );
                 printed = Some(output);
             }
             ["text", "output"] => {
@@ -103,9 +108,7 @@ fn run_chapter(name: &str) {
                     panic!("{at}: promised, and not printed: {line}\nthe output:\n{output}");
                 }
             }
-            [_, other] if other.starts_with("file=") => {
-                fs::write(here.join(&other["file=".len()..]), block.text.join("\n") + "\n").unwrap();
-            }
+            [_, "file", name] => fs::write(here.join(name), block.text.join("\n") + "\n").unwrap(),
             [_] | [] => {}
             _ => panic!("{at}: no such mark: {}", block.says.join(" ")),
         }

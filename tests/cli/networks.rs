@@ -81,7 +81,7 @@ struct Shipped {
 /// The recipe in the guide that is a whole one.
 fn of_guide() -> String {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide/own_network.md")).unwrap();
-    let (_, rest) = text.split_once(&format!("```toml file={GUIDES}\n")).expect("the guide shows a recipe");
+    let (_, rest) = text.split_once(&format!("```toml file {GUIDES}\n")).expect("the guide shows a recipe");
     let (recipe, _) = rest.split_once("```").expect("which ends");
     assert!(recipe.starts_with("method = ") && recipe.lines().count() <= 15, "{recipe}");
     recipe.to_string()
