@@ -4,7 +4,7 @@
 //! A training step is data: a [`graph::Graph`] is built, differentiated by appending ordinary nodes,
 //! compiled to a [`program::Program`] whose kernels, buffers and offsets are known before anything is
 //! allocated, and replayed on a [`device::Device`]. Activations are NHWC, weights OHWI; packed bits lie
-//! in 32-bit words along the last axis. `src/README.md` is the map of the modules.
+//! in 32-bit words along the last axis. `src/README.md` is the map of the modules; [`guide`] shows the program, chapter by chapter.
 //!
 //! # A layer of one bit, trained
 //!
@@ -150,6 +150,9 @@ pub mod foreign;
 pub mod gpu;
 #[cfg(feature = "train")]
 pub mod graph;
+// Texts alone, which only the documentation needs.
+#[cfg(all(doc, feature = "train"))]
+pub mod guide;
 #[cfg(feature = "train")]
 mod hash;
 pub mod kernels;

@@ -23,7 +23,7 @@ fn lists_every_op(report: &Report) {
     }
 }
 
-/// The check of the README. Compiling takes nearly all of the time: llvmpipe does so without its optimiser here, which is not
+/// The check of the guide. Compiling takes nearly all of the time: llvmpipe does so without its optimiser here, which is not
 /// what is tested.
 fn verified(args: &[&str]) -> Report {
     let place = Place::new();

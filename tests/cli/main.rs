@@ -15,6 +15,7 @@ mod compare;
 mod export;
 #[cfg(target_os = "linux")]
 mod full;
+mod guide;
 mod images;
 mod lengthen;
 mod logs;

@@ -1,4 +1,4 @@
-//! Networks that are a TOML file and nothing else: those of papers, narrower and on small pictures, and the one that README
+//! Networks that are a TOML file and nothing else: those of papers, narrower and on small pictures, and the one that the guide
 //! shows. Each trains, is verified node by node, stops and goes on, and ships; what ships gives what the runtime gives.
 
 use crate::program::{Place, wait_for};
@@ -13,14 +13,14 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// A recipe that comes along, or README's; its kind as the list that it stands for; what makes it small.
+/// A recipe that comes along, or the guide's; its kind as the list that it stands for; what makes it small.
 struct Network {
     name: &'static str,
     recipe: &'static str,
     settings: &'static [&'static str],
 }
 
-const README: &str = "mine.toml";
+const GUIDES: &str = "mine.toml";
 
 /// In full width they differ from these by numbers alone.
 const NETWORKS: [Network; 9] = [
@@ -36,7 +36,7 @@ const NETWORKS: [Network; 9] = [
     ),
     of("vgg-small", "cifar10-vggsmall-siman", &["schedule.warmup=0"]),
     of("resnet20-option-a", "cifar10-resnet20-siman", &["schedule.warmup=0"]),
-    of("readme", README, &["data.train_images=12", "data.test_images=8"]),
+    of("guide", GUIDES, &["data.train_images=12", "data.test_images=8"]),
 ];
 
 const fn of(name: &'static str, recipe: &'static str, settings: &'static [&'static str]) -> Network {
@@ -78,15 +78,13 @@ struct Shipped {
     outputs: Vec<Vec<f32>>,
 }
 
-/// The recipe in README that is a whole one.
-fn of_readme() -> String {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let is_recipe = |block: &Vec<&str>| block.first().is_some_and(|line| line.starts_with("method = "));
-    let blocks: Vec<Vec<&str>> =
-        text.split("\n\n").map(|b| b.lines().filter_map(|l| l.strip_prefix("    ")).collect()).collect();
-    let lines = blocks.into_iter().find(is_recipe).expect("README shows a recipe");
-    assert!(lines.len() <= 15, "{} lines", lines.len());
-    lines.join("\n")
+/// The recipe in the guide that is a whole one.
+fn of_guide() -> String {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide/own_network.md")).unwrap();
+    let (_, rest) = text.split_once(&format!("```toml file {GUIDES}\n")).expect("the guide shows a recipe");
+    let (recipe, _) = rest.split_once("```").expect("which ends");
+    assert!(recipe.starts_with("method = ") && recipe.lines().count() <= 15, "{recipe}");
+    recipe.to_string()
 }
 
 /// A recipe whose kind is a list of layers, narrower.
@@ -104,15 +102,15 @@ impl Network {
         let folder = place.path(self.name);
         let at = |name: &str| folder.join(name).display().to_string();
         fs::create_dir(&folder).unwrap();
-        let own = self.recipe == README;
+        let own = self.recipe == GUIDES;
         let mut recipe = self.recipe.to_string();
         let text = match () {
-            _ if own => Some(of_readme()),
+            _ if own => Some(of_guide()),
             _ if recipe.starts_with("imagenet") => None,
             _ => Some(listed(place, &recipe)),
         };
         if let Some(text) = text {
-            recipe = at(README);
+            recipe = at(GUIDES);
             fs::write(&recipe, text).unwrap();
         }
         let mut args = vec!["--device", "cpu", "--set", "batch=6", "--set", "eval.batch=4"];
