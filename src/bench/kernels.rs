@@ -61,7 +61,7 @@ impl List {
 
     fn convolution(&mut self, [n, size, c, o, k, stride]: [usize; 6]) -> Result<()> {
         let geometry = Conv2dGeometry::new("conv2d", &[n, size, size, c], &[o, k, k, c], stride, k / 2, 1)?;
-        let label = format!("{n}x{size}x{size}x{c} to {o}, stride {stride}");
+        let label = format!("{n}x{size}x{size}x{c} to {o}, {k}x{k}, stride {stride}");
         let (x, w, y) = ([n, size, size, c], [o, k, k, c], [n, geometry.oh, geometry.ow, o]);
         self.add(format!("conv2d {label}"), |g| {
             let (x, w) = (numbers(g, "x", x)?, numbers(g, "w", w)?);

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 ///     onebit compare runs/small-*
 ///     onebit compare sweeps/small-siman                       the runs of a sweep
 ///     onebit compare runs/small-* --against runs/small-sign   differences by seed, with an interval
-///     onebit compare runs/small-* -o table.tex                or .md, .csv, .json, .txt
+///     onebit compare runs/small-* -o table.tex                or .md, .csv, .json, .txt, .html
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (None, None, None) => Format::Text,
         (None, None, Some(out)) => {
             bail!(
-                "-o {}: its ending says no form (.md, .csv, .tex, .json, .txt); name one with --format",
+                "-o {}: its ending says no form (.md, .csv, .tex, .json, .txt, .html); name one with --format",
                 out.display()
             )
         }
