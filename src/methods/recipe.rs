@@ -302,6 +302,7 @@ mod tests {
         let recipe = Recipe {
             start_from: "x".into(),
             patience: Some(1),
+            accumulate: 2,
             loss: crate::recipe::LossSpec { class_weights: crate::recipe::ClassWeights::Balanced },
             memory: crate::recipe::MemorySpec { recompute: crate::recipe::Recompute::Blocks },
             own: toml::Table::new(),
