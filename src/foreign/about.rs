@@ -109,6 +109,12 @@ impl About {
             "gelu" => Some(Activation::Gelu),
             other => return Err(format!("its hidden_act is {other:?}: \"quick_gelu\" and \"gelu\" are read")),
         };
+        let number = |key: &str| config.get(key).and_then(Value::as_u64);
+        if let (Some(width), Some(heads)) = (number("hidden_size"), number("num_attention_heads"))
+            && heads.checked_mul(64) != Some(width)
+        {
+            return Err(format!("it has {heads} heads of {width} channels: networks of 64 channels a head are read"));
+        }
         match config.get("layer_norm_eps").and_then(Value::as_f64) {
             Some(eps) if (eps / 1e-5 - 1.0).abs() > 1e-6 => {
                 Err(format!("its layer_norm_eps is {eps}: CLIP's networks have 1e-5"))

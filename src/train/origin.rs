@@ -140,6 +140,10 @@ impl AsRun {
         if let (Some([h, w, _]), None) = (made.images, settings.first()) {
             notes.push(format!("images are brought to {h}x{w}, as the file says"));
         }
+        if let Some(position) = made.tensors.get("pos_embed") {
+            // Shapes do not tell.
+            notes.push(format!("its attention is taken for {} heads of 64 channels", position.shape().columns() / 64));
+        }
         let stats = match recipe.augment.normalize.take() {
             Some(said) => said,
             None if made.stats.is_some() => {

@@ -3,6 +3,7 @@
 use crate::foreign::{golden, release_answers_as_pytorch};
 use onebit::foreign::load;
 use onebit::nn::{LayerKind, NetKind};
+use safetensors::SafeTensors;
 use serde_json::json;
 use std::fs;
 use tempfile::TempDir;
@@ -49,8 +50,25 @@ fn which_gelu_clip_has_is_said_beside_it_or_refused() {
     let mut left = made.ignored;
     left.sort();
     assert_eq!(left, ["logit_scale", "positional_embedding", "text_projection", "transformer"]);
+    config(json!({"model_type": "clip", "vision_config": {"hidden_size": 64, "num_attention_heads": 4}}));
+    assert!(load(folder.path()).unwrap_err().to_string().contains("4 heads of 64 channels"));
     config(json!({"model_type": "clip", "vision_config": {"hidden_act": "relu"}}));
     assert!(load(folder.path()).unwrap_err().to_string().contains("hidden_act is \"relu\""));
     config(json!({"model_type": "clip", "vision_config": {"hidden_act": "gelu", "layer_norm_eps": 1e-6}}));
     assert!(load(folder.path()).unwrap_err().to_string().contains("layer_norm_eps is 0.000001"));
+}
+
+/// timm's networks with a class token that nobody reads, and those with other heads: the same tensors but for a name or a width.
+#[test]
+fn what_is_another_network_of_such_tensors_is_refused() {
+    let bytes = fs::read(golden("timm-vit.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let renamed = |name: &str| name.replace("norm.weight", "fc_norm.weight").replace("norm.bias", "fc_norm.bias");
+    let tensors =
+        file.tensors().into_iter().map(|(name, t)| (if name.starts_with("norm.") { renamed(&name) } else { name }, t));
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("mean.safetensors");
+    safetensors::serialize_to_file(tensors, None, &path).unwrap();
+    let m = load(&path).unwrap_err().to_string();
+    assert!(m.contains("fc_norm.weight") && m.contains("norm.weight [64]"), "{m}");
 }

@@ -6,6 +6,8 @@ use crate::foreign::Checked;
 use crate::foreign::names::Named;
 use crate::nn::{Activation, NetKind, NetSpec, Vit};
 
+/// The widest with as many channels a head: the huge ones, from 1280 on, have 80 and more.
+const WIDEST_OF_THEM: usize = 1024;
 /// Channels of a head.
 const OF_A_HEAD: usize = 64;
 /// Blocks; the largest published have 48.
@@ -35,9 +37,9 @@ pub(super) fn detect(named: &Named) -> Checked<Detected> {
         other => return Err(format!("the first layer of its first perceptron is {other:?}, not [hidden, {width}]")),
     };
     check_widths(&[hidden], channels)?;
-    if !width.is_multiple_of(OF_A_HEAD) {
+    if !width.is_multiple_of(OF_A_HEAD) || width > WIDEST_OF_THEM {
         return Err(format!(
-            "it is {width} channels wide, and how many heads they are is not told (networks of {OF_A_HEAD} channels a head are read)"
+            "it is {width} channels wide, and how many heads they are is not told (networks of {OF_A_HEAD} channels a head are read, up to {WIDEST_OF_THEM} channels)"
         ));
     }
     let clip = named.tensors.contains_key("norm_pre.weight");

@@ -73,10 +73,13 @@ fn outside(name: &str) -> Option<&'static str> {
         "embeddings.position_embedding.weight" => "pos_embed",
         "norm_pre.weight" | "ln_pre.weight" | "pre_layrnorm.weight" => "norm_pre.weight",
         "norm_pre.bias" | "ln_pre.bias" | "pre_layrnorm.bias" => "norm_pre.bias",
-        "norm.weight" | "fc_norm.weight" | "ln_post.weight" | "encoder.ln.weight" | "ln.weight" => "norm.weight",
+        "norm.weight" | "ln_post.weight" | "encoder.ln.weight" | "ln.weight" => "norm.weight",
         "post_layernorm.weight" => "norm.weight",
-        "norm.bias" | "fc_norm.bias" | "ln_post.bias" | "encoder.ln.bias" | "ln.bias" => "norm.bias",
+        "norm.bias" | "ln_post.bias" | "encoder.ln.bias" | "ln.bias" => "norm.bias",
         "post_layernorm.bias" => "norm.bias",
+        // Of the mean of all patches.
+        "fc_norm.weight" => "fc_norm.weight",
+        "fc_norm.bias" => "fc_norm.bias",
         "head.weight" | "heads.head.weight" | "visual_projection.weight" => "fc.weight",
         "head.bias" | "heads.head.bias" => "fc.bias",
         _ => return None,
@@ -101,6 +104,14 @@ pub(super) fn complete(named: &mut Named) {
             let one = Found { shape: shape.clone(), taken: Taken::Third(part), ..found.clone() };
             if let Some(other) = named.tensors.insert(our, one) {
                 named.unmatched.push(other.theirs);
+            }
+        }
+    }
+    // Beside a class token that is not read, it has no place: that is another network.
+    if !named.tensors.contains_key("cls_token") {
+        for leaf in ["weight", "bias"] {
+            if let Some(found) = named.tensors.remove(&format!("fc_norm.{leaf}")) {
+                named.tensors.insert(format!("norm.{leaf}"), found);
             }
         }
     }
