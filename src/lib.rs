@@ -109,7 +109,8 @@
 //!
 //! # Features
 //!
-//! `train` (default) is everything. Without it the crate builds only what an edge device needs.
+//! `train` (default) is everything. Without it the crate builds only what an edge device needs. `python` adds the native module of
+//! the Python package.
 
 // Tests that lie in both places name it from outside.
 #[cfg(all(test, feature = "train"))]
@@ -181,6 +182,8 @@ mod pickle;
 pub mod profile;
 #[cfg(feature = "train")]
 pub mod program;
+#[cfg(feature = "python")]
+mod python;
 #[cfg(feature = "train")]
 pub mod recipe;
 #[cfg(feature = "train")]

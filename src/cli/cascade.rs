@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (mut experts_train, mut experts_test) = (Vec::new(), Vec::new());
     for k in 0..args.clusters {
         let members: Vec<u32> = (0..of_train.len() as u32).filter(|i| of_train[*i as usize] as usize == k).collect();
-        let Some(run) = expert(&t, &device, &out, k, &members, stop)? else {
+        let Some(run) = expert(&t, &device, &out, k, &members, &stop)? else {
             return Ok(ExitCode::from(INTERRUPTED));
         };
         let trained = Opening {

@@ -3,9 +3,9 @@
 use crate::console::text::say;
 use crate::files::{check_writable, write_atomic};
 use crate::report::{Comparison, Format};
-use crate::sweep::Folder;
+use crate::sweep::runs_of;
 use anyhow::bail;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Puts runs side by side: accuracy over seeds, what tells them apart, time, memory, size and operations of what ships.
@@ -74,20 +74,4 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if apart { eprintln!("{line}") } else { say(line)? }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The runs that a path means: itself, those of a sweep, or those that lie in a folder.
-pub(super) fn runs_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if path.join("config.toml").is_file() || !path.is_dir() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    if path.join("sweep.json").is_file() {
-        let folder = Folder::open(path)?;
-        return Ok(folder.runs().iter().map(|job| folder.run(job)).collect());
-    }
-    let entries = std::fs::read_dir(path).map_err(crate::error::Error::io(path, "list"))?;
-    let mut runs: Vec<PathBuf> =
-        entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.join("config.toml").is_file()).collect();
-    runs.sort();
-    Ok(if runs.is_empty() { vec![path.to_path_buf()] } else { runs })
 }

@@ -32,7 +32,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let threads = rayon::current_num_threads();
     let (isa, here) = (Isa::chosen()?, Isa::all().iter().map(Isa::to_string).collect::<Vec<_>>());
     if args.json {
-        let list: Vec<_> = all.iter().enumerate().map(|(i, a)| as_json(i, a)).collect();
+        let list: Vec<_> = all.iter().enumerate().map(|(i, a)| a.json(i)).collect();
         let value = json!({
             "cpu": { "threads": threads, "isa": isa.to_string(), "isa_of_machine": here },
             "adapters": list,
@@ -69,26 +69,4 @@ fn kind(a: &AdapterReport) -> &'static str {
         wgpu::DeviceType::VirtualGpu => "virtual GPU",
         _ => "GPU",
     }
-}
-
-fn as_json(i: usize, a: &AdapterReport) -> serde_json::Value {
-    let l = a.adapter.limits();
-    let features = a.adapter.features();
-    json!({
-        "index": i,
-        "name": a.info.name,
-        "backend": format!("{:?}", a.info.backend).to_lowercase(),
-        "driver": a.info.driver,
-        "driver_info": a.info.driver_info,
-        "kind": format!("{:?}", a.info.device_type),
-        "software": a.is_software(),
-        "usable": a.usable.is_ok(),
-        "why_not": a.usable.as_ref().err(),
-        "timestamps": features.contains(wgpu::Features::TIMESTAMP_QUERY),
-        "max_storage_buffer_binding_size": l.max_storage_buffer_binding_size,
-        "max_buffer_size": l.max_buffer_size,
-        "max_storage_buffers_per_shader_stage": l.max_storage_buffers_per_shader_stage,
-        "max_compute_workgroup_storage_size": l.max_compute_workgroup_storage_size,
-        "max_compute_invocations_per_workgroup": l.max_compute_invocations_per_workgroup,
-    })
 }

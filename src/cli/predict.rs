@@ -1,11 +1,10 @@
 //! `onebit predict`.
 
-use super::inspect::load;
 use super::pictures::Pictures;
 use crate::console::text::{percent, say};
 use crate::data::source::shown_name;
 use crate::data::{Background, PixelRules, Truncated, image_file};
-use crate::deploy::{Net, Runtime, by_probability, graph};
+use crate::deploy::{Net, Runtime, by_probability, graph, open};
 use crate::device::{Device, Store};
 use crate::methods::{EVAL_IMAGES, LOGITS};
 use crate::tensor::HostTensor;
@@ -100,7 +99,7 @@ impl Runner {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let net = load(&args.model, args.base.as_deref())?;
+    let net = open(&args.model, args.base.as_deref())?;
     let background =
         Background::of_level(net.background).context("the model's background is neither white nor black")?;
     let truncated = if args.keep_truncated { Truncated::Keep } else { Truncated::Stop };

@@ -1,9 +1,9 @@
 //! `onebit report`.
 
-use super::compare::runs_of;
 use crate::console::text::{percent, say};
 use crate::files::{create_dir, unasked, write_atomic};
 use crate::report::{Comparison, Drawn, Format, Piece, curves_svg, groups, page, title, weights_svg};
+use crate::sweep::runs_of;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::layer_stats::LayerStats;
 use crate::train::run::{Metric, RunDir};

@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let workers = workers(args, left.len())?;
         let names: Vec<&str> = left.iter().map(|j| j.name.as_str()).collect();
         let mut runs = Runs::new(&names, jobs.len() - left.len());
-        run_all(&folder, &jobs, &workers, stop, &mut |job, event| tell(args.json, job, event, &mut runs, &mut ended))?;
+        run_all(&folder, &jobs, &workers, &stop, &mut |job, event| tell(args.json, job, event, &mut runs, &mut ended))?;
     }
     finish(args, &folder, &jobs, &ended)
 }

@@ -1,14 +1,15 @@
 //! What would end the program from outside. Ctrl-C: the first one asks the run to end after its step, the second one ends the program.
 
+use super::listener;
 use crate::error::{Error, Result};
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// Exit code of a program ended by Ctrl-C, as shells have it.
 pub const INTERRUPTED: u8 = 130;
 
-static STOP: AtomicBool = AtomicBool::new(false);
+static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// What nobody stops.
 pub static NEVER: AtomicBool = AtomicBool::new(false);
@@ -33,8 +34,12 @@ pub fn survive_file_limits() {
     }
 }
 
-/// Installs the handler, the first time that it is asked; the flag that it sets.
-pub fn on_ctrl_c() -> Result<&'static AtomicBool> {
+/// Installs the handler, the first time that it is asked; the flag that it sets. Where somebody [listens](super::listener) to this
+/// thread, no handler is touched, and the flag is the listener's.
+pub fn on_ctrl_c() -> Result<Arc<AtomicBool>> {
+    if let Some(listener) = listener::here() {
+        return Ok(listener.stop);
+    }
     static INSTALLED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| {
         let stop = || {
@@ -46,7 +51,7 @@ pub fn on_ctrl_c() -> Result<&'static AtomicBool> {
         ctrlc::set_handler(stop).map_err(|e| e.to_string())
     });
     match installed {
-        Ok(()) => Ok(&STOP),
+        Ok(()) => Ok(STOP.clone()),
         Err(e) => Err(Error::Device(format!("the handler for Ctrl-C could not be installed: {e}"))),
     }
 }

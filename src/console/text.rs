@@ -1,5 +1,6 @@
 //! Text for people.
 
+use super::listener;
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::fmt::Display;
@@ -13,8 +14,13 @@ pub const STDOUT: &str = "standard output";
 static GOES_ON: AtomicBool = AtomicBool::new(false);
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// Writes a line to standard output; an error instead of a panic if it cannot be written, unless work [goes on](go_on_unheard).
+/// Writes a line to standard output, or to the [listener](super::listener) of this thread; an error instead of a panic if it cannot be written, unless work [goes on](go_on_unheard).
 pub fn say(line: impl Display) -> Result<()> {
+    if let Some(listener) = listener::here() {
+        // Whoever stopped listening knows it.
+        let _ = listener.said.send(line.to_string());
+        return Ok(());
+    }
     let Err(e) = writeln!(io::stdout().lock(), "{line}") else { return Ok(()) };
     if !GOES_ON.load(Ordering::Relaxed) {
         return Err(Error::io(STDOUT, "write")(e));

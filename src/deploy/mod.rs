@@ -22,11 +22,30 @@ mod plan;
 mod pointwise;
 mod pool;
 mod runtime;
+mod summary;
 mod value;
 #[cfg(feature = "train")]
 pub mod web;
 
+use crate::error::{Error, Result};
+use std::path::Path;
+
 pub use net::{Net, Node};
 pub use ops::{Affine, BinaryConv, Conv, Op, Operation};
 pub use runtime::{Runtime, by_probability};
+pub use summary::{Layer, Summary};
 pub use value::{Inferred, Kind, Meta, Window};
+
+/// A packed model from its file, on its base if it needs one.
+///
+/// # Errors
+/// If one of them is no file, or as [`file::load`] and [`masked::load`].
+pub fn open(model: &Path, base: Option<&Path>) -> Result<Net> {
+    // A pipe would be waited for.
+    for path in [Some(model), base].into_iter().flatten() {
+        if std::fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+            return Err(Error::data(path, "is not a file: give the packed model (onebit export RUN -o model.1bit)"));
+        }
+    }
+    base.map_or_else(|| file::load(model), |base| masked::load(model, base))
+}

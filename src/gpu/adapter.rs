@@ -23,6 +23,28 @@ impl AdapterReport {
     pub fn describe(&self) -> String {
         describe(&self.info)
     }
+
+    /// All that is known of it, for programs; `index` is its number.
+    pub fn json(&self, index: usize) -> serde_json::Value {
+        let (l, features) = (self.adapter.limits(), self.adapter.features());
+        serde_json::json!({
+            "index": index,
+            "name": self.info.name,
+            "backend": format!("{:?}", self.info.backend).to_lowercase(),
+            "driver": self.info.driver,
+            "driver_info": self.info.driver_info,
+            "kind": format!("{:?}", self.info.device_type),
+            "software": self.is_software(),
+            "usable": self.usable.is_ok(),
+            "why_not": self.usable.as_ref().err(),
+            "timestamps": features.contains(wgpu::Features::TIMESTAMP_QUERY),
+            "max_storage_buffer_binding_size": l.max_storage_buffer_binding_size,
+            "max_buffer_size": l.max_buffer_size,
+            "max_storage_buffers_per_shader_stage": l.max_storage_buffers_per_shader_stage,
+            "max_compute_workgroup_storage_size": l.max_compute_workgroup_storage_size,
+            "max_compute_invocations_per_workgroup": l.max_compute_invocations_per_workgroup,
+        })
+    }
 }
 
 /// "NAME (Vulkan, driver …)".

@@ -137,6 +137,25 @@ fn place(all: &mut Vec<Job>, job: Job) -> Job {
     job
 }
 
+/// The runs that a path means: itself, those of a sweep, or those that lie in a folder.
+///
+/// # Errors
+/// If it is the folder of a sweep whose record cannot be read, or a folder that cannot be listed.
+pub fn runs_of(path: &Path) -> Result<Vec<PathBuf>> {
+    if path.join("config.toml").is_file() || !path.is_dir() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    if path.join("sweep.json").is_file() {
+        let folder = Folder::open(path)?;
+        return Ok(folder.runs().iter().map(|job| folder.run(job)).collect());
+    }
+    let entries = fs::read_dir(path).map_err(Error::io(path, "list"))?;
+    let mut runs: Vec<PathBuf> =
+        entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.join("config.toml").is_file()).collect();
+    runs.sort();
+    Ok(if runs.is_empty() { vec![path.to_path_buf()] } else { runs })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

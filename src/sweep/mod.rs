@@ -5,6 +5,6 @@ mod folder;
 mod grid;
 mod workers;
 
-pub use folder::{Folder, State};
+pub use folder::{Folder, State, runs_of};
 pub use grid::{Grid, Job, Setting, seeds};
 pub use workers::{Event, Told, Workers, run};

@@ -140,7 +140,7 @@ fn finetuned(options: &EvalOptions, labels: f64, t: &TrainedRun) -> Result<Optio
     let run = started.run().clone();
     let stop = on_ctrl_c()?;
     let mut observer = observer(options.json, &started);
-    let outcome = started.fit(stop, &mut *observer);
+    let outcome = started.fit(&stop, &mut *observer);
     drop(observer);
     match outcome? {
         Outcome::Finished(summary) => {

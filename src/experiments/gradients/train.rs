@@ -80,7 +80,7 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
     }
     let choice = choose(&select)?;
     let stop = on_ctrl_c()?;
-    let Some(Lesson { targets, data }) = teach(options, data, &recipe, &choice.device, stop)? else {
+    let Some(Lesson { targets, data }) = teach(options, data, &recipe, &choice.device, &stop)? else {
         return Ok(Ending::Stopped);
     };
     let normalization = old.as_ref().map(|old| (old.info.mean.clone(), old.info.std.clone()));
@@ -130,7 +130,7 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
     if let Some(began_on) = began_on.filter(|_| options.talks()) {
         say(format!("note    the run began on {began_on}: on another device the last bits of the weights differ"))?;
     }
-    fit(started, options, stop)
+    fit(started, options, &stop)
 }
 
 fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {

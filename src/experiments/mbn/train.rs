@@ -73,14 +73,14 @@ pub(super) fn run(start: Start, options: &TrainOptions) -> Result<Ending> {
     }
     let began = Instant::now();
     let stop = on_ctrl_c()?;
-    let Some(mut fit) = begin(wanted, options, stop)? else { return Ok(Ending::Stopped) };
+    let Some(mut fit) = begin(wanted, options, &stop)? else { return Ok(Ending::Stopped) };
     // Of layers that an earlier process fitted their own time counts.
     let before: f64 = fit.model.work.iter().map(|work| work.seconds).sum();
     go_on_unheard();
     if !options.quiet {
         announce(options.json, &fit)?;
     }
-    if !layers(&mut fit, options, stop)? {
+    if !layers(&mut fit, options, &stop)? {
         return stopped(options.json, &fit.run, fit.model.codes.len());
     }
     let output_began = Instant::now();
