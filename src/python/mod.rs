@@ -8,6 +8,7 @@ mod device;
 mod error;
 mod images;
 mod json;
+mod layer;
 mod model;
 mod run;
 mod train;
@@ -27,6 +28,7 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<model::Model>()?;
     m.add_class::<device::Device>()?;
     m.add_function(wrap_pyfunction!(model::load, m)?)?;
+    m.add_function(wrap_pyfunction!(layer::binary_conv2d, m)?)?;
     m.add_function(wrap_pyfunction!(device::devices, m)?)?;
     m.add_function(wrap_pyfunction!(device::verify, m)?)?;
     m.add_function(wrap_pyfunction!(run::config, m)?)?;
