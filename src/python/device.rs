@@ -12,6 +12,9 @@ use serde_json::json;
 use std::sync::atomic::Ordering;
 
 /// A device, chosen and opened once to see that it works.
+///
+/// `select` is "auto", "cpu", "vulkan", "metal", "dx12", "gl", the number of an adapter, or part of its name (`onebit.devices` lists
+/// them). Raises `DeviceError` if there is no such device, or it fails.
 #[pyclass(frozen, module = "onebit")]
 pub struct Device {
     /// The selector that takes it again.

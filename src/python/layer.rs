@@ -121,7 +121,8 @@ impl Asked {
             return fail(format!("windows of {reach} pixels on images of {h}x{width} with padding {padding}"));
         }
         let outputs = [h, width].map(|side| ((side + 2 * padding - reach) / stride + 1) as u128);
-        let work = outputs.iter().product::<u128>() * [*n, *o, k * k, *per_group].map(|d| d as u128).iter().product::<u128>();
+        let work =
+            outputs.iter().product::<u128>() * [*n, *o, k * k, *per_group].map(|d| d as u128).iter().product::<u128>();
         if work > MOST_WORK {
             return Err(Error::Limit(format!(
                 "binary_conv2d: {work} multiply-adds in plain loops, at most {MOST_WORK}: give fewer images or channels"
@@ -129,7 +130,9 @@ impl Asked {
         }
         if self.epochs.1 == 0 || self.epochs.0 > self.epochs.1 {
             let (epoch, epochs) = self.epochs;
-            return Err(Error::Config(format!("epoch = {epoch} of epochs = {epochs}: give one from 0 to epochs, at least 1")));
+            return Err(Error::Config(format!(
+                "epoch = {epoch} of epochs = {epochs}: give one from 0 to epochs, at least 1"
+            )));
         }
         Ok(())
     }
@@ -140,8 +143,7 @@ impl Asked {
         let recipe = Recipe { epochs: self.epochs.1, ..Recipe::find(DEFAULT)?.1.with(&settings)? };
         let mut g = Graph::new();
         let x = g.input("x", Meta::f32(self.x.shape.clone()))?;
-        let filters =
-            Filters { width: self.w.shape[0], kernel: self.w.shape[1], windows: self.windows, bias: false };
+        let filters = Filters { width: self.w.shape[0], kernel: self.w.shape[1], windows: self.windows, bias: false };
         let mut b = Builder::new(&mut g, &recipe.net, Mode::Train, None)?;
         let made = b.binary_conv_by(NAME, x, filters, Role::BinaryWeight)?;
         let mut y = g.to_f32(made.y)?;
@@ -180,7 +182,10 @@ impl Asked {
         let mut leaves = BTreeMap::from([("x".to_string(), self.x.clone())]);
         if let Some(dy) = &self.dy {
             if dy.shape != *g.shape(y) {
-                return Err(Error::shape("binary_conv2d", format!("grad is {}, and the outputs are {}", dy.shape, g.shape(y))));
+                return Err(Error::shape(
+                    "binary_conv2d",
+                    format!("grad is {}, and the outputs are {}", dy.shape, g.shape(y)),
+                ));
             }
             leaves.insert("grad".into(), dy.clone());
         }
@@ -190,12 +195,18 @@ impl Asked {
             let given = match short(name) {
                 "weight" => self.w.clone(),
                 other => others.remove(other).ok_or_else(|| {
-                    Error::Config(format!("binary_conv2d: this layer has a parameter {other} of shape {}: give it", g.shape(v)))
+                    Error::Config(format!(
+                        "binary_conv2d: this layer has a parameter {other} of shape {}: give it",
+                        g.shape(v)
+                    ))
                 })?,
             };
             if given.shape != *g.shape(v) {
                 let (other, shape) = (short(name), g.shape(v));
-                return Err(Error::shape("binary_conv2d", format!("{other} is {}, and {shape} is wanted", given.shape)));
+                return Err(Error::shape(
+                    "binary_conv2d",
+                    format!("{other} is {}, and {shape} is wanted", given.shape),
+                ));
             }
             leaves.insert(name.to_string(), given);
         }

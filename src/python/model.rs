@@ -15,7 +15,14 @@ use std::sync::{Mutex, PoisonError};
 /// Threads that a model may have.
 const MOST_THREADS: usize = 256;
 
-/// A packed model, ready to run on the CPU.
+/// A packed model, ready to run on the CPU; `onebit.load` reads one.
+///
+/// Images are uint8 from 0 to 255, of shape (N, rows, columns, channels) or (rows, columns, channels) for one, with any strides;
+/// where there is one channel, the last axis may be left out. Of one image the results lack the first axis. The model normalises
+/// images itself. While it computes, other Python threads run; calls of one model take turns. Ctrl-C is seen between some
+/// megabytes of images.
+///
+/// All methods raise `ArrayError` where the images are no array, of another dtype or shape, or empty.
 #[pyclass(frozen, module = "onebit")]
 pub struct Model {
     path: PathBuf,
@@ -27,7 +34,17 @@ pub struct Model {
     up_to_features: Mutex<Option<Runtime>>,
 }
 
-/// Reads a packed model.
+/// Reads a packed model, which `onebit.export` and `onebit export` write.
+///
+/// Args:
+///     path: the file, `model.1bit`.
+///     base: of a model of masks, the packed model that they are on.
+///     threads: how many share the work of an image, 1 to 256.
+///
+/// Raises:
+///     FileError: there is no such file, or it cannot be read.
+///     DataError: it is damaged, or no packed model.
+///     ConfigError: no such number of threads.
 #[pyfunction]
 #[pyo3(signature = (path, base=None, threads=1))]
 pub fn load(py: Python<'_>, path: PathBuf, base: Option<PathBuf>, threads: usize) -> PyResult<Model> {
@@ -70,14 +87,17 @@ impl Model {
         self.threads
     }
 
-    /// The numbers that it gives, (N, outputs) of float32.
+    /// The numbers that it gives: float32 of shape (N, outputs).
     fn logits<'py>(&self, py: Python<'py>, images: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let images = Images::of(images, self.net.input)?;
         let rows = self.rows(py, &images, |y| y.to_vec())?;
         shaped(py, rows, &images)
     }
 
-    /// Shares of the classes (the softmax of the logits), (N, classes) of float32.
+    /// Shares of the classes, the softmax of the logits: float32 of shape (N, classes).
+    ///
+    /// Raises:
+    ///     DataError: the model has no classes.
     fn probabilities<'py>(&self, py: Python<'py>, images: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.check_classes("probabilities")?;
         let images = Images::of(images, self.net.input)?;
@@ -90,7 +110,10 @@ impl Model {
         shaped(py, rows, &images)
     }
 
-    /// The numbers of the likeliest classes, (N,) of int64.
+    /// The likeliest classes, as numbers into `classes`: int64 of shape (N,); of one image an int.
+    ///
+    /// Raises:
+    ///     DataError: the model has no classes.
     fn predict<'py>(&self, py: Python<'py>, images: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.check_classes("predict")?;
         let images = Images::of(images, self.net.input)?;
@@ -102,7 +125,10 @@ impl Model {
         }
     }
 
-    /// What the last layer reads, (N, features) of float32.
+    /// What the last layer reads, or what a model without classes gives: float32 of shape (N, features).
+    ///
+    /// Raises:
+    ///     DataError: the last layer reads no row of floats.
     fn features<'py>(&self, py: Python<'py>, images: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let images = Images::of(images, self.net.input)?;
         if self.net.classes.is_empty() {
@@ -125,13 +151,17 @@ impl Model {
         shaped(py, rows, &images)
     }
 
-    /// What is in it: layers, bits, bytes, operations of one image.
+    /// What is in it, as `onebit inspect --json` prints it: a dict of `input`, `classes`, `bytes`, `binary_weights`, `other_numbers`,
+    /// multiply-adds and `operations` of one image, `ratio_to_f32`, and `layers`.
     fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let summary = guarded(|| Summary::of(&self.net, self.bytes))?;
         object(py, &summary)
     }
 
-    /// A picture brought to the model's size as training does it, (rows, columns, channels) of uint8.
+    /// A picture from its file, brought to the model's size as training does it: uint8 of shape (rows, columns, channels).
+    ///
+    /// Raises:
+    ///     FileError, DataError: it cannot be read or decoded.
     fn read_image<'py>(&self, py: Python<'py>, path: PathBuf) -> PyResult<Bound<'py, PyAny>> {
         let pixels = detached(py, || {
             let background = Background::of_level(self.net.background)

@@ -28,7 +28,7 @@ class Progress:
         elif kind == "epoch":
             self._line(f"epoch {event['epoch']:3}  {share(event)}  loss {event['loss']:.4f}")
         elif kind in ("val", "test"):
-            self._line(f"epoch {event['epoch']:3}  {event['of']} {share(event)}  loss {event['loss']:.4f}")
+            self._line(f"epoch {event['epoch']:3}  {event['event']} {share(event)}  loss {event['loss']:.4f}")
         elif kind == "layer":
             self._line(f"layer {event['layer']}")
         elif kind == "resumed":
