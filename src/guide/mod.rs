@@ -11,6 +11,7 @@
 //! [extend]: crate::guide::extend
 //! [stored]: crate::guide::stored
 //! [errors]: crate::guide::errors
+//! [python]: crate::guide::python
 //! [results]: crate::guide::results
 //!
 #![doc = include_str!("README.md")]
@@ -30,6 +31,7 @@ macro_rules! chapters {
             #[doc = "[own_pictures]: crate::guide::own_pictures"]
             #[doc = "[profiling]: crate::guide::profiling"]
             #[doc = "[prove]: crate::guide::prove"]
+            #[doc = "[python]: crate::guide::python"]
             #[doc = "[results]: crate::guide::results"]
             #[doc = "[shipping]: crate::guide::shipping"]
             #[doc = "[stored]: crate::guide::stored"]
@@ -50,6 +52,7 @@ chapters! {
     masks "masks.md"
     clusters "clusters.md"
     shipping "shipping.md"
+    python "python.md"
     prove "prove.md"
     profiling "profiling.md"
     machines "machines.md"
