@@ -214,6 +214,16 @@ impl Dense {
             }
         }
         for (sum, place) in sums.into_iter().zip(places) {
+            let y = &mut y[(place.to - start) * self.o + first..][..width];
+            if width == group.block {
+                // Asked before the loop, which the compiler else asks in.
+                let to = y.as_mut_ptr();
+                for (v, sum) in sum.into_iter().enumerate() {
+                    // SAFETY: `y` has `width` numbers here, which are V vectors.
+                    unsafe { to.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(sum) };
+                }
+                continue;
+            }
             // A copy: sums whose address is known would live in memory, not in registers.
             let mut numbers = [0.0; 64];
             for (v, sum) in sum.into_iter().enumerate() {
@@ -221,7 +231,7 @@ impl Dense {
                 // SAFETY: there are as many numbers behind `to` as a vector has.
                 unsafe { to.cast::<S::f32s>().write_unaligned(sum) };
             }
-            y[(place.to - start) * self.o + first..][..width].copy_from_slice(&numbers[..width]);
+            y.copy_from_slice(&numbers[..width]);
         }
     }
 }
