@@ -149,7 +149,7 @@ impl<'a> Planner<'a> {
                 op => {
                     let inputs = node.inputs.iter().map(|v| (self.at(*v), self.metas[*v])).collect();
                     let to = self.slot(i + 1);
-                    self.finish(i, Work::Plain { op: op.clone(), inputs, to, made });
+                    self.finish(i, Work::Plain { op: op.clone(), isa: self.isa, inputs, to, made });
                 }
             }
         }

@@ -256,6 +256,11 @@ impl NetSpec {
         self.binary.unwrap_or_else(|| self.layer.iter().any(Layer::has_bits))
     }
 
+    /// Whether any of its layers is attention.
+    pub fn has_attention(&self) -> bool {
+        Vit::of(self.kind).is_some() || self.layer.iter().any(Layer::attends)
+    }
+
     /// The nonlinearity.
     pub fn activation(&self) -> Activation {
         self.activation.unwrap_or(if self.is_binary() { Activation::None } else { Activation::Relu })

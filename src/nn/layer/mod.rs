@@ -50,6 +50,11 @@ impl Layer {
         matches!(self.op, LayerKind::BinaryConv { .. }) || self.op.bodies().into_iter().flatten().any(Layer::has_bits)
     }
 
+    /// Whether it or any layer of it is attention.
+    pub fn attends(&self) -> bool {
+        matches!(self.op, LayerKind::Attention { .. }) || self.op.bodies().into_iter().flatten().any(Layer::attends)
+    }
+
     /// The layer under a name.
     pub fn named(self, name: impl Into<String>) -> Layer {
         Layer { name: Some(name.into()), ..self }
@@ -288,6 +293,16 @@ pub enum LayerKind {
     TakeClassToken {},
     /// Adds a learned number for each pixel and channel. Its name is the parameter's.
     Position {},
+    /// A learned factor and a learned summand a channel.
+    LayerScale {
+        /// Where the factors start; the summands start at 0.
+        start: f32,
+    },
+    /// The mean of each few neighbouring channels.
+    MeanChannels {
+        /// How many make one.
+        of: Expr,
+    },
     /// Stochastic depth: in training, a share of the images loses all of this, and the others are scaled up.
     DropPath {
         /// The share.

@@ -138,6 +138,21 @@ impl Assembly<'_, '_> {
                 self.fits(self.b.pixels(x), self.b.channels(x))?;
                 Ok(self.b.position(label, x)?.into())
             }
+            K::LayerScale { start } => {
+                if !(start.is_finite() && *start != 0.0) {
+                    return Err(Error::Config(format!("start = {start}: give a number that is not 0")));
+                }
+                let x = self.plain(x)?;
+                Ok(self.b.layer_scale(label, x, *start)?.into())
+            }
+            K::MeanChannels { of } => {
+                let x = self.map(x)?;
+                let (c, of) = (self.b.channels(x), self.number(x, "of", of)?);
+                if !c.is_multiple_of(of) {
+                    return Err(Error::Config(format!("of is {of}, which does not divide {c} channels")));
+                }
+                Ok(self.b.mean_channels(x, of)?.into())
+            }
             K::DropPath { share } => {
                 if !(0.0..1.0).contains(share) {
                     return Err(Error::Config(format!("share = {share}: give a share from 0 up to, but not, 1")));
