@@ -75,6 +75,7 @@ fn gradients_refuse_other_shapes_and_types() {
         }
     });
     let wanted = [
+        "attention_grad",
         "avg_pool2d_grad",
         "batch_norm_grad_sums",
         "conv2d_input_grad",

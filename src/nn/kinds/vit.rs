@@ -96,14 +96,14 @@ impl Vit {
         let perceptron = vec![of("fc1", hidden, repeated), of("fc2", width, means)];
         let blocks = (0..depth).map(|i| {
             let share = drop_path * i as f32 / (depth - 1).max(1) as f32;
-            let branch = |norm: &str, name: &str, body: &[Layer], scale: &str| {
-                let scale = Layer::new(LayerKind::LayerScale { start: 0.1 }).named(scale);
-                let mut layers = vec![batch_norm(norm), block(name, body.to_vec()), scale];
-                layers.extend(self::drop_path(share));
+            let branch = |n: usize, name: &str, body: &[Layer]| {
+                let scale = Layer::new(LayerKind::LayerScale { start: 0.1 }).named(format!("scale{n}"));
+                let mut layers = vec![batch_norm(&format!("norm{n}")), block(name, body.to_vec()), scale];
+                layers.extend(self::drop_path(share, &format!("drop{n}")));
                 layers
             };
-            let attended = residual(branch("norm1", "attn", &attention, "scale1"), vec![], false);
-            let processed = residual(branch("norm2", "mlp", &perceptron, "scale2"), vec![], i + 1 == depth);
+            let attended = residual(branch(1, "attn", &attention), vec![], false);
+            let processed = residual(branch(2, "mlp", &perceptron), vec![], i + 1 == depth);
             block(i.to_string(), vec![attended, processed])
         });
         vec![
@@ -129,12 +129,12 @@ impl Vit {
             // None in the first block, all of it in the last.
             let share = drop_path * i as f32 / (depth - 1).max(1) as f32;
             let mut attended = vec![norm("norm1"), attention(width, heads)];
-            attended.extend(self::drop_path(share));
+            attended.extend(self::drop_path(share, "drop1"));
             let mut perceptron = vec![token_linear("fc1", hidden)];
             perceptron.extend(activation(nonlinearity, "act"));
             perceptron.push(token_linear("fc2", width));
             let mut processed = vec![norm("norm2"), block("mlp", perceptron)];
-            processed.extend(self::drop_path(share));
+            processed.extend(self::drop_path(share, "drop2"));
             block(i.to_string(), vec![residual(attended, vec![], false), residual(processed, vec![], i + 1 == depth)])
         });
         layers.push(block("blocks", blocks.collect()));
@@ -185,8 +185,8 @@ fn patches(width: usize, patch: usize, bias: bool) -> Layer {
     Layer::new(LayerKind::Conv { width: width.into(), kernel, stride, padding, dilation, groups, bias }).named("patch")
 }
 
-fn drop_path(share: f32) -> Option<Layer> {
-    (share > 0.0).then(|| Layer::new(LayerKind::DropPath { share }))
+fn drop_path(share: f32, name: &str) -> Option<Layer> {
+    (share > 0.0).then(|| Layer::new(LayerKind::DropPath { share }).named(name))
 }
 
 /// A linear layer on each token.
