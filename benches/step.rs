@@ -7,7 +7,8 @@
 //! Prints milliseconds (least of n), images/s, planned and kept memory, the steps of the program and where the time goes when
 //! it is run kernel by kernel (`--by-op`); for a GPU also what recording and submitting costs a dispatch. With `--json` it is a
 //! line of JSON for each network and batch; one that does not fit the device says so. `--memory` prints only the plan, at batch
-//! 128; with `--recompute` blocks of the forward pass are made again for the gradients (`memory.recompute`).
+//! 128; with `--recompute` blocks of the forward pass are made again for the gradients (`memory.recompute`), with
+//! `--recompute-pointwise` activations and the like.
 
 #[path = "shared/mod.rs"]
 mod shared;
@@ -129,7 +130,11 @@ fn main() {
         ("bin-resnet20", NetKind::Resnet20, true, 64),
         ("vit-s16", NetKind::VitS16, false, 16),
     ];
-    let compile: Compile = if flag("--recompute") { Program::compile_recomputing } else { Program::compile };
+    let compile: Compile = match (flag("--recompute"), flag("--recompute-pointwise")) {
+        (true, _) => Program::compile_recomputing,
+        (_, true) => Program::compile_recomputing_pointwise,
+        _ => Program::compile,
+    };
     if flag("--memory") {
         return memory(&cases, flag("--list"), compile);
     }

@@ -292,8 +292,10 @@ impl Work {
                 }
             }
             Work::Plain { op, isa, inputs, to, made } => {
-                let x: Vec<&[f32]> =
-                    inputs.iter().map(|(slot, meta)| bytemuck::cast_slice(slots.read(*slot, 0..meta.len()))).collect();
+                let x: Vec<&[f32]> = inputs
+                    .iter()
+                    .map(|(slot, meta)| bytemuck::cast_slice(slots.read(*slot, 0..meta.words())))
+                    .collect();
                 let from: Vec<Meta> = inputs.iter().map(|(_, meta)| *meta).collect();
                 let channels = made.shape[2];
                 // SAFETY: these pixels are this thread's, and no slot of an input is written to.

@@ -244,6 +244,15 @@ impl<'a> CpuIo<'a> {
         [a, b, c].map(|words| bytemuck::cast_slice_mut(words))
     }
 
+    /// Four f32 outputs at once.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn out4(&mut self) -> [&mut [f32]; 4] {
+        let [a, b, c, d, ..] = &mut self.outputs[..] else { panic!("an op of {} outputs", self.metas.len()) };
+        [a, b, c, d].map(|words| bytemuck::cast_slice_mut(words))
+    }
+
     /// Replaces an output.
     pub fn set(&mut self, port: usize, t: &HostTensor) {
         self.outputs[port].copy_from_slice(t.words());

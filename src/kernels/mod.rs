@@ -12,6 +12,7 @@
 
 #[cfg(feature = "train")]
 mod attention;
+pub(crate) mod bit_attention;
 #[cfg(feature = "train")]
 mod cluster;
 #[cfg(feature = "train")]

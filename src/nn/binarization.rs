@@ -175,6 +175,9 @@ pub struct Binarization {
     pub scale_in_gradient: bool,
     /// Steepness of IR-Net's estimator at the start; it ends at 10.
     pub ede_start: f32,
+    /// Of binary vision transformers: attention of bits too, probabilities included (BinaryViT); else it stays in full precision.
+    #[serde(skip_serializing_if = "is_false")]
+    pub attention: bool,
     /// The quantiles of a layer's weights beyond which none has a gradient, in the first epoch and behind the last, with `weights =
     /// "rectified"`; [0.85, 0.99] unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -207,6 +210,7 @@ impl Default for Binarization {
             matrix: None,
             scale_in_gradient: true,
             ede_start: 0.1,
+            attention: false,
             rectified: None,
             frequency: None,
         }

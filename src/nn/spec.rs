@@ -328,6 +328,13 @@ impl NetSpec {
                 self.drop_path
             )));
         }
+        if self.binarization.attention && !(self.is_binary() && Vit::of(self.kind).is_some()) {
+            return Err(Error::Config(
+                "net.binarization.attention = true: that is for net.kind = \"vit-small\" with net.binary = true; of layers say it as \
+                 { op = \"binary-attention\" }"
+                    .into(),
+            ));
+        }
         if self.is_binary() && self.adapt.is_some() {
             return Err(Error::Config(
                 "net.binary = true: a network that is adapted by masks is in full precision, its weights are not bits"

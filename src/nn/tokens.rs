@@ -10,6 +10,8 @@ use crate::ops::attention::MOST_CHANNELS;
 use crate::rng::streams;
 use crate::tensor::{HostTensor, Shape, Windows};
 
+/// Where the level of probabilities of one bit starts (BinaryViT's release).
+const LEVEL: f32 = 0.005;
 /// Deviation with which tokens and position embeddings start.
 const DEVIATION: f32 = 0.02;
 
@@ -133,6 +135,40 @@ impl Builder<'_> {
         let made = self.g.reshape(made, [n, heads, of_q, d])?;
         let made = self.g.transpose(made, &[0, 2, 1, 3])?;
         self.g.reshape(made, shape)
+    }
+
+    /// Attention of bits of `heads` heads, as [`BitAttention`](crate::ops::attention::BitAttention) has it: of signs behind learned
+    /// thresholds, with a level that is learned.
+    ///
+    /// # Errors
+    /// If heads have not 32 or 64 channels, or queries, keys and values do not have the same extents.
+    pub(super) fn binary_attention(&mut self, name: &str, q: Value, k: Value, v: Value, heads: usize) -> Result<Value> {
+        let (c, of) = (self.channels(q), |v: Value| self.g.meta(v).to_string());
+        if ![32, 64].iter().any(|d| heads.checked_mul(*d) == Some(c)) {
+            return Err(Error::Config(format!("heads = {heads} for {c} channels: of bits, a head has 32 or 64")));
+        }
+        if self.g.shape(k) != self.g.shape(q) || self.g.shape(v) != self.g.shape(q) {
+            let what =
+                format!("queries are {}, keys {}, values {}: of bits, give all the same extents", of(q), of(k), of(v));
+            return Err(Error::Config(what));
+        }
+        let tokens = self.pixels(q);
+        self.count.binary_macs += (2 * tokens * tokens * c) as u64;
+        self.scoped(name, |b| {
+            let mut signs = |name: &str, x: Value| {
+                b.scoped(name, |b| {
+                    b.count.slopes += c as u64;
+                    let threshold = b.param("threshold", [c], Init::Zeros, Role::Other)?;
+                    let x = b.g.sub(x, threshold)?;
+                    let ste = b.ste(b.spec.binarization.activation_ste);
+                    b.g.sign(x, ste)
+                })
+            };
+            let (q, k, v) = (signs("q", q)?, signs("k", k)?, signs("v", v)?);
+            b.count.slopes += 1;
+            let level = b.param("level", [1], Init::Constant(LEVEL), Role::Other)?;
+            b.g.bit_attention(q, k, v, level, heads)
+        })
     }
 
     /// A learned factor, which starts at `start`, and a learned summand a channel (LayerScale, Touvron et al. 2021).

@@ -70,7 +70,7 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
             .to_string(),
         n => {
             let again = match recipe.memory.recompute {
-                Recompute::Nothing => "; --set memory.recompute=blocks takes less memory and more time",
+                Recompute::Nothing | Recompute::Pointwise => "; --set memory.recompute=blocks takes less memory and more time",
                 Recompute::Blocks => "",
             };
             // The fewest batches that make a step of as many images.

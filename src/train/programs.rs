@@ -37,6 +37,7 @@ impl Programs {
         let compile = |g: Graph| Program::compile(g, device.backend());
         let trains = |g: Graph| match graphs.recompute {
             Recompute::Nothing => compile(g),
+            Recompute::Pointwise => Program::compile_recomputing_pointwise(g, device.backend()),
             Recompute::Blocks => Program::compile_recomputing(g, device.backend()),
         };
         let refresh = graphs.step.len();

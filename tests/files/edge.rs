@@ -21,7 +21,7 @@ use std::time::Duration;
 /// Networks that ship differently: thresholds, shortcuts of every kind, pooling, standardised images, slopes, scale matrices,
 /// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images, features without classes; lists of
 /// layers: groups, taps apart, low passes, gates, dense blocks, branches, smooth nonlinearities; vision transformers.
-const NETWORKS: [(&str, &[&str], [usize; 3]); 30] = [
+const NETWORKS: [(&str, &[&str], [usize; 3]); 31] = [
     ("fashion-binary", &["net.widths=[8,33,64,40,32]"], [14, 14, 1]),
     ("fashion-float", &["net.widths=[8,8,16,16,8]"], [14, 14, 1]),
     ("small-siman", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
@@ -51,6 +51,7 @@ const NETWORKS: [(&str, &[&str], [usize; 3]); 30] = [
     ("small-layers", &[LAYERS], [14, 14, 3]),
     ("small-vit", &["net.widths=[24]"], [12, 20, 3]),
     ("small-vit-binary", &["net.widths=[48]"], [16, 12, 3]),
+    ("small-vit-binary", &["net.widths=[96]", "net.binarization.attention=true"], [16, 12, 3]),
     ("small-vit", &["net.kind=clip-b32", "net.activation=quick-gelu", "net.widths=[48]"], [64, 64, 3]),
 ];
 

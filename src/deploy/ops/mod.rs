@@ -6,6 +6,7 @@ mod activation;
 mod affine;
 mod attention;
 mod binary_conv;
+mod bit_attention;
 mod conv;
 mod join;
 mod place;
@@ -19,6 +20,7 @@ pub use activation::{Clip, Gelu, Hardtanh, Prelu, QuickGelu, Relu, Sigmoid, Tanh
 pub use affine::Affine;
 pub use attention::Attention;
 pub use binary_conv::BinaryConv;
+pub use bit_attention::BitAttention;
 pub use conv::Conv;
 pub use join::{Add, Concat, Mul};
 pub use place::{Channels, Flatten, PadChannels, PadPixels, Slice};
@@ -241,6 +243,7 @@ operations! {
     28 LayerNorm: "Mean 0 and variance 1 of each pixel's channels.",
     29 Attention: "Attention between all pixels.",
     30 Prepend: "A pixel before all others: the class token.",
+    33 BitAttention: "Attention of bits between all pixels.",
     32 QuickGelu: "`x / (1 + e^(-1.702 x))`.",
 }
 

@@ -60,15 +60,15 @@ impl Vit {
     }
 
     /// Its layers with linear layers of bits: the block of BinaryViT (as released; Le and Li 2023), every linear layer of which
-    /// has a shortcut of its own, without that release's pyramid and its means over neighbouring tokens. Probabilities of attention
-    /// stay numbers.
+    /// has a shortcut of its own, without that release's pyramid and its means over neighbouring tokens. With `bits`, attention is of
+    /// bits too.
     ///
     /// ```text
     /// h = BN(z),  u_q = act(BN(q h) + h),  likewise u_k and u_v,  c = act(BN(attention) + u_q + u_k + u_v)
     /// z += scale act(BN(out c) + c)
     /// h = BN(z),  u = act(BN(fc1 h) + [h, ..., h]),  z += scale act(BN(fc2 u) + means of neighbouring channels of u)
     /// ```
-    fn of_bits(&self, nonlinearity: Activation, drop_path: f32) -> Vec<Layer> {
+    fn of_bits(&self, nonlinearity: Activation, drop_path: f32, bits: bool) -> Vec<Layer> {
         let Vit { width, depth, heads, hidden, patch, .. } = *self;
         let times = hidden / width;
         let of = |name: &str, width: usize, shortcut: Vec<Layer>| {
@@ -78,12 +78,16 @@ impl Vit {
             block(name, layers)
         };
         let given = |name: &str| Layer { from: Some("in".into()), ..of(name, width, vec![]) };
-        let attends = LayerKind::Attention { heads, key: "k".into(), value: "v".into() };
+        let (key, value) = ("k".into(), "v".into());
+        let attends = match bits {
+            true => LayerKind::BinaryAttention { heads, key, value },
+            false => LayerKind::Attention { heads, key, value },
+        };
         let mut attention = vec![
             given("q"),
             given("k"),
             given("v"),
-            Layer { from: Some("q".into()), ..Layer::new(attends) },
+            Layer { from: Some("q".into()), ..Layer::new(attends).named("attends") },
             batch_norm("bn"),
             Layer::new(LayerKind::Add { with: Names::Several(["q", "k", "v"].map(String::from).to_vec()) }),
         ];
@@ -165,7 +169,11 @@ pub(super) fn layers(spec: &NetSpec, vit: Vit) -> Result<Vec<Layer>> {
                     .into(),
             ));
         }
-        return Ok(vit.of_bits(spec.activation.unwrap_or(Activation::Rprelu), spec.drop_path));
+        return Ok(vit.of_bits(
+            spec.activation.unwrap_or(Activation::Rprelu),
+            spec.drop_path,
+            spec.binarization.attention,
+        ));
     }
     match (spec.activation, vit.clip) {
         (Some(given), _) => Ok(vit.body(given, spec.drop_path)),

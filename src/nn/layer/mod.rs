@@ -47,12 +47,14 @@ impl Layer {
 
     /// Whether a convolution of it is binary.
     pub fn has_bits(&self) -> bool {
-        matches!(self.op, LayerKind::BinaryConv { .. }) || self.op.bodies().into_iter().flatten().any(Layer::has_bits)
+        matches!(self.op, LayerKind::BinaryConv { .. } | LayerKind::BinaryAttention { .. })
+            || self.op.bodies().into_iter().flatten().any(Layer::has_bits)
     }
 
     /// Whether it or any layer of it is attention.
     pub fn attends(&self) -> bool {
-        matches!(self.op, LayerKind::Attention { .. }) || self.op.bodies().into_iter().flatten().any(Layer::attends)
+        matches!(self.op, LayerKind::Attention { .. } | LayerKind::BinaryAttention { .. })
+            || self.op.bodies().into_iter().flatten().any(Layer::attends)
     }
 
     /// The layer under a name.
@@ -281,6 +283,16 @@ pub enum LayerKind {
     /// Attention over all pixels of an image; what it takes are the queries. Each head owns as many neighbouring channels.
     Attention {
         /// How many.
+        heads: usize,
+        /// The layer that made the keys.
+        key: String,
+        /// The layer that made the values.
+        value: String,
+    },
+    /// Attention of bits: of the signs of queries, keys and values, each with a learned threshold a channel, and with probabilities of
+    /// one bit, a learned level apart (BinaryViT, BiT). In full precision where `net.binary` is false.
+    BinaryAttention {
+        /// How many heads, of 32 or 64 channels each.
         heads: usize,
         /// The layer that made the keys.
         key: String,

@@ -1,11 +1,13 @@
-//! Attention of several heads (Vaswani et al. 2017) without its matrix of scores.
+//! Attention of several heads (Vaswani et al. 2017) without its matrix of scores: of numbers, and of bits.
 
 #[expect(clippy::module_inception)]
 mod attention;
 mod attention_grad;
+mod bit_attention;
 
 pub use attention::Attention;
 pub use attention_grad::AttentionGrad;
+pub use bit_attention::{BitAttention, BitAttentionGrad, LEAST_LEVEL};
 
 use crate::error::{Error, Result};
 use crate::graph::{EPS, Meta};
@@ -52,10 +54,10 @@ fn is_packed(target: &Target) -> bool {
 
 /// Copies of operands, behind each other in scratch buffer 0; and the words of that.
 fn copies(inputs: &[Meta], which: &[usize]) -> (usize, Vec<Launch>) {
-    let words: usize = which.iter().map(|&i| inputs[i].shape.elements()).sum();
+    let words: usize = which.iter().map(|&i| inputs[i].words()).sum();
     let mut offset = 0;
     let copy = |&i: &usize| {
-        let count = inputs[i].shape.elements();
+        let count = inputs[i].words();
         let [of_count, of_words, of_offset] = [count, words, offset].map(|x| x as f64);
         let constants = vec![("COUNT", of_count), ("PART", of_count), ("ROW", of_words), ("OFFSET", of_offset)];
         offset += count;

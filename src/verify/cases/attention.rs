@@ -1,6 +1,7 @@
 //! Attention: tails of every tile, queries of other tokens than keys, one key, scores of all magnitudes, and against products
-//! and a softmax.
+//! and a softmax; of bits, levels between few and many chosen keys.
 
+use crate::ops::pointwise::Ste;
 use crate::verify::CaseSpec;
 
 /// The cases of this family.
@@ -42,5 +43,16 @@ pub fn cases() -> Vec<CaseSpec> {
         let rest = c.graph.sub(y, expected)?;
         c.grad(rest)
     }));
+    for (n, tokens, heads, d) in [(1, 1, 1, 32), (2, 5, 2, 32), (1, 49, 3, 32), (1, 70, 1, 64), (2, 20, 2, 64)] {
+        let name = format!("{n} x {tokens} tokens, {heads} heads of {d} bits");
+        all.push(CaseSpec::new("bit_attention", name, move |c| {
+            let [q, k, v] = [(); 3].map(|()| c.random([n, tokens, heads * d]));
+            let [q, k, v] = [q, k, v].map(|x| c.graph.sign(x, Ste::ApproxSign));
+            // Half of it is a share of a few of the keys.
+            let level = c.uniform([1], 0.5 / tokens as f32, 3.0 / tokens as f32);
+            let y = c.graph.bit_attention(q?, k?, v?, level, heads)?;
+            c.grad(y)
+        }));
+    }
     all
 }

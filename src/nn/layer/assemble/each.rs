@@ -117,13 +117,18 @@ impl Assembly<'_, '_> {
                 let x = self.plain(x)?;
                 Ok(self.b.layer_norm(label, x, *eps)?.into())
             }
-            K::Attention { heads, key, value } => {
+            K::Attention { heads, key, value } | K::BinaryAttention { heads, key, value } => {
                 let other = |a: &mut Self, name: &str| {
                     let found = a.find(name).map_err(Error::Config)?;
                     a.map(found)
                 };
                 let (q, k, v) = (self.map(x)?, other(self, key)?, other(self, value)?);
-                Ok(self.b.attention(q, k, v, *heads)?.into())
+                match layer.op {
+                    K::BinaryAttention { .. } if self.b.spec.is_binary() => {
+                        Ok(self.b.binary_attention(label, q, k, v, *heads)?.into())
+                    }
+                    _ => Ok(self.b.attention(q, k, v, *heads)?.into()),
+                }
             }
             K::ClassToken {} => {
                 let x = self.map(x)?;
