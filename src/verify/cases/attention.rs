@@ -48,6 +48,8 @@ pub fn cases() -> Vec<CaseSpec> {
         all.push(CaseSpec::new("bit_attention", name, move |c| {
             let [q, k, v] = [(); 3].map(|()| c.random([n, tokens, heads * d]));
             let [q, k, v] = [q, k, v].map(|x| c.graph.sign(x, Ste::ApproxSign));
+            // Straight through signs and steps.
+            c.differentiable = false;
             // Half of it is a share of a few of the keys.
             let level = c.uniform([1], 0.5 / tokens as f32, 3.0 / tokens as f32);
             let y = c.graph.bit_attention(q?, k?, v?, level, heads)?;
