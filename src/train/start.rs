@@ -109,7 +109,7 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
         );
     }
     if !missing.is_empty() {
-        said += &format!("; what it lacks starts as the recipe says: {}", missing.join(", "));
+        said += &format!("; what it lacks starts as the recipe says: {}", some_of(&missing));
     }
     let mut unused: Vec<&str> = inherited
         .keys()
@@ -118,7 +118,7 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
         .collect();
     if !unused.is_empty() {
         unused.sort_unstable();
-        said += &format!("; what this network does not have is left out: {}", unused.join(", "));
+        said += &format!("; what this network does not have is left out: {}", some_of(&unused));
     }
     programs.given.extend(inherited.into_iter().map(|(name, t)| (name.clone(), t.clone())));
     Ok(Some(said))
@@ -132,6 +132,16 @@ fn square_places(programs: &Programs, start: &Origin) -> Option<[usize; 2]> {
     let places = leaf[0] - usize::from(start.tensors.contains_key("cls_token"));
     let side = places.isqrt();
     (leaf != *known.shape() && leaf.columns() == known.shape().columns() && side * side == places).then_some([side; 2])
+}
+
+/// The first of some names, and how many more there are.
+fn some_of(names: &[impl AsRef<str>]) -> String {
+    const SAID: usize = 12;
+    let first: Vec<&str> = names.iter().take(SAID).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(SAID) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 /// How many classes there are, and the first of them.
