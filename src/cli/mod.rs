@@ -17,6 +17,7 @@ mod pack;
 mod pictures;
 mod predict;
 mod profile;
+mod ranks;
 mod recipes;
 mod report;
 mod sweep;
@@ -116,6 +117,10 @@ fn code(ending: Ending) -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // An instruction set that this machine lacks is refused before anything is begun.
     crate::kernels::Isa::chosen()?;
+    if !matches!(cli.command, Command::Train(_)) {
+        let named = std::env::args().nth(1).unwrap_or_default();
+        ranks::alone(&named)?;
+    }
     match cli.command {
         Command::Devices(args) => devices::run(&args),
         Command::Recipes(args) => recipes::run(&args),

@@ -35,14 +35,22 @@ pub struct Shared {
     pub gradients: Vec<Cut>,
     /// What else the updates need of each batch.
     pub rest: Vec<Cut>,
+    /// A leaf that a batch goes by, as the batches before it in the same step left it, if there is one: then a rank's batch
+    /// begins when those of the ranks before it have been followed.
+    pub in_turn: Option<String>,
 }
 
 impl Shared {
+    /// What is wrong with a leaf by which the batches of a step depend on each other, after its name.
+    pub const APART: &str = "holds what earlier batches of the same step left there, and each batch goes by it, while ranks work on the \
+                             batches of a step at the same time: train this recipe in one program (without mpirun; --set accumulate=N makes \
+                             steps of as many images)";
+
     /// Cuts a part of a step; `part` is what its values are named after. Leaves of which `is_count` holds may stand differently
     /// for a batch than they would after the batches before it: they count, and decide nothing of a run that goes well.
     ///
     /// # Errors
-    /// If a batch goes by what batches before it in the same step left behind: ranks work on them at the same time.
+    /// If what is left of the sum of a step's first gradients is read before the step is over, which ranks do not know then.
     pub fn of(g: &Graph, part: &str, is_count: impl Fn(&str) -> bool) -> Result<Shared> {
         g.check()?;
         let kinds = Kinds::of(g);
@@ -80,14 +88,10 @@ impl Shared {
         let before: Vec<Value> = terms.keys().chain(&cut).copied().collect();
         let (_, read) = g.behind(&before, |_| false);
         let (_, read_late) = updates.behind(&results(&all), |v| cut.contains(&v));
-        let wrong = read.iter().find(|l| moving.contains(l)).or(read_late.iter().find(|l| of_sums.contains(l)));
-        if let Some(leaf) = wrong {
-            return Err(Error::Config(format!(
-                "each batch of a step goes by what the batches before it left in {}, and ranks work on the batches of a step at the same \
-                 time: train this recipe in one program (without mpirun; --set accumulate=N makes steps of as many images)",
-                g.name(*leaf)
-            )));
+        if let Some(leaf) = read.iter().chain(&read_late).find(|l| of_sums.contains(l)) {
+            return Err(Error::Config(format!("{} {}", g.name(*leaf), Shared::APART)));
         }
+        let in_turn = read.iter().find(|l| moving.contains(l)).map(|l| g.name(*l).to_string());
 
         let with_inputs = |assigns: &[(Value, Value)], given: &HashSet<Value>| -> Result<Graph> {
             let mut part = updates.asked(Vec::new(), assigns)?;
@@ -103,6 +107,7 @@ impl Shared {
             finish: with_inputs(&all, &everything)?,
             gradients: terms.keys().map(|v| Cut { name: gradient(*v), meta: g.meta(*v).clone() }).collect(),
             rest: cut.iter().enumerate().map(|(i, v)| Cut { name: name(i), meta: g.meta(*v).clone() }).collect(),
+            in_turn,
         })
     }
 }
