@@ -15,6 +15,7 @@ mod mask;
 mod net;
 mod pack;
 mod pictures;
+mod plan;
 mod predict;
 mod profile;
 mod ranks;
@@ -65,6 +66,7 @@ enum Command {
     Report(report::Args),
     Verify(verify::Args),
     Profile(profile::Args),
+    Plan(plan::Args),
     Bench(bench::Args),
     ExportProgram(export_program::Args),
     Completions(completions::Args),
@@ -139,6 +141,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Profile(args) => profile::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::ExportProgram(args) => export_program::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -112,7 +112,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     say("ranks  compute ms  exchange ms  updates ms   step ms   images/s  times one")?;
     for (ranks, p, rate, times) in rows {
         let [compute, exchange, updates, step] = [p.compute, p.exchange, p.updates, p.step()].map(|s| 1e3 * s);
-        say(format!("{ranks:>5} {compute:>11.2} {exchange:>12.2} {updates:>11.2} {step:>9.2} {rate:>10.1} {times:>10.2}"))?;
+        say(format!(
+            "{ranks:>5} {compute:>11.2} {exchange:>12.2} {updates:>11.2} {step:>9.2} {rate:>10.1} {times:>10.2}"
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

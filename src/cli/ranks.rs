@@ -2,6 +2,7 @@
 
 use crate::exchange::{self, Exchange, Launched};
 use anyhow::{Result, anyhow};
+use std::io::Write;
 use std::sync::Arc;
 
 /// Joins the other ranks, if there are any; their devices share this machine's cores.
@@ -28,7 +29,9 @@ fn agree(exchange: &dyn Exchange) -> Result<()> {
 pub fn fail(exchange: &dyn Exchange, e: &anyhow::Error) -> ! {
     let host = exchange.host();
     let of = if host.is_empty() { String::new() } else { format!(" (on {host})") };
-    eprintln!("error: rank {}{of}: {e:#}", exchange.rank());
+    // In one piece, as others may write too; where nobody reads it, all end all the same.
+    let line = format!("error: rank {}{of}: {e:#}\n", exchange.rank());
+    let _ = std::io::stderr().write_all(line.as_bytes());
     exchange.end_all(super::COULD_NOT)
 }
 

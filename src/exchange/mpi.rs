@@ -72,8 +72,10 @@ impl Mpi {
         };
         let hosts = (&made as &dyn Exchange).gather_text(&made.host)?;
         let (turn, closing) = (made.turn.clone(), made.closing.clone());
-        let thread = std::thread::Builder::new().name("ranks".into()).spawn(move || beat(rank, &hosts, &turn, &closing));
-        let thread = thread.map_err(|e| refused(&format!("the system starts no thread that watches the other ranks: {e}")))?;
+        let thread =
+            std::thread::Builder::new().name("ranks".into()).spawn(move || beat(rank, &hosts, &turn, &closing));
+        let thread =
+            thread.map_err(|e| refused(&format!("the system starts no thread that watches the other ranks: {e}")))?;
         *lock(&made.beats) = Some(thread);
         Ok(made)
     }
@@ -133,16 +135,16 @@ impl Exchange for Mpi {
             let world = SimpleCommunicator::world();
             let mut sent: Vec<_> = {
                 let _turn = lock(&self.turn);
-                let send = |to: &usize| {
-                    world.process_at_rank(*to as i32).immediate_send_with_tag(sending, parts[*to], DATA)
-                };
+                let send =
+                    |to: &usize| world.process_at_rank(*to as i32).immediate_send_with_tag(sending, parts[*to], DATA);
                 peers.iter().map(send).collect()
             };
             // From where others send last what this one sends first, so that not all wait for the same rank.
             for from in peers.iter().rev() {
                 let peer = world.process_at_rank(*from as i32);
                 let status = poll(&self.turn, || peer.immediate_probe_with_tag(DATA));
-                let mut part = vec![0u32; usize::try_from(status.count(u32::equivalent_datatype())).expect("words were sent")];
+                let mut part =
+                    vec![0u32; usize::try_from(status.count(u32::equivalent_datatype())).expect("words were sent")];
                 scope(|receiving| {
                     let mut request = {
                         let _turn = lock(&self.turn);

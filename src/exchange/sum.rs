@@ -74,9 +74,8 @@ mod tests {
     #[test]
     fn the_sum_is_that_of_one_after_the_other() {
         for (ranks, rounds, len) in [(1, 1, 5), (2, 1, 9), (3, 2, 100), (8, 3, 5), (4, 1, 0)] {
-            let expected = (1..ranks * rounds).fold(term(0, len), |sum, n| {
-                sum.iter().zip(term(n, len)).map(|(a, b)| a + b).collect()
-            });
+            let expected = (1..ranks * rounds)
+                .fold(term(0, len), |sum, n| sum.iter().zip(term(n, len)).map(|(a, b)| a + b).collect());
             let sums = on_ranks(ranks, |ex| {
                 let mut sum = Sum::default();
                 for round in 0..rounds {

@@ -78,7 +78,8 @@ impl Shared {
         let cut = kinds.cut(&updates, &results(&all));
         let needed: HashSet<Value> = kinds.cut(&updates, &following).into_iter().collect();
         let name = |i: usize| format!("exchange.{part}.{i}");
-        let outputs = terms.keys().map(|v| (gradient(*v), *v)).chain(cut.iter().enumerate().map(|(i, v)| (name(i), *v)));
+        let outputs =
+            terms.keys().map(|v| (gradient(*v), *v)).chain(cut.iter().enumerate().map(|(i, v)| (name(i), *v)));
         let compute = g.asked(outputs.collect(), &[])?;
 
         let held: HashSet<Value> = late.iter().filter(|(l, v)| is_held(g, *l, *v)).map(|(l, _)| *l).collect();

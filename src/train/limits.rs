@@ -43,11 +43,7 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
 ///
 /// # Errors
 /// If not even a batch of one image fits, or ranks cannot train it ([`Programs::compile_for`]).
-pub fn fitting_programs_for(
-    task: &Task<'_>,
-    device: &Device,
-    exchange: &dyn Exchange,
-) -> Result<(Programs, usize)> {
+pub fn fitting_programs_for(task: &Task<'_>, device: &Device, exchange: &dyn Exchange) -> Result<(Programs, usize)> {
     let recipe = task.recipe;
     let method = recipe.method();
     let build = |batch: usize, eval: usize| -> Result<Graphs> { method.build(task, batch, eval) };

@@ -27,6 +27,7 @@ mod orders;
 pub mod origin;
 pub mod own_images;
 pub mod parts;
+pub mod plan;
 pub mod prepare;
 pub mod programs;
 pub mod protocol;

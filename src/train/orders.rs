@@ -33,7 +33,9 @@ impl Order {
     /// Of what was sent.
     pub fn of(words: &[u32]) -> Result<Order> {
         let &[kind, low, high] = words else {
-            return Err(Error::Config("rank 0 said nothing that this rank knows: start the same program in all".into()));
+            return Err(Error::Config(
+                "rank 0 said nothing that this rank knows: start the same program in all".into(),
+            ));
         };
         let n = low as u64 | (high as u64) << 32;
         Ok(match kind {

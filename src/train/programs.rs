@@ -2,9 +2,9 @@
 //! a teacher and a student, are parts too.
 
 use super::checkpoint;
+use super::metrics::take_means;
 use super::ranks::Ranks;
 use super::updates::{Updates, UpdatesPlan};
-use super::metrics::take_means;
 use crate::data::BATCHES_AT_ONCE;
 use crate::device::{Device, Executable, Reading, Store};
 use crate::error::{Error, Result};
@@ -131,7 +131,9 @@ impl Programs {
             }
         }
         let exchanged = self.updates.iter().flatten().map(UpdatesPlan::host_bytes).max().unwrap_or(0);
-        2 * saved.values().sum::<usize>() + (BATCHES_AT_ONCE - 1 + together) * inputs.values().sum::<usize>() + exchanged
+        2 * saved.values().sum::<usize>()
+            + (BATCHES_AT_ONCE - 1 + together) * inputs.values().sum::<usize>()
+            + exchanged
     }
 
     /// Whether ranks take turns in the second pass of an epoch, in which each batch goes by what those before it left.
@@ -188,8 +190,7 @@ impl Runner {
         let updates = updates.collect::<Result<_>>()?;
         let eval = store.load_program(plan.eval, false)?;
         let start = plan.start.map(|p| store.load_program(p, false)).transpose()?;
-        let mut s =
-            Runner { store, start, step, refresh: plan.refresh, updates, eval, given: plan.given, ranks: None };
+        let mut s = Runner { store, start, step, refresh: plan.refresh, updates, eval, given: plan.given, ranks: None };
         s.initialise(seed)?;
         Ok(s)
     }

@@ -8,6 +8,7 @@ use crate::graph::Graph;
 use crate::optim::{ADDS, Cut, Shared};
 use crate::program::Program;
 use crate::tensor::HostTensor;
+use std::time::Instant;
 
 /// The compiled updates of a part, not yet on a device.
 #[derive(Clone, Debug)]
@@ -129,6 +130,31 @@ impl Updates {
             self.follow(store, &rests[batch], &round.scalars[batch], ends)?;
         }
         Ok(())
+    }
+
+    /// Numbers of its gradients, and words of what else is exchanged of each batch.
+    pub fn exchanged(&self) -> (usize, usize) {
+        (words(&self.gradients), words(&self.rest))
+    }
+
+    /// Seconds of one batch alone, which nobody exchanges: until what it made is in host memory, to follow it, and to end the
+    /// step with it.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn timed(&mut self, compute: &mut Executable, store: &mut Store, scalars: &[f32]) -> Result<[f64; 3]> {
+        let mut began = Instant::now();
+        let mut lap = || std::mem::replace(&mut began, Instant::now()).elapsed().as_secs_f64();
+        compute.run(scalars)?;
+        let (gradients, rest) = (read(compute, &self.gradients)?, read(compute, &self.rest)?);
+        let compute = lap();
+        self.follow(store, &rest, scalars, false)?;
+        store.device().wait()?;
+        let follow = lap();
+        write(store, &self.gradients, &gradients)?;
+        self.follow(store, &rest, scalars, true)?;
+        store.device().wait()?;
+        Ok([compute, follow, lap()])
     }
 
     /// Adds the gradients of a batch of each rank to the sum.

@@ -100,7 +100,7 @@ fn ranks_make_what_one_program_makes() {
 /// Many ranks, in one process: a step of 64 batches.
 #[test]
 fn sixty_four_ranks_make_what_one_program_makes() {
-    let setting = setting("small-siman", 64, &["batch=2", "data.size=[8,8]"]);
+    let setting = setting("small-siman", 64, &["batch=2"]);
     let one = alone(&setting, &Device::Cpu, 1);
     for (rank, made) in together(&setting, &Device::Cpu, 64, 1).iter().enumerate() {
         assert!(changed(&one, made).is_empty(), "rank {rank}");

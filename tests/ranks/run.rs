@@ -64,7 +64,8 @@ fn timeless(run: &Path) -> Vec<serde_json::Value> {
 #[test]
 fn a_run_of_ranks_writes_what_one_program_writes() {
     let dir = tempfile::tempdir().unwrap();
-    let changes = ["accumulate=3", "batch=6", "data.train_images=60", "data.val=0.2", "data.test_images=27", "epochs=3"];
+    let changes =
+        ["accumulate=3", "batch=6", "data.train_images=60", "data.val=0.2", "data.test_images=27", "epochs=3"];
     for name in ["small-float", "small-swav"] {
         let recipe = recipe(name, &changes);
         let place = |ranks: usize| dir.path().join(format!("{name}-{ranks}"));

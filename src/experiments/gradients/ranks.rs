@@ -81,8 +81,9 @@ pub(in crate::experiments) fn follow(exchange: Arc<dyn Exchange>, options: &Trai
     if text.is_empty() {
         return Ok(Ending::Done);
     }
-    let told: Told = serde_json::from_str(&text)
-        .map_err(|e| Error::Config(format!("what rank 0 trains cannot be read: {e}; start the same program in all ranks")))?;
+    let told: Told = serde_json::from_str(&text).map_err(|e| {
+        Error::Config(format!("what rank 0 trains cannot be read: {e}; start the same program in all ranks"))
+    })?;
     let Told { name, recipe, select, normalization } = told;
     let recipe = Recipe::parse(&recipe, Path::new("the recipe of rank 0"))?;
     let data = recipe.open_images()?;

@@ -284,11 +284,14 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
     if ranks > 1 {
         let (gradients, rest) = programs.exchanged();
         let turns = match programs.takes_turns() {
-            true => "; in the second pass of an epoch ranks take turns, as each batch goes by what those before it left",
+            true => {
+                "; in the second pass of an epoch ranks take turns, as each batch goes by what those before it left"
+            }
             false => "",
         };
         say(format!(
-            "ranks   {ranks}, of each step's {} batches {} each; {} gradients of 32 bits are added up in the order of the batches, and {} are              exchanged beside them; batch statistics: local, those of each batch{turns}",
+            "ranks   {ranks}, of each step's {} batches {} each; {} gradients of 32 bits are added up in the order of the batches, and {} are \
+             exchanged beside them; batch statistics: local, those of each batch{turns}",
             recipe.accumulate,
             recipe.accumulate / ranks,
             grouped(gradients as u64),
