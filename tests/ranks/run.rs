@@ -80,3 +80,23 @@ fn a_run_of_ranks_writes_what_one_program_writes() {
         assert!(one.len() > 6, "{name} logged {} lines", one.len());
     }
 }
+
+/// Before the first step: other images than rank 0's.
+#[test]
+fn a_rank_with_other_images_is_named() {
+    let changes = ["accumulate=2", "augment.normalize={ mean = [0.286], std = [0.353] }"];
+    let recipes =
+        [recipe("small-float", &changes), recipe("small-float", &[&changes[..], &["data.train_images=40"]].concat())];
+    let said: Vec<String> = std::thread::scope(|scope| {
+        let recipes = &recipes;
+        let run = |rank: usize, exchange: Arc<dyn Exchange>| prepare(&recipes[rank], Some(exchange))?.agree();
+        let threads: Vec<_> = team(2)
+            .into_iter()
+            .map(|rank| scope.spawn(move || run(rank.rank(), Arc::new(rank)).unwrap_err().to_string()))
+            .collect();
+        threads.into_iter().map(|t| t.join().expect("a rank panicked")).collect()
+    });
+    for m in said {
+        assert!(m.starts_with("rank 1 has another data set than rank 0: 40 images") && m.contains("32 images"), "{m}");
+    }
+}
