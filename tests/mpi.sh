@@ -96,7 +96,6 @@ refuses "has 4 batches of 8 images, which 3 ranks cannot share: go on with 1 or 
     ranks 3 --resume --out "$kept" --epochs 6
 
 echo "what ranks do not agree on"
-export -f ranks fail
 two() {
     "${launch[@]}" -n 1 "$onebit" train small-siman "${small[@]}" --device cpu --out "$dir/x" "${@:2}" : \
         -n 1 "$onebit" train small-siman "${small[@]}" --device cpu --out "$dir/x" ${1:+$1}
