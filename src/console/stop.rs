@@ -33,6 +33,12 @@ pub fn survive_file_limits() {
     }
 }
 
+/// Leaves Ctrl-C to another program, which tells this one when it ends.
+pub fn leave_to_another() {
+    // Where no handler can be installed, this one ends first and takes the others along.
+    let _ = ctrlc::set_handler(|| {});
+}
+
 /// Installs the handler, the first time that it is asked; the flag that it sets.
 pub fn on_ctrl_c() -> Result<&'static AtomicBool> {
     static INSTALLED: OnceLock<std::result::Result<(), String>> = OnceLock::new();

@@ -23,15 +23,30 @@ pub fn choose(select: &str) -> Result<Choice> {
     choose_with(select, GpuOptions::default())
 }
 
+/// As [`choose`], for one of several programs on a machine, by its number among them: of a list `0,1` the device in its turn, of
+/// `auto` one of the GPUs that are as good as the first. The selector stays the whole one.
+///
+/// # Errors
+/// If there is no such device, or it cannot be opened.
+pub fn choose_in_turn(select: &str, number: usize) -> Result<Choice> {
+    let choice = choose_number(select, number, GpuOptions::default())?;
+    Ok(Choice { select: select.trim().to_string(), ..choice })
+}
+
 /// As [`choose`], opened in another way.
 pub fn choose_with(select: &str, options: GpuOptions) -> Result<Choice> {
-    let select = select.trim();
+    choose_number(select, 0, options)
+}
+
+fn choose_number(select: &str, number: usize, options: GpuOptions) -> Result<Choice> {
+    let listed: Vec<&str> = select.split(',').map(str::trim).collect();
+    let select = listed[number % listed.len()];
     if select.eq_ignore_ascii_case("cpu") {
         return Ok(Choice { device: Device::Cpu, select: "cpu".into(), why: "asked for".into() });
     }
     let all = adapters();
     if select.eq_ignore_ascii_case("auto") {
-        return automatic(&all, options);
+        return automatic(&all, number, options);
     }
     let index = find(select, &all.iter().map(Described::from).collect::<Vec<_>>())?;
     let device = Device::Gpu(GpuDevice::open(&all[index], options)?);
@@ -85,7 +100,7 @@ fn unknown(select: &str, all: &[Described]) -> Error {
 const CLEARLY: f64 = 2.0;
 
 /// A real GPU if there is one; else the CPU, unless a software adapter is clearly faster.
-fn automatic(all: &[AdapterReport], options: GpuOptions) -> Result<Choice> {
+fn automatic(all: &[AdapterReport], number: usize, options: GpuOptions) -> Result<Choice> {
     let mut failures = Vec::new();
     let mut open = |i: usize| match GpuDevice::open(&all[i], options) {
         Ok(d) => Some(Device::Gpu(d)),
@@ -95,7 +110,12 @@ fn automatic(all: &[AdapterReport], options: GpuOptions) -> Result<Choice> {
         }
     };
     let mut real: Vec<usize> = (0..all.len()).filter(|&i| all[i].usable.is_ok() && !all[i].is_software()).collect();
-    real.sort_by_key(|&i| (all[i].info.device_type != wgpu::DeviceType::DiscreteGpu, backend_rank(&all[i]), i));
+    let worth = |i: usize| (all[i].info.device_type != wgpu::DeviceType::DiscreteGpu, backend_rank(&all[i]));
+    real.sort_by_key(|&i| (worth(i), i));
+    let alike = real.iter().filter(|i| worth(**i) == worth(real[0])).count();
+    if alike > 0 {
+        real[..alike].rotate_left(number % alike);
+    }
     for i in real {
         if let Some(device) = open(i) {
             return Ok(Choice { device, select: i.to_string(), why: "a real GPU goes first".into() });

@@ -26,6 +26,10 @@ impl NonFinite<'_> {
     /// The error of a run whose loss was not finite at step `bad`, counted from 0 since the start.
     pub fn error(mut self, bad: u64) -> Error {
         let cause = match self.cause(bad) {
+            _ if self.steps.runner.ranks().is_some() => Ok(None),
+            cause => cause,
+        };
+        let cause = match cause {
             Ok(Some((step, cause))) => format!("in step {step} {cause}"),
             Ok(None) => "running the step again gave no such number".to_string(),
             Err(e) => format!("looking for the cause failed: {e}"),
