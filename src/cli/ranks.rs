@@ -40,7 +40,7 @@ pub fn fail(exchange: &dyn Exchange, e: &anyhow::Error) -> ! {
 /// # Errors
 /// If it was started so.
 pub fn alone(command: &str) -> Result<()> {
-    match Launched::found() {
+    match Launched::found()? {
         None => Ok(()),
         Some(Launched { ranks, .. }) => Err(anyhow!(
             "mpirun started {ranks} ranks, and `onebit {command}` is for one program: start it without mpirun (`onebit train` is for several)"

@@ -9,24 +9,30 @@ use std::sync::Arc;
 pub struct Launched {
     /// How many there are of it.
     pub ranks: usize,
-    /// Which of them this one is.
-    pub rank: usize,
 }
 
-/// What launchers set: how many ranks there are, and which one this is. Open MPI, and the process managers of MPICH and of
-/// those that descend from it.
-const VARIABLES: [(&str, &str); 2] = [("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"), ("PMI_SIZE", "PMI_RANK")];
+/// What launchers set: how many ranks there are. Open MPI, and the process managers of MPICH and of those that descend from it.
+const VARIABLES: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
 
 impl Launched {
     /// As the environment tells it; `None` of a program that is alone.
-    pub fn found() -> Option<Launched> {
-        Launched::of(|name| std::env::var(name).ok())
+    ///
+    /// # Errors
+    /// If it holds something else than a number: each of several programs that take themselves for alone would write over the others.
+    pub fn found() -> Result<Option<Launched>> {
+        Launched::of(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
-    fn of(variable: impl Fn(&str) -> Option<String>) -> Option<Launched> {
-        let number = |name: &str| variable(name)?.trim().parse::<usize>().ok();
-        let found = VARIABLES.iter().find_map(|(ranks, rank)| Some((number(ranks)?, number(rank).unwrap_or(0))));
-        found.filter(|(ranks, _)| *ranks > 1).map(|(ranks, rank)| Launched { ranks, rank })
+    fn of(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Launched>> {
+        let Some((name, value)) = VARIABLES.iter().find_map(|name| Some((name, variable(name)?))) else {
+            return Ok(None);
+        };
+        let ranks = value.trim().parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| {
+            Error::Config(format!(
+                "the environment has {name} = {value:?}, which tells no number of ranks: start onebit by mpirun, or unset {name}"
+            ))
+        })?;
+        Ok((ranks > 1).then_some(Launched { ranks }))
     }
 }
 
@@ -36,7 +42,7 @@ impl Launched {
 /// # Errors
 /// If it is one of several and was built without MPI, or MPI does not allow threads.
 pub fn start() -> Result<Option<Arc<dyn Exchange>>> {
-    match Launched::found() {
+    match Launched::found()? {
         None => Ok(None),
         Some(launched) => begin(launched).map(Some),
     }
@@ -75,11 +81,13 @@ mod tests {
         let of = |set: &[(&str, &str)]| {
             Launched::of(|name| set.iter().find(|(n, _)| *n == name).map(|(_, v)| v.to_string()))
         };
-        assert_eq!(of(&[]), None);
-        assert_eq!(of(&[("OMPI_COMM_WORLD_SIZE", "1"), ("OMPI_COMM_WORLD_RANK", "0")]), None);
-        let open = of(&[("OMPI_COMM_WORLD_SIZE", "4"), ("OMPI_COMM_WORLD_RANK", "3")]);
-        assert_eq!(open, Some(Launched { ranks: 4, rank: 3 }));
-        assert_eq!(of(&[("PMI_SIZE", "2"), ("PMI_RANK", "1")]), Some(Launched { ranks: 2, rank: 1 }));
-        assert_eq!(of(&[("PMI_SIZE", "many")]), None);
+        assert_eq!(of(&[]).unwrap(), None);
+        assert_eq!(of(&[("OMPI_COMM_WORLD_SIZE", "1")]).unwrap(), None);
+        assert_eq!(of(&[("OMPI_COMM_WORLD_SIZE", "4")]).unwrap(), Some(Launched { ranks: 4 }));
+        assert_eq!(of(&[("PMI_SIZE", " 2 ")]).unwrap(), Some(Launched { ranks: 2 }));
+        for wrong in ["many", "", "0", "-2"] {
+            let m = of(&[("PMI_SIZE", wrong)]).unwrap_err().to_string();
+            assert!(m.contains("PMI_SIZE") && m.contains(&format!("{wrong:?}")), "{m}");
+        }
     }
 }

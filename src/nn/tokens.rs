@@ -63,7 +63,7 @@ impl Builder<'_> {
 
     /// Embeddings for a map of another size.
     fn places_of_others(&mut self, known: Value, [h, w, c]: [usize; 3]) -> Result<Value> {
-        let square = |places: usize| (places.isqrt().pow(2) == places).then_some(places.isqrt());
+        let square = |places: usize| (places > 0 && places.isqrt().pow(2) == places).then_some(places.isqrt());
         let other = self.g.shape(known).clone();
         // A class token stands first in both, or in neither.
         let sides = |before: usize| square(other[0].checked_sub(before)?).zip(square((h * w).checked_sub(before)?));
