@@ -19,6 +19,9 @@ pub struct Choice {
 
 /// Takes a device by `auto`, `cpu`, a backend (`vulkan`, `metal`, `dx12`, `gl`), the number of an adapter, or part of an
 /// adapter's name.
+///
+/// # Errors
+/// If there is no such device, it cannot be opened, or several are named.
 pub fn choose(select: &str) -> Result<Choice> {
     choose_with(select, GpuOptions::default())
 }
@@ -29,18 +32,39 @@ pub fn choose(select: &str) -> Result<Choice> {
 /// # Errors
 /// If there is no such device, or it cannot be opened.
 pub fn choose_in_turn(select: &str, number: usize) -> Result<Choice> {
-    let choice = choose_number(select, number, GpuOptions::default())?;
+    let listed = listed(select);
+    let choice = choose_number(listed[number % listed.len()], number, GpuOptions::default())?;
     Ok(Choice { select: select.trim().to_string(), ..choice })
+}
+
+/// The first of a list of devices, which a run of several ranks was trained on; of anything else all of it.
+pub fn first_of(select: &str) -> &str {
+    listed(select)[0]
+}
+
+/// The devices of a list such as `0,1`. Names of adapters may have commas too.
+fn listed(select: &str) -> Vec<&str> {
+    let all: Vec<&str> = select.split(',').map(str::trim).collect();
+    let is_short = |part: &&str| {
+        let known = ["auto", "cpu", "vulkan", "metal", "dx12", "gl", "opengl", "gles"];
+        part.parse::<usize>().is_ok() || known.iter().any(|word| part.eq_ignore_ascii_case(word))
+    };
+    if all.iter().all(is_short) { all } else { vec![select.trim()] }
 }
 
 /// As [`choose`], opened in another way.
 pub fn choose_with(select: &str, options: GpuOptions) -> Result<Choice> {
-    choose_number(select, 0, options)
+    match listed(select)[..] {
+        [one] => choose_number(one, 0, options),
+        ref several => Err(Error::Device(format!(
+            "`{select}` names {} devices, and this is one program: name one of them, or train on all by  mpirun -n {} onebit train",
+            several.len(),
+            several.len()
+        ))),
+    }
 }
 
 fn choose_number(select: &str, number: usize, options: GpuOptions) -> Result<Choice> {
-    let listed: Vec<&str> = select.split(',').map(str::trim).collect();
-    let select = listed[number % listed.len()];
     if select.eq_ignore_ascii_case("cpu") {
         return Ok(Choice { device: Device::Cpu, select: "cpu".into(), why: "asked for".into() });
     }
@@ -203,6 +227,17 @@ mod tests {
             let m = find(select, &all).unwrap_err().to_string();
             assert!(m.contains(&format!("`{select}`")) && m.contains("1 (Some GPU 4000, vulkan)") && m.contains("cpu"));
         }
+    }
+
+    #[test]
+    fn several_devices_are_for_several_ranks() {
+        assert_eq!(listed("0, 1,cpu"), ["0", "1", "cpu"]);
+        assert_eq!((first_of("1,0"), first_of("vulkan")), ("1", "vulkan"));
+        // A name with a comma.
+        assert_eq!(listed("llvmpipe (LLVM 15.0.6, 256 bits)").len(), 1);
+        let m = choose("0,1").err().unwrap().to_string();
+        assert!(m.contains("`0,1` names 2 devices") && m.contains("mpirun -n 2"), "{m}");
+        assert!(matches!(choose_in_turn("auto,cpu", 3).unwrap().device, Device::Cpu));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::exchange::Exchange;
 use crate::experiments::{Ending, TrainOptions};
 use crate::recipe::Recipe;
-use crate::train::choose::{Choice, choose, choose_in_turn};
+use crate::train::choose::{Choice, choose, choose_in_turn, first_of};
 use crate::train::prepare::Request;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -47,6 +47,8 @@ pub(super) fn check_batches(options: &TrainOptions, recipe: &Recipe, run: &Path)
 /// The device of this program: the one that is asked for, or of several ranks on a machine the one in turn.
 pub(super) fn choose_own(options: &TrainOptions, select: &str) -> Result<Choice> {
     match &options.exchange {
+        // What a run of several ranks was trained on is no wish for several devices.
+        None if options.device.is_none() => choose(first_of(select)),
         None => choose(select),
         Some(exchange) => choose_in_turn(select, exchange.local().0),
     }
