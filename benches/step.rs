@@ -1,12 +1,14 @@
 //! A whole training step of the CIFAR networks, as the peer benchmarks define it: forward, mean
-//! cross-entropy, backward, SGD with momentum 0.9, one batch used again and again.
+//! cross-entropy, backward, SGD with momentum 0.9, one batch used again and again. And of a vision transformer for images of 224
+//! pixels and 1000 classes.
 //!
 //!     cargo bench --bench step -- [--device cpu|vulkan|gl|INDEX] [--seconds S] [--batch N,N...] [--json] [NAME...]
 //!
 //! Prints milliseconds (least of n), images/s, planned and kept memory, the steps of the program and where the time goes when
 //! it is run kernel by kernel (`--by-op`); for a GPU also what recording and submitting costs a dispatch. With `--json` it is a
 //! line of JSON for each network and batch; one that does not fit the device says so. `--memory` prints only the plan, at batch
-//! 128; with `--recompute` blocks of the forward pass are made again for the gradients (`memory.recompute`).
+//! 128; with `--recompute` blocks of the forward pass are made again for the gradients (`memory.recompute`), with
+//! `--recompute-pointwise` activations and the like.
 
 #[path = "shared/mod.rs"]
 mod shared;
@@ -30,10 +32,11 @@ fn graph(kind: NetKind, binary: bool, batch: usize) -> Graph {
     // The peers' network: one shortcut a block, 1x1 convolutions where the shape changes.
     spec.skip = Some(Skip::Single);
     spec.shortcut = Some(onebit::nn::Shortcut::Float);
+    let (side, classes) = if kind == NetKind::VitS16 { (224, 1000) } else { (32, 10) };
     let build = |g: &mut Graph| {
-        let x = g.input("x", Meta::f32([batch, 32, 32, 3]))?;
+        let x = g.input("x", Meta::f32([batch, side, side, 3]))?;
         let labels = g.input("labels", Meta::new([batch], DType::U32))?;
-        let logits = spec.build(g, x, 10, Mode::Train, None)?;
+        let logits = spec.build(g, x, classes, Mode::Train, None)?;
         let loss = g.cross_entropy(logits, labels, 0.0)?;
         g.output("loss", loss);
         let params = g.params();
@@ -125,8 +128,13 @@ fn main() {
         ("resnet20", NetKind::Resnet20, false, 64),
         ("bin-resnet18", NetKind::Resnet18, true, 32),
         ("bin-resnet20", NetKind::Resnet20, true, 64),
+        ("vit-s16", NetKind::VitS16, false, 16),
     ];
-    let compile: Compile = if flag("--recompute") { Program::compile_recomputing } else { Program::compile };
+    let compile: Compile = match (flag("--recompute"), flag("--recompute-pointwise")) {
+        (true, _) => Program::compile_recomputing,
+        (_, true) => Program::compile_recomputing_pointwise,
+        _ => Program::compile,
+    };
     if flag("--memory") {
         return memory(&cases, flag("--list"), compile);
     }

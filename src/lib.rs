@@ -140,6 +140,8 @@ pub mod device;
 mod devices;
 pub mod error;
 #[cfg(feature = "train")]
+pub mod exchange;
+#[cfg(feature = "train")]
 pub mod experiments;
 #[cfg(feature = "train")]
 pub mod features;

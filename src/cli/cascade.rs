@@ -139,6 +139,7 @@ fn expert(
         device: device.clone(),
         select: t.info.select.clone(),
         targets: None,
+        exchange: None,
     };
     let started = request.prepare()?.start(Place::New(out.join(format!("expert-{k}"))))?;
     let (run, recipe, info) = (started.run().clone(), started.prepared().recipe().clone(), started.prepared().info());

@@ -15,8 +15,10 @@ mod mask;
 mod net;
 mod pack;
 mod pictures;
+mod plan;
 mod predict;
 mod profile;
+mod ranks;
 mod recipes;
 mod report;
 mod sweep;
@@ -64,6 +66,7 @@ enum Command {
     Report(report::Args),
     Verify(verify::Args),
     Profile(profile::Args),
+    Plan(plan::Args),
     Bench(bench::Args),
     ExportProgram(export_program::Args),
     Completions(completions::Args),
@@ -116,6 +119,10 @@ fn code(ending: Ending) -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // An instruction set that this machine lacks is refused before anything is begun.
     crate::kernels::Isa::chosen()?;
+    if !matches!(cli.command, Command::Train(_)) {
+        let named = std::env::args().nth(1).unwrap_or_default();
+        ranks::alone(&named)?;
+    }
     match cli.command {
         Command::Devices(args) => devices::run(&args),
         Command::Recipes(args) => recipes::run(&args),
@@ -134,6 +141,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Profile(args) => profile::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::ExportProgram(args) => export_program::run(&args),
         Command::Completions(args) => completions::run(&args),

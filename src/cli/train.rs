@@ -1,6 +1,7 @@
 //! `onebit train`.
 
-use crate::console::stop::at_end_of_input;
+use super::ranks;
+use crate::console::stop::{at_end_of_input, leave_to_another};
 use crate::experiments::{self, TrainOptions};
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 ///     onebit train mine.toml --device vulkan --seed 3   your own recipe
 ///     onebit train --set epochs=5 --set lr=0.01
 ///     onebit train --resume --out runs/fashion-binary   go on where it was stopped or killed
+///     mpirun -n 4 onebit train cifar10-resnet18-siman   one network on four devices, of one machine or several
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -32,5 +34,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.supervised {
         at_end_of_input();
     }
-    Ok(super::code(experiments::train(&args.options)?))
+    let Some(exchange) = ranks::join()? else { return Ok(super::code(experiments::train(&args.options)?)) };
+    if !exchange.leads() {
+        leave_to_another();
+    }
+    let options = TrainOptions { exchange: Some(exchange.clone()), ..args.options.clone() };
+    match experiments::train(&options) {
+        Ok(ending) => {
+            exchange.close()?;
+            Ok(super::code(ending))
+        }
+        Err(e) => ranks::fail(&*exchange, &e.into()),
+    }
 }

@@ -34,6 +34,12 @@ pub fn survive_file_limits() {
     }
 }
 
+/// Leaves Ctrl-C to another program, which tells this one when it ends.
+pub fn leave_to_another() {
+    // Where no handler can be installed, this one ends first and takes the others along.
+    let _ = ctrlc::set_handler(|| {});
+}
+
 /// Installs the handler, the first time that it is asked; the flag that it sets. Where somebody [listens](super::listener) to this
 /// thread, no handler is touched, and the flag is the listener's.
 pub fn on_ctrl_c() -> Result<Arc<AtomicBool>> {

@@ -55,6 +55,8 @@ pub const BATCHES_AT_ONCE: usize = AHEAD + 2;
 pub struct Loader {
     dataset: Arc<Dataset>,
     plan: BatchPlan,
+    /// The first batch that is read ahead, and how many are gone on by: others are read elsewhere.
+    share: (usize, usize),
     views: Vec<Sampler>,
     /// Decodes image files, beside the threads that compute. `None` for images that are decoded.
     decoders: Option<Arc<ThreadPool>>,
@@ -106,7 +108,18 @@ impl Loader {
             }
         };
         let views = views.iter().zip(0..).map(|(spec, view)| Sampler::new(spec, seed, view)).collect();
-        Ok(Loader { plan: BatchPlan { len, batch, seed, shuffle, drop_last, together }, dataset, views, decoders })
+        let plan = BatchPlan { len, batch, seed, shuffle, drop_last, together };
+        Ok(Loader { plan, share: (0, 1), dataset, views, decoders })
+    }
+
+    /// The same, of which [`Loader::start_at`] and [`Loader::epoch`] read one batch in `of` alone: those whose number in the epoch
+    /// leaves `first` when divided by that.
+    ///
+    /// # Panics
+    /// If `first` is not less than `of`.
+    pub fn sharing(self, first: usize, of: usize) -> Loader {
+        assert!(first < of, "share {first} of {of}");
+        Loader { share: (first, of), ..self }
     }
 
     /// The set that is read.
@@ -136,6 +149,20 @@ impl Loader {
         let mut batch = self.blank();
         self.fill(&mut batch, &self.plan.order(epoch), epoch, step)?;
         Ok(batch)
+    }
+
+    /// A batch without its images: labels, and which of it counts.
+    ///
+    /// # Panics
+    /// If the epoch has no such step.
+    pub fn outline(&self, epoch: u64, step: usize) -> Batch {
+        assert!(step < self.steps(), "step {step} of an epoch of {}", self.steps());
+        let (indices, valid) = self.plan.indices(&self.plan.order(epoch), step);
+        let labels = self.dataset.labels.as_ref().map(|labels| {
+            let of_batch = indices.iter().map(|i| labels[*i as usize]).collect();
+            HostTensor::from_u32([indices.len()], of_batch)
+        });
+        Batch { epoch, step, images: Vec::new(), labels, indices, valid, augment: Vec::new() }
     }
 
     /// Batches from (`epoch`, `step`) on, epoch after epoch without end, made in a background thread.
@@ -171,7 +198,8 @@ impl Loader {
     ) {
         for epoch in epoch..=last_epoch {
             let order = self.plan.order(epoch);
-            for step in std::mem::take(&mut step)..self.steps() {
+            let (first, of) = self.share;
+            for step in (std::mem::take(&mut step)..self.steps()).filter(|step| step % of == first) {
                 let mut batch = empty.try_recv().unwrap_or_else(|_| self.blank());
                 let filled = self.fill(&mut batch, &order, epoch, step);
                 let failed = filled.is_err();
@@ -353,6 +381,20 @@ mod tests {
             assert_eq!(resumed, all[start..]);
         }
         assert_ne!(all[0].indices, all[5].indices);
+    }
+
+    #[test]
+    fn shares_are_all_batches_once() {
+        let loader = train();
+        for share in 0..2 {
+            let own = loader.clone().sharing(share, 2);
+            let steps: Vec<usize> = own.epoch(0).map(|b| b.unwrap().step).collect();
+            assert_eq!(steps, (0..5).filter(|s| s % 2 == share).collect::<Vec<_>>());
+            let batch = own.start_at(1, 2 + share).next().unwrap().unwrap();
+            assert_eq!(batch, loader.batch(1, 2 + share).unwrap());
+        }
+        let (whole, outline) = (loader.batch(1, 3).unwrap(), loader.outline(1, 3));
+        assert_eq!((whole.labels, whole.indices, whole.valid), (outline.labels, outline.indices, outline.valid));
     }
 
     #[test]

@@ -123,3 +123,5 @@ impl<'a> Reader<'a> {
 pub(super) const PLAIN: u32 = 3;
 /// The first version whose windows have a dilation, and whose convolutions of floats have groups.
 pub(super) const DILATED: u32 = 4;
+/// The version with operations on tokens.
+pub(super) const TOKENS: u32 = 5;

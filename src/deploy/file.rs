@@ -1,6 +1,6 @@
 //! The bytes of a packed model; `README.md` beside this file has them in a table.
 
-use super::bytes::{DILATED, PLAIN, Read, Reader, Writer};
+use super::bytes::{PLAIN, Read, Reader, TOKENS, Writer};
 use super::masked;
 use super::net::{Net, Node};
 use super::ops::{self, Conv, Op};
@@ -10,7 +10,7 @@ use std::path::Path;
 /// How a packed model begins.
 pub const MAGIC: &[u8; 8] = b"1BITNET\n";
 /// The newest version of the layout. What an older one can hold is written in it; all from 2 on are read.
-pub const VERSION: u32 = DILATED;
+pub const VERSION: u32 = TOKENS;
 /// The version that did not tell the background; it is taken for white then.
 const WITHOUT_BACKGROUND: u32 = 2;
 /// Levels that a background may have.

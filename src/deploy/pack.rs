@@ -163,8 +163,7 @@ impl Packer<'_> {
             // Of every number of the image, the same for each pixel.
             n if n == self.metas[x].len() && values.chunks(c).all(|p| p == &values[..c]) => Ok(values[..c].to_vec()),
             n => Err(Error::Config(format!(
-                "{} has {n} numbers where there are {c} channels: what ships has one a channel, so that networks with numbers of each \
-                 pixel (position embeddings of vision transformers) cannot be exported",
+                "{} has {n} numbers where there are {c} channels: what ships has one a channel here",
                 self.graph.name(v)
             ))),
         }

@@ -55,14 +55,7 @@ impl<'a> Planner<'a> {
 
     /// A slot for a value: the smallest free one that is large enough, or else the largest free one, made larger.
     fn slot(&mut self, value: usize) -> usize {
-        let Meta { shape: [.., c], kind } = self.metas[value];
-        let pixels = self.metas[value].pixels();
-        let words = pixels
-            * match kind {
-                Kind::Bytes | Kind::Float => c,
-                Kind::Int => c.div_ceil(2),
-                Kind::Bits => c.div_ceil(32),
-            };
+        let words = self.metas[value].words();
         let free = || (0..self.sizes.len()).filter(|s| self.free[*s]);
         let fits = free().filter(|s| self.sizes[*s] >= words).min_by_key(|s| self.sizes[*s]);
         let slot = match fits.or(free().max_by_key(|s| self.sizes[*s])) {
@@ -149,7 +142,7 @@ impl<'a> Planner<'a> {
                 op => {
                     let inputs = node.inputs.iter().map(|v| (self.at(*v), self.metas[*v])).collect();
                     let to = self.slot(i + 1);
-                    self.finish(i, Work::Plain { op: op.clone(), inputs, to, made });
+                    self.finish(i, Work::Plain { op: op.clone(), isa: self.isa, inputs, to, made });
                 }
             }
         }

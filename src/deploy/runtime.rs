@@ -64,6 +64,7 @@ pub(super) enum Work {
     Joined(Box<Work>, Box<Work>),
     Plain {
         op: Op,
+        isa: Isa,
         inputs: Vec<(usize, Meta)>,
         to: usize,
         made: Meta,
@@ -290,14 +291,16 @@ impl Work {
                     then.pixels_of(image, slots, some);
                 }
             }
-            Work::Plain { op, inputs, to, made } => {
-                let x: Vec<&[f32]> =
-                    inputs.iter().map(|(slot, meta)| bytemuck::cast_slice(slots.read(*slot, 0..meta.len()))).collect();
+            Work::Plain { op, isa, inputs, to, made } => {
+                let x: Vec<&[f32]> = inputs
+                    .iter()
+                    .map(|(slot, meta)| bytemuck::cast_slice(slots.read(*slot, 0..meta.words())))
+                    .collect();
                 let from: Vec<Meta> = inputs.iter().map(|(_, meta)| *meta).collect();
                 let channels = made.shape[2];
                 // SAFETY: these pixels are this thread's, and no slot of an input is written to.
                 let y = unsafe { slots.write(*to, part.start * channels..part.end * channels) };
-                op.runs().run(&x, &from, bytemuck::cast_slice_mut(y), part, *made);
+                op.runs().run(*isa, &x, &from, bytemuck::cast_slice_mut(y), part, *made);
             }
         }
     }

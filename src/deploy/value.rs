@@ -35,6 +35,17 @@ impl Meta {
         self.shape.iter().product()
     }
 
+    /// Words of 32 bits that it takes in memory; a pixel starts on one.
+    pub(super) fn words(&self) -> usize {
+        let c = self.shape[2];
+        self.pixels()
+            * match self.kind {
+                Kind::Bytes | Kind::Float => c,
+                Kind::Int => c.div_ceil(2),
+                Kind::Bits => c.div_ceil(32),
+            }
+    }
+
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

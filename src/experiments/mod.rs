@@ -137,6 +137,9 @@ impl Experiments {
 
 /// Trains what `onebit train` is asked for.
 pub fn train(options: &TrainOptions) -> Result<Ending> {
+    if let Some(exchange) = options.exchange.as_ref().filter(|exchange| !exchange.leads()) {
+        return gradients::follow(exchange.clone(), options);
+    }
     let flags = [
         ("--data", "data.path", options.data.is_some()),
         ("--features", "features", options.features.is_some()),
@@ -150,6 +153,13 @@ pub fn train(options: &TrainOptions) -> Result<Ending> {
         Start::New(text) => EXPERIMENTS.of_text(&text.text),
         Start::Resumed(run) => EXPERIMENTS.of_run(run)?,
     };
+    if let (Some(exchange), false) = (&options.exchange, experiment.name() == Gradients.name()) {
+        return Err(Error::Config(format!(
+            "mpirun started {} ranks, and ranks train networks by gradients alone; this is a recipe of {}: start it without mpirun",
+            exchange.ranks(),
+            experiment.name()
+        )));
+    }
     experiment.train(start, options)
 }
 

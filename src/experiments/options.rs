@@ -2,12 +2,13 @@
 
 use crate::data::{Dataset, Part, Split};
 use crate::error::{Error, Result};
+use crate::exchange::Exchange;
 use crate::train::protocol::Protocol;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What is trained, and how.
-#[derive(Default, clap::Args)]
+#[derive(Clone, Default, clap::Args)]
 pub struct TrainOptions {
     /// A built-in recipe (see `onebit recipes`) or a TOML file.
     pub recipe: Option<String>,
@@ -20,7 +21,8 @@ pub struct TrainOptions {
     /// The run directory [default: runs/RECIPE].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name [default: auto].
+    /// auto, cpu, vulkan, metal, dx12, gl, the number of an adapter, or part of its name [default: auto]. Of several ranks on one
+    /// machine each takes its own: 0,1 names them in turn, and auto goes through the GPUs.
     #[arg(long, value_name = "SEL")]
     pub device: Option<String>,
     /// Decides initial weights, order and augmentation.
@@ -52,6 +54,9 @@ pub struct TrainOptions {
     /// Prints the result alone.
     #[arg(long, short, conflicts_with = "json")]
     pub quiet: bool,
+    /// The ranks that train together, if this program was started as one of several.
+    #[arg(skip)]
+    pub exchange: Option<Arc<dyn Exchange>>,
 }
 
 impl TrainOptions {

@@ -28,7 +28,7 @@ mod torch;
 
 use crate::error::{Error, Result};
 use crate::files::open_file;
-use crate::nn::{NetKind, NetSpec, WeightRule};
+use crate::nn::{NetKind, NetSpec, Resampling, WeightRule};
 use crate::tensor::HostTensor;
 use detect::Detected;
 use floats::Numbers;
@@ -58,6 +58,8 @@ pub struct Foreign {
     /// To how many pixels the shorter side of an image is scaled, and how many of the middle are taken, where that lies beside the
     /// weights.
     pub sizes: Option<[usize; 2]>,
+    /// How embeddings of places are resampled for other images, where it has some.
+    pub resampling: Resampling,
     /// What else lies in the file beside the state dict ("epoch", "optimizer", ...), and in it beside the network.
     pub ignored: Vec<String>,
 }
@@ -151,6 +153,8 @@ pub fn load(path: &Path) -> Result<Foreign> {
         let first_stage = weights.read(*beta).map_err(fail)?.iter().all(|b| *b == 1.0);
         net.binarization.weights = if first_stage { WeightRule::Sine } else { WeightRule::SquareWave };
     }
+    let resampling =
+        named.tensors.get("pos_embed").map_or_else(Resampling::default, |found| names::resampling(&found.theirs));
     let mut tensors = HashMap::new();
     for (name, found) in named.tensors {
         let values = weights.read(found.index).map_err(|e| fail(format!("{}: {e}", found.theirs)))?;
@@ -166,7 +170,7 @@ pub fn load(path: &Path) -> Result<Foreign> {
     let images = side.map(|side| [side, side, channels]);
     let ignored = [weights.ignored(), &named.left].concat();
     let about::About { labels, stats, sizes, .. } = about;
-    Ok(Foreign { net, classes, tensors, images, labels, stats, sizes, ignored })
+    Ok(Foreign { net, classes, tensors, images, labels, stats, sizes, resampling, ignored })
 }
 
 /// A file of weights.

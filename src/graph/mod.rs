@@ -8,6 +8,7 @@ mod built_in;
 mod gradient_of;
 mod init;
 mod op;
+mod part;
 mod recompute;
 mod value;
 

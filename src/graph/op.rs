@@ -235,6 +235,24 @@ impl<'a> CpuIo<'a> {
         (bytemuck::cast_slice_mut(a[0]), bytemuck::cast_slice_mut(b[0]))
     }
 
+    /// Three f32 outputs at once.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn out3(&mut self) -> [&mut [f32]; 3] {
+        let [a, b, c, ..] = &mut self.outputs[..] else { panic!("an op of {} outputs", self.metas.len()) };
+        [a, b, c].map(|words| bytemuck::cast_slice_mut(words))
+    }
+
+    /// Four f32 outputs at once.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn out4(&mut self) -> [&mut [f32]; 4] {
+        let [a, b, c, d, ..] = &mut self.outputs[..] else { panic!("an op of {} outputs", self.metas.len()) };
+        [a, b, c, d].map(|words| bytemuck::cast_slice_mut(words))
+    }
+
     /// Replaces an output.
     pub fn set(&mut self, port: usize, t: &HostTensor) {
         self.outputs[port].copy_from_slice(t.words());

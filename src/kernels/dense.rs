@@ -43,6 +43,23 @@ struct Group {
     panel: Lines<f32>,
 }
 
+/// Numbers of a line of the caches.
+const LINE: usize = 16;
+/// Numbers of a panel that is not in the nearest caches when its turn comes: 64 KiB.
+const FAR: usize = 16 << 10;
+
+/// Asks for the line of an address, which need not be one of memory.
+#[inline(always)]
+fn fetch(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which never faults; every processor of this architecture has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Vectors of a block: with 32 registers of 16 numbers four, else two.
 const fn vectors(lanes: usize) -> usize {
     if lanes >= 16 { 4 } else { 2 }
@@ -167,12 +184,24 @@ impl Rows<'_> {
             let width = group.block.min(group.outputs - first);
             let at = (group.first + first, width);
             let mut places = &dense.places[pixels.clone()];
+            // The next block's weights come while this one's are multiplied, an equal part with each tile.
+            let next = &group.panel[((first + group.block) * group.k).min(group.panel.len())..];
+            let next = &next[..next.len().min(panel.len())];
+            let tiles = (places.len() / Dense::TILE).max(1);
+            let mut parts = next.chunks(next.len().div_ceil(tiles).max(1)).filter(|_| panel.len() >= FAR);
             while let Some((tile, rest)) = places.split_first_chunk::<{ Dense::TILE }>() {
-                dense.tile::<S, { Dense::TILE }, V>(simd, group, x, panel, tile, at, (y, pixels.start));
+                let to = (&mut *y, pixels.start);
+                match parts.next() {
+                    None => dense.tile::<S, { Dense::TILE }, V, false>(simd, group, x, (panel, &[]), tile, at, to),
+                    Some(ahead) => {
+                        dense.tile::<S, { Dense::TILE }, V, true>(simd, group, x, (panel, ahead), tile, at, to)
+                    }
+                }
                 places = rest;
             }
             for place in places {
-                dense.tile::<S, 1, V>(simd, group, x, panel, &[*place], at, (y, pixels.start));
+                let to = (&mut *y, pixels.start);
+                dense.tile::<S, 1, V, false>(simd, group, x, (panel, &[]), &[*place], at, to);
             }
         }
     }
@@ -181,12 +210,12 @@ impl Rows<'_> {
 impl Dense {
     #[inline(always)]
     #[expect(clippy::too_many_arguments)]
-    fn tile<S: Simd, const T: usize, const V: usize>(
+    fn tile<S: Simd, const T: usize, const V: usize, const FETCHES: bool>(
         &self,
         simd: S,
         group: &Group,
         x: &[f32],
-        panel: &[f32],
+        (panel, ahead): (&[f32], &[f32]),
         places: &[Place; T],
         (first, width): (usize, usize),
         (y, start): (&mut [f32], usize),
@@ -195,8 +224,17 @@ impl Dense {
         let windows = places.map(|p| x[p.from * c..].as_ptr());
         let mut sums = [[simd.splat_f32s(0.0); V]; T];
         let mut row = panel.as_ptr();
+        // Lines that are fetched with each number of a window, and how many numbers' turns a line takes.
+        let (mut line, step) = (ahead.as_ptr(), LINE * ahead.len().div_ceil(LINE * group.k));
+        let end = ahead.as_ptr_range().end;
         for run in &group.runs {
             for i in run.clone() {
+                if FETCHES && line < end {
+                    for at in (0..step).step_by(LINE) {
+                        fetch(line.wrapping_add(at));
+                    }
+                    line = line.wrapping_add(step);
+                }
                 // SAFETY: the panel has a row of `block` numbers for each of the k numbers of a window, and `block` is
                 // V vectors (`blocks`).
                 let b: [S::f32s; V] =
@@ -214,6 +252,16 @@ impl Dense {
             }
         }
         for (sum, place) in sums.into_iter().zip(places) {
+            let y = &mut y[(place.to - start) * self.o + first..][..width];
+            if width == group.block {
+                // Asked before the loop, which the compiler else asks in.
+                let to = y.as_mut_ptr();
+                for (v, sum) in sum.into_iter().enumerate() {
+                    // SAFETY: `y` has `width` numbers here, which are V vectors.
+                    unsafe { to.add(v * S::F32_LANES).cast::<S::f32s>().write_unaligned(sum) };
+                }
+                continue;
+            }
             // A copy: sums whose address is known would live in memory, not in registers.
             let mut numbers = [0.0; 64];
             for (v, sum) in sum.into_iter().enumerate() {
@@ -221,7 +269,7 @@ impl Dense {
                 // SAFETY: there are as many numbers behind `to` as a vector has.
                 unsafe { to.cast::<S::f32s>().write_unaligned(sum) };
             }
-            y[(place.to - start) * self.o + first..][..width].copy_from_slice(&numbers[..width]);
+            y.copy_from_slice(&numbers[..width]);
         }
     }
 }

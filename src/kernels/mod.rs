@@ -11,6 +11,9 @@
 //! size does not depend on it, and partial sums are added in a fixed order.
 
 #[cfg(feature = "train")]
+mod attention;
+pub(crate) mod bit_attention;
+#[cfg(feature = "train")]
 mod cluster;
 #[cfg(feature = "train")]
 mod conv2d;
@@ -27,13 +30,14 @@ pub mod isa;
 pub(crate) mod lines;
 #[cfg(feature = "train")]
 mod matmul;
-#[cfg(feature = "train")]
 pub(crate) mod smooth;
 pub(crate) mod taps;
 pub mod xnor;
 
 pub use isa::Isa;
 
+#[cfg(feature = "train")]
+pub use attention::{AttentionExtents, attention, attention_grad};
 #[cfg(feature = "train")]
 pub use cluster::{NEAR_TIE, NO_PLACE, NOT_SAMPLED, digest, most_shared, nearest, tie_key};
 #[cfg(feature = "train")]

@@ -18,7 +18,7 @@ use crate::graph::{Graph, Phase, Role, Value};
 use crate::methods::swav::SwavSpec;
 use crate::methods::tracking::{halted_before, track, track_mean};
 use crate::methods::{EvaluatedBy, Graphs, Method, Progress, Task};
-use crate::nn::{Adapt, Adapted, Masked, Mode};
+use crate::nn::{Adapt, Adapted, Masked, Mode, NetSpec};
 use crate::optim::{OptimSpec, Rule};
 use crate::recipe::{OwnTable, Recipe};
 use schemars::JsonSchema;
@@ -81,8 +81,8 @@ impl Default for SmnSpec {
 }
 
 impl SmnSpec {
-    /// How the network is adapted.
-    pub fn adaptation(&self) -> Adapt {
+    /// How a network is adapted.
+    pub fn adaptation(&self, net: &NetSpec) -> Adapt {
         Adapt {
             what: self.adapt,
             threshold: self.threshold,
@@ -90,6 +90,7 @@ impl SmnSpec {
             scale_gradient: self.scale_gradient,
             keep: self.keep,
             shortcut_norms: self.shortcut_norms,
+            linear_alone: net.has_attention(),
         }
     }
 
@@ -166,7 +167,7 @@ impl Method for Smn {
     }
 
     fn adaptation(&self, recipe: &Recipe) -> Option<Adapt> {
-        Some(settings(recipe).adaptation())
+        Some(settings(recipe).adaptation(&recipe.net))
     }
 
     fn training(&self, task: &Task<'_>, batch: usize) -> Result<Graphs> {

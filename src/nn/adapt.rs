@@ -46,6 +46,8 @@ pub struct Adapt {
     pub keep: Option<f32>,
     /// Adapts factors and offsets of normalisations on shortcuts too, as the release does by their name.
     pub shortcut_norms: bool,
+    /// Adapts linear layers alone, with their biases: of vision transformers, whose patches, tokens and places stay.
+    pub linear_alone: bool,
 }
 
 /// A tensor with a mask.
@@ -77,6 +79,15 @@ impl Builder<'_> {
         }
         let leaf = self.g.state(name, Meta::f32(shape), init)?;
         if adapted && adapt.what == Adapted::Masks { self.masked(&adapt, name, leaf) } else { Ok(leaf) }
+    }
+
+    /// The roles of a convolution's weights and biases, which say whether they are adapted.
+    pub(super) fn adapted_roles(&self, is_linear: bool) -> (Role, Role) {
+        match self.spec.adapt {
+            Some(Adapt { linear_alone: true, .. }) if is_linear => (Role::Weight, Role::Weight),
+            Some(Adapt { linear_alone: true, .. }) => (Role::Other, Role::Other),
+            _ => (Role::Weight, Role::Other),
+        }
     }
 
     /// `θ M / sqrt(ā)`.

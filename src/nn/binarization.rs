@@ -14,6 +14,7 @@
 //! | RBCN | `approx-sign` | `sign`, `approx-sign` | `matrix` |
 //! | ReCU | `approx-sign`, `divide_by_deviation` | `rectified` | `learned` |
 //! | BiPer | as ReCU | `square-wave` (first step: `sine`) | `learned` |
+//! | BinaryViT | `approx-sign`, `rsign` | `centred`, `scale_in_gradient = false` | `channel` |
 //! | AdaBin | `approx-sign` | `adaptive`, `ede` | `none` |
 //! | Real-to-Binary | `clipped` (first step: `tanh`) | `sign`, `clipped`, `clip_weights` (first two steps: `real`) | `none` |
 
@@ -31,6 +32,8 @@ pub enum WeightRule {
     /// Its sign, after the mean over input channels is taken away and the rest clamped to [-1, 1] before each step,
     /// with the gradient of XNOR-Net's release.
     Xnor,
+    /// The sign of what is left without the mean of its filter (BinaryViT).
+    Centred,
     /// The sign of the filter brought to mean 0 and variance 1 (IR-Net).
     Standardised,
     /// Whether its magnitude is among the larger ones of its filter (SiMaN).
@@ -167,10 +170,14 @@ pub struct Binarization {
     pub scale: Scale,
     /// Shape of the scale, with `scale = "matrix"`.
     pub matrix: Option<MatrixShape>,
-    /// Whether the scale is a factor of the weights' gradient, as the chain rule has it; S2-BNN's release leaves it out.
+    /// Whether the scale is a factor of the weights' gradient, as the chain rule has it; the releases of S2-BNN and
+    /// BinaryViT leave it out.
     pub scale_in_gradient: bool,
     /// Steepness of IR-Net's estimator at the start; it ends at 10.
     pub ede_start: f32,
+    /// Of binary vision transformers: attention of bits too, probabilities included (BinaryViT); else it stays in full precision.
+    #[serde(skip_serializing_if = "is_false")]
+    pub attention: bool,
     /// The quantiles of a layer's weights beyond which none has a gradient, in the first epoch and behind the last, with `weights =
     /// "rectified"`; [0.85, 0.99] unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,6 +210,7 @@ impl Default for Binarization {
             matrix: None,
             scale_in_gradient: true,
             ede_start: 0.1,
+            attention: false,
             rectified: None,
             frequency: None,
         }
@@ -212,7 +220,10 @@ impl Default for Binarization {
 impl Binarization {
     /// Whether a sign has IR-Net's estimator.
     pub fn has_ede(&self) -> bool {
-        let of_weights = matches!(self.weights, WeightRule::Sign | WeightRule::Standardised | WeightRule::Adaptive);
+        let of_weights = matches!(
+            self.weights,
+            WeightRule::Sign | WeightRule::Centred | WeightRule::Standardised | WeightRule::Adaptive
+        );
         self.activation_ste == SteKind::Ede || (of_weights && self.weight_ste == SteKind::Ede)
     }
 
@@ -247,7 +258,7 @@ impl Binarization {
             W::Xnor => self.scale == S::Channel,
             W::Real | W::Adaptive => self.scale == S::None,
             W::Sign => true,
-            W::Standardised => self.scale != S::Matrix,
+            W::Centred | W::Standardised => self.scale != S::Matrix,
         };
         if !fits {
             let wanted = match self.weights {
@@ -276,7 +287,7 @@ impl Binarization {
                  for \"sign\" and \"real\""
             ));
         }
-        let estimated = matches!(self.weights, W::Sign | W::Standardised | W::Adaptive | W::Real);
+        let estimated = matches!(self.weights, W::Sign | W::Centred | W::Standardised | W::Adaptive | W::Real);
         if self.weight_ste != SteKind::Clipped && !estimated {
             return fail(format!(
                 "weight_ste = {:?} and weights = {weights} do not go together: that rule has its own gradient",
@@ -286,10 +297,11 @@ impl Binarization {
         if self.ede_start != Binarization::default().ede_start && !self.has_ede() {
             return fail(format!("ede_start = {} without an estimator \"ede\", whose steepness it is", self.ede_start));
         }
-        let known = self.weights == W::Sign && self.scale == S::Channel && self.weight_ste == SteKind::Clipped;
+        let signs = matches!(self.weights, W::Sign | W::Centred);
+        let known = signs && self.scale == S::Channel && self.weight_ste == SteKind::Clipped;
         if !self.scale_in_gradient && !known {
             return fail(format!(
-                "scale_in_gradient = false is for weights = \"sign\" with scale = \"channel\" and weight_ste = \"clipped\", \
+                "scale_in_gradient = false is for weights = \"sign\" and \"centred\" with scale = \"channel\" and weight_ste = \"clipped\", \
                  not for weights = {weights} with scale = {scale}"
             ));
         }

@@ -55,14 +55,15 @@ impl Builder<'_> {
         let c = self.channels(x) / windows.groups;
         let init = self.conv_init(o, k, c);
         let weights = o * k * k * c;
+        let (role, of_bias) = self.adapted_roles(k == 1 && bias);
         self.scoped(name, |b| {
-            let w = b.backbone("weight", &[o, k, k, c], init, Role::Weight)?;
+            let w = b.backbone("weight", &[o, k, k, c], init, role)?;
             let y = b.g.conv2d_by(x, w, windows)?;
             b.count.real_weights += weights as u64;
             b.count.real_macs += (b.pixels(y) * weights) as u64;
             let y = match bias {
                 true => {
-                    let bias = b.param("bias", [o], b.bias_init(k * k * c), Role::Other)?;
+                    let bias = b.backbone("bias", &[o], b.bias_init(k * k * c), of_bias)?;
                     b.count.real_weights += o as u64;
                     b.g.add(y, bias)?
                 }

@@ -256,6 +256,11 @@ impl NetSpec {
         self.binary.unwrap_or_else(|| self.layer.iter().any(Layer::has_bits))
     }
 
+    /// Whether any of its layers is attention.
+    pub fn has_attention(&self) -> bool {
+        Vit::of(self.kind).is_some() || self.layer.iter().any(Layer::attends)
+    }
+
     /// The nonlinearity.
     pub fn activation(&self) -> Activation {
         self.activation.unwrap_or(if self.is_binary() { Activation::None } else { Activation::Relu })
@@ -322,6 +327,13 @@ impl NetSpec {
                  {{ op = \"drop-path\" }}",
                 self.drop_path
             )));
+        }
+        if self.binarization.attention && !(self.is_binary() && Vit::of(self.kind).is_some()) {
+            return Err(Error::Config(
+                "net.binarization.attention = true: that is for net.kind = \"vit-small\" with net.binary = true; of layers say it as \
+                 { op = \"binary-attention\" }"
+                    .into(),
+            ));
         }
         if self.is_binary() && self.adapt.is_some() {
             return Err(Error::Config(

@@ -3,11 +3,15 @@
 //! the map one row.
 
 use super::builder::{Builder, Mode};
+use super::positions::Resampling;
 use crate::error::{Error, Result};
 use crate::graph::{Init, Role, Value};
+use crate::ops::attention::MOST_CHANNELS;
 use crate::rng::streams;
-use crate::tensor::{HostTensor, Shape};
+use crate::tensor::{HostTensor, Shape, Windows};
 
+/// Where the level of probabilities of one bit starts (BinaryViT's release).
+const LEVEL: f32 = 0.005;
 /// Deviation with which tokens and position embeddings start.
 const DEVIATION: f32 = 0.02;
 
@@ -40,17 +44,56 @@ impl Builder<'_> {
         self.g.slice_axes(x, &[(0..n, 1), (0..1, 1), (0..1, 1), (0..c, 1)])
     }
 
-    /// Adds a learned embedding of each pixel's place. `name` is the parameter's, `[h w, c]`, row by row.
+    /// Adds a learned embedding of each pixel's place. `name` is the parameter's, `[h w, c]`, row by row. Where the graph has it for
+    /// images of another size (other views of a step), it is resampled as DINO does.
+    ///
+    /// # Errors
+    /// If it has it for another size, and either is of no square.
     pub(super) fn position(&mut self, name: &str, x: Value) -> Result<Value> {
         let &[_, h, w, c] = &self.g.shape(x)[..] else { unreachable!("activations are NHWC") };
-        let embedding = self.backbone(name, &[h * w, c], Init::Normal(DEVIATION), Role::Other)?;
+        let known = self.g.find(&self.g.path(name)).filter(|known| self.g.shape(*known)[..] != [h * w, c]);
+        let embedding = match known {
+            Some(known) => self.places_of_others(known, [h, w, c])?,
+            None => self.backbone(name, &[h * w, c], Init::Normal(DEVIATION), Role::Other)?,
+        };
         self.count.real_weights += (h * w * c) as u64;
         let embedding = self.g.reshape(embedding, [h, w, c])?;
         self.g.add(x, embedding)
     }
 
+    /// Embeddings for a map of another size.
+    fn places_of_others(&mut self, known: Value, [h, w, c]: [usize; 3]) -> Result<Value> {
+        let square = |places: usize| (places > 0 && places.isqrt().pow(2) == places).then_some(places.isqrt());
+        let other = self.g.shape(known).clone();
+        // A class token stands first in both, or in neither.
+        let sides = |before: usize| square(other[0].checked_sub(before)?).zip(square((h * w).checked_sub(before)?));
+        let found = [1, 0].into_iter().find_map(|before| Some((before, sides(before)?)));
+        let (before, (from, to)) = found.filter(|_| other[1] == c).ok_or_else(|| {
+            Error::Config(format!(
+                "embeddings of {} places of {} channels for {} of {c}: images of other sizes must be square",
+                other[0],
+                other[1],
+                h * w
+            ))
+        })?;
+        let of_grid = Resampling::Dino.shares([from; 2], [to; 2]);
+        let mut shares = vec![0.0; h * w * other[0]];
+        for (i, row) in shares.chunks_exact_mut(other[0]).enumerate() {
+            match i.checked_sub(before) {
+                None => row[i] = 1.0,
+                Some(i) => {
+                    let of_place = &of_grid[i * from * from..][..from * from];
+                    row[before..].iter_mut().zip(of_place).for_each(|(to, share)| *to = *share as f32);
+                }
+            }
+        }
+        let shares = self.g.constant(HostTensor::from_f32([h * w, other[0]], shares));
+        self.g.matmul(shares, known, false, false)
+    }
+
     /// Attention of `heads` heads, of which each owns as many neighbouring channels: with q, k, v `[n, tokens, d]` of one head,
-    /// `softmax(q kᵀ / sqrt(d)) v`. All pixels of an image are tokens.
+    /// `softmax(q kᵀ / sqrt(d)) v`. All pixels of an image are tokens. Heads of more channels than [`MOST_CHANNELS`] keep their
+    /// matrix of probabilities.
     ///
     /// # Errors
     /// If heads do not divide the channels, or queries, keys and values do not go together.
@@ -72,6 +115,12 @@ impl Builder<'_> {
         let (n, d) = (self.g.shape(q)[0], c / heads);
         let (of_q, of_k) = (tokens(self, q), tokens(self, k));
         let shape = self.g.shape(q).clone();
+        self.count.real_macs += (2 * of_q * of_k * c) as u64;
+        if d <= MOST_CHANNELS {
+            let [q, k, v] = [(q, of_q), (k, of_k), (v, of_k)].map(|(x, tokens)| self.g.reshape(x, [n, tokens, c]));
+            let made = self.g.multi_head_attention(q?, k?, v?, heads)?;
+            return self.g.reshape(made, shape);
+        }
         let split = |b: &mut Self, x: Value, tokens: usize| {
             let x = b.g.reshape(x, [n, tokens, heads, d])?;
             let x = b.g.transpose(x, &[0, 2, 1, 3])?;
@@ -83,10 +132,63 @@ impl Builder<'_> {
         let scores = self.g.matmul(q, k, false, true)?;
         let probabilities = self.g.softmax(scores)?;
         let made = self.g.matmul(probabilities, v, false, false)?;
-        self.count.real_macs += (2 * of_q * of_k * c) as u64;
         let made = self.g.reshape(made, [n, heads, of_q, d])?;
         let made = self.g.transpose(made, &[0, 2, 1, 3])?;
         self.g.reshape(made, shape)
+    }
+
+    /// Attention of bits of `heads` heads, as [`BitAttention`](crate::ops::attention::BitAttention) has it: of signs behind learned
+    /// thresholds, with a level that is learned.
+    ///
+    /// # Errors
+    /// If heads have not 32 or 64 channels, or queries, keys and values do not have the same extents.
+    pub(super) fn binary_attention(&mut self, name: &str, q: Value, k: Value, v: Value, heads: usize) -> Result<Value> {
+        let (c, of) = (self.channels(q), |v: Value| self.g.meta(v).to_string());
+        if ![32, 64].iter().any(|d| heads.checked_mul(*d) == Some(c)) {
+            return Err(Error::Config(format!("heads = {heads} for {c} channels: of bits, a head has 32 or 64")));
+        }
+        if self.g.shape(k) != self.g.shape(q) || self.g.shape(v) != self.g.shape(q) {
+            let what =
+                format!("queries are {}, keys {}, values {}: of bits, give all the same extents", of(q), of(k), of(v));
+            return Err(Error::Config(what));
+        }
+        let tokens = self.pixels(q);
+        self.count.binary_macs += (2 * tokens * tokens * c) as u64;
+        self.scoped(name, |b| {
+            let mut signs = |name: &str, x: Value| {
+                b.scoped(name, |b| {
+                    b.count.slopes += c as u64;
+                    let threshold = b.param("threshold", [c], Init::Zeros, Role::Other)?;
+                    let x = b.g.sub(x, threshold)?;
+                    let ste = b.ste(b.spec.binarization.activation_ste);
+                    b.g.sign(x, ste)
+                })
+            };
+            let (q, k, v) = (signs("q", q)?, signs("k", k)?, signs("v", v)?);
+            b.count.slopes += 1;
+            let level = b.param("level", [1], Init::Constant(LEVEL), Role::Other)?;
+            b.g.bit_attention(q, k, v, level, heads)
+        })
+    }
+
+    /// A learned factor, which starts at `start`, and a learned summand a channel (LayerScale, Touvron et al. 2021).
+    pub(super) fn layer_scale(&mut self, name: &str, x: Value, start: f32) -> Result<Value> {
+        let c = self.channels(x);
+        self.scoped(name, |b| {
+            let factor = b.backbone("weight", &[c], Init::Constant(start), Role::Norm)?;
+            let summand = b.backbone("bias", &[c], Init::Zeros, Role::Norm)?;
+            b.count.norm += 2 * c as u64;
+            b.g.scale_shift(x, factor, summand)
+        })
+    }
+
+    /// The mean of each `of` neighbouring channels: a convolution of fixed weights, one group a mean.
+    pub(super) fn mean_channels(&mut self, x: Value, of: usize) -> Result<Value> {
+        let c = self.channels(x);
+        let weights = self.g.fill([c / of, 1, 1, of], 1.0 / of as f32);
+        let windows = Windows { stride: 1, padding: 0, dilation: 1, groups: c / of };
+        self.count.real_macs += (self.pixels(x) * c) as u64;
+        self.g.conv2d_by(x, weights, windows)
     }
 
     /// Stochastic depth (Huang et al. 2016): in training a share of the images loses all of `x`, and the others are scaled up.

@@ -5,6 +5,7 @@ pub mod image;
 #[macro_use]
 pub mod pointwise;
 
+pub mod attention;
 pub mod cluster;
 pub mod conv;
 pub(crate) mod inputs;

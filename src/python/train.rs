@@ -44,6 +44,7 @@ pub fn train(
         allow_reorder,
         json: true,
         quiet: false,
+        exchange: None,
     };
     Ok(attended(py, told, move |_| experiments::train(&options))? == Ending::Done)
 }

@@ -158,6 +158,8 @@ pub enum Recompute {
     /// All that they need is kept.
     #[default]
     Nothing,
+    /// What a number is made of one by one is kept in its place: activations, factors of normalisations. Little more time.
+    Pointwise,
     /// The forward pass between some blocks, whose outputs are kept: less memory, and the time of up to one more forward pass.
     Blocks,
 }

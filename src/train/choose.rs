@@ -19,19 +19,58 @@ pub struct Choice {
 
 /// Takes a device by `auto`, `cpu`, a backend (`vulkan`, `metal`, `dx12`, `gl`), the number of an adapter, or part of an
 /// adapter's name.
+///
+/// # Errors
+/// If there is no such device, it cannot be opened, or several are named.
 pub fn choose(select: &str) -> Result<Choice> {
     choose_with(select, GpuOptions::default())
 }
 
+/// As [`choose`], for one of several programs on a machine, by its number among them: of a list `0,1` the device in its turn, of
+/// `auto` one of the GPUs that are as good as the first. The selector stays the whole one.
+///
+/// # Errors
+/// If there is no such device, or it cannot be opened.
+pub fn choose_in_turn(select: &str, number: usize) -> Result<Choice> {
+    let listed = listed(select);
+    let choice = choose_number(listed[number % listed.len()], number, GpuOptions::default())?;
+    Ok(Choice { select: select.trim().to_string(), ..choice })
+}
+
+/// The first of a list of devices, which a run of several ranks was trained on; of anything else all of it.
+pub fn first_of(select: &str) -> &str {
+    listed(select)[0]
+}
+
+/// The devices of a list such as `0,1`. Names of adapters may have commas too.
+fn listed(select: &str) -> Vec<&str> {
+    let all: Vec<&str> = select.split(',').map(str::trim).collect();
+    let is_short = |part: &&str| {
+        let known = ["auto", "cpu", "vulkan", "metal", "dx12", "gl", "opengl", "gles"];
+        part.parse::<usize>().is_ok() || known.iter().any(|word| part.eq_ignore_ascii_case(word))
+    };
+    if all.iter().all(is_short) { all } else { vec![select.trim()] }
+}
+
 /// As [`choose`], opened in another way.
 pub fn choose_with(select: &str, options: GpuOptions) -> Result<Choice> {
-    let select = select.trim();
+    match listed(select)[..] {
+        [one] => choose_number(one, 0, options),
+        ref several => Err(Error::Device(format!(
+            "`{select}` names {} devices, and this is one program: name one of them, or train on all by  mpirun -n {} onebit train",
+            several.len(),
+            several.len()
+        ))),
+    }
+}
+
+fn choose_number(select: &str, number: usize, options: GpuOptions) -> Result<Choice> {
     if select.eq_ignore_ascii_case("cpu") {
         return Ok(Choice { device: Device::Cpu, select: "cpu".into(), why: "asked for".into() });
     }
     let all = adapters();
     if select.eq_ignore_ascii_case("auto") {
-        return automatic(&all, options);
+        return automatic(&all, number, options);
     }
     let index = find(select, &all.iter().map(Described::from).collect::<Vec<_>>())?;
     let device = Device::Gpu(GpuDevice::open(&all[index], options)?);
@@ -85,7 +124,7 @@ fn unknown(select: &str, all: &[Described]) -> Error {
 const CLEARLY: f64 = 2.0;
 
 /// A real GPU if there is one; else the CPU, unless a software adapter is clearly faster.
-fn automatic(all: &[AdapterReport], options: GpuOptions) -> Result<Choice> {
+fn automatic(all: &[AdapterReport], number: usize, options: GpuOptions) -> Result<Choice> {
     let mut failures = Vec::new();
     let mut open = |i: usize| match GpuDevice::open(&all[i], options) {
         Ok(d) => Some(Device::Gpu(d)),
@@ -95,7 +134,12 @@ fn automatic(all: &[AdapterReport], options: GpuOptions) -> Result<Choice> {
         }
     };
     let mut real: Vec<usize> = (0..all.len()).filter(|&i| all[i].usable.is_ok() && !all[i].is_software()).collect();
-    real.sort_by_key(|&i| (all[i].info.device_type != wgpu::DeviceType::DiscreteGpu, backend_rank(&all[i]), i));
+    let worth = |i: usize| (all[i].info.device_type != wgpu::DeviceType::DiscreteGpu, backend_rank(&all[i]));
+    real.sort_by_key(|&i| (worth(i), i));
+    let alike = real.iter().filter(|i| worth(**i) == worth(real[0])).count();
+    if alike > 0 {
+        real[..alike].rotate_left(number % alike);
+    }
     for i in real {
         if let Some(device) = open(i) {
             return Ok(Choice { device, select: i.to_string(), why: "a real GPU goes first".into() });
@@ -183,6 +227,17 @@ mod tests {
             let m = find(select, &all).unwrap_err().to_string();
             assert!(m.contains(&format!("`{select}`")) && m.contains("1 (Some GPU 4000, vulkan)") && m.contains("cpu"));
         }
+    }
+
+    #[test]
+    fn several_devices_are_for_several_ranks() {
+        assert_eq!(listed("0, 1,cpu"), ["0", "1", "cpu"]);
+        assert_eq!((first_of("1,0"), first_of("vulkan")), ("1", "vulkan"));
+        // A name with a comma.
+        assert_eq!(listed("llvmpipe (LLVM 15.0.6, 256 bits)").len(), 1);
+        let m = choose("0,1").err().unwrap().to_string();
+        assert!(m.contains("`0,1` names 2 devices") && m.contains("mpirun -n 2"), "{m}");
+        assert!(matches!(choose_in_turn("auto,cpu", 3).unwrap().device, Device::Cpu));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! How good a network is on images that it was not trained on.
 
 use super::neighbours::by_neighbours;
+use super::orders::Order;
 use super::programs::Runner;
-use crate::data::{Batch, Dataset, Loader, LoaderOptions, Split};
+use super::ranks::Ranks;
+use crate::data::{Batch, Batches, Dataset, Loader, LoaderOptions, Split};
 use crate::device::Reading;
 use crate::error::{Error, Result};
 use crate::methods::{EvaluatedBy, LOGITS};
 use crate::recipe::Recipe;
-use crate::tensor::HostTensor;
+use crate::tensor::{DType, HostTensor, Shape};
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,6 +89,12 @@ pub(super) fn for_each_output(
     stop: &AtomicBool,
     mut each: impl FnMut(&Batch, &HostTensor) -> Result<()>,
 ) -> Result<bool> {
+    if let Some(ranks) = runner.ranks().cloned()
+        && let Some(number) = ranks.number_of(set)
+        && ranks.eval_batch == batch
+    {
+        return for_each_of_all(runner, set, number, &ranks, stop, each);
+    }
     let loader = Loader::new(set.clone(), LoaderOptions::eval(batch))?;
     let mut batches = loader.epoch(0);
     let mut started: Option<(Batch, Reading)> = None;
@@ -109,6 +117,72 @@ pub(super) fn for_each_output(
         if last {
             return Ok(true);
         }
+    }
+}
+
+/// As [`for_each_output`], in rank 0, whose ranks share the batches: each in turn makes outputs of one.
+fn for_each_of_all(
+    runner: &mut Runner,
+    set: &Arc<Dataset>,
+    number: usize,
+    ranks: &Ranks,
+    stop: &AtomicBool,
+    mut each: impl FnMut(&Batch, &HostTensor) -> Result<()>,
+) -> Result<bool> {
+    ranks.order(Order::Outputs(number))?;
+    let mut own = OwnOutputs::new(set, ranks)?;
+    for first in (0..own.loader.steps()).step_by(ranks.exchange.ranks()) {
+        let stopped = stop.load(Ordering::Relaxed);
+        ranks.exchange.broadcast(&[u32::from(stopped)])?;
+        if stopped {
+            return Ok(false);
+        }
+        let (shape, outputs) = own.next(runner)?;
+        let all = ranks.exchange.collect(&outputs)?;
+        for (step, words) in (first..own.loader.steps()).zip(all) {
+            each(&own.loader.outline(0, step), &HostTensor::from_words(shape.clone(), DType::F32, words))?;
+        }
+    }
+    Ok(true)
+}
+
+/// Makes a rank's outputs of a set for rank 0.
+///
+/// # Errors
+/// If an image cannot be read, or the device or the exchange fails.
+pub(super) fn give_outputs(runner: &mut Runner, set: &Arc<Dataset>, ranks: &Ranks) -> Result<()> {
+    let mut own = OwnOutputs::new(set, ranks)?;
+    for _ in (0..own.loader.steps()).step_by(ranks.exchange.ranks()) {
+        if ranks.exchange.broadcast(&[])? == [1] {
+            return Ok(());
+        }
+        let (_, outputs) = own.next(runner)?;
+        ranks.exchange.collect(&outputs)?;
+    }
+    Ok(())
+}
+
+/// The outputs of a rank's share of the batches of a set.
+struct OwnOutputs {
+    loader: Loader,
+    batches: Batches,
+    shape: Shape,
+}
+
+impl OwnOutputs {
+    fn new(set: &Arc<Dataset>, ranks: &Ranks) -> Result<OwnOutputs> {
+        let loader = Loader::new(set.clone(), LoaderOptions::eval(ranks.eval_batch))?;
+        let loader = loader.sharing(ranks.exchange.rank(), ranks.exchange.ranks());
+        Ok(OwnOutputs { batches: loader.epoch(0), loader, shape: Shape::default() })
+    }
+
+    /// Shape and words of the next ones; no words once there are no more.
+    fn next(&mut self, runner: &mut Runner) -> Result<(Shape, Vec<u32>)> {
+        let Some(batch) = self.batches.next().transpose()? else { return Ok((self.shape.clone(), Vec::new())) };
+        let made = runner.start_logits(&batch.images[0])?.wait()?;
+        self.batches.recycle(batch);
+        self.shape = made.shape().clone();
+        Ok((self.shape.clone(), made.words().to_vec()))
     }
 }
 

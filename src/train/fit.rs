@@ -6,8 +6,10 @@ use super::job::{Job, Observer, Outcome, Status};
 use super::layer_stats::{Before, layer_stats};
 use super::metrics::{EpochSums, Sums};
 use super::non_finite::NonFinite;
+use super::orders::Order;
 use super::parts::Parts;
 use super::programs::Programs;
+use super::ranks::{Ranks, compare_weights, share_state};
 use super::right::Right;
 use super::run::{At, Metric, MetricsFile, Summary, check_recipe, record};
 use super::steps::Steps;
@@ -40,6 +42,9 @@ pub fn fit(job: Job<'_>, programs: Programs, observer: &mut dyn Observer) -> Res
         true => fit.test_chosen()?,
         false => None,
     };
+    if let Some(ranks) = fit.steps.runner.ranks() {
+        ranks.order(Order::End)?;
+    }
     let Some(test) = tested else {
         let saved = fit.job.run.last();
         return Ok(Outcome::Stopped { saved, position: Box::new(fit.position) });
@@ -169,6 +174,11 @@ impl<'a> Fit<'a> {
             Time::default().keep(&job.run)?;
             checkpoint.save(&path)?;
         }
+        let parts = Parts::of(&job.data, &job.recipe);
+        if let Some(exchange) = &job.exchange {
+            steps.join(Ranks::new(exchange.clone(), &job.data, &parts, job.eval_batch));
+            share_state(&mut steps)?;
+        }
         let to_be_tested = resumed && position.epoch >= job.recipe.epochs;
         let lines = job.run.metrics(position.steps, position.epoch, to_be_tested)?;
         lines.kept().iter().for_each(|line| observer.logged(line));
@@ -182,7 +192,6 @@ impl<'a> Fit<'a> {
         if position.step == 0 {
             layer_stats(&mut steps.runner, &job.recipe.net.binarization, &mut before)?;
         }
-        let parts = Parts::of(&job.data, &job.recipe);
         let of_val = |m: Metric| if let Metric::Val { accuracy, .. } = m { Some(accuracy) } else { None };
         let last_val = MetricsFile::read(&job.run)?.into_iter().rev().find_map(of_val);
         Ok(Fit {
@@ -215,15 +224,16 @@ impl<'a> Fit<'a> {
         let per_epoch = self.steps.per_epoch();
         // An epoch of the loader is one pass.
         let (passes, per_pass, together) = (self.steps.passes(), self.steps.per_pass(), self.steps.together());
+        let own = self.steps.own();
         let pass = self.position.epoch * passes + (self.position.step / per_pass) as u64;
         let mut batches = self.steps.loader.start_at(pass, self.position.step % per_pass * together);
         self.unread_since = Instant::now();
         while !self.is_finished() {
             if self.position.step < per_epoch {
-                let step: Vec<Batch> = batches.by_ref().take(together).collect::<Result<_>>()?;
-                assert_eq!(step.len(), together, "batches go on without end");
+                let step: Vec<Batch> = batches.by_ref().take(own.len()).collect::<Result<_>>()?;
+                assert_eq!(step.len(), own.len(), "batches go on without end");
                 assert_eq!(step[0].epoch, self.position.epoch * passes + (self.position.step / per_pass) as u64);
-                assert_eq!(step[0].step, self.position.step % per_pass * together);
+                assert_eq!(step[0].step, self.position.step % per_pass * together + own[0]);
                 self.step(&step)?;
                 step.into_iter().for_each(|batch| batches.recycle(batch));
                 let within = self.position.step < per_epoch;
@@ -277,6 +287,10 @@ impl<'a> Fit<'a> {
             let path = self.job.run.best();
             let best = self.job.run.checkpoint(&path, &self.job.recipe, &self.job.info)?;
             self.steps.runner.restore(&best, &path)?;
+            if let Some(ranks) = self.steps.runner.ranks() {
+                ranks.order(Order::State)?;
+                share_state(&mut self.steps)?;
+            }
         }
         let Some(test) = self.evaluate(&set)? else { return Ok(None) };
         self.log(Metric::Test {
@@ -299,6 +313,9 @@ impl<'a> Fit<'a> {
 
     /// One step: every part, on each of its batches.
     fn step(&mut self, batches: &[Batch]) -> Result<()> {
+        if let Some(ranks) = self.steps.runner.ranks() {
+            ranks.order(Order::Step(self.position.steps))?;
+        }
         self.steps.run(self.position.steps, batches)?;
         self.position.step += 1;
         self.position.steps += 1;
@@ -541,6 +558,9 @@ impl<'a> Fit<'a> {
         let checkpoint = Checkpoint { position: self.position.clone(), tensors: self.steps.runner.gather()? };
         if checkpoint.first_non_finite().is_some() {
             return Err(self.not_finite(self.position.steps));
+        }
+        if let Some(ranks) = self.steps.runner.ranks() {
+            compare_weights(ranks, &checkpoint.tensors)?;
         }
         self.writer.write(checkpoint, path)
     }

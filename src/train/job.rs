@@ -6,8 +6,10 @@ use super::right::Guessed;
 use super::run::{Metric, RunDir, Summary};
 use crate::data::{Part, Split};
 use crate::device::Device;
+use crate::exchange::Exchange;
 use crate::recipe::{Recipe, RunInfo};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Everything that a run needs.
@@ -30,6 +32,8 @@ pub struct Job<'a> {
     pub resume: bool,
     /// The record of the run, as `config.toml` has it.
     pub info: RunInfo,
+    /// The ranks that train it together, of which this one is the first.
+    pub exchange: Option<Arc<dyn Exchange>>,
     /// Set from outside to end after the step that runs.
     pub stop: &'a AtomicBool,
 }

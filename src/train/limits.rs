@@ -3,6 +3,7 @@
 use super::programs::Programs;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::exchange::{Exchange, One};
 use crate::graph::Graph;
 use crate::memory::{self, mib};
 use crate::methods::{Graphs, Task};
@@ -35,13 +36,22 @@ impl Excess {
 
 /// Programs that fit the device; with the batch size of the test, which is made smaller where that helps.
 pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, usize)> {
+    fitting_programs_for(task, device, &One)
+}
+
+/// As [`fitting_programs`], for one of several ranks that train together; those of a machine share its memory.
+///
+/// # Errors
+/// If not even a batch of one image fits, or ranks cannot train it ([`Programs::compile_for`]).
+pub fn fitting_programs_for(task: &Task<'_>, device: &Device, exchange: &dyn Exchange) -> Result<(Programs, usize)> {
     let recipe = task.recipe;
     let method = recipe.method();
     let build = |batch: usize, eval: usize| -> Result<Graphs> { method.build(task, batch, eval) };
-    let memory = memory_limit(device);
+    let (ranks, here) = (exchange.ranks(), exchange.local().1 as u64);
+    let memory = memory_limit(device).map(|bytes| bytes / here);
     let excess_of = |batch: usize, eval: usize| -> Result<(Programs, Option<Excess>)> {
-        let programs = Programs::compile(build(batch, eval)?, device)?;
-        let excess = excess(&programs, device, memory, programs.beside_bytes(recipe.accumulate))?;
+        let programs = Programs::compile_for(build(batch, eval)?, device, ranks)?;
+        let excess = excess(&programs, device, memory, programs.beside_bytes(recipe.accumulate / ranks))?;
         Ok((programs, excess))
     };
     let (programs, first) = excess_of(recipe.batch, recipe.eval.batch)?;
@@ -70,7 +80,7 @@ pub fn fitting_programs(task: &Task<'_>, device: &Device) -> Result<(Programs, u
             .to_string(),
         n => {
             let again = match recipe.memory.recompute {
-                Recompute::Nothing => "; --set memory.recompute=blocks takes less memory and more time",
+                Recompute::Nothing | Recompute::Pointwise => "; --set memory.recompute=blocks takes less memory and more time",
                 Recompute::Blocks => "",
             };
             // The fewest batches that make a step of as many images.

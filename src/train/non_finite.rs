@@ -25,10 +25,13 @@ pub(super) struct NonFinite<'a> {
 impl NonFinite<'_> {
     /// The error of a run whose loss was not finite at step `bad`, counted from 0 since the start.
     pub fn error(mut self, bad: u64) -> Error {
-        let cause = match self.cause(bad) {
-            Ok(Some((step, cause))) => format!("in step {step} {cause}"),
-            Ok(None) => "running the step again gave no such number".to_string(),
-            Err(e) => format!("looking for the cause failed: {e}"),
+        // Of several ranks each has but its own images.
+        let cause = match self.steps.runner.ranks().is_none().then(|| self.cause(bad)) {
+            None => "which op made the first one is found by one program: the same with --resume, without mpirun"
+                .to_string(),
+            Some(Ok(Some((step, cause)))) => format!("in step {step} {cause}"),
+            Some(Ok(None)) => "running the step again gave no such number".to_string(),
+            Some(Err(e)) => format!("looking for the cause failed: {e}"),
         };
         let path = self.last;
         // What was still being written counts once it is there.

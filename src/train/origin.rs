@@ -8,7 +8,7 @@ use crate::files::{read_file, read_text};
 use crate::foreign::{files, is_foreign, load};
 use crate::hash::fnv1a;
 use crate::methods::projector::Projector;
-use crate::nn::{NetKind, NetSpec, Stem};
+use crate::nn::{NetKind, NetSpec, Resampling, Stem};
 use crate::recipe::{Recipe, RunInfo};
 use crate::tensor::HostTensor;
 use std::collections::HashMap;
@@ -28,6 +28,8 @@ pub struct Origin {
     pub head: Option<Projector>,
     /// Names of the classes in the order of its outputs; none if they are not known.
     pub classes: Vec<String>,
+    /// How its embeddings of places are resampled for other images.
+    pub resampling: Resampling,
     /// Mean of each channel that its images were normalised with.
     pub mean: Vec<f32>,
     /// Standard deviation likewise.
@@ -57,6 +59,20 @@ pub fn not_there(path: &Path) -> String {
     }
 }
 
+/// The embeddings of places of a vision transformer.
+pub(super) const PLACES: &str = "pos_embed";
+
+/// Embeddings of places for other rows and columns of patches than a network has them for, if it has them for a square.
+pub(super) fn other_places(
+    tensors: &HashMap<String, HostTensor>,
+    resampling: Resampling,
+    to: [usize; 2],
+) -> Option<HostTensor> {
+    let places = tensors.get(PLACES)?;
+    let made = resampling.places(places, usize::from(tensors.contains_key("cls_token")), to)?;
+    (made.shape() != places.shape()).then_some(made)
+}
+
 impl Origin {
     /// Reads the checkpoint that stands for a run ([`RunDir::chosen`]), one of a run's checkpoints by its file, or a file of
     /// weights.
@@ -68,7 +84,8 @@ impl Origin {
         if of_run.is_none() && is_foreign(path) {
             let made = load(path)?;
             let [mean, std] = made.stats.unwrap_or_else(|| IMAGENET.map(|v| v.to_vec()));
-            return Ok(Origin { net: made.net, tensors: made.tensors, head: None, classes: made.labels, mean, std });
+            let (net, tensors, classes, resampling) = (made.net, made.tensors, made.labels, made.resampling);
+            return Ok(Origin { net, tensors, head: None, classes, resampling, mean, std });
         }
         let (run, recipe, info) = RunDir::open(of_run.as_deref().unwrap_or(path))?;
         let file = if of_run.is_some() { path.to_path_buf() } else { run.chosen(&info)? };
@@ -78,7 +95,8 @@ impl Origin {
         let checkpoint = run.checkpoint(&file, &recipe, &info)?;
         let tensors = checkpoint.tensors.into_iter().filter(|(n, _)| !n.starts_with("optim.")).collect();
         let head = recipe.method().head(&recipe);
-        Ok(Origin { net: recipe.network(), tensors, head, classes: info.classes, mean: info.mean, std: info.std })
+        let (net, resampling) = (recipe.network(), Resampling::default());
+        Ok(Origin { net, tensors, head, classes: info.classes, resampling, mean: info.mean, std: info.std })
     }
 }
 
@@ -113,7 +131,7 @@ impl AsRun {
     /// # Errors
     /// If it cannot be read, or nothing tells how its images were normalised, which colour images have a custom for.
     pub fn open(path: &Path, settings: &[String]) -> Result<AsRun> {
-        let made = load(path)?;
+        let mut made = load(path)?;
         let of_stem =
             || ["conv1.weight", "conv0.weight"].iter().find_map(|n| Some(made.tensors.get(*n)?.shape().columns()));
         let channels = made.images.map(|[.., c]| c).or_else(of_stem);
@@ -140,9 +158,18 @@ impl AsRun {
         if let (Some([h, w, _]), None) = (made.images, settings.first()) {
             notes.push(format!("images are brought to {h}x{w}, as the file says"));
         }
-        if let Some(position) = made.tensors.get("pos_embed") {
+        if let Some(position) = made.tensors.get(PLACES) {
             // Shapes do not tell.
             notes.push(format!("its attention is taken for {} heads of 64 channels", position.shape().columns() / 64));
+        }
+        let taken = recipe.augment.random_resized_crop.as_ref().and_then(|crop| crop.size).or(recipe.data.size);
+        if let (Some([h, w]), Some(patches)) = (taken, made.tensors.get("patch.weight")) {
+            let patch = patches.shape()[1];
+            let to = [h / patch, w / patch];
+            if let Some(other) = other_places(&made.tensors, made.resampling, to) {
+                notes.push(format!("its embeddings of places are resampled for {} by {} patches", to[0], to[1]));
+                made.tensors.insert(PLACES.into(), other);
+            }
         }
         let stats = match recipe.augment.normalize.take() {
             Some(said) => said,

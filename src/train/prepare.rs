@@ -3,20 +3,22 @@
 use super::checkpoint::Checkpoint;
 use super::fit::fit;
 use super::job::{Job, Observer, Outcome};
-use super::limits::fitting_programs;
+use super::limits::fitting_programs_for;
 use super::lock::RunLock;
 use super::origin::{exists, fitted_lineage, lineage};
 use super::own_images::changed;
 use super::parts::Parts;
 use super::programs::Programs;
+use super::ranks::{Ranks, follow};
 use super::run::RunDir;
 use super::ships::Ships;
 use super::start::{normalised_as, start_from};
-use super::steps::loader;
+use super::steps::{Steps, loader};
 use super::way_on::with_way_on;
 use crate::data::{Dataset, Manifest, Part, Split, Stats};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::exchange::{Exchange, One};
 use crate::methods::{ImageInfo, LABELS, Targets, Task, Teacher, TeacherUse};
 use crate::recipe::{Recipe, RunInfo};
 use std::path::{Path, PathBuf};
@@ -40,6 +42,9 @@ pub struct Request {
     pub select: String,
     /// What a fitted model made of the images, with the model's hash.
     pub targets: Option<(Targets, String)>,
+    /// The ranks that train it together, if not this program alone. The recipe has the batches of all ranks in a step
+    /// ([`Recipe::accumulate`]).
+    pub exchange: Option<Arc<dyn Exchange>>,
 }
 
 /// A run whose programs are known.
@@ -136,7 +141,7 @@ fn compile(request: &Request, images: &ImageInfo, teacher: Option<&Teacher>) -> 
         recipe.loss = recipe.loss.of_images(&request.data.train.class_counts())?;
     }
     let task = Task { recipe: &recipe, images, teacher, targets };
-    fitting_programs(&task, &request.device)
+    fitting_programs_for(&task, &request.device, request.exchange.as_deref().unwrap_or(&One))
 }
 
 impl Prepared {
@@ -153,6 +158,11 @@ impl Prepared {
     /// The device.
     pub fn device(&self) -> &Device {
         &self.request.device
+    }
+
+    /// How many ranks train it.
+    pub fn ranks(&self) -> usize {
+        self.request.exchange.as_ref().map_or(1, |exchange| exchange.ranks())
     }
 
     /// Steps of an epoch's first pass.
@@ -175,6 +185,42 @@ impl Prepared {
         let request = Request { device, ..self.request };
         let (programs, eval_batch) = compile(&request, &self.images, self.teacher.as_ref())?;
         Ok(Prepared { request, programs, eval_batch, ..self })
+    }
+
+    /// Fails in all ranks if one has something else to train than rank 0: other images, another kind of device. All ranks ask.
+    ///
+    /// # Errors
+    /// One that names the rank and both values.
+    pub fn agree(&self) -> Result<()> {
+        let Some(exchange) = &self.request.exchange else { return Ok(()) };
+        let manifest = format!("{} images of the list {}", self.request.data.train.len(), self.manifest.fingerprint());
+        exchange.agree("data set", &manifest, "give all ranks the same images, under the same path")?;
+        let numbers = format!("mean {:?}, std {:?}", self.images.mean, self.images.std);
+        exchange.agree("normalisation", &numbers, "give all ranks the same images")?;
+        // The number of threads changes no result.
+        let device = self.request.device.describe();
+        let device = match self.request.device {
+            Device::Cpu => device.split_once("), ").map_or(device.clone(), |(_, isa)| format!("the CPU, {isa}")),
+            Device::Gpu(_) => device,
+        };
+        let remedy = "all ranks must compute alike: choose devices of one kind with one driver (--device; ONEBIT_ISA for processors)";
+        exchange.agree("device", &device, remedy)?;
+        let remedy = "give one that fits all ranks (--set eval.batch=N)";
+        exchange.agree("size of test batches", &self.eval_batch.to_string(), remedy)
+    }
+
+    /// Trains as one of the ranks that rank 0 leads, until it says that this is all.
+    ///
+    /// # Errors
+    /// What goes wrong.
+    pub fn follow(self) -> Result<()> {
+        let parts = self.parts();
+        let Prepared { request, programs, eval_batch, .. } = self;
+        let Request { recipe, data, device, exchange, .. } = request;
+        let exchange = exchange.ok_or_else(|| Error::Config("one rank has nobody to follow".into()))?;
+        let mut steps = Steps::new(recipe, &data, programs, &device)?;
+        steps.join(Ranks::new(exchange, &data, &parts, eval_batch));
+        follow(steps)
     }
 
     fn teacher_hash(&self) -> Option<String> {
@@ -326,7 +372,7 @@ impl Started {
     pub fn fit(self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<Outcome> {
         let Prepared { request, images, programs, eval_batch, manifest, .. } = self.prepared;
         let fingerprint = manifest.fingerprint().to_string();
-        let Request { name, recipe, data, device, targets, .. } = request;
+        let Request { name, recipe, data, device, targets, exchange, .. } = request;
         let trained = recipe.clone();
         let (begun, resumed, lock) = (self.run.clone(), self.resume, self.lock);
         let job = Job {
@@ -339,6 +385,7 @@ impl Started {
             run: self.run,
             resume: self.resume,
             info: self.info,
+            exchange,
             stop,
         };
         let mut outcome = fit(job, programs, observer);

@@ -3,11 +3,14 @@
 
 use super::checkpoint;
 use super::metrics::take_means;
+use super::ranks::Ranks;
+use super::updates::{Updates, UpdatesPlan};
 use crate::data::BATCHES_AT_ONCE;
 use crate::device::{Device, Executable, Reading, Store};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
-use crate::methods::{EVAL_IMAGES, Graphs, LOGITS};
+use crate::methods::{EVAL_IMAGES, Graphs, LOGITS, TRANSIENT};
+use crate::optim::Shared;
 use crate::program::{BufferKind, Program};
 use crate::recipe::Recompute;
 use crate::shader::sources::Sources;
@@ -25,6 +28,9 @@ pub struct Programs {
     pub step: Vec<(&'static str, Program)>,
     /// Where those of the second pass begin.
     pub refresh: usize,
+    /// Where ranks train together: the updates of each of `step`, which then ends before them; none of parts that read no
+    /// images, which run whole in every rank. Empty for one program.
+    pub updates: Vec<Option<UpdatesPlan>>,
     /// The test.
     pub eval: Program,
     /// Content of leaves that comes from elsewhere.
@@ -34,21 +40,49 @@ pub struct Programs {
 impl Programs {
     /// Compiles the graphs.
     pub fn compile(graphs: Graphs, device: &Device) -> Result<Programs> {
+        Programs::compile_for(graphs, device, 1)
+    }
+
+    /// As [`Programs::compile`], for one of `ranks` that train together. A step has then as many batches, or a multiple.
+    ///
+    /// # Errors
+    /// As [`Programs::compile`]; and if the batches of a step of the first pass cannot be worked on at the same time ([`Shared::of`]).
+    pub fn compile_for(mut graphs: Graphs, device: &Device, ranks: usize) -> Result<Programs> {
+        let mut updates = Vec::new();
+        if ranks > 1 {
+            let first_pass = graphs.step.len();
+            for (part, (_, graph)) in graphs.step.iter_mut().chain(&mut graphs.refresh).enumerate() {
+                updates.push(match graph.inputs().is_empty() {
+                    true => None,
+                    false => {
+                        let shared = Shared::of(graph, &part.to_string(), |leaf| leaf.starts_with(TRANSIENT))?;
+                        // A second pass in turn is worth it where the first one is shared; a run in turn is none of several ranks.
+                        if let (Some(leaf), true) = (&shared.in_turn, part < first_pass) {
+                            return Err(Error::Config(format!("{leaf} {}", Shared::APART)));
+                        }
+                        *graph = shared.compute.clone();
+                        Some(UpdatesPlan::compile(shared, device)?)
+                    }
+                });
+            }
+        }
         let compile = |g: Graph| Program::compile(g, device.backend());
         let trains = |g: Graph| match graphs.recompute {
             Recompute::Nothing => compile(g),
+            Recompute::Pointwise => Program::compile_recomputing_pointwise(g, device.backend()),
             Recompute::Blocks => Program::compile_recomputing(g, device.backend()),
         };
         let refresh = graphs.step.len();
         let step = graphs.step.into_iter().chain(graphs.refresh);
         let step = step.map(|(n, g)| Ok((n, trains(g)?))).collect::<Result<_>>()?;
         let start = graphs.start.map(compile).transpose()?;
-        Ok(Programs { start, step, refresh, eval: compile(graphs.eval)?, given: graphs.given })
+        Ok(Programs { start, step, refresh, updates, eval: compile(graphs.eval)?, given: graphs.given })
     }
 
     /// The same with other shader files.
     pub fn with_sources(mut self, sources: &Sources) -> Programs {
-        for p in self.step.iter_mut().map(|(_, p)| p).chain([&mut self.eval]).chain(&mut self.start) {
+        let updates = self.updates.iter_mut().flatten().flat_map(UpdatesPlan::programs_mut);
+        for p in self.step.iter_mut().map(|(_, p)| p).chain([&mut self.eval]).chain(&mut self.start).chain(updates) {
             p.sources = sources.clone();
         }
         self
@@ -56,7 +90,8 @@ impl Programs {
 
     /// All programs.
     pub fn programs(&self) -> impl Iterator<Item = &Program> {
-        self.step.iter().map(|(_, p)| p).chain([&self.eval]).chain(&self.start)
+        let updates = self.updates.iter().flatten().flat_map(UpdatesPlan::programs);
+        self.step.iter().map(|(_, p)| p).chain([&self.eval]).chain(&self.start).chain(updates)
     }
 
     /// Bytes of all buffers, those that programs share counted once.
@@ -96,7 +131,21 @@ impl Programs {
                 }
             }
         }
-        2 * saved.values().sum::<usize>() + (BATCHES_AT_ONCE - 1 + together) * inputs.values().sum::<usize>()
+        let exchanged = self.updates.iter().flatten().map(UpdatesPlan::host_bytes).max().unwrap_or(0);
+        2 * saved.values().sum::<usize>()
+            + (BATCHES_AT_ONCE - 1 + together) * inputs.values().sum::<usize>()
+            + exchanged
+    }
+
+    /// Whether ranks take turns in the second pass of an epoch, in which each batch goes by what those before it left.
+    pub fn takes_turns(&self) -> bool {
+        self.updates.iter().flatten().any(UpdatesPlan::in_turn)
+    }
+
+    /// Numbers of gradients that ranks exchange a batch, and words of what else, of all parts; nothing of one program.
+    pub fn exchanged(&self) -> (usize, usize) {
+        let each = self.updates.iter().flatten().map(UpdatesPlan::exchanged);
+        each.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     }
 
     /// Bytes that the parts of a step keep from forward to backward, together.
@@ -127,8 +176,10 @@ pub struct Runner {
     start: Option<Executable>,
     step: Vec<Executable>,
     refresh: usize,
+    updates: Vec<Option<Updates>>,
     eval: Executable,
     given: HashMap<String, HostTensor>,
+    ranks: Option<Ranks>,
 }
 
 impl Runner {
@@ -136,9 +187,11 @@ impl Runner {
     pub fn load(plan: Programs, device: &Device, seed: u64) -> Result<Runner> {
         let mut store = Store::new(device.clone());
         let step = plan.step.into_iter().map(|(_, p)| store.load_program(p, false)).collect::<Result<Vec<_>>>()?;
+        let updates = plan.updates.into_iter().map(|u| u.map(|u| u.load(&mut store)).transpose());
+        let updates = updates.collect::<Result<_>>()?;
         let eval = store.load_program(plan.eval, false)?;
         let start = plan.start.map(|p| store.load_program(p, false)).transpose()?;
-        let mut s = Runner { store, start, step, refresh: plan.refresh, eval, given: plan.given };
+        let mut s = Runner { store, start, step, refresh: plan.refresh, updates, eval, given: plan.given, ranks: None };
         s.initialise(seed)?;
         Ok(s)
     }
@@ -175,6 +228,22 @@ impl Runner {
     fn graphs(&self) -> Vec<Arc<Graph>> {
         // The test comes first: what it shares with a step starts as the step says.
         [&self.eval].into_iter().chain(&self.step).map(|e| e.program().graph.clone()).collect()
+    }
+
+    /// Makes it one of several ranks, for which its programs were compiled.
+    pub fn join(&mut self, ranks: Ranks) {
+        self.ranks = Some(ranks);
+    }
+
+    /// The ranks that it is one of.
+    pub fn ranks(&self) -> Option<&Ranks> {
+        self.ranks.as_ref()
+    }
+
+    /// The updates of part `i`, with what they are exchanged by and the part itself; `None` of one that runs whole.
+    pub fn shared(&mut self, i: usize) -> Option<(&mut Executable, &mut Updates, &mut Store)> {
+        let updates = self.updates.get_mut(i)?.as_mut()?;
+        Some((&mut self.step[i], updates, &mut self.store))
     }
 
     /// The programs of a step, then those of a step of the second pass.

@@ -1,7 +1,7 @@
 //! What a run takes from an earlier one that it starts from.
 
 use super::checkpoint::leaves;
-use super::origin::{Origin, exists, not_there};
+use super::origin::{Origin, PLACES, exists, not_there, other_places};
 use super::programs::Programs;
 use crate::error::{Error, Result};
 use crate::methods::{ImageInfo, Teacher};
@@ -53,7 +53,13 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
     }
     let fail = |m: String| Err(Error::Config(format!("start_from = {:?}: {m}", recipe.start_from)));
     let method = recipe.method();
-    let start = Origin::open(path)?;
+    let mut start = Origin::open(path)?;
+    let mut said = recipe.start_from.clone();
+    if let Some([h, w]) = square_places(programs, &start) {
+        let other = other_places(&start.tensors, start.resampling, [h, w]);
+        start.tensors.extend(other.map(|places| (PLACES.to_string(), places)));
+        said += &format!("; its embeddings of places are resampled for {h} by {w} patches");
+    }
     let mut inherited: HashMap<&String, &HostTensor> =
         start.tensors.iter().filter(|(name, _)| method.inherits(recipe, name)).collect();
     let mut missing = Vec::new();
@@ -94,7 +100,6 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
             return fail(format!("it has no {name}, which this network needs"));
         }
     }
-    let mut said = recipe.start_from.clone();
     if of_other_classes {
         inherited.retain(|name, _| !name.starts_with(LAST));
         said += &format!(
@@ -104,7 +109,7 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
         );
     }
     if !missing.is_empty() {
-        said += &format!("; what it lacks starts as the recipe says: {}", missing.join(", "));
+        said += &format!("; what it lacks starts as the recipe says: {}", some_of(&missing));
     }
     let mut unused: Vec<&str> = inherited
         .keys()
@@ -113,10 +118,30 @@ pub fn start_from(recipe: &Recipe, classes: &[String], programs: &mut Programs) 
         .collect();
     if !unused.is_empty() {
         unused.sort_unstable();
-        said += &format!("; what this network does not have is left out: {}", unused.join(", "));
+        said += &format!("; what this network does not have is left out: {}", some_of(&unused));
     }
     programs.given.extend(inherited.into_iter().map(|(name, t)| (name.clone(), t.clone())));
     Ok(Some(said))
+}
+
+/// The patches that a step's network has, where they are a square and another number than those that it starts from.
+fn square_places(programs: &Programs, start: &Origin) -> Option<[usize; 2]> {
+    let known = start.tensors.get(PLACES)?;
+    let graphs = programs.step.iter().map(|(_, p)| &p.graph);
+    let leaf = graphs.into_iter().find_map(|g| Some(g.shape(g.find(PLACES)?).clone()))?;
+    let places = leaf[0] - usize::from(start.tensors.contains_key("cls_token"));
+    let side = places.isqrt();
+    (leaf != *known.shape() && leaf.columns() == known.shape().columns() && side * side == places).then_some([side; 2])
+}
+
+/// The first of some names, and how many more there are.
+fn some_of(names: &[impl AsRef<str>]) -> String {
+    const SAID: usize = 12;
+    let first: Vec<&str> = names.iter().take(SAID).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(SAID) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 /// How many classes there are, and the first of them.

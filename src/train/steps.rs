@@ -1,9 +1,12 @@
 //! The steps of a recipe on a device: which images and which scalars each of them has.
 
 use super::programs::{Programs, Runner};
-use crate::data::{Batch, Loader, LoaderOptions, Split};
+use super::ranks::Ranks;
+use super::updates::Round;
+use crate::data::{Batch, Batches, Loader, LoaderOptions, Split};
 use crate::device::Device;
 use crate::error::Result;
+use crate::exchange::{Exchange, Sum};
 use crate::methods::{AUGMENT, IMAGES, LABELS, Method, Progress, scalars};
 use crate::recipe::Recipe;
 
@@ -47,9 +50,22 @@ impl Steps {
         1 + self.runner.has_refresh() as u64
     }
 
+    /// Makes it one of several ranks, for which its programs were compiled: of the batches of each step it reads and runs its own.
+    pub fn join(&mut self, ranks: Ranks) {
+        let exchange = &ranks.exchange;
+        self.loader = self.loader.clone().sharing(exchange.rank(), exchange.ranks());
+        self.runner.join(ranks);
+    }
+
     /// Batches of a step.
     pub fn together(&self) -> usize {
         self.recipe.accumulate
+    }
+
+    /// Of the batches of a step, the numbers of those that this program runs: all, or those of its rank.
+    pub fn own(&self) -> Vec<usize> {
+        let (rank, ranks) = self.runner.ranks().map_or((0, 1), |r| (r.exchange.rank(), r.exchange.ranks()));
+        (rank..self.together()).step_by(ranks).collect()
     }
 
     /// Steps of a pass.
@@ -100,6 +116,12 @@ impl Steps {
         (0..self.together()).map(|batch| self.batch_of(step, batch)).collect()
     }
 
+    /// Reads the batches of [`Steps::own`] of step `step`, counted from 0 since the start, and of those after it.
+    pub fn start_at(&self, step: u64) -> Batches {
+        let per_pass = self.per_pass() as u64;
+        self.loader.start_at(step / per_pass, (step % per_pass) as usize * self.together())
+    }
+
     /// Writes a batch to the device.
     pub fn upload(&mut self, batch: &Batch) -> Result<()> {
         if self.loader.dataset().crops_originals() {
@@ -140,8 +162,12 @@ impl Steps {
         parts.flat_map(|part| (if reads(part) { 0 } else { last }..=last).map(move |batch| (part, batch))).collect()
     }
 
-    /// Runs step `step` on its batches.
+    /// Runs step `step` on its batches: those of [`Steps::own`].
     pub fn run(&mut self, step: u64, batches: &[Batch]) -> Result<()> {
+        if let Some(ranks) = self.runner.ranks() {
+            let exchange = ranks.exchange.clone();
+            return self.run_shared(step, batches, &*exchange);
+        }
         let mut uploaded = None;
         for (part, batch) in self.runs(step) {
             if uploaded != Some(batch) {
@@ -150,6 +176,29 @@ impl Steps {
             }
             let values = self.scalars_of(part, step, batch)?;
             self.runner.run(part, &values)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Steps::run`], of one of several ranks: each part goes through its own batches, and what it makes of those of all
+    /// ranks is made in all, batch by batch, as one program would make it.
+    fn run_shared(&mut self, step: u64, batches: &[Batch], exchange: &dyn Exchange) -> Result<()> {
+        let (own, together) = (self.own(), self.together());
+        for part in self.runner.parts_of(self.is_refresh(step)) {
+            if self.runner.shared(part).is_none() {
+                let values = self.scalars(part, step)?;
+                self.runner.run(part, &values)?;
+                continue;
+            }
+            let scalars = (0..together).map(|batch| self.scalars_of(part, step, batch)).collect::<Result<Vec<_>>>()?;
+            let mut sum = Sum::default();
+            for (number, batch) in own.iter().zip(batches) {
+                self.upload(batch)?;
+                let (compute, updates, store) = self.runner.shared(part).expect("it was there");
+                let round = number - exchange.rank()..number - exchange.rank() + exchange.ranks();
+                let round = Round { scalars: &scalars[round.clone()], last: round.end == together };
+                updates.run(compute, store, exchange, round, &mut sum)?;
+            }
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ impl StepExport {
         let refresh = graphs.step.len();
         let start = graphs.start.map(|g| Program::compile(g, Backend::Cpu)).transpose()?;
         let eval = Program::compile(graphs.eval, Backend::Cpu)?;
-        let programs = Programs { start, step, refresh, eval, given: graphs.given };
+        let programs = Programs { start, step, refresh, updates: Vec::new(), eval, given: graphs.given };
         let mut training = Steps::new(recipe.clone(), &data, programs, &Device::Cpu)?;
         let mut done = 0;
         for steps in 0..self.steps {

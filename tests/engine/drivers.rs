@@ -74,7 +74,7 @@ fn recipe(settings: &[String]) -> Recipe {
 
 fn prepare(recipe: Recipe, data: Split, device: &GpuDevice) -> Result<Prepared> {
     let (name, select, device) = ("tiny".to_string(), "0".to_string(), Device::Gpu(device.clone()));
-    Request { name, recipe, data, normalization: None, device, select, targets: None }.prepare()
+    Request { name, recipe, data, normalization: None, device, select, targets: None, exchange: None }.prepare()
 }
 
 /// Trains in a folder, or goes on with what lies there.

@@ -75,8 +75,10 @@ fn gradients_refuse_other_shapes_and_types() {
         }
     });
     let wanted = [
+        "attention_grad",
         "avg_pool2d_grad",
         "batch_norm_grad_sums",
+        "bit_attention_grad",
         "conv2d_input_grad",
         "conv2d_weight_grad",
         "gather_grad",

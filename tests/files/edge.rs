@@ -20,8 +20,8 @@ use std::time::Duration;
 
 /// Networks that ship differently: thresholds, shortcuts of every kind, pooling, standardised images, slopes, scale matrices,
 /// bits of 0 and 1, a flattened map, a perceptron, a bottleneck, the stem for large images, features without classes; lists of
-/// layers: groups, taps apart, low passes, gates, dense blocks, branches, smooth nonlinearities.
-const NETWORKS: [(&str, &[&str], [usize; 3]); 27] = [
+/// layers: groups, taps apart, low passes, gates, dense blocks, branches, smooth nonlinearities; vision transformers.
+const NETWORKS: [(&str, &[&str], [usize; 3]); 31] = [
     ("fashion-binary", &["net.widths=[8,33,64,40,32]"], [14, 14, 1]),
     ("fashion-float", &["net.widths=[8,8,16,16,8]"], [14, 14, 1]),
     ("small-siman", &["net.widths=[8,8,16,32]"], [12, 12, 3]),
@@ -49,6 +49,10 @@ const NETWORKS: [(&str, &[&str], [usize; 3]); 27] = [
     ("small-real-to-binary-step1", &["net.vars={w=8}"], [16, 16, 3]),
     ("small-real-to-binary", &["net.vars={w=8}"], [16, 16, 3]),
     ("small-layers", &[LAYERS], [14, 14, 3]),
+    ("small-vit", &["net.widths=[24]"], [12, 20, 3]),
+    ("small-vit-binary", &["net.widths=[48]"], [16, 12, 3]),
+    ("small-vit-binary", &["net.widths=[96]", "net.binarization.attention=true"], [16, 12, 3]),
+    ("small-vit", &["net.kind=clip-b32", "net.activation=quick-gelu", "net.widths=[48]"], [64, 64, 3]),
 ];
 
 /// What the others do not have.
@@ -289,32 +293,34 @@ fn what_is_no_model_is_named() {
 /// Content that is changed anywhere, with a checksum that fits: an error, or a network that runs.
 #[test]
 fn changed_content_is_refused_or_runs() {
-    let case = Case::new(NETWORKS[0]);
-    let bytes = file::encode(&case.net());
-    let p = Philox::new(1, 1);
-    let (mut refused, mut ran) = (0, 0);
-    for round in 0..3000u64 {
-        let mut other = bytes.clone();
-        let mut draws = p.draws(round, 0);
-        for _ in 0..1 + draws.below(3) {
-            let i = 24 + draws.below((other.len() - 24) as u32) as usize;
-            other[i] = draws.word() as u8;
-        }
-        let crc = crc32fast::hash(&other[24..]);
-        other[12..16].copy_from_slice(&crc.to_le_bytes());
-        match file::decode(&other, Path::new("changed.1bit")) {
-            Ok(net) => {
-                if net.input.iter().product::<usize>() < 1 << 16 {
-                    let mut runtime = Runtime::new(&net, 1).unwrap();
-                    let image = vec![7; net.input.iter().product()];
-                    assert_eq!(runtime.run(&image).unwrap().len(), runtime.outputs());
-                    ran += 1;
-                }
+    let transformer = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/packed_model/transformer.1bit");
+    let models = [file::encode(&Case::new(NETWORKS[0]).net()), std::fs::read(transformer).unwrap()];
+    for (stream, bytes) in models.into_iter().enumerate() {
+        let p = Philox::new(1, 1 + stream as u64);
+        let (mut refused, mut ran) = (0, 0);
+        for round in 0..3000u64 {
+            let mut other = bytes.clone();
+            let mut draws = p.draws(round, 0);
+            for _ in 0..1 + draws.below(3) {
+                let i = 24 + draws.below((other.len() - 24) as u32) as usize;
+                other[i] = draws.word() as u8;
             }
-            Err(_) => refused += 1,
+            let crc = crc32fast::hash(&other[24..]);
+            other[12..16].copy_from_slice(&crc.to_le_bytes());
+            match file::decode(&other, Path::new("changed.1bit")) {
+                Ok(net) => {
+                    if net.input.iter().product::<usize>() < 1 << 16 {
+                        let mut runtime = Runtime::new(&net, 1).unwrap();
+                        let image = vec![7; net.input.iter().product()];
+                        assert_eq!(runtime.run(&image).unwrap().len(), runtime.outputs());
+                        ran += 1;
+                    }
+                }
+                Err(_) => refused += 1,
+            }
         }
+        assert!(refused > 50 && ran > 50, "model {stream}: {refused} {ran}");
     }
-    assert!(refused > 50 && ran > 50, "{refused} {ran}");
 }
 
 /// The outputs of onnxruntime for images, of each model.

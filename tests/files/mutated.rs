@@ -73,7 +73,7 @@ fn models_to_start_from_are_of_this_version() {
     let base = file::decode(&read("base.1bit"), Path::new("base.1bit")).unwrap();
     let mask = read("corpus/masked_model/small-smn.1bit");
     assert!(masked::decode(&mask, Path::new("mask"), &base).is_ok());
-    let versions = ["fashion-binary", "small-siman", "layers"].map(|name| {
+    let versions = ["fashion-binary", "small-siman", "layers", "transformer"].map(|name| {
         let model = read(&format!("corpus/packed_model/{name}.1bit"));
         file::decode(&model, Path::new(name)).unwrap_or_else(|e| panic!("{e}"));
         version(&model)

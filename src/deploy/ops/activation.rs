@@ -1,10 +1,11 @@
 //! Nonlinearities, a number at a time.
 
-use super::super::bytes::{DILATED, PLAIN, Read, Reader, Writer};
+use super::super::bytes::{DILATED, PLAIN, Read, Reader, TOKENS, Writer};
 use super::super::pointwise::Each;
 use super::super::value::{Inferred, Meta};
 use super::{Operation, Runs, Stored, a_channel};
 use crate::kernels::Isa;
+use crate::kernels::smooth::{erfc, exp};
 
 /// `max(x, 0)`.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,10 @@ pub struct Tanh;
 /// `x Φ(x)` with the normal distribution function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gelu;
+
+/// `x / (1 + e^(-1.702 x))`, the gelu of CLIP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuickGelu;
 
 /// `clamp(x, low, high)`.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +138,20 @@ formula!(Gelu "gelu" since DILATED, "gelu" by gelu, ONNX |b, x| {
     let twice = b.node("Add", &[&erf, &one], &[]);
     let cdf = b.node("Mul", &[&twice, &half], &[]);
     b.node("Mul", &[x, &cdf], &[])
-}, x => 0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2)));
+}, x => {
+    let tail = 0.5 * x * erfc(x.abs() * std::f32::consts::FRAC_1_SQRT_2);
+    if x < 0.0 { tail } else { x - tail }
+});
+formula!(QuickGelu "quick gelu" since TOKENS, "quick_gelu" by quick_gelu, ONNX |b, x| {
+    let factor = b.floats(&[], &[1.702]);
+    let scaled = b.node("Mul", &[x, &factor], &[]);
+    let gate = b.node("Sigmoid", &[&scaled], &[]);
+    b.node("Mul", &[x, &gate], &[])
+}, x => {
+    let t = exp(-(1.702 * x).abs());
+    let r = 1.0 / (1.0 + t);
+    x * if x < 0.0 { t * r } else { r }
+});
 
 impl Operation for Clip {
     fn name(&self) -> &'static str {

@@ -3,6 +3,7 @@
 use super::super::bytes::{DILATED, Read, Reader};
 use super::super::value::{Inferred, Meta};
 use super::{Operation, Runs, Stored};
+use crate::kernels::Isa;
 use std::ops::Range;
 
 /// The sum of two values of equal extents.
@@ -94,7 +95,7 @@ impl Runs for Concat {
         true
     }
 
-    fn run(&self, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
+    fn run(&self, _isa: Isa, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
         let (a, b) = (from[0].shape[2], from[1].shape[2]);
         for (p, y) in pixels.zip(y.chunks_exact_mut(made.shape[2])) {
             let (first, second) = y.split_at_mut(a);

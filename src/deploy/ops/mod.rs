@@ -4,7 +4,9 @@
 
 mod activation;
 mod affine;
+mod attention;
 mod binary_conv;
+mod bit_attention;
 mod conv;
 mod join;
 mod place;
@@ -12,10 +14,13 @@ mod pool;
 mod set_conv;
 mod sign;
 mod standardise;
+mod tokens;
 
-pub use activation::{Clip, Gelu, Hardtanh, Prelu, Relu, Sigmoid, Tanh};
+pub use activation::{Clip, Gelu, Hardtanh, Prelu, QuickGelu, Relu, Sigmoid, Tanh};
 pub use affine::Affine;
+pub use attention::Attention;
 pub use binary_conv::BinaryConv;
+pub use bit_attention::BitAttention;
 pub use conv::Conv;
 pub use join::{Add, Concat, Mul};
 pub use place::{Channels, Flatten, PadChannels, PadPixels, Slice};
@@ -24,6 +29,7 @@ pub use set_conv::SetConv;
 pub(super) use set_conv::Sums;
 pub use sign::{Sign, Signed, Threshold};
 pub use standardise::Standardise;
+pub use tokens::{LayerNorm, Places, Prepend};
 
 use super::bytes::{PLAIN, Read, Reader, Writer};
 use super::net::Node;
@@ -37,6 +43,7 @@ use super::value::{Inferred, Kind, Meta};
 use crate::error::Result;
 #[cfg(feature = "train")]
 use crate::graph::{self, Graph, Value};
+use crate::kernels::Isa;
 use std::fmt::Debug;
 use std::ops::Range;
 
@@ -98,7 +105,7 @@ pub(super) trait Runs: Sync {
     }
 
     /// Computes some pixels of the result, all of them unless [`Runs::by_pixels`].
-    fn run(&self, _x: &[&[f32]], _from: &[Meta], _y: &mut [f32], _pixels: Range<usize>, _made: Meta) {
+    fn run(&self, _isa: Isa, _x: &[&[f32]], _from: &[Meta], _y: &mut [f32], _pixels: Range<usize>, _made: Meta) {
         unreachable!("the planner gives it another work")
     }
 }
@@ -207,6 +214,7 @@ macro_rules! operations {
 // In the order in which they are looked for in a graph.
 operations! {
     27 SetConv: "Convolution of bits that stand for two numbers each.",
+    31 Places: "A summand for each number: the embedding of places.",
     1 Affine: "A factor and a summand a channel.",
     2 Conv: "Convolution of floats.",
     3 BinaryConv: "Convolution of bits: integers.",
@@ -232,6 +240,11 @@ operations! {
     24 Gelu: "`x Φ(x)`.",
     25 PadPixels: "Zeros around the pixels.",
     26 Clip: "`clamp(x, low, high)`.",
+    28 LayerNorm: "Mean 0 and variance 1 of each pixel's channels.",
+    29 Attention: "Attention between all pixels.",
+    30 Prepend: "A pixel before all others: the class token.",
+    33 BitAttention: "Attention of bits between all pixels.",
+    32 QuickGelu: "`x / (1 + e^(-1.702 x))`.",
 }
 
 impl Op {

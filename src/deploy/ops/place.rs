@@ -3,6 +3,7 @@
 use super::super::bytes::{DILATED, Read, Reader, Writer};
 use super::super::value::{Inferred, MOST, Meta};
 use super::{Operation, Runs, Stored};
+use crate::kernels::Isa;
 use std::ops::Range;
 
 /// Every `step`-th pixel from `start` on, `size` of them, by rows and columns.
@@ -178,7 +179,7 @@ impl Runs for Slice {
         true
     }
 
-    fn run(&self, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
+    fn run(&self, _isa: Isa, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
         let ([_, w, c], columns) = (from[0].shape, made.shape[1]);
         for (p, y) in pixels.zip(y.chunks_exact_mut(c)) {
             let row = self.start[0] + p / columns * self.step[0];
@@ -193,7 +194,7 @@ impl Runs for Channels {
         true
     }
 
-    fn run(&self, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, _made: Meta) {
+    fn run(&self, _isa: Isa, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, _made: Meta) {
         for (p, y) in pixels.zip(y.chunks_exact_mut(self.count)) {
             y.copy_from_slice(&x[0][p * from[0].shape[2] + self.start..][..self.count]);
         }
@@ -205,7 +206,7 @@ impl Runs for PadChannels {
         true
     }
 
-    fn run(&self, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
+    fn run(&self, _isa: Isa, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
         let c = from[0].shape[2];
         for (p, y) in pixels.zip(y.chunks_exact_mut(made.shape[2])) {
             y.fill(0.0);
@@ -219,7 +220,7 @@ impl Runs for PadPixels {
         true
     }
 
-    fn run(&self, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
+    fn run(&self, _isa: Isa, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
         let ([h, w, c], columns) = (from[0].shape, made.shape[1]);
         let inside = |at: usize, axis: usize, size: usize| at.checked_sub(self.before[axis]).filter(|i| *i < size);
         for (p, y) in pixels.zip(y.chunks_exact_mut(c)) {

@@ -3,6 +3,7 @@
 use super::super::bytes::{Read, Reader, Writer};
 use super::super::value::{Inferred, Meta, Window};
 use super::{Operation, Runs, Stored};
+use crate::kernels::Isa;
 use std::ops::Range;
 
 /// The largest of each window.
@@ -87,7 +88,7 @@ impl Runs for MaxPool {
         true
     }
 
-    fn run(&self, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
+    fn run(&self, _isa: Isa, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
         y.fill(f32::NEG_INFINITY);
         windows(&self.0, x[0], from[0], y, pixels, made, |y, x| *y = if x > *y { x } else { *y });
     }
@@ -98,7 +99,7 @@ impl Runs for AvgPool {
         true
     }
 
-    fn run(&self, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
+    fn run(&self, _isa: Isa, x: &[&[f32]], from: &[Meta], y: &mut [f32], pixels: Range<usize>, made: Meta) {
         y.fill(0.0);
         windows(&self.0, x[0], from[0], y, pixels, made, |y, x| *y += x);
         let share = 1.0 / (self.0.size[0] * self.0.size[1]) as f32;
@@ -128,7 +129,7 @@ fn windows(
 }
 
 impl Runs for PixelSum {
-    fn run(&self, x: &[&[f32]], from: &[Meta], y: &mut [f32], _pixels: Range<usize>, _made: Meta) {
+    fn run(&self, _isa: Isa, x: &[&[f32]], from: &[Meta], y: &mut [f32], _pixels: Range<usize>, _made: Meta) {
         y.fill(0.0);
         for from in x[0].chunks_exact(from[0].shape[2]) {
             y.iter_mut().zip(from).for_each(|(y, x)| *y += x);

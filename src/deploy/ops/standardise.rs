@@ -3,6 +3,7 @@
 use super::super::bytes::{Read, Reader, Writer};
 use super::super::value::{Inferred, Meta};
 use super::{Operation, Runs, Stored};
+use crate::kernels::Isa;
 use std::ops::Range;
 
 /// Mean 0 and variance 1 (of n - 1) over all numbers.
@@ -40,7 +41,7 @@ impl Stored for Standardise {
 }
 
 impl Runs for Standardise {
-    fn run(&self, x: &[&[f32]], _from: &[Meta], y: &mut [f32], _pixels: Range<usize>, made: Meta) {
+    fn run(&self, _isa: Isa, x: &[&[f32]], _from: &[Meta], y: &mut [f32], _pixels: Range<usize>, made: Meta) {
         let n = made.len() as f64;
         let mean = sum(x[0], |x| x) / n;
         let variance = sum(x[0], |x| (x - mean) * (x - mean)) / (n - 1.0);

@@ -5,6 +5,7 @@ mod export;
 mod features;
 mod mask;
 mod protocol;
+mod ranks;
 mod train;
 mod trained;
 mod tuning;
@@ -14,6 +15,7 @@ pub use trained::{Opening, Own, TrainedRun, counted, device_of, extractor};
 pub use tuning::{before_training, say_tuned, taken_another};
 
 pub(super) use export::write as write_export;
+pub(super) use ranks::follow;
 pub(super) use train::{Lesson, run as train_by};
 
 use super::{Described, Ending, EvalOptions, Experiment, ExportOptions, FeatureOptions, Start, TrainOptions};

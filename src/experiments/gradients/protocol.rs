@@ -134,6 +134,7 @@ fn finetuned(options: &EvalOptions, labels: f64, t: &TrainedRun) -> Result<Optio
         device: device_of(options.device.as_deref(), &t.info)?,
         select: options.device.clone().unwrap_or(t.info.select.clone()),
         targets: None,
+        exchange: None,
     };
     let place = Place::New(t.run.path().join(format!("finetune-{}%", 100.0 * labels)));
     let started = request.prepare()?.start(place)?;

@@ -1,6 +1,6 @@
 //! Training, from the command to the summary.
 
-use super::{before_training, save_mask, say_tuned};
+use super::{before_training, ranks, save_mask, say_tuned};
 use crate::console::progress::{observer, silent};
 use crate::console::stop::on_ctrl_c;
 use crate::console::text::{duration, go_on_unheard, grouped, mib, percent, say};
@@ -12,7 +12,6 @@ use crate::methods::Targets;
 use crate::nn::Adapted;
 use crate::recipe::{Recipe, RunInfo, absolute};
 use crate::train::checkpoint::Position;
-use crate::train::choose::choose;
 use crate::train::fit::has_stopped_early;
 use crate::train::job::Outcome;
 use crate::train::lock::RunLock;
@@ -64,11 +63,14 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
         && let Some(summary) = run.summary()?
     {
         summary.check_recipe(run, &recipe)?;
+        ranks::nothing_to_do(options)?;
         if !options.json {
             say(format!("{} is finished; there is nothing to resume (--epochs N lengthens it)", run.path().display()))?;
         }
         return finish(options, run, &summary);
     }
+    let old_normalization = old.as_ref().map(|old| (old.info.mean.clone(), old.info.std.clone()));
+    ranks::tell(options, &name, &recipe, &select, &old_normalization)?;
     let data = recipe.open_images()?;
     if data.train.is_empty() {
         let left_out = if data.left_out.is_empty() { String::new() } else { format!("; {}", data.left_out) };
@@ -78,17 +80,25 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
             recipe.data.path
         )));
     }
-    let choice = choose(&select)?;
+    let choice = ranks::choose_own(options, &select)?;
     let stop = on_ctrl_c()?;
     let Some(Lesson { targets, data }) = teach(options, data, &recipe, &choice.device, &stop)? else {
         return Ok(Ending::Stopped);
     };
-    let normalization = old.as_ref().map(|old| (old.info.mean.clone(), old.info.std.clone()));
     if let Some(old) = &old {
         let config = old.run.config_path();
         old.info.check_normalization(Some(data.train.c)).map_err(|e| Error::data(config, e.to_string()))?;
     }
-    let request = Request { name, recipe, data, normalization, device: choice.device, select: choice.select, targets };
+    let request = Request {
+        name,
+        recipe,
+        data,
+        normalization: old_normalization,
+        device: choice.device,
+        select: choice.select,
+        targets,
+        exchange: options.exchange.clone(),
+    };
     let mut prepared = request.prepare()?;
     if let Some(old) = &old {
         prepared.check_data(&old.run, &old.info)?;
@@ -100,6 +110,7 @@ pub fn run(start: Start, options: &TrainOptions, teach: Teach<'_>) -> Result<End
         prepared = prepared.on(Device::Gpu(found.device.clone()))?;
         tuned = Some(found);
     }
+    prepared.agree()?;
     let began_on = old.as_ref().map(|old| old.info.device.clone()).filter(|began| *began != prepared.device().name());
     let mut longer = None;
     let place = match old {
@@ -153,6 +164,7 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
             }
             recipe.seed = options.seed.unwrap_or(recipe.seed);
             recipe.epochs = options.epochs.unwrap_or(recipe.epochs);
+            recipe.accumulate = recipe.accumulate.saturating_mul(ranks::count(options));
             recipe.validate()?;
             let select = options.device.clone().unwrap_or("auto".into());
             Ok(Wanted { name: text.run_name(), recipe, select, old: None })
@@ -178,6 +190,7 @@ fn wanted(start: Start, options: &TrainOptions) -> Result<Wanted> {
             if let Some(data) = &options.data {
                 recipe.data.path = absolute(data);
             }
+            ranks::check_batches(options, &recipe, &path)?;
             let before = lengthened(&run, &mut recipe, options.epochs, &position)?;
             let longer = before.map(|before| (before, position));
             let select = options.device.clone().unwrap_or(info.select.clone());
@@ -234,8 +247,9 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
     let (name, recipe, data, programs) = (prepared.name(), prepared.recipe(), prepared.data(), prepared.programs());
     let (parameters, binary) = programs.parameters();
     let (steps, kernels) = (prepared.steps(), programs.step.iter().map(|(_, p)| p.steps.len()).sum::<usize>());
+    let ranks = prepared.ranks();
     let (planned, kept, beside) =
-        (programs.planned_bytes(), programs.kept_bytes(), programs.beside_bytes(recipe.accumulate));
+        (programs.planned_bytes(), programs.kept_bytes(), programs.beside_bytes(recipe.accumulate / ranks));
     let device = prepared.device().name();
     let parts = prepared.parts();
     let [val, test] = [parts.val(), parts.test()].map(|set| set.map_or(0, |s| s.len()));
@@ -243,7 +257,7 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
     if as_json {
         return say(json!({
             "event": "plan", "recipe": name, "data": data.to_string(), "device": device, "why": why,
-            "steps_an_epoch": steps, "batch": recipe.batch, "accumulate": recipe.accumulate, "epochs": recipe.epochs, "kernels_a_step": kernels, "lr": recipe.lr, "schedule": rate,
+            "steps_an_epoch": steps, "batch": recipe.batch, "accumulate": recipe.accumulate, "ranks": ranks, "epochs": recipe.epochs, "kernels_a_step": kernels, "lr": recipe.lr, "schedule": rate,
             "train_images": data.train.len(), "val_images": val, "test_images": test, "patience": recipe.patience,
             "planned_bytes": planned, "kept_bytes": kept, "beside_bytes": beside, "parameters": parameters, "binary_parameters": binary,
             "run": run.path(),
@@ -267,6 +281,23 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
         "plan    {} epochs of {steps} steps of {images} images, {kernels} kernels a {of}, seed {}",
         recipe.epochs, recipe.seed
     ))?;
+    if ranks > 1 {
+        let (gradients, rest) = programs.exchanged();
+        let turns = match programs.takes_turns() {
+            true => {
+                "; in the second pass of an epoch ranks take turns, as each batch goes by what those before it left"
+            }
+            false => "",
+        };
+        say(format!(
+            "ranks   {ranks}, of each step's {} batches {} each; {} gradients of 32 bits are added up in the order of the batches, and {} are \
+             exchanged beside them; batch statistics: local, those of each batch{turns}",
+            recipe.accumulate,
+            recipe.accumulate / ranks,
+            grouped(gradients as u64),
+            mib(4 * rest * recipe.accumulate)
+        ))?;
+    }
     say(format!("rate    {rate}"))?;
     say(format!("choice  {}", choice_of(recipe, val, test)))?;
     say(format!("run     {}", run.path().display()))?;

@@ -8,7 +8,7 @@ use crate::experiments::{Which, default_part, part_of};
 use crate::methods::{EvaluatedBy, ImageInfo, Task};
 use crate::recipe::{DataSpec, EMBEDDED, Recipe, RunInfo};
 use crate::train::checkpoint::Checkpoint;
-use crate::train::choose::choose;
+use crate::train::choose::{choose, first_of};
 use crate::train::classes::{by_name, missing, only_known};
 use crate::train::origin::{self, AsRun};
 use crate::train::own_images::check;
@@ -266,7 +266,7 @@ fn other_channels(spec: &DataSpec, split: &Split, info: &RunInfo) -> Option<usiz
 
 /// The device of that selector, else the one that a run ran on, with the kernels that were found to be the fastest there.
 pub fn device_of(select: Option<&str>, info: &RunInfo) -> Result<Device> {
-    Ok(match choose(select.unwrap_or(&info.select))?.device {
+    Ok(match choose(select.unwrap_or(first_of(&info.select)))?.device {
         Device::Gpu(gpu) => Device::Gpu(remembered(&gpu, false)),
         cpu => cpu,
     })

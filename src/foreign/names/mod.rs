@@ -9,6 +9,8 @@ mod transformers;
 mod vgg;
 mod vit;
 
+pub(super) use vit::resampling;
+
 pub(super) use layout::{ours_laid_out, tensor};
 
 use super::floats::Numbers;

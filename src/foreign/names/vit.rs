@@ -2,6 +2,7 @@
 //! them. Ours are timm's, but for queries, keys and values, which are apart, and for the last layer, `fc`.
 
 use super::{Found, Named, Taken, block_number, same};
+use crate::nn::Resampling;
 
 /// What the names of each have that those of no other network do.
 pub(super) fn is_vit(name: &str) -> bool {
@@ -23,6 +24,16 @@ pub(super) fn is_of_texts(name: &str) -> bool {
     let whole =
         ["positional_embedding", "logit_scale", "logit_bias", "input_resolution", "context_length", "vocab_size"];
     prefixes.iter().any(|p| name.starts_with(p)) || whole.contains(&name) || name.ends_with("position_ids")
+}
+
+/// How the library that calls embeddings of places so resamples them for other images.
+pub(in crate::foreign) fn resampling(theirs: &str) -> Resampling {
+    match theirs.rsplit('.').next() {
+        // open_clip's, and timm's, whose names DINO has too.
+        Some("positional_embedding" | "pos_embed") => Resampling::Smoothed,
+        Some("pos_embedding") => Resampling::Aligned,
+        _ => Resampling::Plain,
+    }
 }
 
 pub(super) fn our_name(name: &str) -> Option<(String, Taken)> {

@@ -73,5 +73,15 @@ pub(super) fn load(path: &Path) -> Result<Foreign> {
     }
     let Imported { layers, tensors, classes, images } = import(path)?;
     let net = NetSpec { layer: layers, ..NetSpec::new(NetKind::Layers, false) };
-    Ok(Foreign { net, classes, tensors, images, labels: Vec::new(), stats: None, sizes: None, ignored: Vec::new() })
+    Ok(Foreign {
+        net,
+        classes,
+        tensors,
+        images,
+        labels: Vec::new(),
+        stats: None,
+        sizes: None,
+        resampling: Default::default(),
+        ignored: Vec::new(),
+    })
 }

@@ -1,9 +1,9 @@
 //! Vision transformers (Dosovitskiy et al. 2021): patches as tokens, pre-norm blocks. CLIP's image towers (Radford et al. 2021)
 //! are the same with a normalisation before the first block and no bias of patches.
 
-use super::{activation, block, global_avg_pool, residual};
+use super::{activation, batch_norm, block, global_avg_pool, inner_conv, residual};
 use crate::error::{Error, Result};
-use crate::nn::layer::{Layer, LayerKind};
+use crate::nn::layer::{Layer, LayerKind, Names};
 use crate::nn::spec::{Activation, NetKind, NetSpec};
 
 /// A vision transformer by its sizes.
@@ -59,20 +59,71 @@ impl Vit {
         layers
     }
 
+    /// Its layers with linear layers of bits: the block of BinaryViT (as released; Le and Li 2023), every linear layer of which
+    /// has a shortcut of its own, without that release's pyramid and its means over neighbouring tokens. With `bits`, attention is of
+    /// bits too.
+    ///
+    /// ```text
+    /// h = BN(z),  u_q = act(BN(q h) + h),  likewise u_k and u_v,  c = act(BN(attention) + u_q + u_k + u_v)
+    /// z += scale act(BN(out c) + c)
+    /// h = BN(z),  u = act(BN(fc1 h) + [h, ..., h]),  z += scale act(BN(fc2 u) + means of neighbouring channels of u)
+    /// ```
+    fn of_bits(&self, nonlinearity: Activation, drop_path: f32, bits: bool) -> Vec<Layer> {
+        let Vit { width, depth, heads, hidden, patch, .. } = *self;
+        let times = hidden / width;
+        let of = |name: &str, width: usize, shortcut: Vec<Layer>| {
+            let body = vec![inner_conv("linear", width, 1, 1), batch_norm("bn")];
+            let mut layers = vec![residual(body, shortcut, false)];
+            layers.extend(activation(nonlinearity, "act"));
+            block(name, layers)
+        };
+        let given = |name: &str| Layer { from: Some("in".into()), ..of(name, width, vec![]) };
+        let (key, value) = ("k".into(), "v".into());
+        let attends = match bits {
+            true => LayerKind::BinaryAttention { heads, key, value },
+            false => LayerKind::Attention { heads, key, value },
+        };
+        let mut attention = vec![
+            given("q"),
+            given("k"),
+            given("v"),
+            Layer { from: Some("q".into()), ..Layer::new(attends).named("attends") },
+            batch_norm("bn"),
+            Layer::new(LayerKind::Add { with: Names::Several(["q", "k", "v"].map(String::from).to_vec()) }),
+        ];
+        attention.extend(activation(nonlinearity, "act"));
+        attention.push(of("out", width, vec![]));
+        let repeated = LayerKind::Concat { with: Names::Several(vec!["in".into(); times - 1]) };
+        let repeated = if times > 1 { vec![Layer::new(repeated)] } else { vec![] };
+        let means = LayerKind::MeanChannels { of: times.into() };
+        let means = if times > 1 { vec![Layer::new(means)] } else { vec![] };
+        let perceptron = vec![of("fc1", hidden, repeated), of("fc2", width, means)];
+        let blocks = (0..depth).map(|i| {
+            let share = drop_path * i as f32 / (depth - 1).max(1) as f32;
+            let branch = |n: usize, name: &str, body: &[Layer]| {
+                let scale = Layer::new(LayerKind::LayerScale { start: 0.1 }).named(format!("scale{n}"));
+                let mut layers = vec![batch_norm(&format!("norm{n}")), block(name, body.to_vec()), scale];
+                layers.extend(self::drop_path(share, &format!("drop{n}")));
+                layers
+            };
+            let attended = residual(branch(1, "attn", &attention), vec![], false);
+            let processed = residual(branch(2, "mlp", &perceptron), vec![], i + 1 == depth);
+            block(i.to_string(), vec![attended, processed])
+        });
+        vec![
+            patches(width, patch, true),
+            Layer::new(LayerKind::Position {}).named("pos_embed"),
+            block("blocks", blocks.collect()),
+            global_avg_pool(),
+            batch_norm("norm"),
+        ]
+    }
+
     fn body(&self, nonlinearity: Activation, drop_path: f32) -> Vec<Layer> {
         let Vit { width, depth, heads, hidden, patch, class_token, clip } = *self;
         let eps = if clip { 1e-5 } else { 1e-6 };
         let norm = |name: &str| Layer::new(LayerKind::LayerNorm { eps }).named(name);
-        let patches = LayerKind::Conv {
-            width: width.into(),
-            kernel: patch,
-            stride: patch.into(),
-            padding: Some(0),
-            dilation: 1.into(),
-            groups: 1.into(),
-            bias: !clip,
-        };
-        let mut layers = vec![Layer::new(patches).named("patch")];
+        let mut layers = vec![patches(width, patch, !clip)];
         if class_token {
             layers.push(Layer::new(LayerKind::ClassToken {}).named("cls_token"));
         }
@@ -82,12 +133,12 @@ impl Vit {
             // None in the first block, all of it in the last.
             let share = drop_path * i as f32 / (depth - 1).max(1) as f32;
             let mut attended = vec![norm("norm1"), attention(width, heads)];
-            attended.extend(self::drop_path(share));
+            attended.extend(self::drop_path(share, "drop1"));
             let mut perceptron = vec![token_linear("fc1", hidden)];
             perceptron.extend(activation(nonlinearity, "act"));
             perceptron.push(token_linear("fc2", width));
             let mut processed = vec![norm("norm2"), block("mlp", perceptron)];
-            processed.extend(self::drop_path(share));
+            processed.extend(self::drop_path(share, "drop2"));
             block(i.to_string(), vec![residual(attended, vec![], false), residual(processed, vec![], i + 1 == depth)])
         });
         layers.push(block("blocks", blocks.collect()));
@@ -111,10 +162,17 @@ pub(super) fn layers(spec: &NetSpec, vit: Vit) -> Result<Vec<Layer>> {
         }
     };
     if spec.is_binary() {
-        return Err(Error::Config(
-            "net.binary = true: vision transformers are in full precision; write one of { op = \"binary-conv\", kernel = 1 } and \
-             { op = \"attention\" } ([[net.layer]])"
-                .into(),
+        if vit.clip || vit.class_token {
+            return Err(Error::Config(
+                "net.binary = true: of vision transformers vit-small alone is made of bits, others read a class token; write one of \
+                 { op = \"binary-conv\", kernel = 1 } and { op = \"attention\" } ([[net.layer]])"
+                    .into(),
+            ));
+        }
+        return Ok(vit.of_bits(
+            spec.activation.unwrap_or(Activation::Rprelu),
+            spec.drop_path,
+            spec.binarization.attention,
         ));
     }
     match (spec.activation, vit.clip) {
@@ -128,8 +186,15 @@ pub(super) fn layers(spec: &NetSpec, vit: Vit) -> Result<Vec<Layer>> {
     }
 }
 
-fn drop_path(share: f32) -> Option<Layer> {
-    (share > 0.0).then(|| Layer::new(LayerKind::DropPath { share }))
+/// A linear layer on each patch.
+fn patches(width: usize, patch: usize, bias: bool) -> Layer {
+    let (dilation, groups) = (1.into(), 1.into());
+    let (kernel, stride, padding) = (patch, patch.into(), Some(0));
+    Layer::new(LayerKind::Conv { width: width.into(), kernel, stride, padding, dilation, groups, bias }).named("patch")
+}
+
+fn drop_path(share: f32, name: &str) -> Option<Layer> {
+    (share > 0.0).then(|| Layer::new(LayerKind::DropPath { share }).named(name))
 }
 
 /// A linear layer on each token.

@@ -47,7 +47,14 @@ impl Layer {
 
     /// Whether a convolution of it is binary.
     pub fn has_bits(&self) -> bool {
-        matches!(self.op, LayerKind::BinaryConv { .. }) || self.op.bodies().into_iter().flatten().any(Layer::has_bits)
+        matches!(self.op, LayerKind::BinaryConv { .. } | LayerKind::BinaryAttention { .. })
+            || self.op.bodies().into_iter().flatten().any(Layer::has_bits)
+    }
+
+    /// Whether it or any layer of it is attention.
+    pub fn attends(&self) -> bool {
+        matches!(self.op, LayerKind::Attention { .. } | LayerKind::BinaryAttention { .. })
+            || self.op.bodies().into_iter().flatten().any(Layer::attends)
     }
 
     /// The layer under a name.
@@ -282,12 +289,32 @@ pub enum LayerKind {
         /// The layer that made the values.
         value: String,
     },
+    /// Attention of bits: of the signs of queries, keys and values, each with a learned threshold a channel, and with probabilities of
+    /// one bit, a learned level apart (BinaryViT, BiT). In full precision where `net.binary` is false.
+    BinaryAttention {
+        /// How many heads, of 32 or 64 channels each.
+        heads: usize,
+        /// The layer that made the keys.
+        key: String,
+        /// The layer that made the values.
+        value: String,
+    },
     /// A learned pixel before all others, which stand in one row from there on. Its name is the parameter's.
     ClassToken {},
     /// The first pixel alone.
     TakeClassToken {},
     /// Adds a learned number for each pixel and channel. Its name is the parameter's.
     Position {},
+    /// A learned factor and a learned summand a channel.
+    LayerScale {
+        /// Where the factors start; the summands start at 0.
+        start: f32,
+    },
+    /// The mean of each few neighbouring channels.
+    MeanChannels {
+        /// How many make one.
+        of: Expr,
+    },
     /// Stochastic depth: in training, a share of the images loses all of this, and the others are scaled up.
     DropPath {
         /// The share.

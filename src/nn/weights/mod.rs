@@ -1,6 +1,7 @@
 //! From latent weights to bits, one file a rule.
 
 mod adaptive;
+mod centred;
 mod magnitude;
 mod periodic;
 mod rectified;
@@ -20,7 +21,7 @@ use crate::tensor::{DType, HostTensor};
 
 impl Binarization {
     /// The signs that a rule takes of latent weights, on the host: of what is left when the mean of a tap's channels
-    /// (XNOR-Net) or of a filter (IR-Net, ReCU, AdaBin) is taken away, or of their wave (BiPer). Rules whose bits are no signs store them.
+    /// (XNOR-Net) or of a filter (IR-Net, ReCU, AdaBin, BinaryViT) is taken away, or of their wave (BiPer). Rules whose bits are no signs store them.
     pub fn signs(&self, w: &HostTensor) -> Vec<bool> {
         let x = w.f32s();
         let together = match self.weights {
@@ -29,7 +30,9 @@ impl Binarization {
                 return x.iter().map(|v| (v * half_periods).floor().rem_euclid(2.0) == 0.0).collect();
             }
             WeightRule::Xnor => w.shape().columns(),
-            WeightRule::Standardised | WeightRule::Rectified | WeightRule::Adaptive => x.len() / w.shape()[0],
+            WeightRule::Centred | WeightRule::Standardised | WeightRule::Rectified | WeightRule::Adaptive => {
+                x.len() / w.shape()[0]
+            }
             WeightRule::Sign | WeightRule::Magnitude | WeightRule::Real => {
                 return x.iter().map(|v| sign_bit(*v) == 1).collect();
             }
@@ -75,6 +78,7 @@ impl Builder<'_> {
         match self.spec.binarization.weights {
             WeightRule::Sign => self.sign_weights(shape, role),
             WeightRule::Xnor => self.xnor_weights(shape, role),
+            WeightRule::Centred => self.centred_weights(shape, role),
             WeightRule::Standardised => self.standardised_weights(shape, role),
             WeightRule::Rectified => self.rectified_weights(shape, role),
             WeightRule::Magnitude => self.magnitude_weights(shape, role),

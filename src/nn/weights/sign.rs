@@ -14,17 +14,21 @@ use crate::tensor::bits::WeightCode;
 impl Builder<'_> {
     pub(super) fn sign_weights(&mut self, shape: [usize; 4], role: Role) -> Result<Weights> {
         let w = self.clipped(shape, role)?;
-        let ste = match self.spec.binarization.scale_in_gradient || !self.is_training() {
-            true => self.ste(self.spec.binarization.weight_ste),
-            false => {
-                let fixed = self.g.detach(w)?;
-                let magnitudes = self.g.abs(fixed)?;
-                let alpha = self.g.mean(magnitudes, &[1, 2, 3])?;
-                Ste::ClippedUnscaled { alpha: self.g.reshape(alpha, [shape[0], 1, 1, 1])? }
-            }
-        };
+        let ste = self.unscaled_ste(w, shape[0])?;
         let bits = self.g.sign(w, ste)?;
         Ok(Weights { latent: Some(w), packed: Some((bits, WeightCode::PlusMinus)), magnitudes: Some(w) })
+    }
+
+    /// The estimator of weights whose scale is mean|w|, of latent weights w of `filters` filters; without that scale in the
+    /// gradient if the network says so.
+    pub(super) fn unscaled_ste(&mut self, w: Value, filters: usize) -> Result<Ste> {
+        if self.spec.binarization.scale_in_gradient || !self.is_training() {
+            return Ok(self.ste(self.spec.binarization.weight_ste));
+        }
+        let fixed = self.g.detach(w)?;
+        let magnitudes = self.g.abs(fixed)?;
+        let alpha = self.g.mean(magnitudes, &[1, 2, 3])?;
+        Ok(Ste::ClippedUnscaled { alpha: self.g.reshape(alpha, [filters, 1, 1, 1])? })
     }
 
     pub(super) fn real_weights(&mut self, shape: [usize; 4], _role: Role) -> Result<Weights> {

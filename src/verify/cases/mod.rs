@@ -2,6 +2,7 @@
 //! channels, stride 2, empty borders). One file per family of ops.
 
 mod activation;
+mod attention;
 mod cluster;
 mod conv;
 mod image;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<CaseSpec> {
         random::cases(),
         shape::cases(),
         linalg::cases(),
+        attention::cases(),
         cluster::cases(),
         conv::cases(),
         pool::cases(),

@@ -27,7 +27,7 @@ fn net(adapt: Option<Adapt>) -> NetSpec {
 }
 
 fn masks() -> Adapt {
-    SmnSpec::default().adaptation()
+    SmnSpec::default().adaptation(&NetSpec::new(NetKind::Resnet8, false))
 }
 
 /// A recipe at a size for tests, with changes; its base is random.

@@ -1,7 +1,8 @@
 //! Vision transformers: their sizes, and a tiny one by hand (PyTorch's numbers in f64, of a specification).
 
 use super::{devices, param, run};
-use onebit::graph::{Graph, Meta, Value};
+use onebit::graph::{Graph, Meta, Role, Value};
+use onebit::methods::smn::SmnSpec;
 use onebit::nn::{Activation, Mode, NetKind, NetSpec};
 use onebit::tensor::HostTensor;
 
@@ -122,10 +123,7 @@ fn vit_02_a_tiny_clip_gives_the_numbers_of_its_definition() {
     let mut g = Graph::new();
     let x = param(&mut g, "image", [1, 4, 4, 3]);
     let y = spec.build(&mut g, x, 4, Mode::Train, None).unwrap();
-    let weights = g.constant(tensor(&[1, 4], &[1.0, -2.0, 3.0, -4.0]));
-    let product = g.mul(y, weights).unwrap();
-    let loss = g.sum(product, &[0, 1]).unwrap();
-    let loss = g.reshape(loss, []).unwrap();
+    let loss = loss_of(&mut g, y);
     let parameters: Vec<Value> = g.params();
     let gradients = g.backward(loss, &parameters).unwrap();
     let named: Vec<(String, Value)> = parameters.iter().map(|p| g.name(*p).to_string()).zip(gradients).collect();
@@ -169,6 +167,125 @@ fn vit_02_a_tiny_clip_gives_the_numbers_of_its_definition() {
         assert!(made["attn.k.bias"].f32s().iter().all(|d| d.abs() < 1e-5), "on {device_name}");
         let packed = ["q", "k", "v"].map(|part| norm(made[&format!("attn.{part}.weight")].f32s()).powi(2));
         assert!(near(packed.iter().sum::<f64>().sqrt(), 4.761044), "on {device_name}");
+    }
+}
+
+/// `Σ y (1, -2, 3, -4)`.
+fn loss_of(g: &mut Graph, y: Value) -> Value {
+    let weights = g.constant(tensor(&[1, 4], &[1.0, -2.0, 3.0, -4.0]));
+    let product = g.mul(y, weights).unwrap();
+    let loss = g.sum(product, &[0, 1]).unwrap();
+    g.reshape(loss, []).unwrap()
+}
+
+#[test]
+fn vit_04_masks_are_of_projections_and_perceptrons_with_their_biases() {
+    let base = NetSpec { activation: Some(Activation::QuickGelu), ..NetSpec::new(NetKind::ClipB32, false) };
+    let spec = NetSpec { adapt: Some(SmnSpec::default().adaptation(&base)), ..base };
+    let mut g = Graph::new();
+    let x = g.input("x", Meta::f32([1, 224, 224, 3])).unwrap();
+    let made = spec.network(&mut g, x, 0, Mode::Train, None).unwrap();
+    let sizes = made.masks.iter().map(|m| g.shape(m.weight).elements());
+    assert_eq!((made.masks.len(), sizes.sum::<usize>()), (144, 85_017_600));
+    // Nothing else is trained.
+    assert!(g.params().iter().all(|p| g.init(*p).is_some_and(|(_, role)| role == Role::Score)));
+}
+
+#[test]
+fn vit_05_a_tiny_clip_under_masks_gives_the_numbers_of_its_definition() {
+    let base: NetSpec = toml::from_str(TINY).unwrap();
+    let spec = NetSpec { adapt: Some(SmnSpec::default().adaptation(&base)), ..base };
+    let mut g = Graph::new();
+    let x = g.input("image", Meta::f32([1, 4, 4, 3])).unwrap();
+    let y = spec.build(&mut g, x, 4, Mode::Train, None).unwrap();
+    let loss = loss_of(&mut g, y);
+    let scores: Vec<Value> = g.params().into_iter().filter(|p| g.name(*p).ends_with(".scores")).collect();
+    let gradients = g.backward(loss, &scores).unwrap();
+    let named: Vec<(String, Value)> = scores.iter().map(|p| g.name(*p).to_string()).zip(gradients).collect();
+    named.into_iter().for_each(|(name, d)| g.output(name, d));
+    g.output("y", y);
+    let image = tensor(&[1, 4, 4, 3], &channels_last(&numbers(1.0, 1.0, 48), [1, 3, 4, 4]));
+    let all_scores: Vec<(String, HostTensor)> = scores
+        .iter()
+        .map(|p| {
+            let name = g.name(*p).to_string();
+            let off_at = match name.as_str() {
+                "attn.k.weight.scores" => Some(3),
+                "attn.v.weight.scores" => Some(7),
+                name => name.ends_with(".weight.scores").then_some(5),
+            };
+            let score = |i: usize| if off_at.is_some_and(|n| i.is_multiple_of(n)) { -1.0 } else { 1.0 };
+            (name, HostTensor::from_f32(g.shape(*p).clone(), (0..g.shape(*p).elements()).map(score).collect()))
+        })
+        .collect();
+    let mut leaves = tiny();
+    leaves.push(("image", image));
+    leaves.extend(all_scores.iter().map(|(name, t)| (name.as_str(), t.clone())));
+    // The norm of each gradient, and its first three numbers.
+    let known: [(&str, f64, [f64; 3]); 6] = [
+        ("attn.q.weight.scores", 0.692001, [-0.023096, 0.040878, 0.167463]),
+        ("attn.k.weight.scores", 1.777426, [0.057697, 0.440294, 0.704721]),
+        ("attn.v.weight.scores", 0.920531, [-0.109324, -0.131587, -0.158262]),
+        ("attn.out.weight.scores", 0.770393, [0.002393, 0.192085, -0.016563]),
+        ("fc1.weight.scores", 2.091717, [0.005121, 0.002698, 0.030305]),
+        ("fc2.weight.scores", 1.543517, [-0.411067, -0.221048, 0.014090]),
+    ];
+    let near = |a: f64, b: f64| (a - b).abs() < 2e-5 * b.abs().max(1.0);
+    for (device_name, device) in devices() {
+        let made = run(&device, &g, &leaves, &[]);
+        // With one share of active weights for packed queries, keys and values: -0.606108, -0.660762, ...
+        for (y, expected) in made["y"].f32s().iter().zip([-0.596724, -0.677438, -0.148555, 1.025393]) {
+            assert!(near(f64::from(*y), expected), "{y} for {expected} on {device_name}");
+        }
+        for (name, size, first) in known {
+            let d = made[name].f32s();
+            assert!(near(norm(d), size), "|d {name}| is {} on {device_name}, not {size}", norm(d));
+            for (d, expected) in d.iter().zip(first) {
+                assert!(near(f64::from(*d), expected), "d {name}: {d} for {expected} on {device_name}");
+            }
+        }
+    }
+}
+
+/// Gradients with respect to effective weights of 1, 2, 3, 4 come of four pixels of signs that are orthogonal to each other.
+#[test]
+fn vit_06_weights_lose_their_mean_and_gradients_too() {
+    let text = r#"
+        layer = [{ op = "binary-conv", name = "b", width = 1, kernel = 1 }, { op = "flatten" }, { op = "classifier" }]
+        binarization = { weights = "centred", scale = "channel", scale_in_gradient = false }
+    "#;
+    let spec: NetSpec = toml::from_str(text).unwrap();
+    let mut g = Graph::new();
+    let x = g.input("x", Meta::f32([1, 2, 2, 4])).unwrap();
+    let net = spec.network(&mut g, x, 0, Mode::Train, None).unwrap();
+    let of_pixels = g.constant(tensor(&[1, 4], &[2.5, -0.5, -1.0, 0.0]));
+    let y = g.reshape(net.features, [1, 4]).unwrap();
+    let product = g.mul(y, of_pixels).unwrap();
+    let loss = g.sum(product, &[0, 1]).unwrap();
+    let loss = g.reshape(loss, []).unwrap();
+    let weights = g.find("b.weight").unwrap();
+    let dw = g.backward(loss, &[weights]).unwrap()[0];
+    g.output("dw", dw);
+    g.output("bits", net.binary[0].bits.unwrap());
+    g.output("y", y);
+    let signs = [1., 1., 1., 1., 1., -1., 1., -1., 1., 1., -1., -1., 1., -1., -1., 1.].map(|s: f64| 0.5 * s);
+    for (w, alpha, bits, expected) in [
+        ([0.3, -0.1, 0.5, 0.1], 0.25, [1.0, 0.0, 1.0, 0.0], [-1.5, -0.5, 0.5, 1.5]),
+        ([1.5, -0.2, -0.4, 0.1], 0.55, [1.0, 0.0, 0.0, 0.0], [-2.25, -0.25, 0.75, 1.75]),
+    ] {
+        let leaves = [("x", tensor(&[1, 2, 2, 4], &signs)), ("b.weight", tensor(&[1, 1, 1, 4], &w))];
+        for (device_name, device) in devices() {
+            let made = run(&device, &g, &leaves, &[]);
+            assert_eq!(made["bits"].to_f64(), bits, "{device_name}");
+            let near = |a: f32, b: f64| (f64::from(a) - b).abs() < 1e-5;
+            let first: f64 = bits.iter().map(|b| alpha * (2.0 * b - 1.0)).sum();
+            assert!(near(made["y"].f32s()[0], first), "{device_name}: {:?}", made["y"].f32s());
+            assert!(
+                made["dw"].f32s().iter().zip(expected).all(|(a, b)| near(*a, b)),
+                "{device_name}: {:?}",
+                made["dw"]
+            );
+        }
     }
 }
 

@@ -117,13 +117,18 @@ impl Assembly<'_, '_> {
                 let x = self.plain(x)?;
                 Ok(self.b.layer_norm(label, x, *eps)?.into())
             }
-            K::Attention { heads, key, value } => {
+            K::Attention { heads, key, value } | K::BinaryAttention { heads, key, value } => {
                 let other = |a: &mut Self, name: &str| {
                     let found = a.find(name).map_err(Error::Config)?;
                     a.map(found)
                 };
                 let (q, k, v) = (self.map(x)?, other(self, key)?, other(self, value)?);
-                Ok(self.b.attention(q, k, v, *heads)?.into())
+                match layer.op {
+                    K::BinaryAttention { .. } if self.b.spec.is_binary() => {
+                        Ok(self.b.binary_attention(label, q, k, v, *heads)?.into())
+                    }
+                    _ => Ok(self.b.attention(q, k, v, *heads)?.into()),
+                }
             }
             K::ClassToken {} => {
                 let x = self.map(x)?;
@@ -137,6 +142,21 @@ impl Assembly<'_, '_> {
                 let x = self.map(x)?;
                 self.fits(self.b.pixels(x), self.b.channels(x))?;
                 Ok(self.b.position(label, x)?.into())
+            }
+            K::LayerScale { start } => {
+                if !(start.is_finite() && *start != 0.0) {
+                    return Err(Error::Config(format!("start = {start}: give a number that is not 0")));
+                }
+                let x = self.plain(x)?;
+                Ok(self.b.layer_scale(label, x, *start)?.into())
+            }
+            K::MeanChannels { of } => {
+                let x = self.map(x)?;
+                let (c, of) = (self.b.channels(x), self.number(x, "of", of)?);
+                if !c.is_multiple_of(of) {
+                    return Err(Error::Config(format!("of is {of}, which does not divide {c} channels")));
+                }
+                Ok(self.b.mean_channels(x, of)?.into())
             }
             K::DropPath { share } => {
                 if !(0.0..1.0).contains(share) {
