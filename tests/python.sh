@@ -15,7 +15,8 @@ if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
     $as_root apt-get update -qq
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv
 fi
-target=${CARGO_TARGET_DIR:-target}
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 venv=$target/python-wheel
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet 'maturin>=1.9,<2' numpy pytest hypothesis pandas
@@ -26,7 +27,7 @@ profile=(--profile dev)
 wheels=$target/wheels
 rm -rf "$wheels"
 began=$SECONDS
-"$venv/bin/maturin" build "${profile[@]}" --manifest-path src/python/pyproject.toml --interpreter "$venv/bin/python" -o "$wheels"
+(cd src/python && "$venv/bin/maturin" build "${profile[@]}" -o "$wheels")
 echo "the wheel: $(du -h "$wheels"/*.whl | cut -f1), built in $((SECONDS - began)) s"
 "$venv/bin/pip" install --quiet --force-reinstall --no-deps "$wheels"/*.whl
 # Not with `python -m pytest`: the folder that it would look into has the sources and no native module.

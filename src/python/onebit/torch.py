@@ -227,6 +227,9 @@ def save(state: Mapping[str, torch.Tensor], path: PathLike) -> Path:
         torch.save(dict(state), written)
         _onebit.weights(written)
         os.replace(written, path)
+    except DataError as e:
+        os.unlink(written)
+        raise DataError(str(e).replace(written, str(path))) from None
     except BaseException:
         os.unlink(written)
         raise
