@@ -19,7 +19,7 @@ mkdir -p "${CARGO_TARGET_DIR:-target}"
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
 venv=$target/python-wheel
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-"$venv/bin/pip" install --quiet 'maturin>=1.9,<2' numpy pytest hypothesis pandas
+"$venv/bin/pip" install --quiet 'maturin>=1.9,<2' numpy pytest hypothesis pandas matplotlib
 # Nothing is built a second time.
 export CARGO_INCREMENTAL=0
 profile=(--profile dev)

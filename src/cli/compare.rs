@@ -1,6 +1,7 @@
 //! `onebit compare`.
 
 use crate::console::text::say;
+use crate::experiments::compared;
 use crate::files::{check_writable, write_atomic};
 use crate::report::{Comparison, Format};
 use crate::sweep::runs_of;
@@ -53,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for path in &args.runs {
         paths.extend(runs_of(path)?);
     }
-    let mut table = Comparison::of(&paths);
+    let mut table = Comparison::of(&paths, compared);
     let left_out: Vec<String> =
         table.left_out().iter().map(|(path, why)| format!("left out: {}: {why}", path.display())).collect();
     if table.is_empty() {

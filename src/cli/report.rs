@@ -1,6 +1,7 @@
 //! `onebit report`.
 
 use crate::console::text::{percent, say};
+use crate::experiments::compared;
 use crate::files::{create_dir, unasked, write_atomic};
 use crate::report::{Comparison, Drawn, Format, Piece, curves_svg, groups, page, title, weights_svg};
 use crate::sweep::runs_of;
@@ -60,7 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let groups = groups(&runs);
     let title = title(&groups);
     let curves = curves_svg(&groups)?;
-    let table = Comparison::of(&runs.iter().map(|r| r.path.clone()).collect::<Vec<_>>());
+    let table = Comparison::of(&runs.iter().map(|r| r.path.clone()).collect::<Vec<_>>(), compared);
     let mut pieces = Vec::new();
     if !table.is_empty() {
         pieces.push(Piece::Html(table.write(Format::Html, None)?));

@@ -5,6 +5,7 @@ use crate::console::stop::{INTERRUPTED, on_ctrl_c};
 use crate::console::text::{go_on_unheard, grouped, percent, say};
 use crate::device::Device;
 use crate::experiments::EXPERIMENTS;
+use crate::experiments::compared;
 use crate::files::create_dir;
 use crate::hash::fnv1a;
 use crate::recipe::settings::given_once;
@@ -245,7 +246,7 @@ fn tell(as_json: bool, job: &Job, event: &Event, runs: &mut Runs, ended: &mut En
 fn finish(args: &Args, folder: &Folder, jobs: &[Job], ended: &Ended) -> anyhow::Result<ExitCode> {
     let finished: Vec<PathBuf> =
         jobs.iter().filter(|j| folder.state(j) == State::Finished).map(|j| folder.run(j)).collect();
-    let table = Comparison::of(&finished);
+    let table = Comparison::of(&finished, compared);
     if args.json {
         say(json!({ "event": "sweep", "finished": finished.len(), "stopped": ended.stopped,
             "failed": ended.failed, "table": table.json(None) }))?;

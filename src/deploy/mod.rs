@@ -22,6 +22,7 @@ mod plan;
 mod pointwise;
 mod pool;
 mod runtime;
+#[cfg(feature = "train")]
 mod summary;
 mod value;
 #[cfg(feature = "train")]
@@ -33,6 +34,7 @@ use std::path::Path;
 pub use net::{Net, Node};
 pub use ops::{Affine, BinaryConv, Conv, Op, Operation};
 pub use runtime::{Runtime, by_probability};
+#[cfg(feature = "train")]
 pub use summary::{Layer, Summary};
 pub use value::{Inferred, Kind, Meta, Window};
 

@@ -16,6 +16,7 @@ use crate::recipe::keys::Key;
 use crate::recipe::settings::given_once;
 use crate::recipe::{DEFAULT, Source, Text};
 use crate::registry::Registry;
+use crate::report::Compared;
 use crate::train::run::RunDir;
 use gradients::Gradients;
 use std::path::{Path, PathBuf};
@@ -76,6 +77,14 @@ pub trait Experiment: Sync {
     /// Trains or fits, and keeps a run directory.
     fn train(&self, start: Start, options: &TrainOptions) -> Result<Ending>;
 
+    /// A finished run, to stand beside others ([`Comparison`](crate::report::Comparison)).
+    ///
+    /// # Errors
+    /// If it is not finished or does not read, or if runs of this kind have nothing to stand beside others with.
+    fn compared(&self, run: &Path) -> Result<Compared> {
+        Err(Error::data(run, format!("runs of method = {:?} cannot be compared", self.name())))
+    }
+
     /// Tests a run on its images or on others.
     fn eval(&self, options: &EvalOptions) -> Result<Ending>;
 
@@ -133,6 +142,14 @@ impl Experiments {
         let config = run.join("config.toml");
         Ok(if config.is_file() { self.of_text(&read_text(&config)?) } else { &Gradients })
     }
+}
+
+/// A finished run of any kind, to stand beside others.
+///
+/// # Errors
+/// As [`Experiment::compared`].
+pub fn compared(run: &Path) -> Result<Compared> {
+    EXPERIMENTS.of_run(run)?.compared(run)
 }
 
 /// Trains what `onebit train` is asked for.

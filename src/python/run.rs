@@ -1,10 +1,10 @@
 //! What is in the directories of runs.
 
-use super::error::detached;
+use super::error::{detached, exception};
 use super::json::object;
 use super::train::word;
 use crate::error::{Error, Result};
-use crate::experiments::{EXPERIMENTS, Which};
+use crate::experiments::{EXPERIMENTS, Which, compared};
 use crate::files::read_text;
 use crate::recipe::{DEFAULT, Text, built_in};
 use crate::report::Comparison;
@@ -13,9 +13,11 @@ use crate::tensor::{DType, HostTensor};
 use crate::tensor_file;
 use crate::train::origin::Origin;
 use crate::train::run::{MetricsFile, RunDir};
-use numpy::{PyArray1, PyArrayMethods};
+use bytemuck::{AnyBitPattern, NoUninit};
+use numpy::{Element, PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -65,15 +67,15 @@ pub fn metrics(py: Python<'_>, run: PathBuf) -> PyResult<Bound<'_, PyAny>> {
 #[pyfunction]
 #[pyo3(signature = (run, checkpoint=None))]
 pub fn tensors<'py>(py: Python<'py>, run: PathBuf, checkpoint: Option<String>) -> PyResult<Bound<'py, PyDict>> {
+    let of_gradients = detached(py, || {
+        is_there(&run)?;
+        is_of_gradients(&run)
+    })?;
+    if !of_gradients {
+        return stored_arrays(py, &RunDir::at(&run).last());
+    }
     let tensors = detached(py, || {
         let which = word::<Which>("checkpoint", checkpoint.as_deref())?;
-        is_there(&run)?;
-        let dir = RunDir::at(&run);
-        if !is_of_gradients(&run)? {
-            let path = dir.last();
-            check_file(&path)?;
-            return tensor_file::load::<Value>(&path).map(|(_, tensors)| tensors);
-        }
         let (dir, recipe, info) = RunDir::open(&run)?;
         let path = match which {
             None => dir.chosen(&info)?,
@@ -99,7 +101,7 @@ pub fn weights(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyDict>> {
 pub fn compare<'py>(py: Python<'py>, paths: Vec<PathBuf>, against: Option<PathBuf>) -> PyResult<Bound<'py, PyAny>> {
     let table = detached(py, || {
         let runs = paths.iter().map(|path| runs_of(path)).collect::<Result<Vec<_>>>()?.concat();
-        let mut table = Comparison::of(&runs);
+        let mut table = Comparison::of(&runs, compared);
         if table.is_empty() {
             let why: Vec<String> =
                 table.left_out().iter().map(|(path, why)| format!("{}: {why}", path.display())).collect();
@@ -142,6 +144,40 @@ fn check_file(path: &Path) -> Result<()> {
         true => Ok(()),
         false => Err(Error::data(path, "there is no such checkpoint")),
     }
+}
+
+/// The tensors of a file that is no network's, each of its own type.
+fn stored_arrays<'py>(py: Python<'py>, path: &Path) -> PyResult<Bound<'py, PyDict>> {
+    let bytes = detached(py, || {
+        check_file(path)?;
+        std::fs::read(path).map_err(Error::io(path, "read the model"))
+    })?;
+    let none = || Error::data(path, "this safetensors file is not of onebit: its metadata lacks the entry `onebit`");
+    let (_, file) = detached(py, || tensor_file::open(path, &bytes)?.ok_or_else(none))?;
+    let dict = PyDict::new(py);
+    let mut all: Vec<(&str, TensorView<'_>)> = file.iter().collect();
+    all.sort_unstable_by_key(|(name, _)| *name);
+    for (name, view) in all {
+        let array = match view.dtype() {
+            Dtype::U8 => shaped::<u8>(py, &view)?,
+            Dtype::U16 => shaped::<u16>(py, &view)?,
+            Dtype::U32 => shaped::<u32>(py, &view)?,
+            Dtype::I32 => shaped::<i32>(py, &view)?,
+            Dtype::F32 => shaped::<f32>(py, &view)?,
+            Dtype::F64 => shaped::<f64>(py, &view)?,
+            other => return Err(exception(Error::data(path, format!("{name} is {other:?}, which no model has")))),
+        };
+        dict.set_item(name, array)?;
+    }
+    Ok(dict)
+}
+
+fn shaped<'py, T: Element + AnyBitPattern + NoUninit>(
+    py: Python<'py>,
+    view: &TensorView<'_>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let data: Vec<T> = bytemuck::pod_collect_to_vec(view.data());
+    Ok(PyArray1::from_vec(py, data).reshape(view.shape().to_vec())?.into_any())
 }
 
 /// As NumPy has them: words that hold bits as uint32.

@@ -8,7 +8,8 @@ mod html;
 mod runs;
 mod weights;
 
-pub use compare::{CONFIDENCE, Compared, Comparison, Format, Row, Spread};
+pub use compare::{CONFIDENCE, Compared, Comparison, Format, Open, Row, Score, Seconds, Set, Spread, Trained};
+pub use compare::{images_of, settings_of_text, unfinished};
 pub use curves::curves_svg;
 pub use html::{Piece, page};
 pub use runs::{Drawn, Group, groups, title};

@@ -96,6 +96,36 @@ fn a_model_of_all_images_knows_the_clusters_of_each_part() {
 }
 
 #[test]
+fn fits_of_several_seeds_stand_side_by_side() {
+    let place = Place::new();
+    for seed in ["0", "1"] {
+        fit(&place, &format!("train{seed}"), &["--seed", seed]).ok();
+        fit(&place, &format!("all{seed}"), &["--seed", seed, "--set", "fit_to=all"]).ok();
+    }
+    let out = place.run(&["compare", "train0", "all1", "train1", "all0", "--format", "json"]).ok().out;
+    let table: Value = serde_json::from_str(&out).expect(&out);
+    let rows = table["rows"].as_array().expect("rows");
+    assert_eq!((rows.len(), &table["left_out"]), (2, &Value::Array(Vec::new())), "{out}");
+    for (row, part, images) in [(&rows[0], "train", 300), (&rows[1], "all", 400)] {
+        let found = |key: &str| -> f64 {
+            let one = |seed| json(&place, &format!("{part}{seed}/summary.json"))[part][key].as_f64().expect(key);
+            (one(0) + one(1)) / 2.0
+        };
+        assert_eq!(row["part"], part);
+        assert_eq!((&row["images"], &row["steps"]), (&images.into(), &Value::Null), "{out}");
+        let near = |shown: &Value, mean: f64| assert!((shown.as_f64().expect("mean") - mean).abs() < 1e-9, "{out}");
+        near(&row["accuracy"]["mean"], 100.0 * found("accuracy"));
+        near(&row["more"]["NMI"]["mean"], found("nmi"));
+    }
+    // What was edited is not believed.
+    let file = place.path("train1/config.toml");
+    fs::write(&file, fs::read_to_string(&file).expect("config").replace("seed = 1", "seed = 5")).expect("written");
+    place.run(&["compare", "train1"]).fails_with(&["seed 1", "config.toml has 5"]);
+    fs::remove_file(place.path("all1/summary.json")).expect("removed");
+    place.run(&["compare", "all1"]).fails_with(&["not finished"]);
+}
+
+#[test]
 fn a_killed_fit_goes_on_and_ends_in_the_same_bytes() {
     let place = Place::new();
     fit(&place, "whole", &[]).ok();

@@ -16,6 +16,8 @@ use crate::mbn::Watch;
 use crate::methods::Method;
 use crate::methods::compress::Compress;
 use crate::recipe::{Recipe, Text};
+use crate::report::Compared;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 /// Compression of a multilayer bootstrap network.
@@ -39,6 +41,10 @@ impl Experiment for Compression {
                 Lesson { targets: Some((of.targets, hash)), data }
             }))
         })
+    }
+
+    fn compared(&self, run: &Path) -> Result<Compared> {
+        Compared::open(run)
     }
 
     fn eval(&self, options: &EvalOptions) -> Result<Ending> {

@@ -25,6 +25,8 @@ use crate::error::{Error, Result};
 use crate::methods::METHODS;
 use crate::recipe::keys::Key;
 use crate::recipe::{Recipe, Text};
+use crate::report::Compared;
+use std::path::Path;
 
 /// Training by gradients.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,10 @@ impl Experiment for Gradients {
 
     fn train(&self, start: Start, options: &TrainOptions) -> Result<Ending> {
         train::run(start, options, &|_, data, _, _, _| Ok(Some(Lesson { targets: None, data })))
+    }
+
+    fn compared(&self, run: &Path) -> Result<Compared> {
+        Compared::open(run)
     }
 
     fn eval(&self, options: &EvalOptions) -> Result<Ending> {

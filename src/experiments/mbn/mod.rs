@@ -5,6 +5,7 @@ mod bar;
 mod eval;
 mod features;
 mod predict;
+mod summary;
 mod train;
 
 pub use agreement::Agreement;
@@ -21,6 +22,7 @@ use crate::features::Rows;
 use crate::mbn::{METHOD, MbnRecipe, Model};
 use crate::recipe::keys::{Key, keys_of};
 use crate::recipe::{RunInfo, Text};
+use crate::report::Compared;
 use crate::train::own_images::check_of;
 use crate::train::run::RunDir;
 use std::path::Path;
@@ -58,6 +60,10 @@ impl Experiment for Mbn {
 
     fn train(&self, start: Start, options: &TrainOptions) -> Result<Ending> {
         train::run(start, options)
+    }
+
+    fn compared(&self, run: &Path) -> Result<Compared> {
+        summary::compared(run)
     }
 
     fn eval(&self, options: &EvalOptions) -> Result<Ending> {

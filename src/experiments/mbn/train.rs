@@ -1,5 +1,6 @@
 //! A fit, from the command to the summary.
 
+use super::summary::Summary;
 use super::{Agreement, LayerBar, fitted_parts, fitted_points, not_one};
 use crate::console::stop::on_ctrl_c;
 use crate::console::text::{duration, go_on_unheard, grouped, mib, say};
@@ -12,7 +13,6 @@ use crate::train::choose::{Choice, choose};
 use crate::train::lock::RunLock;
 use crate::train::own_images::changed;
 use crate::train::run::RunDir;
-use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -24,29 +24,6 @@ struct Wanted {
     recipe: MbnRecipe,
     select: String,
     old: Option<(RunDir, RunLock, RunInfo)>,
-}
-
-/// The result of a fit: `summary.json`.
-#[derive(Clone, Debug, Serialize)]
-struct Summary {
-    recipe: String,
-    data: String,
-    device: String,
-    seed: u64,
-    /// Points, and numbers of each.
-    points: [usize; 2],
-    clusterings: usize,
-    layers: Vec<Work>,
-    /// Seconds of components and clusters.
-    output_seconds: f64,
-    seconds: f64,
-    planned_bytes: usize,
-    /// Against the labels of the training images, if it was fitted to them and they have some.
-    train: Option<Agreement>,
-    /// Against the labels of all images, if it was fitted to all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    all: Option<Agreement>,
-    version: String,
 }
 
 /// A fit that has its directory.

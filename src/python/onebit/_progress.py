@@ -30,7 +30,8 @@ class Progress:
         elif kind in ("val", "test"):
             self._line(f"epoch {event['epoch']:3}  {event['event']} {share(event)}  loss {event['loss']:.4f}")
         elif kind == "layer":
-            self._line(f"layer {event['layer']}")
+            work = event["work"]
+            self._line(f"layer {event['layer']}  {work['k']:,} centres  {work['seconds']:.1f} s")
         elif kind == "resumed":
             self._line(f"resumed after {event['steps']} steps")
         elif kind == "stopped":

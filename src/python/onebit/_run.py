@@ -10,11 +10,12 @@ from typing import Any, Iterable, Optional, Union
 import numpy as np
 
 from . import _onebit
+from .errors import DataError
 
 PathLike = Union[str, "os.PathLike[str]"]
 
 
-class Run:
+class Run(os.PathLike[str]):
     """The directory of a run: what it was trained with, what it logged, its weights and its result.
 
     Everything is read when it is asked for: a run that trains in another process can be watched.
@@ -47,7 +48,7 @@ class Run:
     @property
     def classes(self) -> list[str]:
         """Names of the classes."""
-        return self.config["run"].get("classes", [])
+        return list(self.config["run"].get("classes", []))
 
     @property
     def metrics(self) -> dict[str, dict[str, np.ndarray]]:
@@ -63,7 +64,8 @@ class Run:
         return {kind: columns(table) for kind, table in tables.items()}
 
     def tensors(self, checkpoint: Optional[str] = None) -> dict[str, np.ndarray]:
-        """The tensors of a checkpoint by name: float32, int32, and uint32 for words that hold bits.
+        """The tensors of a checkpoint by name: float32, int32, and uint32 for words that hold bits; of a multilayer bootstrap
+        network its points, codes and clusters, each of the type that it is stored in.
 
         Weights of convolutions are (out, rows, columns, in); `onebit.torch.state_dict` has them as PyTorch does.
 
@@ -81,7 +83,10 @@ class Run:
     def confusion(self, **options: Any) -> np.ndarray:
         """The confusion matrix of a test, int64 of shape (classes, classes): how many images of the class of a row were
         taken for that of a column. The options are those of `onebit.evaluate`."""
-        return np.array(self.evaluate(**options)["confusion"], dtype=np.int64)
+        found = self.evaluate(**options)
+        if "confusion" not in found:
+            raise DataError(f"{self._path}: this run gives clusters and has no confusion matrix")
+        return np.array(found["confusion"], dtype=np.int64)
 
     def export(self, out: PathLike, **options: Any) -> list[str]:
         """Writes what ships of the run; see `onebit.export`."""
@@ -138,8 +143,8 @@ def compare(runs: Union[PathLike, Run, Iterable[Union[PathLike, Run]]], *, again
     Raises:
         ConfigError: none of them is a finished run.
     """
-    one = isinstance(runs, (str, os.PathLike))
-    table = _onebit.compare([runs] if one else list(runs), against)
+    paths = [runs] if isinstance(runs, (str, os.PathLike)) else list(runs)
+    table = _onebit.compare(paths, against)
     for left in table["left_out"]:
         warnings.warn(f"left out: {left['run']}: {left['why']}", stacklevel=2)
     return [flat(row) for row in table["rows"]]

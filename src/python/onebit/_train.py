@@ -79,14 +79,15 @@ def train(
         other = [name for name, value in given.items() if value is not None]
         if other:
             raise ConfigError(f"resume and {' and '.join(other)} are both given: a run that goes on has its own")
-    place = Path(os.fspath(resume or out or "runs/x")).parent
+    at = resume if resume is not None else out
+    place = Path(os.fspath(at)).parent if at is not None else Path("runs")
     told = Told([Progress()] if progress else [], callbacks)
     _onebit.train(
         told,
         None if recipe is None else os.fspath(recipe),
         data=placed(data, place),
         features=features,
-        out=resume if resume is not None else out,
+        out=at,
         device=device.select if isinstance(device, _onebit.Device) else device,
         seed=seed,
         epochs=epochs,
@@ -96,7 +97,9 @@ def train(
         tune=tune,
         allow_reorder=allow_reorder,
     )
-    return Run(told.run if told.run is not None else os.fspath(resume))
+    ended = told.run if told.run is not None else at
+    assert ended is not None, "a run that begins says where it is"
+    return Run(ended)
 
 
 def evaluate(
@@ -132,7 +135,8 @@ def evaluate(
         checkpoint=checkpoint,
         settings=words(settings),
     )
-    return json.loads(said[-1])
+    result: dict[str, Any] = json.loads(said[-1])
+    return result
 
 
 def export(
@@ -189,7 +193,6 @@ class Told:
             event = json.loads(message)
         except ValueError:
             event = {"event": "note", "text": message}
-        if event.get("event") == "plan":
-            self.run = event["run"]
+        self.run = event.get("run", self.run)
         answers = [callback(event) for callback in self._all]
         return all(answer is not False for answer in answers)

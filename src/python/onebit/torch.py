@@ -148,7 +148,7 @@ def check(
     y = layer(leaves["x"], leaves["weight"])
     grad = np.random.default_rng(seed).standard_normal(tuple(y.shape))
     wanted = reference(x, weight, grad, **options)
-    y.backward(torch.from_numpy(grad))
+    torch.autograd.backward([y], [torch.from_numpy(grad)])
     found = {"y": numbers("y", y)}
     for name, leaf in leaves.items():
         found[name] = np.zeros(leaf.shape) if leaf.grad is None else numbers(name, leaf.grad)

@@ -1,8 +1,12 @@
-"""The Python of the guide's chapter, run from top to bottom in an empty folder."""
+"""The Python of the guide's chapter and of the notebook, run from top to bottom in an empty folder."""
 
+import json
 from pathlib import Path
 
+import pytest
+
 CHAPTER = Path(__file__).parents[2] / "guide" / "python.md"
+NOTEBOOK = Path(__file__).parents[1] / "notebook.ipynb"
 
 
 def test_the_chapter_runs(tmp_path, monkeypatch):
@@ -15,3 +19,18 @@ def test_the_chapter_runs(tmp_path, monkeypatch):
         # With lines as in the file, for what goes wrong.
         above = text[: text.index(block)].count("\n")
         exec(compile("\n" * above + block, str(CHAPTER), "exec"), known)
+
+
+def test_the_notebook_runs(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib").use("Agg")
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads(NOTEBOOK.read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(cells) >= 8 and all(cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code")
+    known = {}
+    for cell in cells:
+        # The same on fewer images.
+        for many, few in [('"data.train_images": 2000', '"data.train_images": 200'), ("epochs=4", "epochs=1")]:
+            cell = cell.replace(many, few)
+        exec(compile(cell, str(NOTEBOOK), "exec"), known)
+    assert known["run"].summary["train_images"] == 200 and (tmp_path / "model.1bit").is_file()

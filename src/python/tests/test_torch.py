@@ -73,7 +73,7 @@ def test_other_parameters_are_wanted_and_have_gradients():
     "x, w, options, error, said",
     [
         (numbers(2, 3), numbers(2, 3, 3, 3), {}, "ArrayError", "four axes"),
-        (numbers(1, 3, 5, 5) / 0, numbers(2, 3, 3, 3), {}, "ArrayError", "element 0"),
+        (np.full((1, 3, 5, 5), np.inf), numbers(2, 3, 3, 3), {}, "ArrayError", "element 0"),
         (np.zeros((1, 3, 5, 5), complex), numbers(2, 3, 3, 3), {}, "ArrayError", "plain numbers"),
         (numbers(1, 3, 5, 5), numbers(2, 4, 3, 3), {}, "ShapeError", "weight"),
         (numbers(1, 3, 2, 2), numbers(2, 3, 3, 3), {}, "ShapeError", "windows of 3"),
@@ -85,7 +85,6 @@ def test_other_parameters_are_wanted_and_have_gradients():
         (numbers(1, 3, 5, 5), numbers(2, 3, 3, 3), {"epoch": 2}, "ConfigError", "epoch = 2"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:divide by zero")
 def test_what_does_not_fit_is_named(x, w, options, error, said):
     with pytest.raises(getattr(onebit.errors, error)) as e:
         ot.binary_conv2d(x, w, **options)

@@ -154,3 +154,24 @@ def test_devices_and_their_check():
     report = onebit.verify(device, filter="softmax", quick=True)
     assert report["passed"] and all(op["cases"] for d in report["devices"] for op in d["ops"].values())
     assert any(r["default"] for r in onebit.recipes())
+
+
+def test_a_multilayer_bootstrap_network_is_a_run_too(tmp_path):
+    few = {"data.train_images": 300, "data.test_images": 100, "mbn.clusterings": 12, "mbn.first": 150}
+    shown, runs = io.StringIO(), []
+    for seed in (0, 1):
+        runs.append(onebit.train("small-mbn", out=tmp_path / f"m{seed}", device="cpu", seed=seed, settings=few,
+                                 progress=False, callbacks=onebit.Progress(shown)))
+    assert "layer 1  150 centres" in shown.getvalue()
+    run = runs[0]
+    tensors = run.tensors()
+    assert tensors["points"].shape == (300, 784) and tensors["points"].dtype == np.uint8
+    assert tensors["codes.1"].shape == (300, 12) and tensors["codes.1"].max() < 150
+    assert run.evaluate()["train"] == run.summary["train"] and run.metrics == {}
+    (row,) = onebit.compare(runs)
+    assert row["seeds"] == 2 and row["steps"] is None
+    assert row["accuracy"] == pytest.approx(50 * sum(r.summary["train"]["accuracy"] for r in runs))
+    # There is nothing to go on with.
+    assert onebit.train(resume=run, progress=False).path == run.path
+    with pytest.raises(onebit.errors.DataError, match="clusters"):
+        run.confusion()

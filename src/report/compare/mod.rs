@@ -8,11 +8,13 @@ mod table;
 mod trained;
 
 pub use format::Format;
-pub use run::Compared;
 pub(super) use run::check;
-pub(super) use settings::{Settings, settings_of_run, telling};
+pub use run::{Compared, Score, Seconds, images_of, unfinished};
+pub use settings::{Settings, settings_of_text};
+pub(super) use settings::{settings_of_run, telling};
 pub use stats::{CONFIDENCE, Spread};
-pub(super) use trained::{Trained, letters, told};
+pub use trained::{Set, Trained};
+pub(super) use trained::{letters, told};
 
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -48,19 +50,22 @@ impl Row {
     }
 }
 
+/// Reads a run, of whatever kind it is.
+pub type Open = fn(&Path) -> Result<Compared>;
+
 /// The runs, and what was left out.
-#[derive(Default)]
 pub struct Comparison {
+    open: Open,
     rows: Vec<Row>,
     left_out: Vec<(PathBuf, String)>,
 }
 
 impl Comparison {
     /// Reads runs. What cannot be read, is not finished or is there twice is left out, with the reason.
-    pub fn of(paths: &[PathBuf]) -> Comparison {
-        let mut comparison = Comparison::default();
+    pub fn of(paths: &[PathBuf], open: Open) -> Comparison {
+        let mut comparison = Comparison { open, rows: Vec::new(), left_out: Vec::new() };
         for path in paths {
-            let added = Compared::open(path).and_then(|run| comparison.add(run));
+            let added = open(path).and_then(|run| comparison.add(run));
             if let Err(e) = added {
                 // The path stands before it anyway.
                 let text = e.to_string();
@@ -106,7 +111,7 @@ impl Comparison {
     /// # Errors
     /// If it cannot be read.
     pub fn row_of(&mut self, path: &Path) -> Result<usize> {
-        let run = Compared::open(path)?;
+        let run = (self.open)(path)?;
         if let Some(i) = self.rows.iter().position(|row| row.first().is_of_one_row_with(&run)) {
             return Ok(i);
         }
@@ -170,7 +175,7 @@ mod tests {
             },
             best_val: None,
             val_images: 0,
-            steps: 10,
+            steps: Some(10),
             seconds: Seconds::Whole(10.0 * seed as f64),
             planned_bytes: 1 << 20,
             ships: Some(Ships { bytes: 200, binary_weights: 1000, numbers: 10, binary_macs: 640, real_macs: 10 }),
@@ -185,7 +190,7 @@ mod tests {
     }
 
     fn comparison(runs: Vec<Compared>) -> Comparison {
-        let mut c = Comparison::default();
+        let mut c = Comparison::of(&[], Compared::open);
         runs.into_iter().for_each(|r| c.add(r).unwrap());
         c
     }

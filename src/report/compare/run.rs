@@ -4,7 +4,7 @@ use super::settings::{Settings, settings_of_run};
 use super::trained::Trained;
 use crate::error::{Error, Result};
 use crate::hash::fnv1a;
-use crate::recipe::Recipe;
+use crate::recipe::{DataSpec, Recipe};
 use crate::train::right::Right;
 use crate::train::run::{Metric, MetricsFile, RunDir, Summary};
 use crate::train::ships::Ships;
@@ -45,8 +45,8 @@ pub struct Compared {
     pub score: Score,
     /// The best accuracy on validation images after any epoch.
     pub best_val: Option<f64>,
-    /// Steps done.
-    pub steps: u64,
+    /// Steps done; none of what is not trained in steps.
+    pub steps: Option<u64>,
     /// Images that this is of; 0 if a run does not tell.
     pub val_images: usize,
     /// Seconds that it took, if they are known.
@@ -83,21 +83,22 @@ impl Seconds {
 }
 
 impl Compared {
-    /// Reads a run.
+    /// Reads a run of a network.
     ///
     /// # Errors
     /// If it cannot be read, or is not finished.
     pub fn open(path: &Path) -> Result<Compared> {
         let (run, recipe, info) = RunDir::open(path)?;
-        let unfinished = || {
-            let shown = path.display();
-            let what = match run.has_begun() {
-                true => format!("it is not finished; go on with  onebit train --resume --out {shown}"),
-                false => format!("nothing was trained there, so that it has no result to compare: onebit eval {shown}"),
-            };
-            Error::data(path, what)
-        };
-        let summary = run.summary()?.ok_or_else(unfinished)?;
+        let summary = run.summary()?.ok_or_else(|| match run.has_begun() {
+            true => unfinished(path),
+            false => {
+                let shown = path.display();
+                Error::data(
+                    path,
+                    format!("nothing was trained there, so that it has no result to compare: onebit eval {shown}"),
+                )
+            }
+        })?;
         check(&run, &recipe, &summary)?;
         Ok(Compared {
             path: path.to_path_buf(),
@@ -107,7 +108,7 @@ impl Compared {
             trained: Trained::of(&run, &recipe, &info)?,
             score: score(&run, &recipe, &summary)?,
             best_val: summary.best_val_accuracy,
-            steps: summary.steps,
+            steps: Some(summary.steps),
             val_images: summary.val_images,
             seconds: match summary.seconds_since {
                 Some(0) => Seconds::Whole(summary.seconds),
@@ -129,6 +130,11 @@ impl Compared {
             && (&self.data, &self.score.set, self.score.part) == (&other.data, &other.score.set, other.score.part)
             && self.trained == other.trained
     }
+}
+
+/// Of a run that has no result yet.
+pub fn unfinished(path: &Path) -> Error {
+    Error::data(path, format!("it is not finished; go on with  onebit train --resume --out {}", path.display()))
 }
 
 /// Checks that a result is one, and of the recipe that stands beside it: both may have been edited.
@@ -165,12 +171,14 @@ fn score(run: &RunDir, recipe: &Recipe, s: &Summary) -> Result<Score> {
         (Right::Model, _) => "agreement with the model, test",
     };
     let images = (images > 0).then_some(images);
-    Ok(Score { of, part, images, accuracy, set: images_of(run, recipe, part)? })
+    Ok(Score { of, part, images, accuracy, set: images_of(run, &recipe.data, Some(part))? })
 }
 
-/// A number that differs if the images of a part do: by the list that the run keeps, and what of it the recipe takes.
-fn images_of(run: &RunDir, recipe: &Recipe, part: &str) -> Result<String> {
-    let d = &recipe.data;
+/// A number that differs if the images of a part, or of all, do: by the list that the run keeps, and what of it the recipe takes.
+///
+/// # Errors
+/// If the list does not read.
+pub fn images_of(run: &RunDir, d: &DataSpec, part: Option<&str>) -> Result<String> {
     let mut text = format!("{:?} {:?} {}", d.test_images, d.classes, d.coarse_labels);
     if d.hold_out > 0.0 {
         text += &format!(" {} {}", d.hold_out, d.split_seed);
@@ -180,7 +188,7 @@ fn images_of(run: &RunDir, recipe: &Recipe, part: &str) -> Result<String> {
         let fail = |e: csv::Error| Error::data(&list, format!("the list of images does not read: {e}"));
         for row in csv::Reader::from_path(&list).map_err(fail)?.records() {
             let row = row.map_err(fail)?;
-            if row.get(2) == Some(part) || d.hold_out > 0.0 {
+            if part.is_none_or(|part| row.get(2) == Some(part)) || d.hold_out > 0.0 {
                 text += &row.iter().collect::<Vec<_>>().join("\0");
                 text.push('\n');
             }

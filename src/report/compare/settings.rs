@@ -26,14 +26,17 @@ pub fn settings_of_run(recipe: &Recipe, info: &RunInfo) -> Result<Settings> {
 /// The settings of a recipe that decide what comes out, besides its seed and where its images lie. Of runs that it learns or
 /// starts from the name counts, without the number that tells runs of a recipe apart.
 pub fn settings(recipe: &Recipe) -> Result<Settings> {
-    // By way of the text, in which numbers have no more digits than they need.
-    let text = Recipe { run: None, ..recipe.clone() }.to_toml()?;
-    let table: toml::Table = toml::from_str(&text)
+    settings_of_text(&Recipe { run: None, ..recipe.clone() }.to_toml()?)
+}
+
+/// The settings of any recipe's text, in which numbers have no more digits than they need; see [`settings`].
+pub fn settings_of_text(text: &str) -> Result<Settings> {
+    let table: toml::Table = toml::from_str(text)
         .map_err(|e| crate::error::Error::Config(format!("the recipe does not read back: {}", e.message())))?;
     let mut all = Settings::new();
     flatten("", &toml::Value::Table(table), &mut all);
     all.retain(|key, _| !LEFT_OUT.contains(&key.as_str()) && !key.starts_with("checkpoint."));
-    for key in ["teacher.run", "start_from"] {
+    for key in ["teacher.run", "start_from", "features"] {
         if let Some(run) = all.get_mut(key) {
             *run = origin(run);
         }

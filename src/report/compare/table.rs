@@ -81,7 +81,7 @@ pub fn table(rows: &[Row], against: Option<usize>) -> Table {
         let of = move |r: &Row| r.spread(|run| run.more.get(&key).copied()).map_or(Cell::None, |s| Cell::Spread(s, 2));
         columns.push((name, Box::new(of)));
     }
-    columns.push(("steps".into(), Box::new(|r| Cell::Count(r.first().steps))));
+    columns.push(("steps".into(), Box::new(|r| r.first().steps.map_or(Cell::None, Cell::Count))));
     columns.push(("time s".into(), Box::new(|r| mean(r, |run| run.seconds.known(), 0))));
     columns
         .push(("memory MiB".into(), Box::new(|r| Cell::Number(r.first().planned_bytes as f64 / (1 << 20) as f64, 1))));
