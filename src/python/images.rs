@@ -6,7 +6,7 @@ use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUn
 use pyo3::prelude::*;
 
 /// Bytes that are copied at a time, before the interpreter's lock is let go.
-const PIECE: usize = 4 << 20;
+const PIECE: usize = 1 << 20;
 
 /// Images of a caller's array.
 pub struct Images<'py> {

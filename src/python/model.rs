@@ -19,8 +19,8 @@ const MOST_THREADS: usize = 256;
 ///
 /// Images are uint8 from 0 to 255, of shape (N, rows, columns, channels) or (rows, columns, channels) for one, with any strides;
 /// where there is one channel, the last axis may be left out. Of one image the results lack the first axis. The model normalises
-/// images itself. While it computes, other Python threads run; calls of one model take turns. Ctrl-C is seen between some
-/// megabytes of images.
+/// images itself. While it computes, other Python threads run; calls of one model take turns. Ctrl-C is seen between
+/// images, once a megabyte of them.
 ///
 /// All methods raise `ArrayError` where the images are no array, of another dtype or shape, or empty.
 #[pyclass(frozen, module = "onebit")]
