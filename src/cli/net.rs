@@ -183,8 +183,13 @@ fn show(
         );
         say(line.trim_end())?;
     }
+    // Of most rules they follow from the weights: then training has none of them.
+    let scales = match count.scales {
+        0 => String::new(),
+        n => format!(" ({} of them scales of binary convolutions)", grouped(n)),
+    };
     say(format!(
-        "{} parameters: {} of one bit, {} of 32; {}, as f32 {} ({:.1} times as much)",
+        "{} parameters: {} of one bit, {} of 32{scales}; {}, as f32 {} ({:.1} times as much)",
         grouped(count.parameters()),
         grouped(count.binary_weights),
         grouped(count.real_parameters()),

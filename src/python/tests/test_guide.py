@@ -1,11 +1,13 @@
-"""The Python of the guide's chapter and of the notebook, run from top to bottom in an empty folder."""
+"""The Python of README, of the guide's chapter and of the notebook, run from top to bottom in an empty folder."""
 
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
 
 CHAPTER = Path(__file__).parents[2] / "guide" / "python.md"
+README = Path(__file__).parents[3] / "README.md"
 NOTEBOOK = Path(__file__).parents[1] / "notebook.ipynb"
 
 
@@ -35,3 +37,13 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
             cell = cell.replace(many, few)
         exec(compile(cell, str(NOTEBOOK), "exec"), known)
     assert known["run"].summary["train_images"] == 200 and (tmp_path / "model.1bit").is_file()
+
+
+def test_the_readme_runs(tmp_path, monkeypatch, arrays):
+    monkeypatch.chdir(tmp_path)
+    section = README.read_text().split("## From Python\n")[1].split("\n## ")[0]
+    block = [line for line in section.splitlines() if line.startswith("    ")]
+    assert len(block) == 4
+    known = dict(zip(("images", "labels"), arrays))
+    exec(compile(textwrap.dedent("\n".join(block)).replace("epochs=5", "epochs=1"), str(README), "exec"), known)
+    assert known["run"].summary["epochs"] == 1
