@@ -1,7 +1,9 @@
 //! Training, testing and shipping, as the commands of those names do it: every experiment has them. What they say goes to `told`.
 
+use super::error::exception;
 use super::work::attended;
 use crate::error::{Error, Result};
+use crate::exchange::Launched;
 use crate::experiments::{self, EXPERIMENTS, Ending, EvalOptions, ExportOptions, Form, PartName, TrainOptions, Which};
 use clap::ValueEnum;
 use pyo3::prelude::*;
@@ -46,6 +48,7 @@ pub fn train(
         quiet: false,
         exchange: None,
     };
+    alone().map_err(exception)?;
     Ok(attended(py, told, move |_| experiments::train(&options))? == Ending::Done)
 }
 
@@ -112,4 +115,15 @@ pub(super) fn word<T: ValueEnum>(name: &str, given: Option<&str>) -> Result<Opti
             T::value_variants().iter().filter_map(|v| Some(v.to_possible_value()?.get_name().to_string())).collect();
         Error::Config(format!("{name} = {given:?}: choose {}", words.join(", ")))
     })
+}
+
+/// That no launcher started this interpreter several times over: each would train the same.
+fn alone() -> Result<()> {
+    match Launched::found()? {
+        None => Ok(()),
+        Some(Launched { ranks }) => Err(Error::Config(format!(
+            "mpirun started {ranks} ranks, and onebit.train is for one program: `mpirun -n {ranks} onebit train` trains one network in \
+             all of them; a script that trains another one in each takes OMPI_COMM_WORLD_SIZE and PMI_SIZE out of os.environ"
+        ))),
+    }
 }

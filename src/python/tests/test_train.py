@@ -124,6 +124,12 @@ def test_runs_side_by_side(arrays, run, tmp_path):
         onebit.compare(tmp_path / "n")
 
 
+def test_ranks_of_mpi_do_not_all_train_the_same(arrays, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    with pytest.raises(onebit.errors.ConfigError, match="mpirun started 2 ranks"):
+        train(arrays, tmp_path / "r")
+
+
 @pytest.mark.parametrize(
     "call, error, said",
     [
