@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Holds `onebit plan` against what ranks take, on machines that are made up: network namespaces of this one, joined by a bridge,
-# each with a link of its own of a given rate and delay. Wants Linux, root, iproute2, Python and Open MPI.
+# each with a link of its own of a given rate. Wants Linux, root, iproute2, ping, Python and Open MPI.
 #
 #     cargo build --release --features mpi
-#     ONEBIT=target/release/onebit benches/machines.sh [RATE [DELAY [RECIPE [TRAIN'S OPTIONS]]]]
-#     ONEBIT=target/release/onebit benches/machines.sh 1gbit 50us small-siman --set batch=32
+#     ONEBIT=target/release/onebit benches/machines.sh [RATE [RECIPE [TRAIN'S OPTIONS]]]
+#     ONEBIT=target/release/onebit benches/machines.sh 1gbit small-siman --set batch=32
 #
 # Each rank has one thread. On fewer cores than ranks they share them, and so does what plan is measured with: as many at a time.
 set -euo pipefail
-rate=${1:-1gbit} delay=${2:-50us} recipe=${3:-small-siman}
-shift $(($# < 3 ? $# : 3))
+rate=${1:-1gbit} recipe=${2:-small-siman}
+shift $(($# < 2 ? $# : 2))
 onebit=$(realpath "${ONEBIT:?names a program that was built with --features mpi}")
 export RAYON_NUM_THREADS=1 OMPI_MCA_rmaps_base_oversubscribe=1
 # As plan has it: 1gbit is 1Gbit.
@@ -34,7 +34,7 @@ for i in 0 1 2 3; do
     ip -n "onebit$i" link set lo up
     ip -n "onebit$i" link set wire up
     # What it sends waits here; what it hears has waited where it came from.
-    ip netns exec "onebit$i" tc qdisc add dev wire root netem delay "$delay" rate "$rate" limit 100000
+    ip netns exec "onebit$i" tc qdisc add dev wire root tbf rate "$rate" burst 64kb latency 50ms
 done
 # In the place of ssh.
 cat >"$dir/reach" <<'AGENT'
@@ -45,6 +45,10 @@ exec ip netns exec "$host" unshare --uts sh -c "hostname $host; $*"
 AGENT
 chmod +x "$dir/reach"
 
+# Half of what a message and its answer take.
+latency=$(ip netns exec onebit0 ping -q -c 20 -i 0.01 10.77.0.2 | awk -F/ '/^rtt|^round/ { print 500 * $5 "us" }')
+echo "$rate a machine, $latency a message, $(nproc) cores here"
+
 train=(train "$recipe" --device cpu --no-tune --epochs 1 "$@")
 for n in 2 4; do
     hosts=$(seq -s, -f 'onebit%g:1' 0 $((n - 1)))
@@ -53,7 +57,7 @@ for n in 2 4; do
         --mca oob_tcp_if_include 10.77.0.0/24 \
         "$onebit" "${train[@]}" --out "$dir/run$n" -q
     for i in $(seq $n); do
-        "$onebit" plan "$recipe" --device cpu --ranks $n --bandwidth "$bandwidth" --latency "$delay" --steps 9 --json \
+        "$onebit" plan "$recipe" --device cpu --ranks $n --bandwidth "$bandwidth" --latency "$latency" --steps 9 --json \
             "$@" >"$dir/plan$n.$i" &
     done
     wait

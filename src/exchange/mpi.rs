@@ -97,8 +97,9 @@ fn poll<T>(turn: &Mutex<()>, mut ask: impl FnMut() -> Option<T>) -> T {
         asked = asked.saturating_add(1);
         match asked {
             0..50 => std::thread::yield_now(),
-            // A core that waits is one that another rank, or this one's threads that read images, can have.
-            _ => std::thread::sleep(Duration::from_micros(if asked < 2000 { 50 } else { 500 })),
+            // A core that waits is one that another rank, or this one's threads that read images, can have. MPI carries a message on
+            // where it is asked, some hundred kilobytes at a time: who asks more seldom is slower than the wire.
+            _ => std::thread::sleep(Duration::from_micros(if asked < 50_000 { 50 } else { 500 })),
         }
     }
 }

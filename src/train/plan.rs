@@ -2,11 +2,14 @@
 //!
 //! A rank sends to and hears from every other one in each exchange, over one link: `(R - 1) latency + bytes / bandwidth`. In a step
 //! gradients go twice, as shares to be added up and as shares of the sum, `2 (R - 1) / R` of them in all; what else the updates
-//! read goes to every rank, `R - 1` times; and rank 0 says what comes next. Then each rank follows the batch of every rank.
+//! read goes to every rank, `R - 1` times; and rank 0 says what comes next. To that comes what a rank itself takes to add gradients
+//! up and to copy them, measured between two threads. Then each rank follows the batch of every rank.
 
 use super::steps::Steps;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::exchange::Sum;
+use crate::exchange::simulated::on_ranks;
 use std::time::Instant;
 
 /// What carries an exchange.
@@ -27,6 +30,8 @@ pub struct Costs {
     pub follow: f64,
     /// Seconds for the updates of the batch that ends the step.
     pub finish: f64,
+    /// Seconds in which a rank adds up gradients and copies them, without the wire.
+    pub sums: f64,
     /// Gradients, 32 bits each.
     pub gradients: usize,
     /// Words of what else goes to all ranks.
@@ -93,6 +98,7 @@ impl Costs {
                 let (gradients, rest) = updates.exchanged();
                 costs.gradients += gradients;
                 costs.rest += rest;
+                costs.sums += summed(gradients)?;
                 costs.parts += 1;
             }
         }
@@ -107,10 +113,28 @@ impl Costs {
         let messages = others * (3.0 * parts + 1.0);
         Predicted {
             compute: self.compute,
-            exchange: messages * link.latency + bytes / link.bandwidth,
+            exchange: messages * link.latency + bytes / link.bandwidth + if ranks > 1 { self.sums } else { 0.0 },
             updates: others * self.follow + self.finish,
         }
     }
+}
+
+/// Seconds that two ranks of this machine take to add up so many numbers each.
+fn summed(numbers: usize) -> Result<f64> {
+    let own = vec![1.0; numbers];
+    let once = || {
+        let times = on_ranks(2, |exchange| {
+            let began = Instant::now();
+            let mut sum = Sum::default();
+            sum.add(exchange, &own)?;
+            sum.finish(exchange)?;
+            Ok(began.elapsed().as_secs_f64())
+        });
+        times.into_iter().try_fold(0.0, |most: f64, time: Result<f64>| Ok(most.max(time?)))
+    };
+    // The first one finds memory.
+    once()?;
+    Ok(median((0..3).map(|_| once()).collect::<Result<_>>()?))
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
@@ -124,14 +148,15 @@ mod tests {
 
     #[test]
     fn a_step_by_hand() {
-        let costs = Costs { compute: 1.0, follow: 0.01, finish: 0.1, gradients: 1_000_000, rest: 250, parts: 1 };
+        let costs =
+            Costs { compute: 1.0, follow: 0.01, finish: 0.1, sums: 0.5, gradients: 1_000_000, rest: 250, parts: 1 };
         let link = Link { bandwidth: 1e8, latency: 1e-4 };
         let one = costs.with(1, link);
         assert_eq!((one.compute, one.exchange, one.updates), (1.0, 0.0, 0.1));
         // 4 ranks: 6 MB of gradients and 3 kB of the rest, 12 messages.
         let four = costs.with(4, link);
-        assert!((four.exchange - (0.06003 + 0.0012)).abs() < 1e-9, "{four:?}");
-        assert!((four.step() - (1.0 + 0.06123 + 0.13)).abs() < 1e-9, "{four:?}");
+        assert!((four.exchange - (0.06003 + 0.0012 + 0.5)).abs() < 1e-9, "{four:?}");
+        assert!((four.step() - (1.0 + 0.56123 + 0.13)).abs() < 1e-9, "{four:?}");
     }
 
     #[test]
