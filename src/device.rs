@@ -188,10 +188,22 @@ impl Store {
     /// # Errors
     /// If it has another shape or type in the store, or the device was lost or has not the memory.
     pub fn write(&mut self, name: &str, t: &HostTensor) -> Result<()> {
-        self.ensure(name, &Meta::new(t.shape().clone(), t.dtype()))?;
+        self.write_words(name, &Meta::new(t.shape().clone(), t.dtype()), t.words())
+    }
+
+    /// As [`Store::write`], of the words of a tensor of that shape and type.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    ///
+    /// # Panics
+    /// If there are not as many words as that takes.
+    pub fn write_words(&mut self, name: &str, meta: &Meta, words: &[u32]) -> Result<()> {
+        assert_eq!(words.len(), meta.words(), "words of {name}");
+        self.ensure(name, meta)?;
         match (&self.device, &self.tensors[name].1) {
-            (Device::Gpu(d), Memory::Gpu(b)) => d.write(b, t.words()),
-            (_, Memory::Cpu(number)) => self.host.write(*number, t.words()),
+            (Device::Gpu(d), Memory::Gpu(b)) => d.write(b, words),
+            (_, Memory::Cpu(number)) => self.host.write(*number, words),
             _ => unreachable!("a store's memory is its device's"),
         }
     }

@@ -1,8 +1,8 @@
 //! What the ranks of a run give each other: programs of their own, one a device, on one machine or several, that train one
 //! network together. The engine is MPI ([`start`]); tests have ranks that are threads of one process ([`simulated`]).
 //!
-//! Everything stands on one call, [`Exchange::swap`]. Sums are [`Sum`]: added in the order of the ranks, so that their bytes do
-//! not depend on who was first.
+//! Everything stands on one call, [`Exchange::swap`], and on [`Exchange::swap_known`] where much is exchanged. Sums are [`Sum`]: added
+//! in the order of the ranks, so that their bytes do not depend on who was first.
 
 mod environment;
 #[cfg(feature = "mpi")]
@@ -41,6 +41,21 @@ pub trait Exchange: Send + Sync {
     /// # Errors
     /// If there are not as many parts as ranks, a rank is gone, or a part is larger than one message can be.
     fn swap(&self, parts: &[&[u32]]) -> Result<Vec<Vec<u32>>>;
+
+    /// As [`Exchange::swap`], of parts whose lengths all ranks know: what rank `r` gives comes into `got[r]`, and neither is copied on
+    /// the way where that can be helped. What this rank would give to itself is not looked at.
+    ///
+    /// # Errors
+    /// As [`Exchange::swap`], or if a part has another length than `got` has room for.
+    fn swap_known(&self, parts: &[&[u32]], got: &mut [&mut [u32]]) -> Result<()> {
+        let given = self.swap(parts)?;
+        let others = given.iter().zip(got).enumerate().filter(|(rank, _)| *rank != self.rank());
+        others.into_iter().try_for_each(|(rank, (part, room))| {
+            check_known(rank, part.len(), room.len())?;
+            room.copy_from_slice(part);
+            Ok(())
+        })
+    }
 
     /// Ends the ranks of this run, all of them, at once, with an exit code.
     fn end_all(&self, code: u8) -> ! {
@@ -160,6 +175,14 @@ fn check_parts(parts: &[&[u32]], ranks: usize) -> Result<()> {
     }
 }
 
+/// Words that a rank gave, and how many were expected of it.
+fn check_known(rank: usize, given: usize, expected: usize) -> Result<()> {
+    match given == expected {
+        true => Ok(()),
+        false => Err(Error::Config(format!("rank {rank} gave {given} words where {expected} were expected"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +211,27 @@ mod tests {
                 assert_eq!(collected.concat().len(), if ex.leads() { ranks } else { 0 });
                 assert_eq!(ex.broadcast_text("of rank 0").unwrap(), "of rank 0");
                 assert!(ex.swap(&[]).is_err());
+            });
+        }
+    }
+
+    #[test]
+    fn parts_of_known_lengths_come_where_they_are_wanted() {
+        for ranks in [1, 2, 4] {
+            on_ranks(ranks, |ex| {
+                let own = vec![7 + ex.rank() as u32; 3];
+                let mut rows = vec![[0; 3]; ranks];
+                ex.swap_known(&vec![&own[..]; ranks], &mut rows.iter_mut().map(|row| &mut row[..]).collect::<Vec<_>>())
+                    .unwrap();
+                for (rank, row) in rows.iter().enumerate().filter(|(rank, _)| *rank != ex.rank()) {
+                    assert_eq!(*row, [7 + rank as u32; 3]);
+                }
+                let mut short = vec![[0; 2]; ranks];
+                let short: Result<()> = ex.swap_known(
+                    &vec![&own[..]; ranks],
+                    &mut short.iter_mut().map(|row| &mut row[..]).collect::<Vec<_>>(),
+                );
+                assert_eq!(short.is_err(), ranks > 1);
             });
         }
     }

@@ -4,7 +4,7 @@
 //! call for long: beside the thread that exchanges, another one lets the others know every second that this rank lives, and
 //! notices when one of them has not been heard of. MPI is asked by one thread at a time (`MPI_THREAD_SERIALIZED`).
 
-use super::{Exchange, check_parts};
+use super::{Exchange, check_known, check_parts};
 use crate::error::{Error, Result};
 use mpi::Threading;
 use mpi::datatype::Equivalence;
@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 /// What messages are told apart by.
 const DATA: i32 = 1;
 const ALIVE: i32 = 2;
+
+/// Nanoseconds in which a word is carried between programs of a machine, or by the fastest networks, at the slowest.
+const CARRIED: u64 = 10;
 
 /// How often a rank says that it lives.
 const BEAT: Duration = Duration::from_secs(1);
@@ -85,9 +88,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// Asks until there is an answer: at once, then now and then.
-fn poll<T>(turn: &Mutex<()>, mut ask: impl FnMut() -> Option<T>) -> T {
-    let mut asked = 0u32;
+/// Asks until there is an answer: at once and, for as long as that is `due` soon, again and again; then now and then.
+fn poll<T>(turn: &Mutex<()>, due: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let (mut asked, began) = (0u32, Instant::now());
     loop {
         let turn = lock(turn);
         if let Some(answer) = ask() {
@@ -97,6 +100,7 @@ fn poll<T>(turn: &Mutex<()>, mut ask: impl FnMut() -> Option<T>) -> T {
         asked = asked.saturating_add(1);
         match asked {
             0..50 => std::thread::yield_now(),
+            _ if began.elapsed() < due => std::thread::yield_now(),
             // A core that waits is one that another rank, or this one's threads that read images, can have. MPI carries a message on
             // where it is asked, some hundred kilobytes at a time: who asks more seldom is slower than the wire.
             _ => std::thread::sleep(Duration::from_micros(if asked < 50_000 { 50 } else { 500 })),
@@ -143,7 +147,7 @@ impl Exchange for Mpi {
             // From where others send last what this one sends first, so that not all wait for the same rank.
             for from in peers.iter().rev() {
                 let peer = world.process_at_rank(*from as i32);
-                let status = poll(&self.turn, || peer.immediate_probe_with_tag(DATA));
+                let status = poll(&self.turn, Duration::ZERO, || peer.immediate_probe_with_tag(DATA));
                 let mut part =
                     vec![0u32; usize::try_from(status.count(u32::equivalent_datatype())).expect("words were sent")];
                 scope(|receiving| {
@@ -151,16 +155,66 @@ impl Exchange for Mpi {
                         let _turn = lock(&self.turn);
                         Some(peer.immediate_receive_into_with_tag(receiving, &mut part[..], DATA))
                     };
-                    poll(&self.turn, || request.take().and_then(|r| r.test().map_err(|r| request = Some(r)).ok()));
+                    poll(&self.turn, Duration::ZERO, || {
+                        request.take().and_then(|r| r.test().map_err(|r| request = Some(r)).ok())
+                    });
                 });
                 got[*from] = part;
             }
             while let Some(one) = sent.pop() {
                 let mut request = Some(one);
-                poll(&self.turn, || request.take().and_then(|r| r.test().map_err(|r| request = Some(r)).ok()));
+                poll(&self.turn, Duration::ZERO, || {
+                    request.take().and_then(|r| r.test().map_err(|r| request = Some(r)).ok())
+                });
             }
         });
         Ok(got)
+    }
+
+    fn swap_known(&self, parts: &[&[u32]], got: &mut [&mut [u32]]) -> Result<()> {
+        check_parts(parts, self.ranks)?;
+        // A rank that still computes is waited for here, without a core of its own. Those that have all they need are then as fast
+        // as the wire, or as memory, if MPI is asked without a pause.
+        self.swap(&vec![&[][..]; self.ranks])?;
+        let is_other = |(rank, words): &(usize, usize)| *rank != self.rank && *words > 0;
+        let lengths: Vec<usize> = got.iter().map(|room| room.len()).collect();
+        let words: usize = lengths.iter().enumerate().map(|(r, n)| (r, *n)).filter(is_other).map(|(_, n)| n).sum();
+        let mut wrong = None;
+        scope(|scope| {
+            let world = SimpleCommunicator::world();
+            let (mut coming, mut going) = (Vec::new(), Vec::new());
+            {
+                let _turn = lock(&self.turn);
+                for (from, room) in got.iter_mut().enumerate().filter(|(r, room)| is_other(&(*r, room.len()))) {
+                    let peer = world.process_at_rank(from as i32);
+                    coming.push((from, Some(peer.immediate_receive_into_with_tag(scope, &mut **room, DATA))));
+                }
+                let others = (1..self.ranks).map(|k| (self.rank + k) % self.ranks);
+                for to in others.filter(|to| is_other(&(*to, parts[*to].len()))) {
+                    let peer = world.process_at_rank(to as i32);
+                    going.push(Some(peer.immediate_send_with_tag(scope, parts[to], DATA)));
+                }
+            }
+            poll(&self.turn, Duration::from_nanos(words as u64 * CARRIED), || {
+                for (from, request) in &mut coming {
+                    let Some(one) = request.take() else { continue };
+                    match one.test() {
+                        Ok(status) => {
+                            let given =
+                                usize::try_from(status.count(u32::equivalent_datatype())).expect("words were sent");
+                            wrong = wrong.take().or(check_known(*from, given, lengths[*from]).err());
+                        }
+                        Err(one) => *request = Some(one),
+                    }
+                }
+                for request in &mut going {
+                    *request = request.take().and_then(|one| one.test().err());
+                }
+                let is_done = coming.iter().all(|(_, r)| r.is_none()) && going.iter().all(Option::is_none);
+                is_done.then_some(())
+            });
+        });
+        wrong.map_or(Ok(()), Err)
     }
 
     fn end_all(&self, code: u8) -> ! {

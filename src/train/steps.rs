@@ -6,7 +6,7 @@ use super::updates::Round;
 use crate::data::{Batch, Batches, Loader, LoaderOptions, Split};
 use crate::device::Device;
 use crate::error::Result;
-use crate::exchange::{Exchange, Sum};
+use crate::exchange::Exchange;
 use crate::methods::{AUGMENT, IMAGES, LABELS, Method, Progress, scalars};
 use crate::recipe::Recipe;
 
@@ -191,13 +191,12 @@ impl Steps {
                 continue;
             }
             let scalars = (0..together).map(|batch| self.scalars_of(part, step, batch)).collect::<Result<Vec<_>>>()?;
-            let mut sum = Sum::default();
             for (number, batch) in own.iter().zip(batches) {
                 self.upload(batch)?;
                 let (compute, updates, store) = self.runner.shared(part).expect("it was there");
                 let round = number - exchange.rank()..number - exchange.rank() + exchange.ranks();
                 let round = Round { scalars: &scalars[round.clone()], last: round.end == together };
-                updates.run(compute, store, exchange, round, &mut sum)?;
+                updates.run(compute, store, exchange, round)?;
             }
         }
         Ok(())

@@ -7,7 +7,6 @@ use crate::exchange::{Exchange, Sum};
 use crate::graph::Graph;
 use crate::optim::{ADDS, Cut, Shared};
 use crate::program::Program;
-use crate::tensor::HostTensor;
 use std::time::Instant;
 
 /// The compiled updates of a part, not yet on a device.
@@ -27,6 +26,10 @@ pub struct Updates {
     gradients: Vec<Cut>,
     rest: Vec<Cut>,
     in_turn: bool,
+    sum: Sum,
+    /// Gradients of this rank's batch, and their sum over all ranks: memory that every step takes again.
+    own: Vec<u32>,
+    whole: Vec<f32>,
 }
 
 /// What of a step the batches of a round are: one of each rank.
@@ -82,7 +85,8 @@ impl UpdatesPlan {
     pub fn load(self, store: &mut Store) -> Result<Updates> {
         let UpdatesPlan { follow, finish, gradients, rest, in_turn } = self;
         let (follow, finish) = (store.load_program(follow, false)?, store.load_program(finish, false)?);
-        Ok(Updates { follow, finish, gradients, rest, in_turn })
+        let (sum, own, whole) = (Sum::default(), Vec::new(), Vec::new());
+        Ok(Updates { follow, finish, gradients, rest, in_turn, sum, own, whole })
     }
 }
 
@@ -91,8 +95,8 @@ fn words(cut: &[Cut]) -> usize {
 }
 
 impl Updates {
-    /// Runs `compute` on this rank's batch, and follows one batch of each rank, in the order of the ranks. `sum` is that of the
-    /// gradients of the step so far; where these batches are the last of it, it is made.
+    /// Runs `compute` on this rank's batch, and follows one batch of each rank, in the order of the ranks. Where these batches are
+    /// the last of a step, it is made.
     ///
     /// # Errors
     /// If the exchange or the device fails.
@@ -102,13 +106,12 @@ impl Updates {
         store: &mut Store,
         exchange: &dyn Exchange,
         round: Round<'_>,
-        sum: &mut Sum,
     ) -> Result<()> {
         let (own, ranks) = (exchange.rank(), exchange.ranks());
         let mut rests = Vec::new();
         if !self.in_turn {
             compute.run(&round.scalars[own])?;
-            self.add(compute, exchange, sum)?;
+            self.add(compute, exchange)?;
             rests = self.give(Some(compute), exchange)?;
         }
         for batch in 0..ranks {
@@ -119,13 +122,13 @@ impl Updates {
                 }
                 rests = self.give(turn.then_some(&*compute), exchange)?;
                 if batch + 1 == ranks {
-                    self.add(compute, exchange, sum)?;
+                    self.add(compute, exchange)?;
                 }
             }
             let ends = round.last && batch + 1 == ranks;
             if ends {
-                let sum = std::mem::take(sum).finish(exchange)?;
-                write(store, &self.gradients, bytemuck::cast_slice(&sum))?;
+                self.sum.finish(exchange, &mut self.whole)?;
+                write(store, &self.gradients, bytemuck::cast_slice(&self.whole))?;
             }
             self.follow(store, &rests[batch], &round.scalars[batch], ends)?;
         }
@@ -146,20 +149,22 @@ impl Updates {
         let mut began = Instant::now();
         let mut lap = || std::mem::replace(&mut began, Instant::now()).elapsed().as_secs_f64();
         compute.run(scalars)?;
-        let (gradients, rest) = (read(compute, &self.gradients)?, read(compute, &self.rest)?);
+        read_into(&mut self.own, compute, &self.gradients)?;
+        let rest = read(compute, &self.rest)?;
         let compute = lap();
         self.follow(store, &rest, scalars, false)?;
         store.device().wait()?;
         let follow = lap();
-        write(store, &self.gradients, &gradients)?;
+        write(store, &self.gradients, &self.own)?;
         self.follow(store, &rest, scalars, true)?;
         store.device().wait()?;
         Ok([compute, follow, lap()])
     }
 
     /// Adds the gradients of a batch of each rank to the sum.
-    fn add(&self, compute: &Executable, exchange: &dyn Exchange, sum: &mut Sum) -> Result<()> {
-        sum.add(exchange, bytemuck::cast_slice(&read(compute, &self.gradients)?))
+    fn add(&mut self, compute: &Executable, exchange: &dyn Exchange) -> Result<()> {
+        read_into(&mut self.own, compute, &self.gradients)?;
+        self.sum.add(exchange, bytemuck::cast_slice(&self.own))
     }
 
     /// What else was made of the batches, by rank, where a rank has made it.
@@ -189,12 +194,18 @@ impl Updates {
 
 /// The words of outputs, one after the other; all are asked for before one is waited for.
 fn read(from: &Executable, cut: &[Cut]) -> Result<Vec<u32>> {
-    let coming = cut.iter().map(|c| from.start_read(&c.name)).collect::<Result<Vec<_>>>()?;
     let mut all = Vec::with_capacity(words(cut));
+    read_into(&mut all, from, cut).map(|()| all)
+}
+
+/// As [`read`], into memory that is there already.
+fn read_into(all: &mut Vec<u32>, from: &Executable, cut: &[Cut]) -> Result<()> {
+    let coming = cut.iter().map(|c| from.start_read(&c.name)).collect::<Result<Vec<_>>>()?;
+    all.clear();
     for reading in coming {
         all.extend_from_slice(reading.wait()?.words());
     }
-    Ok(all)
+    Ok(())
 }
 
 /// Writes the words of inputs, one after the other.
@@ -202,7 +213,7 @@ fn write(store: &mut Store, cut: &[Cut], mut words: &[u32]) -> Result<()> {
     for Cut { name, meta } in cut {
         let (own, rest) = words.split_at(meta.words());
         words = rest;
-        store.write(name, &HostTensor::from_words(meta.shape.clone(), meta.dtype, own.to_vec()))?;
+        store.write_words(name, meta, own)?;
     }
     Ok(())
 }
