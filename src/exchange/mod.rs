@@ -219,7 +219,7 @@ mod tests {
     fn parts_of_known_lengths_come_where_they_are_wanted() {
         for ranks in [1, 2, 4] {
             on_ranks(ranks, |ex| {
-                let own = vec![7 + ex.rank() as u32; 3];
+                let own = [7 + ex.rank() as u32; 3];
                 let mut rows = vec![[0; 3]; ranks];
                 ex.swap_known(&vec![&own[..]; ranks], &mut rows.iter_mut().map(|row| &mut row[..]).collect::<Vec<_>>())
                     .unwrap();

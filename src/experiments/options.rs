@@ -151,7 +151,7 @@ pub struct ExportOptions {
     /// What is written, where the ending does not say it.
     #[arg(long, value_enum)]
     pub to: Option<Form>,
-    /// The file, or the folder of a page [default: network.safetensors in the run directory].
+    /// The file, or the folder of a page [default: in the run directory network.safetensors, or by --to model.1bit, model.onnx, page].
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Of a run that learned masks: the packed model of the network that they are on, one file for all tasks; then only the
@@ -237,7 +237,36 @@ pub enum Form {
     Web,
 }
 
+impl ExportOptions {
+    /// What is written.
+    ///
+    /// # Errors
+    /// If the ending of the file says nothing, or something else than `--to`.
+    pub fn form(&self) -> Result<Form> {
+        let by_ending = self.out.as_deref().map(Form::of);
+        match (self.to, by_ending) {
+            (Some(to), Some(Ok(other))) if to != other => Err(Error::Config(format!(
+                "--to and --out {} name two forms: leave one of them out",
+                self.out.as_deref().unwrap_or(Path::new("")).display()
+            ))),
+            (Some(to), _) => Ok(to),
+            (None, Some(form)) => form,
+            (None, None) => Ok(Form::Tensors),
+        }
+    }
+}
+
 impl Form {
+    /// What the file, or the folder, is called unless it is named.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Packed => "model.1bit",
+            Form::Onnx => "model.onnx",
+            Form::Tensors => "network.safetensors",
+            Form::Web => "page",
+        }
+    }
+
     /// By the ending of a file.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Devices, and their check.
 
 use super::error::detached;
+use super::fork;
 use super::json::object;
 use super::work::attended;
 use crate::gpu::adapters;
@@ -38,6 +39,7 @@ impl Device {
     fn new(py: Python<'_>, select: &str) -> PyResult<Device> {
         let select = select.to_string();
         detached(py, move || {
+            fork::check()?;
             let Choice { device, select, why } = choose(&select)?;
             Ok(Device { select, name: device.name(), description: device.describe(), why })
         })
@@ -52,6 +54,7 @@ impl Device {
 #[pyfunction]
 pub fn devices(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     let all = detached(py, || {
+        fork::check()?;
         let (isa, auto) = (Isa::chosen()?, choose("auto")?);
         let here: Vec<String> = Isa::all().iter().map(Isa::to_string).collect();
         Ok(json!({

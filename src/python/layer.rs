@@ -2,6 +2,7 @@
 //! built by the same builder.
 
 use super::error::{bad_array, detached};
+use super::fork;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Meta, Role, Value};
 use crate::methods::{Progress, parts};
@@ -69,7 +70,7 @@ pub fn binary_conv2d<'py>(
         epochs: (epoch, epochs),
     };
     drop((x, weight, grad));
-    let found = detached(py, || asked.find())?;
+    let found = detached(py, || fork::check().and_then(|()| asked.find()))?;
     let gradients = PyDict::new(py);
     for (name, gradient) in found.gradients {
         gradients.set_item(name, array(py, gradient)?)?;

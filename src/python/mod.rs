@@ -6,6 +6,7 @@
 
 mod device;
 mod error;
+mod fork;
 mod images;
 mod json;
 mod layer;

@@ -1,6 +1,7 @@
 //! A packed model.
 
 use super::error::{detached, exception, guarded};
+use super::fork;
 use super::images::Images;
 use super::json::object;
 use crate::data::{Background, PixelRules, Truncated, image_file};
@@ -29,6 +30,8 @@ pub struct Model {
     net: Net,
     bytes: usize,
     threads: usize,
+    /// The process that it was made in.
+    home: u32,
     whole: Mutex<Runtime>,
     /// Up to what the last layer reads; made when it is asked for.
     up_to_features: Mutex<Option<Runtime>>,
@@ -55,7 +58,7 @@ pub fn load(py: Python<'_>, path: PathBuf, base: Option<PathBuf>, threads: usize
         let net = open(&path, base.as_deref())?;
         let bytes = std::fs::metadata(&path).map_err(Error::io(&path, "read"))?.len() as usize;
         let whole = Mutex::new(Runtime::new(&net, threads)?);
-        Ok(Model { path, net, bytes, threads, whole, up_to_features: Mutex::default() })
+        Ok(Model { path, net, bytes, threads, home: std::process::id(), whole, up_to_features: Mutex::default() })
     })
 }
 
@@ -131,6 +134,7 @@ impl Model {
     ///     DataError: the last layer reads no row of floats.
     fn features<'py>(&self, py: Python<'py>, images: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let images = Images::of(images, self.net.input)?;
+        self.check_threads()?;
         if self.net.classes.is_empty() {
             let rows = self.rows(py, &images, |y| y.to_vec())?;
             return shaped(py, rows, &images);
@@ -183,6 +187,11 @@ impl Model {
 }
 
 impl Model {
+    /// That its threads are here, if it has some beside the caller's.
+    fn check_threads(&self) -> PyResult<()> {
+        if self.threads == 1 { Ok(()) } else { fork::same_as(self.home).map_err(exception) }
+    }
+
     fn check_classes(&self, what: &str) -> PyResult<()> {
         match self.net.classes.is_empty() {
             false => Ok(()),
@@ -200,6 +209,7 @@ impl Model {
         images: &Images<'_>,
         of: impl Fn(&[f32]) -> Vec<T> + Sync,
     ) -> PyResult<Vec<T>> {
+        self.check_threads()?;
         each(py, images, |piece, bytes, out| {
             // Only here, without the interpreter's lock: whoever holds the model may want that.
             let mut runtime = self.whole.lock().unwrap_or_else(PoisonError::into_inner);

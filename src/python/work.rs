@@ -1,7 +1,8 @@
 //! Work that takes long and can be stopped: it has a thread of its own, while the caller's one hears what is said of it and asks
 //! for signals.
 
-use super::error::guarded;
+use super::error::{exception, guarded};
+use super::fork;
 use crate::console::listener::{Listener, listening};
 use crate::error::{Error, Result};
 use pyo3::prelude::*;
@@ -23,6 +24,7 @@ pub fn attended<T: Send>(
     told: &Bound<'_, PyAny>,
     work: impl FnOnce(&AtomicBool) -> Result<T> + Send,
 ) -> PyResult<T> {
+    fork::check().map_err(exception)?;
     let (said, mut heard) = channel();
     let stop = Arc::<AtomicBool>::default();
     let mut raised: Option<PyErr> = None;
@@ -32,7 +34,7 @@ pub fn attended<T: Send>(
         let builder = std::thread::Builder::new().name("onebit".into()).stack_size(STACK);
         let worker = builder
             .spawn_scoped(scope, body)
-            .map_err(|e| super::error::exception(Error::Device(format!("no thread can be started: {e}"))))?;
+            .map_err(|e| exception(Error::Device(format!("no thread can be started: {e}"))))?;
         while let Some(message) = next(py, &mut heard) {
             if let Err(e) = hear(py, told, message, &stop, raised.is_some()) {
                 stop.store(true, Ordering::Relaxed);

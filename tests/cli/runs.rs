@@ -368,3 +368,30 @@ fn a_place_that_cannot_be_written_and_was_not_asked_for_is_told_with_the_flag() 
     }
     goes(&place, "report r --out elsewhere");
 }
+
+#[test]
+fn each_form_that_ships_has_a_name_of_its_own() {
+    let place = Place::new();
+    place.train("r", &[]).ok();
+    for (form, made) in [
+        ("1bit", "model.1bit"),
+        ("onnx", "model.onnx"),
+        ("web", "page/index.html"),
+        ("safetensors", "network.safetensors"),
+    ] {
+        place.run(&["export", "r", "--to", form]).ok();
+        assert!(place.path("r").join(made).is_file(), "{form}");
+    }
+    place.run(&["export", "r", "--to", "web", "--out", "x.1bit"]).fails_with(&["--to", "x.1bit", "two forms"]);
+    place.run(&["export", "r", "--to", "1bit", "--out", "x"]).ok();
+    assert!(place.path("x").is_file() && !place.path("x.1bit").exists());
+}
+
+#[test]
+fn images_that_fill_no_step_are_told() {
+    let place = Place::new();
+    let few = ["--set", "data.train_images=90", "--set", "batch=50", "--epochs", "1"];
+    let out = place.run(&[&["train", "fashion-binary", "--device", "cpu", "--out", "few"], &few[..]].concat()).ok().out;
+    assert!(out.contains("1 steps of 50 images") && out.contains("leaves 40 of 90 images out"), "{out}");
+    assert!(out.contains("--set batch=11 "), "{out}");
+}

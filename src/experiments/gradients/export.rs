@@ -36,8 +36,8 @@ pub fn write(
     if options.out.is_none() && is_file(&options.run) {
         return fail(format!("{}: say where to write what ships of it, with -o FILE", options.run.display()));
     }
-    let out = options.out.clone().unwrap_or_else(|| t.run.path().join("network.safetensors"));
-    let form = options.to.map_or_else(|| Form::of(&out), Ok)?;
+    let form = options.form()?;
+    let out = options.out.clone().unwrap_or_else(|| t.run.path().join(form.name()));
     let plain = plain(&t.recipe, images, &t.checkpoint.tensors)?;
     if options.base.is_some() && (form != Form::Packed || plain.is_none()) {
         return fail("--base: only a packed model (.1bit) of a run of method smn is written as masks on a base".into());

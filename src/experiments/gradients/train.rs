@@ -278,8 +278,10 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
         together => (format!("{together} times {}", recipe.batch), "batch"),
     };
     say(format!(
-        "plan    {} epochs of {steps} steps of {images} images, {kernels} kernels a {of}, seed {}",
-        recipe.epochs, recipe.seed
+        "plan    {} epochs of {steps} steps of {images} images, {kernels} kernels a {of}, seed {}{}",
+        recipe.epochs,
+        recipe.seed,
+        left_over(recipe, data.train.len(), steps)
     ))?;
     if ranks > 1 {
         let (gradients, rest) = programs.exchanged();
@@ -302,6 +304,18 @@ fn announce(as_json: bool, started: &Started, why: &str) -> Result<()> {
     say(format!("choice  {}", choice_of(recipe, val, test)))?;
     say(format!("run     {}", run.path().display()))?;
     started.inherited().map_or(Ok(()), |from| say(format!("start   {from}")))
+}
+
+/// What an epoch does without, where that is much: images that fill no step.
+fn left_over(recipe: &Recipe, images: usize, steps: usize) -> String {
+    let left = images.saturating_sub(steps * recipe.images_a_step());
+    match 10 * left > images {
+        true => format!(
+            "; each epoch leaves {left} of {images} images out, others each time, as they fill no step (--set batch={} has smaller ones)",
+            (images / 8).clamp(1, recipe.batch)
+        ),
+        false => String::new(),
+    }
 }
 
 /// How a checkpoint is chosen, and what is tested.

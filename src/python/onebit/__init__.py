@@ -15,6 +15,14 @@ Whatever is refused raises a class of `onebit.errors`, whose message says what i
 binary layer's forward and backward to compare one's own code with, and state dicts; it needs PyTorch only for those.
 """
 
+import os
+import sys
+import tempfile
+
+if sys.platform == "linux":
+    # Wayland's client library, which GL drivers load, complains of an error where there is no desktop session.
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+
 from . import errors
 from ._onebit import Device, Model, __version__, load
 from ._progress import Progress

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Iterator, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
-from .errors import ArrayError
+from .errors import ArrayError, FileError
 
 #: What `data` may be: a path, images, images with labels, or these for each of the parts train, val and test.
 Data = Union[str, "os.PathLike[str]", np.ndarray, Tuple[Any, Any], Mapping[str, Any]]
@@ -18,32 +20,48 @@ Data = Union[str, "os.PathLike[str]", np.ndarray, Tuple[Any, Any], Mapping[str, 
 PARTS = ("train", "val", "test")
 
 
-def placed(data: Optional[Data], folder: Path) -> Optional[str]:
+@contextmanager
+def placed(data: Optional[Data], folder: Path, keep: Callable[[], bool] = lambda: False) -> Iterator[Optional[str]]:
     """The path of a set: its own, or that of a file in `folder` that the arrays are written to.
 
-    The file is called after its content: the same arrays are written once.
+    The file is called after its content: the same arrays are written once. It is removed in the end unless it was there before,
+    or `keep` says that something was made that needs it.
     """
     if data is None:
-        return None
-    if isinstance(data, (str, os.PathLike)):
-        return os.fspath(data)
-    arrays = named(data)
+        yield None
+    elif isinstance(data, (str, os.PathLike)):
+        yield os.path.expanduser(os.fspath(data))
+    else:
+        path, fresh = written(named(data), folder)
+        try:
+            yield str(path)
+        finally:
+            if fresh and not keep():
+                path.unlink(missing_ok=True)
+
+
+def written(arrays: Mapping[str, np.ndarray], folder: Path) -> Tuple[Path, bool]:
+    """Where arrays are stored, and whether they were not before."""
     digest = hashlib.sha256()
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.data)
     path = folder / f"arrays-{digest.hexdigest()[:16]}.npz"
-    if not path.exists():
+    if path.exists():
+        return path, False
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, written = tempfile.mkstemp(dir=folder, suffix=".npz")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
-            os.replace(written, path)
-        except BaseException:
-            os.unlink(written)
-            raise
-    return str(path)
+        handle, begun = tempfile.mkstemp(dir=folder, suffix=".npz")
+    except OSError as e:
+        raise FileError(f"{folder}: the arrays cannot be written there: {e.strerror}") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        os.replace(begun, path)
+    except BaseException:
+        os.unlink(begun)
+        raise
+    return path, True
 
 
 def named(data: Data) -> dict[str, np.ndarray]:
@@ -58,7 +76,20 @@ def named(data: Data) -> dict[str, np.ndarray]:
         arrays[f"x_{part}"] = x
         if y is not None:
             arrays[f"y_{part}"] = y
+    if "y_train" in arrays:
+        check_numbering(arrays["y_train"])
     return arrays
+
+
+def check_numbering(y: np.ndarray) -> None:
+    """Warns of labels that make classes without images."""
+    there, most = np.unique(y), int(y.max())
+    if len(there) <= most:
+        warnings.warn(
+            f"train labels go to {most} and {most + 1 - len(there)} of the classes 0 to {most} have no images; "
+            "names, labels = numpy.unique(labels, return_inverse=True) numbers those that are there from 0",
+            stacklevel=6,
+        )
 
 
 def pair(part: str, given: Any) -> Tuple[np.ndarray, Optional[np.ndarray]]:
@@ -91,7 +122,7 @@ def images(part: str, given: Any) -> np.ndarray:
 
 
 def labels(part: str, given: Any, n: int) -> np.ndarray:
-    y = array(f"{part} labels", given)
+    y = array(f"{part} labels", given, "names, labels = numpy.unique(labels, return_inverse=True) numbers them")
     found = f"{part} labels are {y.dtype} of shape {y.shape}"
     wanted = f"whole numbers from 0, one for each of the {n} images"
     if y.dtype.kind == "f" and np.isnan(y).any():
@@ -109,12 +140,13 @@ def labels(part: str, given: Any, n: int) -> np.ndarray:
     return np.ascontiguousarray(y)
 
 
-def array(name: str, given: Any) -> np.ndarray:
+def array(name: str, given: Any, of_text: str = "") -> np.ndarray:
     """What has the form of an array as one."""
     try:
         x = np.asarray(given)
     except Exception as e:
         raise ArrayError(f"{name}: {type(given).__name__} is no array: {e}") from e
     if x.dtype.kind not in "biuf":
-        raise ArrayError(f"{name} are {x.dtype} of shape {x.shape}: give plain numbers")
+        hint = f"; {of_text}" if of_text and x.dtype.kind in "US" else ""
+        raise ArrayError(f"{name} are {x.dtype} of shape {x.shape}: give plain numbers{hint}")
     return x

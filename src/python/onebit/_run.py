@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from pathlib import Path
@@ -150,6 +151,14 @@ def compare(runs: Union[PathLike, Run, Iterable[Union[PathLike, Run]]], *, again
     return [flat(row) for row in table["rows"]]
 
 
+def plain(text: Optional[str]) -> Any:
+    """A setting as the number, the list or the truth value that it is; else as its text."""
+    try:
+        return json.loads(text) if text is not None else None
+    except ValueError:
+        return text
+
+
 def flat(row: dict[str, Any]) -> dict[str, Any]:
     def spread(name: str) -> dict[str, Any]:
         found = row[name] or {}
@@ -159,7 +168,7 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
     more = {name: (s or {}).get("mean") for name, s in row["more"].items()}
     return {
         "recipe": row["recipe"],
-        **row["settings"],
+        **{key: plain(value) for key, value in row["settings"].items()},
         "data": row["data"],
         "of": row["of"],
         "part": row["part"],

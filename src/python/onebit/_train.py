@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 from pathlib import Path
 from typing import Any, Callable, Iterable, Optional, Union
+
+import numpy as np
 
 from . import _onebit
 from ._arrays import Data, placed
@@ -58,8 +61,8 @@ def train(
         features: of a multilayer bootstrap network, the run whose features are the points.
         settings: what differs from the recipe: ``{"lr": 0.01, "net.widths": [16, 32]}`` or ``["lr=0.01"]``.
         callbacks: called on this thread with a dict for each event; ``event["event"]`` is ``"plan"`` (before the first
-            step), ``"train"`` (``epoch``, ``steps``, ``total``, ``loss``, ``accuracy``, ``images``, ...), ``"epoch"``,
-            ``"val"``, ``"test"``, ``"note"``, ``"stopped"`` or ``"summary"`` among others. An answer of ``False`` ends the
+            step), ``"train"`` (``epoch``, ``steps``, ``total``, ``loss``, ``accuracy``, ``images``, ...), ``"val"`` (after an
+            epoch; without validation images ``"epoch"``), ``"test"``, ``"note"``, ``"stopped"`` or ``"summary"`` among others. An answer of ``False`` ends the
             training after its step, saved; what one raises does so too, and is raised.
         progress: whether events are shown (`Progress`).
         resume: a run that goes on from its last checkpoint.
@@ -82,21 +85,29 @@ def train(
     at = resume if resume is not None else out
     place = Path(os.fspath(at)).parent if at is not None else Path("runs")
     told = Told([Progress()] if progress else [], callbacks)
-    _onebit.train(
-        told,
-        None if recipe is None else os.fspath(recipe),
-        data=placed(data, place),
-        features=features,
-        out=at,
-        device=device.select if isinstance(device, _onebit.Device) else device,
-        seed=seed,
-        epochs=epochs,
-        start_from=start_from,
-        settings=words(settings),
-        resume=resume is not None,
-        tune=tune,
-        allow_reorder=allow_reorder,
-    )
+    if data is None and resume is not None:
+        data = beside(resume)
+    with placed(data, place, keep=lambda: told.run is not None) as path:
+        try:
+            _onebit.train(
+                told,
+                None if recipe is None else os.fspath(recipe),
+                data=path,
+                features=features,
+                out=at,
+                device=device.select if isinstance(device, _onebit.Device) else device,
+                seed=whole("seed", seed),
+                epochs=whole("epochs", epochs),
+                start_from=start_from,
+                settings=words(settings),
+                resume=resume is not None,
+                tune=tune,
+                allow_reorder=allow_reorder,
+            )
+        except KeyboardInterrupt:
+            if told.run is None:
+                raise
+            raise KeyboardInterrupt(f"stopped and saved; onebit.train(resume={told.run!r}) goes on") from None
     ended = told.run if told.run is not None else at
     assert ended is not None, "a run that begins says where it is"
     return Run(ended)
@@ -126,15 +137,16 @@ def evaluate(
         and F1 of each), ``confusion`` (a row for each class of an image, a column for each answer), and of what.
     """
     said: list[str] = []
-    _onebit.evaluate(
-        said.append,
-        run,
-        data=placed(data, Path(os.fspath(run)).parent),
-        part=part,
-        device=device.select if isinstance(device, _onebit.Device) else device,
-        checkpoint=checkpoint,
-        settings=words(settings),
-    )
+    with placed(beside(run) if data is None else data, Path(os.fspath(run)).parent) as path:
+        _onebit.evaluate(
+            said.append,
+            run,
+            data=path,
+            part=part,
+            device=device.select if isinstance(device, _onebit.Device) else device,
+            checkpoint=checkpoint,
+            settings=words(settings),
+        )
     result: dict[str, Any] = json.loads(said[-1])
     return result
 
@@ -167,25 +179,53 @@ def export(
         graph's.
     """
     said: list[str] = []
-    _onebit.export(
-        said.append,
-        run,
-        out=out,
-        to=to,
-        base=base,
-        checkpoint=checkpoint,
-        mean_matrices=mean_matrices,
-        data=placed(data, Path(os.fspath(run)).parent),
-        settings=words(settings),
-    )
+    with placed(beside(run) if data is None else data, Path(os.fspath(run)).parent) as path:
+        _onebit.export(
+            said.append,
+            run,
+            out=out,
+            to=to,
+            base=base,
+            checkpoint=checkpoint,
+            mean_matrices=mean_matrices,
+            data=path,
+            settings=words(settings),
+        )
     return said
+
+
+def beside(run: PathLike) -> Optional[str]:
+    """The arrays of a run whose folder was moved together with theirs; nothing where they are where they were."""
+    folder = Path(os.fspath(run))
+    if not (folder / "config.toml").is_file():
+        return None
+    found = Path(str(_onebit.config(folder).get("data", {}).get("path", "")))
+    moved = folder.parent / found.name
+    is_moved = found.name.startswith("arrays-") and not found.exists() and moved.is_file()
+    return str(moved) if is_moved else None
+
+
+def whole(name: str, value: Optional[int]) -> Optional[int]:
+    """A whole number from 0 on."""
+    if value is None:
+        return None
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ConfigError(f"{name} = {value!r}: give a whole number") from None
+    if not 0 <= number < 1 << 63:
+        raise ConfigError(f"{name} = {value!r}: give a whole number from 0 on")
+    return number
 
 
 class Told:
     """Gives what is said of a run to callbacks, as dicts."""
 
     def __init__(self, first: list[Callback], callbacks: Union[Callback, Iterable[Callback]]) -> None:
-        self._all = first + ([callbacks] if callable(callbacks) else list(callbacks))
+        try:
+            self._all = first + ([callbacks] if callable(callbacks) else list(callbacks))
+        except TypeError:
+            raise ConfigError(f"callbacks = {callbacks!r}: give a function, or several") from None
         self.run: Optional[str] = None
 
     def __call__(self, message: str) -> bool:
@@ -195,4 +235,4 @@ class Told:
             event = {"event": "note", "text": message}
         self.run = event.get("run", self.run)
         answers = [callback(event) for callback in self._all]
-        return all(answer is not False for answer in answers)
+        return not any(isinstance(answer, (bool, np.bool_)) and not answer for answer in answers)

@@ -126,11 +126,13 @@ def check(
     """Compares code of PyTorch with the reference, forward and backward.
 
     Args:
-        layer: ``layer(x, weight)`` gives the outputs, and autograd its gradients; both are float64.
+        layer: a function: ``layer(x, weight)`` gives the outputs, and autograd its gradients; both are float64. (Of a module:
+            ``lambda x, w: torch.func.functional_call(module, {"weight": w}, (x,))``.)
         x, weight: (N, C, H, W) and (out, C / groups, k, k), or (N, in) and (out, in).
         tolerance: how far numbers may be apart, as a share of the largest one.
         seed: decides the gradient that is sent back.
-        options: as `binary_conv2d` takes them.
+        options: as `binary_conv2d` takes them. Unless they say otherwise outputs are scaled by the mean magnitude of each filter, a
+            constant for gradients (``w.detach().abs().mean(...)``); ``scale="none"`` is for a layer that scales nothing.
 
     Returns:
         How far outputs and gradients are apart: by the names ``y``, ``x`` and ``weight``, as a share of the largest number.
@@ -146,7 +148,14 @@ def check(
         for name, given in (("x", x), ("weight", weight))
     }
     y = layer(leaves["x"], leaves["weight"])
-    grad = np.random.default_rng(seed).standard_normal(tuple(y.shape))
+    if not isinstance(y, torch.Tensor):
+        raise AssertionError(f"the layer gives {type(y).__name__}, and a tensor is wanted")
+    forward = reference(x, weight, **options).y
+    if tuple(y.shape) != forward.shape:
+        raise AssertionError(
+            f"outputs: shape {tuple(y.shape)}, and {forward.shape} is right: are stride, padding, dilation and groups the same?"
+        )
+    grad = np.random.default_rng(seed).standard_normal(forward.shape)
     wanted = reference(x, weight, grad, **options)
     torch.autograd.backward([y], [torch.from_numpy(grad)])
     found = {"y": numbers("y", y)}
@@ -209,7 +218,8 @@ def flat_map(tensors: Mapping[str, np.ndarray]) -> Optional[tuple[int, int]]:
 
 def save(state: Mapping[str, torch.Tensor], path: PathLike) -> Path:
     """Writes a state dict to a file that ``start_from`` of `onebit.train`, `onebit.evaluate` and `onebit.export` take, once it is
-    seen that it is of a network that is known; else nothing is written.
+    seen that it is of a network that is known by its tensors (ResNets, VGG-small, vision transformers, ... as they are published);
+    else nothing is written. Of other networks a run itself is what to start from.
 
     Raises:
         DataError: it is of no network that is known; the message has every tensor that has no place, is missing, or has another

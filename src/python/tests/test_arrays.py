@@ -28,6 +28,7 @@ X, Y = np.zeros((4, 5, 6), np.uint8), np.arange(4)
         ((X, np.array([0, np.nan, 1, 2])), "1 of them NaN"),
         ((X, np.eye(4, dtype=int)), "argmax(1)"),
         ((X, Y - 1), "the label of image 0 is -1"),
+        ((X, ["a", "b", "a", "b"]), "numpy.unique"),
         ((X, Y, Y), "3 things"),
         ({"training": (X, Y)}, "give some of train, val, test"),
         ({}, "give some of"),

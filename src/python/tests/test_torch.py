@@ -126,6 +126,8 @@ def test_own_code_is_checked():
     assert set(apart) == {"y", "x", "weight"} and max(apart.values()) < 1e-5
     with pytest.raises(AssertionError, match="gradient of x"):
         ot.check(layer, x, w, padding=1, activation_ste="approx-sign")
+    with pytest.raises(AssertionError, match="are stride, padding"):
+        ot.check(layer, x, w)
     with pytest.raises(AssertionError, match="outputs"):
         ot.check(lambda x, w: 2 * layer(x, w), x, w, padding=1)
 

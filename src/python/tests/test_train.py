@@ -1,6 +1,7 @@
 """Training, what is left of it, and how it is stopped."""
 
 import io
+import multiprocessing
 import os
 import signal
 import threading
@@ -80,12 +81,48 @@ def test_ctrl_c_stops_saves_and_is_raised(arrays, tmp_path):
             timers[0].start()
 
     timers = []
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="resume="):
         train(arrays, tmp_path / "c", epochs=1000, callbacks=interrupt)
     run = onebit.Run(tmp_path / "c")
     assert run.summary is None and run.tensors()
     # Python's own handler is still there.
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_folder_that_moved_has_its_arrays_with_it(arrays, tmp_path):
+    train(arrays, tmp_path / "here" / "a", epochs=1)
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = onebit.Run(tmp_path / "there" / "a")
+    assert moved.evaluate()["images"] == moved.summary["test_images"] > 0
+    assert onebit.export(moved, tmp_path / "m.1bit")
+    assert onebit.train(resume=moved, epochs=2, progress=False).summary["epochs"] == 2
+
+
+def test_what_is_refused_leaves_no_arrays_behind(arrays, tmp_path):
+    x, y = arrays
+    for call in (lambda: train(x, tmp_path / "a"), lambda: train(arrays, tmp_path / "a", settings={"lrr": 1})):
+        with pytest.raises(onebit.Error):
+            call()
+    assert not list(tmp_path.iterdir())
+    with pytest.warns(UserWarning, match="1 of the classes 0 to 2 have no images"):
+        train((x, y + 1), tmp_path / "b", epochs=1)
+
+
+def forked(arrays, out, answers):
+    try:
+        train(arrays, out)
+    except onebit.Error as e:
+        answers.put(str(e))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_does_not_wait_for_threads_that_it_has_not(arrays, run, tmp_path):
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    child = context.Process(target=forked, args=(arrays, tmp_path / "f", answers))
+    child.start()
+    assert "spawn" in answers.get(timeout=60)
+    child.join()
 
 
 def test_what_a_callback_raises_is_raised(arrays, tmp_path):
@@ -116,7 +153,7 @@ def test_runs_side_by_side(arrays, run, tmp_path):
     (tmp_path / "n").mkdir()
     with pytest.warns(UserWarning, match="left out"):
         rows = onebit.compare([run, other, tmp_path / "n"], against=run)
-    assert [row["epochs"] for row in rows] == ["2", "1"] and rows[0]["seeds"] == 1
+    assert [row["epochs"] for row in rows] == [2, 1] and rows[0]["seeds"] == 1
     assert rows[0]["accuracy"] == pytest.approx(100 * run.summary["test_accuracy"])
     table = pandas.DataFrame(rows)
     assert len(table) == 2 and (table["binary_weights"] > 1000).all()
@@ -138,6 +175,9 @@ def test_ranks_of_mpi_do_not_all_train_the_same(arrays, tmp_path, monkeypatch):
         (lambda: onebit.train(settings={"lr": object()}), "ConfigError", "lr is a object"),
         (lambda: onebit.train(settings={"lr": float("nan")}), "ConfigError", "lr"),
         (lambda: onebit.train(data="/nowhere"), "Error", "/nowhere"),
+        (lambda: onebit.train(seed=-1), "ConfigError", "seed = -1"),
+        (lambda: onebit.train(epochs=1.5), "ConfigError", "epochs = 1.5"),
+        (lambda: onebit.train(callbacks=5), "ConfigError", "callbacks = 5"),
         (lambda: onebit.train(device="abacus"), "DeviceError", "there is no device `abacus`"),
         (lambda: onebit.Device("abacus"), "DeviceError", "there is no device `abacus`"),
         (lambda: onebit.Run("/nowhere"), "DataError", "no such run"),
