@@ -26,6 +26,8 @@ fn share(len: usize, rank: usize, ranks: usize) -> Range<usize> {
 
 /// Elements that are added up at a time: their terms are in the nearest cache then.
 const BLOCK: usize = 4096;
+/// As many as one thread adds up before others would have begun.
+const FEW: usize = 16 * BLOCK;
 
 impl Sum {
     /// Adds a term of each rank.
@@ -56,7 +58,7 @@ impl Sum {
             .map(|(r, got)| if r == rank { &own[mine.clone()] } else { bytemuck::cast_slice(got) })
             .collect();
         let begun = std::mem::replace(&mut self.begun, true);
-        self.share.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sum)| {
+        let add = |(block, sum): (usize, &mut [f32])| {
             for (r, term) in terms.iter().enumerate() {
                 let term = &term[block * BLOCK..][..sum.len()];
                 match r == 0 && !begun {
@@ -64,7 +66,11 @@ impl Sum {
                     false => sum.iter_mut().zip(term).for_each(|(sum, x)| *sum += x),
                 }
             }
-        });
+        };
+        match n > FEW {
+            true => self.share.par_chunks_mut(BLOCK).enumerate().for_each(add),
+            false => self.share.chunks_mut(BLOCK).enumerate().for_each(add),
+        }
         Ok(())
     }
 
@@ -103,9 +109,16 @@ mod tests {
 
     #[test]
     fn the_sum_is_that_of_one_after_the_other() {
-        for (ranks, rounds, len) in
-            [(1, 1, 5), (2, 1, 9), (2, 2, 3 * BLOCK), (3, 1, 2 * BLOCK + 5), (3, 2, 100), (8, 3, 5), (4, 1, 0)]
-        {
+        for (ranks, rounds, len) in [
+            (1, 1, 5),
+            (2, 1, 9),
+            (2, 2, 3 * BLOCK),
+            (3, 1, 2 * BLOCK + 5),
+            (2, 2, 3 * FEW),
+            (3, 2, 100),
+            (8, 3, 5),
+            (4, 1, 0),
+        ] {
             let expected = (1..ranks * rounds)
                 .fold(term(0, len), |sum, n| sum.iter().zip(term(n, len)).map(|(a, b)| a + b).collect());
             let sums = on_ranks(ranks, |ex| {
