@@ -159,7 +159,8 @@ fn notes(rows: &[Row], against: Option<usize>) -> Vec<String> {
     if times(|s| matches!(s, Seconds::SinceResumed(_))) {
         notes.push("Times of runs of earlier versions are those since they were last resumed, where they were.".into());
     }
-    if rows.iter().any(|r| r.first().ships.is_none()) {
+    // What is not trained in steps does not ship as it is.
+    if rows.iter().any(|r| r.first().ships.is_none() && r.first().steps.is_some()) {
         notes.push(
             "Runs of earlier versions do not say what ships of them: train them again, or onebit inspect an export."
                 .into(),
