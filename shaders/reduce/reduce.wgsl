@@ -1,11 +1,13 @@
-// [OUTER, R, INNER] -> [OUTER, CHUNKS, INNER]: sum (KIND 0), maximum (1), minimum (2) or sum of
-// squares (3) of CHUNK elements along R, first to last, one invocation each. A second launch with CHUNKS = 1 finishes.
+// [OUTER, R, INNER] -> [OUTER, CHUNKS, INNER]: sum (KIND 0), maximum (1), minimum (2), sum of squares (3) or of
+// magnitudes (4) of CHUNK elements along R, first to last, one invocation each, times FACTOR. A second launch with
+// CHUNKS = 1 finishes.
 override KIND: u32;
 override OUTER: u32;
 override R: u32;
 override INNER: u32;
 override CHUNK: u32;
 override CHUNKS: u32;
+override FACTOR: f32 = 1.0;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -29,6 +31,8 @@ fn main(
     var acc = x[at];
     if KIND == 3u {
         acc *= acc;
+    } else if KIND == 4u {
+        acc = abs(acc);
     }
     for (var k = first + 1u; k < last; k++) {
         at += INNER;
@@ -39,9 +43,11 @@ fn main(
             acc = max(acc, v);
         } else if KIND == 2u {
             acc = min(acc, v);
-        } else {
+        } else if KIND == 3u {
             acc += v * v;
+        } else {
+            acc += abs(v);
         }
     }
-    y[i] = acc;
+    y[i] = acc * FACTOR;
 }

@@ -1,11 +1,12 @@
-// [OUTER, R] -> [OUTER, CHUNKS]: sum (KIND 0), maximum (1), minimum (2) or sum of squares (3) of CHUNK
-// neighbouring elements, a workgroup each. Lane l takes elements l, l + 256, ... in order; the lanes are then
+// [OUTER, R] -> [OUTER, CHUNKS]: sum (KIND 0), maximum (1), minimum (2), sum of squares (3) or of magnitudes (4)
+// of CHUNK neighbouring elements, a workgroup each, times FACTOR. Lane l takes elements l, l + 256, ... in order; the lanes are then
 // reduced in pairs. For devices with real workgroup memory.
 override KIND: u32;
 override OUTER: u32;
 override R: u32;
 override CHUNK: u32;
 override CHUNKS: u32;
+override FACTOR: f32 = 1.0;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
@@ -13,7 +14,7 @@ override CHUNKS: u32;
 var<workgroup> lanes: array<f32, 256>;
 
 fn reduce(a: f32, b: f32) -> f32 {
-    if KIND == 0u || KIND == 3u {
+    if KIND == 0u || KIND >= 3u {
         return a + b;
     }
     return select(min(a, b), max(a, b), KIND == 1u);
@@ -21,7 +22,7 @@ fn reduce(a: f32, b: f32) -> f32 {
 
 fn load(at: u32) -> f32 {
     let v = x[at];
-    return select(v, v * v, KIND == 3u);
+    return select(select(v, v * v, KIND == 3u), abs(v), KIND == 4u);
 }
 
 @compute @workgroup_size(256)
@@ -51,6 +52,6 @@ fn main(
         }
     }
     if inside && lane == 0u {
-        y[group] = lanes[0];
+        y[group] = lanes[0] * FACTOR;
     }
 }

@@ -93,7 +93,9 @@ impl CpuExecutable {
 
 fn run_step(isa: Isa, program: &Program, step: &Step, scalars: &[f32], buffers: &mut [Buffer]) -> Result<()> {
     match &step.work {
-        Work::Fused(fused) => run_fused(&program.graph, fused, &program.place, buffers, scalars),
+        Work::Fused(chains) => {
+            chains.iter().for_each(|fused| run_fused(&program.graph, fused, &program.place, buffers, scalars));
+        }
         Work::Node { node, .. } => run_node(isa, program, *node, step, buffers)?,
         Work::Copy { from, to } => {
             let content = read(&buffers[program.stored(*from)?], program.graph.meta(*to).words())?;

@@ -154,10 +154,10 @@ impl Builder<'_> {
 
     fn scaled(&mut self, y: Value, weights: &Weights) -> Result<Scaled> {
         let o = self.channels(y);
-        let magnitudes = |b: &mut Self| -> Result<Value> {
+        let magnitude = |b: &mut Self, axes: &[usize]| -> Result<Value> {
             let w = weights.magnitudes.expect("scales of magnitudes come with latent weights");
             let w = b.g.detach(w)?;
-            b.g.abs(w)
+            b.g.mean_abs(w, axes)
         };
         let stored = self.mode == Mode::Packed;
         let scale = match self.spec.binarization.scale {
@@ -175,17 +175,10 @@ impl Builder<'_> {
             Scale::Channel | Scale::Layer | Scale::PowerOfTwo if stored => {
                 return Ok(Scaled { y, scale: Some(self.g.state("alpha", Meta::f32([o]), Init::Constant(1.0))?) });
             }
-            Scale::Channel => {
-                let m = magnitudes(self)?;
-                self.g.mean(m, &[1, 2, 3])?
-            }
-            Scale::Layer => {
-                let m = magnitudes(self)?;
-                self.g.mean(m, &[0, 1, 2, 3])?
-            }
+            Scale::Channel => magnitude(self, &[1, 2, 3])?,
+            Scale::Layer => magnitude(self, &[0, 1, 2, 3])?,
             Scale::PowerOfTwo => {
-                let m = magnitudes(self)?;
-                let mean = self.g.mean(m, &[1, 2, 3])?;
+                let mean = magnitude(self, &[1, 2, 3])?;
                 self.g.nearest_power_of_two(mean)?
             }
         };

@@ -89,10 +89,10 @@ impl Program {
         let at = |v: Value| self.place[v.index()].expect("what a step touches has a buffer");
         for (i, step) in self.steps.iter().enumerate() {
             match &step.work {
-                Work::Fused(fused) => {
-                    let made = generate(&sources, &self.graph, fused, &self.place)?;
+                Work::Fused(chains) => {
+                    let made = generate(&sources, &self.graph, chains, &self.place)?;
                     // The kernel reads and writes as far as ops say: those of others may say anything.
-                    let built_in = fused.nodes.iter().all(|node| self.graph.nodes()[*node].built_in);
+                    let built_in = chains.iter().flat_map(|f| &f.nodes).all(|node| self.graph.nodes()[*node].built_in);
                     let source = if built_in { made.source } else { Wgsl::foreign(made.source.shared()) };
                     let text = fused_texts.entry(source);
                     let text = text.or_insert_with_key(|source| (source.clone(), made.files.into()));

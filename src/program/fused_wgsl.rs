@@ -43,10 +43,41 @@ struct Binding {
     float: bool,
 }
 
+/// The buffers of a kernel, each bound once.
+#[derive(Default)]
+struct Bindings(Vec<Binding>);
+
+impl Bindings {
+    fn bind(&mut self, buffer: usize, writes: bool, wide: bool, float: bool) -> usize {
+        let at = self.0.iter().position(|b| b.buffer == buffer).unwrap_or_else(|| {
+            self.0.push(Binding { buffer, writes: false, wide, float });
+            self.0.len() - 1
+        });
+        self.0[at].writes |= writes;
+        self.0[at].wide &= wide;
+        at
+    }
+
+    fn declare(&self, s: &mut String) {
+        for (i, b) in self.0.iter().enumerate() {
+            let access = if b.writes { "read_write" } else { "read" };
+            let ty = match (b.float, b.wide) {
+                (true, true) => "vec4<f32>",
+                (true, false) => "f32",
+                (false, _) => "u32",
+            };
+            writeln!(s, "@group(0) @binding({i}) var<storage, {access}> b{i}: array<{ty}>;").expect("to a string");
+        }
+    }
+}
+
+/// Writes what is of one chain; its names end in its number.
 struct Writer<'a> {
     graph: &'a Graph,
     fused: &'a Fused,
-    bindings: Vec<Binding>,
+    number: usize,
+    /// Whether it has the kernel for itself.
+    alone: bool,
     load_at: Vec<Option<usize>>,
     store_at: Vec<usize>,
     /// Extents after merging rows that nothing tells apart.
@@ -56,9 +87,74 @@ struct Writer<'a> {
     packs: bool,
 }
 
-/// Writes the kernel of `fused`, whose values lie in the buffers `place`.
-pub fn generate(sources: &Sources, graph: &Graph, fused: &Fused, place: &[Option<usize>]) -> Result<FusedShader> {
-    Writer::new(graph, fused, place).write(sources)
+/// Writes the kernel of some chains, whose values lie in the buffers `place`. Each has workgroups of its own.
+pub fn generate(sources: &Sources, graph: &Graph, chains: &[Fused], place: &[Option<usize>]) -> Result<FusedShader> {
+    let mut bindings = Bindings::default();
+    let of = |number| Writer::new(graph, chains, number, place, &mut bindings);
+    let writers: Vec<Writer<'_>> = (0..chains.len()).map(of).collect();
+    let mut ops = Assembled::default();
+    writers.iter().try_for_each(|w| w.include(&mut ops, sources))?;
+    let uses_scalars = chains.iter().any(|f| f.loads.iter().any(|(_, a)| matches!(a, Access::Scalar(_))));
+    // What tells kernels of the same chains apart are the constants: they share their text.
+    let mut constants = Vec::new();
+    let mut s = String::new();
+    match writers.as_slice() {
+        [alone] => {
+            s.push_str("override COUNT: u32;\noverride COLUMNS: u32;\n");
+            constants = vec![("COUNT", alone.count() as f64), ("COLUMNS", alone.columns as f64)];
+        }
+        several => {
+            for w in several {
+                writeln!(
+                    s,
+                    "const COUNT_{0}: u32 = {1}u;\nconst COLUMNS_{0}: u32 = {2}u;",
+                    w.number,
+                    w.count(),
+                    w.columns
+                )
+                .expect("to a string");
+            }
+        }
+    }
+    bindings.declare(&mut s);
+    if uses_scalars {
+        let n = SCALAR_SLOTS / 4;
+        writeln!(s, "@group(1) @binding(0) var<uniform> scalars: array<vec4<f32>, {n}>;").expect("to a string");
+    }
+    let groups = main(&writers, &bindings, &mut s);
+    ops.generate(&s);
+    let (source, files) = ops.finish();
+    let buffers = bindings.0.iter().map(|b| b.buffer).collect();
+    Ok(FusedShader { source, files, constants, workgroups: fold_groups(groups), buffers, uses_scalars })
+}
+
+/// `main`, and before it what each chain does; the workgroups that it takes.
+fn main(writers: &[Writer<'_>], bindings: &Bindings, s: &mut String) -> usize {
+    for w in writers {
+        w.body(s);
+        w.run(bindings, s);
+    }
+    s.push_str(
+        "@compute @workgroup_size(64)\nfn main(\n    @builtin(workgroup_id) wid: vec3<u32>,\n    \
+         @builtin(num_workgroups) nwg: vec3<u32>,\n    @builtin(local_invocation_index) lane: u32,\n) {\n    \
+         let group = wid.x + wid.y * nwg.x;\n",
+    );
+    let mut first = 0;
+    for w in writers {
+        let end = first + w.count().div_ceil(64);
+        let number = w.number;
+        match writers.len() {
+            1 => writeln!(s, "    run_{number}(group * 64u + lane);").expect("to a string"),
+            _ => writeln!(
+                s,
+                "    if group >= {first}u && group < {end}u {{\n        run_{number}((group - {first}u) * 64u + lane);\n    }}"
+            )
+            .expect("to a string"),
+        }
+        first = end;
+    }
+    s.push_str("}\n");
+    first
 }
 
 fn literal(v: f32) -> String {
@@ -67,7 +163,14 @@ fn literal(v: f32) -> String {
 }
 
 impl<'a> Writer<'a> {
-    fn new(graph: &'a Graph, fused: &'a Fused, place: &[Option<usize>]) -> Self {
+    fn new(
+        graph: &'a Graph,
+        chains: &'a [Fused],
+        number: usize,
+        place: &[Option<usize>],
+        bindings: &mut Bindings,
+    ) -> Self {
+        let (fused, alone) = (&chains[number], chains.len() == 1);
         let packs = fused.packs(graph);
         let plain = |v: Value| graph.dtype(v).per_word() == 1;
         let merged = !packs
@@ -80,17 +183,9 @@ impl<'a> Writer<'a> {
             true => (1, fused.domain.elements()),
             false => (fused.domain.rows(), fused.domain.columns()),
         };
-        let mut bindings: Vec<Binding> = Vec::new();
         let mut bind = |v: Value, writes: bool, wide: bool| {
             let buffer = place[v.index()].expect("what a kernel binds has a buffer");
-            let float = graph.dtype(v) == DType::F32;
-            let at = bindings.iter().position(|b| b.buffer == buffer).unwrap_or_else(|| {
-                bindings.push(Binding { buffer, writes: false, wide, float });
-                bindings.len() - 1
-            });
-            bindings[at].writes |= writes;
-            bindings[at].wide &= wide;
-            at
+            bindings.bind(buffer, writes, wide, graph.dtype(v) == DType::F32)
         };
         let four = columns % 4 == 0;
         let load_at = fused
@@ -107,49 +202,26 @@ impl<'a> Writer<'a> {
         let store_at =
             fused.stores.iter().map(|(v, _)| bind(*v, true, four && graph.dtype(*v) == DType::F32)).collect();
         let width = if four { 4 } else { 1 };
-        Writer { graph, fused, bindings, load_at, store_at, rows, columns, width, packs }
+        Writer { graph, fused, number, alone, load_at, store_at, rows, columns, width, packs }
     }
 
-    fn write(&self, sources: &Sources) -> Result<FusedShader> {
-        let mut ops = Assembled::default();
+    /// The functions of its ops.
+    fn include(&self, ops: &mut Assembled, sources: &Sources) -> Result<()> {
         for e in &self.fused.exprs {
             if let Expr::Apply { node, port, .. } = e {
                 let op = self.pointwise(*node);
                 ops.include(sources, &format!("pointwise/{}", op.wgsl(*port)))?;
             }
         }
-        let mut s = String::new();
-        let uses_scalars = self.fused.loads.iter().any(|(_, a)| matches!(a, Access::Scalar(_)));
-        s.push_str("override COUNT: u32;\noverride COLUMNS: u32;\n");
-        for (i, b) in self.bindings.iter().enumerate() {
-            let access = if b.writes { "read_write" } else { "read" };
-            let ty = match (b.float, b.wide) {
-                (true, true) => "vec4<f32>",
-                (true, false) => "f32",
-                (false, _) => "u32",
-            };
-            writeln!(s, "@group(0) @binding({i}) var<storage, {access}> b{i}: array<{ty}>;").expect("to a string");
-        }
-        if uses_scalars {
-            let n = SCALAR_SLOTS / 4;
-            writeln!(s, "@group(1) @binding(0) var<uniform> scalars: array<vec4<f32>, {n}>;").expect("to a string");
-        }
-        self.body(&mut s);
-        self.main(&mut s);
-        let count = match (self.packs, self.width) {
+        Ok(())
+    }
+
+    /// Invocations that it takes.
+    fn count(&self) -> usize {
+        match (self.packs, self.width) {
             (true, _) => self.rows * self.columns.div_ceil(32),
             (false, w) => self.rows * self.columns / w,
-        };
-        ops.generate(&s);
-        let (source, files) = ops.finish();
-        Ok(FusedShader {
-            source,
-            files,
-            constants: vec![("COUNT", count as f64), ("COLUMNS", self.columns as f64)],
-            workgroups: fold_groups(count.div_ceil(64)),
-            buffers: self.bindings.iter().map(|b| b.buffer).collect(),
-            uses_scalars,
-        })
+        }
     }
 
     fn pointwise(&self, node: usize) -> &dyn crate::graph::Pointwise {
@@ -158,15 +230,16 @@ impl<'a> Writer<'a> {
 
     /// `body`: all stored numbers of one element from its loaded ones.
     fn body(&self, s: &mut String) {
-        s.push_str("struct Made {\n");
+        let number = self.number;
+        writeln!(s, "struct Made_{number} {{").expect("to a string");
         for i in 0..self.fused.stores.len() {
             writeln!(s, "    s{i}: f32,").expect("to a string");
         }
-        s.push_str("}\nfn body(e: u32");
+        write!(s, "}}\nfn body_{number}(e: u32").expect("to a string");
         for i in 0..self.fused.loads.len() {
             write!(s, ", l{i}: f32").expect("to a string");
         }
-        s.push_str(") -> Made {\n");
+        writeln!(s, ") -> Made_{number} {{").expect("to a string");
         for (i, e) in self.fused.exprs.iter().enumerate() {
             match e {
                 Expr::Load(l) => writeln!(s, "    let x{i} = l{l};").expect("to a string"),
@@ -183,11 +256,11 @@ impl<'a> Writer<'a> {
             }
         }
         let made: Vec<String> = self.fused.stores.iter().map(|(_, e)| format!("x{e}")).collect();
-        writeln!(s, "    return Made({});\n}}", made.join(", ")).expect("to a string");
+        writeln!(s, "    return Made_{number}({});\n}}", made.join(", ")).expect("to a string");
     }
 
     /// One loaded number, for element `e` in `row` at channel `c`, `k` further along.
-    fn load(&self, l: usize, k: usize) -> String {
+    fn load(&self, bindings: &Bindings, l: usize, k: usize) -> String {
         let (v, access) = &self.fused.loads[l];
         if let Access::Scalar(slot) = access {
             return format!("scalars[{}].{}", slot / 4, ["x", "y", "z", "w"][slot % 4]);
@@ -208,7 +281,7 @@ impl<'a> Writer<'a> {
             }
             Access::Scalar(_) => unreachable!("handled above"),
         };
-        if self.bindings[b].wide {
+        if bindings.0[b].wide {
             let lane = ["x", "y", "z", "w"][k];
             return match access {
                 Access::Channel => format!("b{b}[c / 4u].{lane}"),
@@ -231,16 +304,16 @@ impl<'a> Writer<'a> {
     }
 
     /// Calls `body` for element e + k.
-    fn call(&self, k: usize) -> String {
-        let args: String = (0..self.fused.loads.len()).map(|l| format!(", {}", self.load(l, k))).collect();
-        format!("body(e + {k}u{args})")
+    fn call(&self, bindings: &Bindings, k: usize) -> String {
+        let args: String = (0..self.fused.loads.len()).map(|l| format!(", {}", self.load(bindings, l, k))).collect();
+        format!("body_{}(e + {k}u{args})", self.number)
     }
 
     /// Makes `width` elements at e and stores the floats among them; bits go to the words `w…` at
     /// offset `bit`.
-    fn elements(&self, s: &mut String, indent: &str) {
+    fn elements(&self, bindings: &Bindings, s: &mut String, indent: &str) {
         for k in 0..self.width {
-            writeln!(s, "{indent}let m{k} = {};", self.call(k)).expect("to a string");
+            writeln!(s, "{indent}let m{k} = {};", self.call(bindings, k)).expect("to a string");
         }
         for (i, (v, _)) in self.fused.stores.iter().enumerate() {
             let b = self.store_at[i];
@@ -249,7 +322,7 @@ impl<'a> Writer<'a> {
                     writeln!(s, "{indent}w{i} |= select(0u, 1u << (bit + {k}u), m{k}.s{i} > 0.5);")
                         .expect("to a string");
                 }
-            } else if self.bindings[b].wide {
+            } else if bindings.0[b].wide {
                 writeln!(s, "{indent}b{b}[e / 4u] = vec4<f32>(m0.s{i}, m1.s{i}, m2.s{i}, m3.s{i});")
                     .expect("to a string");
             } else {
@@ -260,21 +333,26 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn main(&self, s: &mut String) {
-        s.push_str(
-            "@compute @workgroup_size(64)\nfn main(\n    @builtin(workgroup_id) wid: vec3<u32>,\n    \
-             @builtin(num_workgroups) nwg: vec3<u32>,\n    @builtin(local_invocation_index) lane: u32,\n) {\n    \
-             let i = (wid.x + wid.y * nwg.x) * 64u + lane;\n    if i >= COUNT {\n        return;\n    }\n",
-        );
+    /// `run`: what invocation i does.
+    fn run(&self, bindings: &Bindings, s: &mut String) {
+        // Of one chain alone they are `override` constants.
+        let (count, columns) = match self.alone {
+            true => ("COUNT".to_string(), "COLUMNS".to_string()),
+            false => (format!("COUNT_{}", self.number), format!("COLUMNS_{}", self.number)),
+        };
+        writeln!(s, "fn run_{}(i: u32) {{\n    if i >= {count} {{\n        return;\n    }}", self.number)
+            .expect("to a string");
         if !self.packs {
-            writeln!(s, "    let e = i * {}u;\n    let row = e / COLUMNS;\n    let c = e % COLUMNS;", self.width)
+            writeln!(s, "    let e = i * {}u;\n    let row = e / {columns};\n    let c = e % {columns};", self.width)
                 .expect("to a string");
-            self.elements(s, "    ");
+            self.elements(bindings, s, "    ");
         } else {
-            s.push_str(
-                "    let words = (COLUMNS + 31u) / 32u;\n    let row = i / words;\n    let word = i % words;\n    \
-                 let bits = min(32u, COLUMNS - word * 32u);\n",
-            );
+            writeln!(
+                s,
+                "    let words = ({columns} + 31u) / 32u;\n    let row = i / words;\n    let word = i % words;\n    \
+                 let bits = min(32u, {columns} - word * 32u);"
+            )
+            .expect("to a string");
             let packed: Vec<usize> = (0..self.fused.stores.len())
                 .filter(|i| self.graph.dtype(self.fused.stores[*i].0) == DType::Bits)
                 .collect();
@@ -283,11 +361,11 @@ impl<'a> Writer<'a> {
             }
             writeln!(
                 s,
-                "    for (var bit = 0u; bit < bits; bit += {}u) {{\n        let c = word * 32u + bit;\n        let e = row * COLUMNS + c;",
+                "    for (var bit = 0u; bit < bits; bit += {}u) {{\n        let c = word * 32u + bit;\n        let e = row * {columns} + c;",
                 self.width
             )
             .expect("to a string");
-            self.elements(s, "        ");
+            self.elements(bindings, s, "        ");
             s.push_str("    }\n");
             for i in &packed {
                 writeln!(s, "    b{}[i] = w{i};", self.store_at[*i]).expect("to a string");

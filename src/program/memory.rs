@@ -178,39 +178,46 @@ impl Layout {
 fn inherit(graph: &Graph, steps: &mut [Step], lives: &mut HashMap<Value, Life>) -> HashMap<Value, Value> {
     let mut heirs: HashMap<Value, Value> = HashMap::new();
     for (i, step) in steps.iter_mut().enumerate() {
-        let Work::Fused(fused) = &mut step.work else { continue };
-        let mut taken: Vec<usize> = fused.in_place.iter().flatten().copied().collect();
-        for s in 0..fused.stores.len() {
-            let out = fused.stores[s].0;
-            if fused.in_place[s].is_some() || !lives.contains_key(&out) {
-                continue;
+        let Work::Fused(chains) = &mut step.work else { continue };
+        // How many loads of the kernel read a value: its chains have no order among them.
+        let mut readers: HashMap<Value, usize> = HashMap::new();
+        for (v, _) in chains.iter().flat_map(|f| &f.loads) {
+            *readers.entry(root(graph, *v)).or_default() += 1;
+        }
+        for fused in chains {
+            let mut taken: Vec<usize> = fused.in_place.iter().flatten().copied().collect();
+            for s in 0..fused.stores.len() {
+                let out = fused.stores[s].0;
+                if fused.in_place[s].is_some() || !lives.contains_key(&out) {
+                    continue;
+                }
+                let alone = |l: &usize| readers[&root(graph, fused.loads[*l].0)] == 1;
+                let dies = |l: &usize| !taken.contains(l) && alone(l) && dies_here(graph, fused, *l, out, i, lives);
+                let Some(l) = (0..fused.loads.len()).find(dies) else { continue };
+                taken.push(l);
+                fused.in_place[s] = Some(l);
+                // The dying input's storage lives on as the output's, under the name of who had it first.
+                let input = root(graph, fused.loads[l].0);
+                let mut owner = input;
+                while let Some(&o) = heirs.get(&owner) {
+                    owner = o;
+                }
+                let last = lives.remove(&out).expect("checked above").last;
+                let life = lives.remove(&input).expect("what dies here lives");
+                heirs.insert(out, owner);
+                lives.insert(out, Life { tenant: Tenant::Value(owner), last, ..life });
             }
-            let dies = |l: &usize| !taken.contains(l) && dies_here(graph, fused, *l, out, i, lives);
-            let Some(l) = (0..fused.loads.len()).find(dies) else { continue };
-            taken.push(l);
-            fused.in_place[s] = Some(l);
-            // The dying input's storage lives on as the output's, under the name of who had it first.
-            let input = root(graph, fused.loads[l].0);
-            let mut owner = input;
-            while let Some(&o) = heirs.get(&owner) {
-                owner = o;
-            }
-            let last = lives.remove(&out).expect("checked above").last;
-            let life = lives.remove(&input).expect("what dies here lives");
-            heirs.insert(out, owner);
-            lives.insert(out, Life { tenant: Tenant::Value(owner), last, ..life });
         }
     }
     heirs
 }
 
-/// Whether load `l` of the kernel of step `i` is the last use of its buffer, and `out` fits there element by element.
+/// Whether load `l` of a kernel of step `i` is the last use of its buffer, and `out` fits there element by element.
 fn dies_here(graph: &Graph, fused: &Fused, l: usize, out: Value, i: usize, lives: &HashMap<Value, Life>) -> bool {
     let (v, access) = &fused.loads[l];
     let r = root(graph, *v);
-    let alone = fused.loads.iter().filter(|(u, _)| root(graph, *u) == r).count() == 1;
     let fits = |life: &Life| life.last == i && life.words == graph.meta(out).words().max(1);
-    *access == Access::Full && alone && graph.dtype(*v) == graph.dtype(out) && lives.get(&r).is_some_and(fits)
+    *access == Access::Full && graph.dtype(*v) == graph.dtype(out) && lives.get(&r).is_some_and(fits)
 }
 
 /// Scratch buffers of lowerings live for one step.

@@ -1,5 +1,6 @@
 //! How a graph is computed: fused, ordered and laid out in memory, before anything is allocated.
 
+mod bundle;
 mod command;
 mod fuse;
 mod fused_wgsl;
@@ -35,8 +36,8 @@ pub enum Backend {
 /// One unit of work.
 #[derive(Clone, Debug)]
 pub enum Work {
-    /// A chain of pointwise ops as one kernel.
-    Fused(Fused),
+    /// Chains of pointwise ops as one kernel: one chain or, on a GPU, several that do not wait for each other.
+    Fused(Vec<Fused>),
     /// A node, and its dispatches if the program is for a GPU.
     Node {
         /// Position of the node in the graph.
@@ -118,7 +119,9 @@ impl Program {
             Backend::Gpu(t) => t.max_storage_buffers as usize,
         };
         let groups = fuse::group(&graph, options.fuse, limit);
-        let mut steps = order::order(&graph, groups);
+        // What starts a kernel costs time on a GPU alone.
+        let bundle = options.fuse && matches!(backend, Backend::Gpu(_));
+        let mut steps = order::order(&graph, groups, bundle.then_some(limit));
         if let Backend::Gpu(target) = &backend {
             for step in &mut steps {
                 lower(&graph, step, target)?;

@@ -1,14 +1,16 @@
-//! The order of the work: as the graph was built, but updates run as soon as they can, and nothing
-//! overwrites a leaf before its last reader.
+//! The order of the work: as the graph was built, but updates run as soon as they can, weights become bits before all
+//! else, and nothing overwrites a leaf before its last reader.
 
-use super::fuse::{Access, Group};
+use super::bundle::{Waiting, bundle};
+use super::fuse::{Access, Fused, Group};
 use super::{Step, Work};
 use crate::graph::{Def, Graph, Leaf, Phase, Value};
+use crate::tensor::DType;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Orders groups into steps. Assignments become in-place stores where they can, copies at the end
-/// where they cannot.
-pub(super) fn order(graph: &Graph, groups: Vec<Group>) -> Vec<Step> {
+/// where they cannot. With a `limit` of buffers a kernel, small kernels that do not wait for each other become one.
+pub(super) fn order(graph: &Graph, groups: Vec<Group>, limit: Option<usize>) -> Vec<Step> {
     let mut group_of: HashMap<usize, usize> = HashMap::new();
     for (g, group) in groups.iter().enumerate() {
         group_of.extend(group.nodes.iter().map(|n| (*n, g)));
@@ -27,10 +29,21 @@ pub(super) fn order(graph: &Graph, groups: Vec<Group>) -> Vec<Step> {
 
     let order = topological(graph, &groups, &after);
     let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
-    let mut steps: Vec<Step> = order
-        .into_iter()
-        .filter_map(|g| step(graph, groups[g].take().expect("each group runs once"), &copied))
-        .collect();
+    let mut steps: Vec<Waiting> = Vec::new();
+    // What waits for a view waits for what that waits for.
+    let mut views: HashMap<usize, HashSet<usize>> = HashMap::new();
+    for g in order {
+        let after = std::mem::take(&mut after[g]).into_iter();
+        let after = after.flat_map(|a| views.get(&a).cloned().unwrap_or_else(|| HashSet::from([a]))).collect();
+        match step(graph, groups[g].take().expect("each group runs once"), &copied) {
+            Some(step) => steps.push(Waiting { step, group: g, after }),
+            None => drop(views.insert(g, after)),
+        }
+    }
+    let mut steps: Vec<Step> = match limit {
+        Some(limit) => bundle(graph, steps, limit),
+        None => steps.into_iter().map(|waiting| waiting.step).collect(),
+    };
     steps.extend(copies.into_iter().map(|(to, from)| Step {
         work: Work::Copy { from, to },
         inputs: vec![from],
@@ -98,7 +111,7 @@ fn step(graph: &Graph, group: Group, copied: &HashSet<Value>) -> Option<Step> {
     }
     let inputs = fused.loads.iter().filter(|(_, a)| !matches!(a, Access::Scalar(_))).map(|(v, _)| *v).collect();
     let outputs = fused.stores.iter().map(|(v, _)| *v).collect();
-    Some(Step { work: Work::Fused(fused), inputs, outputs, phase })
+    Some(Step { work: Work::Fused(vec![fused]), inputs, outputs, phase })
 }
 
 /// Groups that read each leaf, directly or through views.
@@ -134,7 +147,15 @@ fn reaches(after: &[HashSet<usize>], from: usize, target: usize) -> bool {
     false
 }
 
-/// Kahn's order. Ready updates go first, so that gradients die early; then the earliest built.
+/// Whether a kernel packs leaves into bits and does nothing else: then it may as well run at once, beside all others that do
+/// so. What it makes is small, and kept for the gradients anyway.
+fn packs_leaves(graph: &Graph, group: &Group) -> bool {
+    let is_leaf = |v: &Value| matches!(graph.def(super::memory::root(graph, *v)), Def::Leaf(_));
+    let bits = |f: &Fused| f.stores.iter().all(|(v, _)| graph.dtype(*v) == DType::Bits);
+    group.fused.as_ref().is_some_and(|f| bits(f) && f.loads.iter().all(|(v, _)| is_leaf(v)))
+}
+
+/// Kahn's order. Ready updates go first, so that gradients die early, and packed leaves; then the earliest built.
 fn topological(graph: &Graph, groups: &[Group], after: &[HashSet<usize>]) -> Vec<usize> {
     let mut waiting: Vec<usize> = after.iter().map(HashSet::len).collect();
     let mut next: Vec<Vec<usize>> = groups.iter().map(|_| Vec::new()).collect();
@@ -145,7 +166,8 @@ fn topological(graph: &Graph, groups: &[Group], after: &[HashSet<usize>]) -> Vec
     }
     let key = |g: usize| {
         let first = groups[g].nodes[0];
-        (graph.nodes()[first].phase != Phase::Update, *groups[g].nodes.last().expect("no empty group"), g)
+        let early = graph.nodes()[first].phase == Phase::Update || packs_leaves(graph, &groups[g]);
+        (!early, *groups[g].nodes.last().expect("no empty group"), g)
     };
     let mut ready: BTreeSet<_> = (0..groups.len()).filter(|g| waiting[*g] == 0).map(key).collect();
     let mut order = Vec::with_capacity(groups.len());

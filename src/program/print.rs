@@ -5,25 +5,49 @@ use crate::graph::Value;
 use std::fmt;
 
 impl Program {
-    /// A short name of a step: the ops that it runs.
+    /// A short name of a step: the ops that it runs, of chains that run together each name once and how often.
     pub fn step_name(&self, i: usize) -> String {
         let nodes = self.graph.nodes();
         match &self.steps[i].work {
-            Work::Fused(f) => f.nodes.iter().map(|n| nodes[*n].op.name()).collect::<Vec<_>>().join("+"),
+            Work::Fused(chains) => {
+                let mut names: Vec<(String, usize)> = Vec::new();
+                for chain in chains {
+                    let name = chain.nodes.iter().map(|n| nodes[*n].op.name()).collect::<Vec<_>>().join("+");
+                    match names.iter_mut().find(|(known, _)| *known == name) {
+                        Some((_, times)) => *times += 1,
+                        None => names.push((name, 1)),
+                    }
+                }
+                let told = |(name, times)| if times == 1 { name } else { format!("{times} x {name}") };
+                names.into_iter().map(told).collect::<Vec<_>>().join(", ")
+            }
             Work::Node { node, .. } => nodes[*node].op.name().to_string(),
             Work::Copy { .. } => "copy".to_string(),
         }
     }
 
-    /// The layer that a step belongs to: the scope of its last node.
+    /// The layer that a step belongs to: the scope of its last node; of chains of several layers what their names begin
+    /// with, which may be nothing.
     pub fn step_scope(&self, i: usize) -> &str {
         let nodes = self.graph.nodes();
         match &self.steps[i].work {
-            Work::Fused(f) => &nodes[*f.nodes.last().expect("no empty kernel")].scope,
+            Work::Fused(chains) => {
+                let scope = |f: &super::Fused| nodes[*f.nodes.last().expect("no empty kernel")].scope.as_str();
+                chains[1..].iter().fold(scope(&chains[0]), |all, f| common(all, scope(f)))
+            }
             Work::Node { node, .. } => &nodes[*node].scope,
             Work::Copy { to, .. } => self.graph.name(*to),
         }
     }
+}
+
+/// The layers that two scopes both lie in.
+fn common<'a>(a: &'a str, b: &str) -> &'a str {
+    if a == b {
+        return a;
+    }
+    let whole = a.split_inclusive('.').zip(b.split_inclusive('.')).take_while(|(x, y)| x == y);
+    a[..whole.map(|(x, _)| x.len()).sum()].trim_end_matches('.')
 }
 
 impl fmt::Display for Program {

@@ -59,7 +59,7 @@ impl Expectation {
 pub fn expect(program: &Program, i: usize, inputs: &HashMap<Value, RefTensor>, scalars: &[f32]) -> Vec<Expectation> {
     let graph = &program.graph;
     let made = match &program.steps[i].work {
-        Work::Fused(f) => expect_fused(graph, f, inputs, scalars),
+        Work::Fused(chains) => chains.iter().flat_map(|f| expect_fused(graph, f, inputs, scalars)).collect(),
         Work::Node { node, .. } => {
             let node = &graph.nodes()[*node];
             let refs: Vec<&RefTensor> = node.inputs.iter().map(|v| &inputs[v]).collect();

@@ -31,7 +31,7 @@ struct Key {
 #[derive(PartialEq)]
 enum Identity {
     Node(usize),
-    Fused(Fused),
+    Fused(Vec<Fused>),
     Copy(Value, Value),
 }
 

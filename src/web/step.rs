@@ -156,7 +156,7 @@ fn row(program: &Program, i: usize) -> &'static str {
     let op = |n: usize| program.graph.nodes()[n].op.name();
     match &program.steps[i].work {
         Work::Node { node, .. } => op(*node),
-        Work::Fused(f) if f.nodes.len() == 1 => op(f.nodes[0]),
+        Work::Fused(chains) if chains.len() == 1 && chains[0].nodes.len() == 1 => op(chains[0].nodes[0]),
         Work::Fused(_) => "fused",
         Work::Copy { .. } => "copy",
     }

@@ -10,6 +10,7 @@ mod arrows;
 mod augment;
 mod bench;
 mod browser;
+mod bundles;
 mod compilers;
 mod drivers;
 mod gradients;

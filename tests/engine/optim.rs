@@ -235,8 +235,8 @@ fn an_update_is_one_kernel_in_place() {
             let program = compiled(&with_decay(rule, 0.01), gated, 8);
             assert_eq!(program.steps().len(), 1, "{program}");
             assert_eq!(program.transient_bytes(), 0, "{program}");
-            let Work::Fused(f) = &program.steps()[0].work else { panic!("{program}") };
-            assert!(f.in_place.iter().all(Option::is_some), "{program}");
+            let Work::Fused(chains) = &program.steps()[0].work else { panic!("{program}") };
+            assert!(chains.iter().flat_map(|f| &f.in_place).all(Option::is_some), "{program}");
         }
     }
     // The layer-wise rules need two norms first, of which only some numbers are stored.

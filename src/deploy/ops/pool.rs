@@ -194,7 +194,7 @@ mod ships {
         fn pack(p: &mut Packer<'_>, node: &Node) -> Result<Option<usize>> {
             let op: &dyn Any = node.op.as_ref();
             match op.downcast_ref() {
-                Some(Reduce { kind: ReduceKind::Sum, axes }) if *axes == (1..3) => {
+                Some(Reduce { kind: ReduceKind::Sum, axes, factor: 1.0 }) if *axes == (1..3) => {
                     let x = p.of(node.inputs[0])?;
                     p.push(PixelSum, &[x]).map(Some)
                 }

@@ -133,10 +133,9 @@ pub(super) fn start(layers: &[Layer]) -> Result<Graph> {
     let (g, ()) = parts::graph(|g| {
         for layer in layers {
             let (w, c) = layer.leaves(g)?;
-            let magnitudes = g.abs(w)?;
             let (of_w, of_c) = (g.shape(w).clone(), g.shape(c).clone());
             let axes: Vec<usize> = (0..of_w.len()).filter(|&a| of_c[a] == 1 && of_w[a] > 1).collect();
-            let mean = if axes.is_empty() { magnitudes } else { g.mean(magnitudes, &axes)? };
+            let mean = if axes.is_empty() { g.abs(w)? } else { g.mean_abs(w, &axes)? };
             let mean = g.reshape(mean, of_c)?;
             g.assign(c, mean)?;
         }

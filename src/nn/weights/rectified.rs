@@ -37,8 +37,7 @@ impl Builder<'_> {
     /// `clamp(w1, -Q, Q)`.
     fn within_tails(&mut self, w1: Value) -> Result<Value> {
         let fixed = self.g.detach(w1)?;
-        let magnitudes = self.g.abs(fixed)?;
-        let mean = self.g.mean(magnitudes, &[0, 1, 2, 3])?;
+        let mean = self.g.mean_abs(fixed, &[0, 1, 2, 3])?;
         let tail = self.g.scalar(TAIL)?;
         let high = self.g.mul(mean, tail)?;
         let low = self.g.scale(high, -1.0)?;

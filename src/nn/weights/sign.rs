@@ -26,8 +26,7 @@ impl Builder<'_> {
             return Ok(self.ste(self.spec.binarization.weight_ste));
         }
         let fixed = self.g.detach(w)?;
-        let magnitudes = self.g.abs(fixed)?;
-        let alpha = self.g.mean(magnitudes, &[1, 2, 3])?;
+        let alpha = self.g.mean_abs(fixed, &[1, 2, 3])?;
         Ok(Ste::ClippedUnscaled { alpha: self.g.reshape(alpha, [filters, 1, 1, 1])? })
     }
 

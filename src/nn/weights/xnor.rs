@@ -24,8 +24,7 @@ impl Builder<'_> {
         let mean = self.g.reshape(mean, [o, k, k, 1])?;
         let moved = self.g.sub(fixed, mean)?;
         let moved = self.g.clamp(moved, -1.0, 1.0)?;
-        let magnitude = self.g.abs(moved)?;
-        let alpha = self.g.mean(magnitude, &[1, 2, 3])?;
+        let alpha = self.g.mean_abs(moved, &[1, 2, 3])?;
         let alpha = self.g.reshape(alpha, [o, 1, 1, 1])?;
         let w = match self.is_training() {
             true => {

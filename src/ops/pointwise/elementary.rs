@@ -119,4 +119,9 @@ impl Graph {
     pub fn abs(&mut self, x: Value) -> Result<Value> {
         self.apply1(Abs {}, &[x])
     }
+
+    /// `dy` with the sign of x, 0 where x is 0: the gradient of what adds magnitudes up.
+    pub(crate) fn abs_grad(&mut self, x: Value, dy: Value) -> Result<Value> {
+        self.apply1(AbsGrad {}, &[x, dy])
+    }
 }

@@ -24,15 +24,19 @@ pub enum ReduceKind {
     Min,
     /// Sum of squares, which are not stored.
     SumSquares,
+    /// Sum of magnitudes, which are not stored.
+    SumAbs,
 }
 
-/// Reduces the axes `axes` of its input to extent 1.
+/// Reduces the axes `axes` of its input to extent 1, and multiplies the result by a factor.
 #[derive(Clone, Debug)]
 pub struct Reduce {
     /// What is computed.
     pub kind: ReduceKind,
     /// Which axes.
     pub axes: Range<usize>,
+    /// By what the result is multiplied: 1, or of a mean one over the number of elements.
+    pub factor: f32,
 }
 
 /// Elements of r that one invocation reduces in the first stage.
@@ -48,7 +52,7 @@ impl ReduceKind {
     /// What reducing nothing gives.
     fn identity(self) -> f32 {
         match self {
-            ReduceKind::Sum | ReduceKind::SumSquares => 0.0,
+            ReduceKind::Sum | ReduceKind::SumSquares | ReduceKind::SumAbs => 0.0,
             ReduceKind::Max => f32::NEG_INFINITY,
             ReduceKind::Min => f32::INFINITY,
         }
@@ -56,7 +60,10 @@ impl ReduceKind {
 
     /// How partial results are joined.
     fn joined(self) -> Self {
-        if self == ReduceKind::SumSquares { ReduceKind::Sum } else { self }
+        match self {
+            ReduceKind::SumSquares | ReduceKind::SumAbs => ReduceKind::Sum,
+            other => other,
+        }
     }
 
     /// Number of the kind in the shaders.
@@ -72,6 +79,7 @@ impl ReduceKind {
             ReduceKind::Max => fold_rows(x, y, self.identity(), f32::max),
             ReduceKind::Min => fold_rows(x, y, self.identity(), f32::min),
             ReduceKind::SumSquares => fold_rows_of(x, y, 0.0, |a, x| a + x * x, |a, b| a + b),
+            ReduceKind::SumAbs => fold_rows_of(x, y, 0.0, |a, x| a + x.abs(), |a, b| a + b),
         }
     }
 }
@@ -112,6 +120,7 @@ impl Reduce {
         match self.kind {
             ReduceKind::Sum => values.sum(),
             ReduceKind::SumSquares => values.map(|v| v * v).sum(),
+            ReduceKind::SumAbs => values.map(f64::abs).sum(),
             ReduceKind::Max => values.fold(f64::NEG_INFINITY, f64::max),
             ReduceKind::Min => values.fold(f64::INFINITY, f64::min),
         }
@@ -125,6 +134,7 @@ impl Op for Reduce {
             ReduceKind::Max => "max",
             ReduceKind::Min => "min",
             ReduceKind::SumSquares => "sum_squares",
+            ReduceKind::SumAbs => "sum_abs",
         }
     }
 
@@ -141,7 +151,10 @@ impl Op for Reduce {
     }
 
     fn grad(&self, g: &mut Graph, x: &[Value], y: &[Value], dy: &[Option<Value>]) -> Result<Grads> {
-        let Some(dy) = dy[0] else { return Ok(vec![None]) };
+        let Some(mut dy) = dy[0] else { return Ok(vec![None]) };
+        if self.factor != 1.0 {
+            dy = g.scale(dy, self.factor)?;
+        }
         Ok(vec![Some(match self.kind {
             ReduceKind::Sum => {
                 let shape = g.shape(x[0]).clone();
@@ -151,6 +164,7 @@ impl Op for Reduce {
                 let twice = g.scale(x[0], 2.0)?;
                 g.mul(twice, dy)?
             }
+            ReduceKind::SumAbs => g.abs_grad(x[0], dy)?,
             // Ties share nothing: every extreme element gets the gradient, as a subgradient may.
             ReduceKind::Max | ReduceKind::Min => g.equal_then(x[0], y[0], dy)?,
         })])
@@ -159,27 +173,28 @@ impl Op for Reduce {
     fn reference(&self, inputs: &[&RefTensor], outputs: &[Meta]) -> Vec<RefTensor> {
         let (outer, r, inner) = self.extents(&inputs[0].shape);
         let x = &inputs[0].data;
-        let data =
-            (0..outer * inner).map(|i| self.fold((0..r).map(|k| x[(i / inner * r + k) * inner + i % inner]))).collect();
+        let one = |i: usize| self.fold((0..r).map(|k| x[(i / inner * r + k) * inner + i % inner]));
+        let data = (0..outer * inner).map(|i| one(i) * self.factor as f64).collect();
         vec![RefTensor::new(outputs[0].shape.clone(), DType::F32, data)]
     }
 
     /// Sums: r roundings of partial sums, each at most sum |x|, and those of squares, which may also vanish
-    /// where they are too small. Max and min: exact.
+    /// where they are too small. Max and min: exact. The factor rounds once more.
     fn bound(&self, inputs: &[&RefTensor], outputs: &[RefTensor]) -> Vec<Vec<f64>> {
         let (_, r, _) = self.extents(&inputs[0].shape);
         match self.kind {
-            ReduceKind::Max | ReduceKind::Min => vec![vec![0.0; outputs[0].data.len()]],
-            ReduceKind::Sum | ReduceKind::SumSquares => {
+            ReduceKind::Max | ReduceKind::Min => {
+                let rounds = if self.factor == 1.0 { 0.0 } else { EPS };
+                vec![outputs[0].data.iter().map(|y| rounds * y.abs()).collect()]
+            }
+            ReduceKind::Sum | ReduceKind::SumSquares | ReduceKind::SumAbs => {
                 let meta = Meta::f32(outputs[0].shape.clone());
-                let magnitude = self.reference(&[&inputs[0].abs()], &[meta]);
-                vec![
-                    magnitude[0]
-                        .data
-                        .iter()
-                        .map(|m| (r + 1) as f64 * EPS * m + r as f64 * f32::MIN_POSITIVE as f64)
-                        .collect(),
-                ]
+                let whole = Reduce { factor: self.factor.abs(), ..self.clone() };
+                let magnitude = whole.reference(&[&inputs[0].abs()], &[meta]);
+                // Each element rounds its square, and what is lost near zero is multiplied too.
+                let tiny = (r as f64 * self.factor.abs() as f64).max(1.0) * f32::MIN_POSITIVE as f64;
+                let roundings = (r + 1 + usize::from(self.factor != 1.0)) as f64;
+                vec![magnitude[0].data.iter().map(|m| roundings * EPS * m + tiny).collect()]
             }
         }
     }
@@ -187,23 +202,25 @@ impl Op for Reduce {
     fn cpu(&self, io: &mut CpuIo<'_>) -> Result<()> {
         let (outer, r, inner) = self.extents(&io.meta(0).shape);
         let (x, y, kind) = (io.f32(0), io.out(0), self.kind);
+        let rows = (CPU_CHUNK / inner.max(1)).max(1);
         if r * inner == 0 {
             y.fill(kind.identity());
-            return Ok(());
-        }
-        let rows = (CPU_CHUNK / inner).max(1);
-        if rows >= r {
+        } else if rows >= r {
             let tasks = (CPU_CHUNK / (r * inner)).max(1);
             y.par_chunks_mut(inner).zip(x.par_chunks(r * inner)).with_min_len(tasks).for_each(|(y, x)| kind.cpu(x, y));
-            return Ok(());
+        } else {
+            let chunks = r.div_ceil(rows);
+            let mut partial = vec![0.0; outer * chunks * inner];
+            partial.par_chunks_mut(inner).enumerate().for_each(|(i, y)| {
+                let (o, first) = (i / chunks, i % chunks * rows);
+                kind.cpu(&x[(o * r + first) * inner..(o * r + (first + rows).min(r)) * inner], y);
+            });
+            let parts = partial.chunks_exact(chunks * inner);
+            y.chunks_exact_mut(inner).zip(parts).for_each(|(y, x)| kind.joined().cpu(x, y));
         }
-        let chunks = r.div_ceil(rows);
-        let mut partial = vec![0.0; outer * chunks * inner];
-        partial.par_chunks_mut(inner).enumerate().for_each(|(i, y)| {
-            let (o, first) = (i / chunks, i % chunks * rows);
-            kind.cpu(&x[(o * r + first) * inner..(o * r + (first + rows).min(r)) * inner], y);
-        });
-        y.chunks_exact_mut(inner).zip(partial.chunks_exact(chunks * inner)).for_each(|(y, x)| kind.joined().cpu(x, y));
+        if self.factor != 1.0 {
+            y.iter_mut().for_each(|y| *y *= self.factor);
+        }
         Ok(())
     }
 
@@ -213,6 +230,7 @@ impl Op for Reduce {
         if inner == 1 && r >= ROW && !cx.target.software {
             return Ok(self.by_rows(outer, r));
         }
+        let factor = |to: &Operand| if matches!(to, Operand::Out(_)) { self.factor as f64 } else { 1.0 };
         let stage = |kind: f64, r: usize, chunk: usize, from: Operand, to: Operand| {
             let chunks = r.div_ceil(chunk);
             Launch::each(
@@ -225,6 +243,7 @@ impl Op for Reduce {
                     ("INNER", inner as f64),
                     ("CHUNK", chunk as f64),
                     ("CHUNKS", chunks as f64),
+                    ("FACTOR", factor(&to)),
                 ],
                 vec![from, to],
             )
@@ -256,6 +275,7 @@ impl Reduce {
                 ("R", r as f64),
                 ("CHUNK", r.div_ceil(chunks) as f64),
                 ("CHUNKS", chunks as f64),
+                ("FACTOR", if matches!(to, Operand::Out(_)) { self.factor as f64 } else { 1.0 }),
             ],
             workgroups: fold_groups(outer * chunks),
             operands: vec![from, to],
@@ -275,25 +295,32 @@ impl Reduce {
 }
 
 impl Graph {
-    /// Reduces `axes` to extent 1, one run of neighbouring axes after the other.
-    fn reduce(&mut self, x: Value, kind: ReduceKind, axes: &[usize]) -> Result<Value> {
+    /// Reduces `axes` to extent 1, one run of neighbouring axes after the other, and multiplies by `factor`.
+    fn reduce(&mut self, x: Value, kind: ReduceKind, axes: &[usize], factor: f32) -> Result<Value> {
         let mut axes = axes.to_vec();
         axes.sort_unstable();
         axes.dedup();
-        let mut x = x;
+        let (mut x, mut kind) = (x, kind);
         while let Some(end) = axes.pop() {
             let mut start = end;
             while axes.last().is_some_and(|&a| a + 1 == start) {
                 start = axes.pop().expect("just seen");
             }
-            x = self.apply1(Reduce { kind, axes: start..end + 1 }, &[x])?;
+            let factor = if axes.is_empty() { factor } else { 1.0 };
+            x = self.apply1(Reduce { kind, axes: start..end + 1, factor }, &[x])?;
+            kind = kind.joined();
         }
         Ok(x)
     }
 
+    /// One over the number of elements along some axes.
+    fn share(&self, x: Value, axes: &[usize]) -> f32 {
+        1.0 / axes.iter().map(|&a| self.shape(x)[a]).product::<usize>() as f32
+    }
+
     /// Sum over axes, which stay with extent 1.
     pub fn sum(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
-        self.reduce(x, ReduceKind::Sum, axes)
+        self.reduce(x, ReduceKind::Sum, axes, 1.0)
     }
 
     /// Sum of squares over axes, which stay with extent 1; the squares are never stored.
@@ -306,24 +333,28 @@ impl Graph {
             let m = format!("wants neighbouring axes of {}, got {axes:?}", self.meta(x));
             return Err(Error::shape("sum_squares", m));
         };
-        self.apply1(Reduce { kind: ReduceKind::SumSquares, axes: first..last + 1 }, &[x])
+        self.apply1(Reduce { kind: ReduceKind::SumSquares, axes: first..last + 1, factor: 1.0 }, &[x])
     }
 
     /// Mean over axes, which stay with extent 1.
     pub fn mean(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
-        let n: usize = axes.iter().map(|&a| self.shape(x)[a]).product();
         let sum = self.sum(x, axes)?;
-        self.scale(sum, 1.0 / n as f32)
+        self.scale(sum, self.share(x, axes))
+    }
+
+    /// Mean of magnitudes over axes, which stay with extent 1; the magnitudes are never stored.
+    pub fn mean_abs(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
+        self.reduce(x, ReduceKind::SumAbs, axes, self.share(x, axes))
     }
 
     /// Maximum over axes, which stay with extent 1.
     pub fn max(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
-        self.reduce(x, ReduceKind::Max, axes)
+        self.reduce(x, ReduceKind::Max, axes, 1.0)
     }
 
     /// Minimum over axes, which stay with extent 1.
     pub fn min(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
-        self.reduce(x, ReduceKind::Min, axes)
+        self.reduce(x, ReduceKind::Min, axes, 1.0)
     }
 
     /// Variance over axes, which stay with extent 1: the mean of squared distances from the mean, or

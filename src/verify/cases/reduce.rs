@@ -28,6 +28,11 @@ pub fn cases() -> Vec<CaseSpec> {
             let y = c.graph.mean(x, axes)?;
             c.grad(y)
         }));
+        all.push(CaseSpec::new("sum_abs", format!("mean over {axes:?} of {shape:?}"), move |c| {
+            let x = c.random(shape);
+            let y = c.graph.mean_abs(x, axes)?;
+            c.grad(y)
+        }));
         all.push(CaseSpec::new("max", name.clone(), move |c| {
             let x = c.random(shape);
             let y = c.graph.max(x, axes)?;
@@ -49,13 +54,14 @@ pub fn cases() -> Vec<CaseSpec> {
     }
     // Rows that take a workgroup, with tails; rows that take several; sums that take several tasks.
     for shape in [&[5, 128][..], &[3, 300], &[2, 20_000], &[1, 8193]] {
-        for kind in ["sum", "max", "min", "sum_squares"] {
+        for kind in ["sum", "max", "min", "sum_squares", "sum_abs"] {
             all.push(CaseSpec::new(kind, format!("long rows {shape:?}"), move |c| {
                 let x = c.random(shape);
                 let y = match kind {
                     "sum" => c.graph.sum(x, &[1])?,
                     "max" => c.graph.max(x, &[1])?,
                     "sum_squares" => c.graph.sum_squares(x, &[1])?,
+                    "sum_abs" => c.graph.mean_abs(x, &[1])?,
                     _ => c.graph.min(x, &[1])?,
                 };
                 c.keep(y)
